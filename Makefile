@@ -1,0 +1,67 @@
+# Two commands matter: `make demo` shows the product work, `make test` proves it.
+SHELL := /bin/bash
+PYTHON ?= python3
+# uv comes from PyPI into a place of its own when the machine has none.
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+RUN := $(UV) run --frozen --all-extras
+export PYTHONPATH := dev
+
+.DEFAULT_GOAL := help
+.PHONY: help install tools demo demo-stop test test-unit test-api test-operator test-e2e lint format bench crd kind clean
+
+help: ## Show these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+.uv/bin/uv:
+	@echo "== uv is not installed; putting it into .uv"
+	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv
+
+install: $(filter .uv/bin/uv,$(UV)) ## Install the locked dependencies into .venv
+	@echo "== dependencies as locked in uv.lock"
+	@$(UV) sync --frozen --all-extras --quiet
+
+tools: install ## Build etcd, kube-apiserver and kubectl (minutes once, then cached)
+	@echo "== Kubernetes tools from their Go modules (built once, then cached)"
+	@$(RUN) python -m localcluster build
+
+demo: tools ## See it work: ScimToken, Secret, people, rotation (KEEP=1 leaves it running)
+	@$(RUN) python -m demo $(if $(KEEP),--keep)
+
+demo-stop: install ## Stop what `make demo KEEP=1` left running
+	@$(RUN) python -m demo --stop
+
+test: tools ## Run every test: unit, API on SQLite and PostgreSQL, operator, the demo
+	@echo "== tests"
+	@$(RUN) python -m pytest --durations=10
+
+test-unit: install ## Tests without I/O
+	@$(RUN) python -m pytest tests/unit
+
+test-api: install ## The API against SQLite and PostgreSQL
+	@$(RUN) python -m pytest tests/api
+
+test-operator: tools ## The operator against a real kube-apiserver
+	@$(RUN) python -m pytest tests/operator
+
+test-e2e: tools ## The demo, and all parts together
+	@$(RUN) python -m pytest tests/e2e
+
+lint: install ## Lint, format check, types, layers
+	@echo "== ruff"; $(RUN) ruff check . && $(RUN) ruff format --check .
+	@echo "== mypy --strict"; $(RUN) mypy operator/scim_operator scim_api dev tests
+	@echo "== import-linter"; $(RUN) lint-imports
+
+format: install ## Format and mend what can be mended
+	@$(RUN) ruff check --fix . ; $(RUN) ruff format .
+
+bench: tools ## How fast a ScimToken becomes a Secret (p50, p99 of 100)
+	@$(RUN) python -m tests.bench.time_to_secret
+
+crd: install ## Generate crds/scimtoken.yaml from the models
+	@$(RUN) python -m scim_operator.crd > crds/scimtoken.yaml
+
+kind: ## The same on kind, for machines with a container engine
+	@bash dev/kind/up.sh
+
+clean: ## Remove what was installed into the checkout
+	@rm -rf .venv .uv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,132 @@
+"""The contract between operator and API: bodies of ``/admin/v1`` on the internal port.
+
+Both sides import these models and nothing else of each other. Versions may differ during an upgrade, so
+fields that a side does not know are ignored, and new ones have defaults. Times are UTC; JSON is camelCase.
+"""
+
+import enum
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+NEVER_SEEN = "0"
+"""The revision of a connection that the API has never heard of."""
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+TokenId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_.-]{1,64}$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+
+
+class Matching(enum.StrEnum):
+    """The attribute that identifies a user of a tenant; immutable."""
+
+    WORK_EMAIL = "workEmail"
+    USER_NAME = "userName"
+    EXTERNAL_ID = "externalId"
+
+
+class CustomField(_Model):
+    """An attribute of the tenant's custom extension schema."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
+    type: Literal["Any", "String", "Boolean", "Integer", "Decimal", "DateTime"] = "Any"
+    multi_valued: bool = False
+
+
+class RateLimit(_Model):
+    """A token bucket for each tenant and worker process."""
+
+    requests_per_second: Annotated[int, Field(ge=25, le=100_000)] = 50
+    burst: Annotated[int, Field(ge=25, le=100_000)] = 100
+
+
+class TenantSettings(_Model):
+    """What belongs to the tenant: two connections of one tenant must agree on it."""
+
+    matching: Matching = Matching.WORK_EMAIL
+    groups: Literal["Enabled", "Disabled"] = "Enabled"
+    custom_fields: Annotated[tuple[CustomField, ...], Field(max_length=100)] = ()
+    rate_limit: RateLimit = RateLimit()
+    deletion_policy: Literal["Retain", "Delete"] = "Retain"
+
+
+class Credential(_Model):
+    """One accepted token: its digest and its time, never the token."""
+
+    id: TokenId
+    kind: Literal["BearerToken"] = "BearerToken"
+    digest: Sha256Hex
+    issued_at: datetime
+    expires_at: datetime
+    """The token's own end; never changed after it was issued."""
+    retires_at: datetime | None = None
+    """An earlier end, set when the token was superseded and ``overlap`` is shorter than its rest."""
+
+
+class CredentialStatus(Credential):
+    """A credential as the API knows it."""
+
+    last_used_at: datetime | None = None
+    user_agent: str | None = None
+    """Family of the client that used it last, such as ``Azure-AD-SCIM``; at most 64 characters."""
+
+
+class PutConnection(_Model):
+    """The whole desired state of one ScimToken. A live credential that is not listed is revoked."""
+
+    tenant: TenantName
+    """The tenant's name within the connection's namespace."""
+    settings: TenantSettings = TenantSettings()
+    credentials: Annotated[tuple[Credential, ...], Field(max_length=16)] = ()
+
+
+class Connection(_Model):
+    """The API's answer: what it holds now. Sent for every GET, PUT and DELETE, also for unknown names."""
+
+    namespace: str
+    name: str
+    exists: bool
+    revision: str
+    """Opaque. A PUT or DELETE carries it in If-Match; anything but the present one answers 412."""
+    now: datetime
+    """The database's clock: the only one that counts."""
+    tenant: str | None = None
+    settings: TenantSettings | None = None
+    settings_hash: str | None = None
+    credentials: tuple[CredentialStatus, ...] = ()
+    """Those that are accepted now or will end in the future."""
+    revoked: tuple[TokenId, ...] = ()
+    """Tombstones: ids that were revoked and whose own time is not over; they can't be registered again."""
+    resources: int = 0
+    """How many users the tenant has."""
+    purging: bool = False
+    """True while the tenant's resources are being deleted (deletionPolicy: Delete)."""
+
+
+class ConnectionPage(_Model):
+    """``GET /admin/v1/connections?after=…&limit=…``: all that exist, ordered by namespace and name."""
+
+    now: datetime
+    items: tuple[Connection, ...]
+    next: str | None = None
+    """Give it as ``after`` to read on; absent on the last page."""
+
+
+class AdminError(_Model):
+    """Body of every 4xx and 5xx of the admin API."""
+
+    code: Literal[
+        "Unauthorized", "Invalid", "RevisionMismatch", "SettingsConflict", "MatchingImmutable",
+        "CredentialRevoked", "DigestInUse", "TenantPurging", "Unavailable", "NotFound",
+    ]
+    message: str
+    """One sentence for a person: what is wrong and what to do."""
+    fields: tuple[str, ...] = ()
+    """With SettingsConflict: the fields that differ, such as ``matching``."""

@@ -1,0 +1,103 @@
+"""How the operator proves to the admin API who it is: one Ed25519-signed JWT for each call.
+
+The signature covers method, path with query, body digest and If-Match, so a captured call can be
+replayed only as itself; the revision in If-Match makes that replay harmless. Clocks may differ by
+``LEEWAY`` seconds: replay is stopped by the revision, not by time.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+ALGORITHM: Final = "EdDSA"
+ISSUER: Final = "scim-operator"
+LIFETIME: Final = timedelta(seconds=60)
+LEEWAY: Final = timedelta(seconds=150)
+
+
+class SignatureRefused(Exception):
+    """The call is not signed by a key this API trusts; the message says why, never with the JWT in it."""
+
+
+def key_id(public: Ed25519PublicKey) -> str:
+    """The key's name in the JWT header and in the ConfigMap: 16 hexadecimal digits of its SHA-256."""
+    raw = public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return hashlib.sha256(raw).hexdigest()[:16]
+
+
+def public_pem(key: Ed25519PrivateKey) -> str:
+    """The public half as PEM, for the ConfigMap key ``<kid>.pem``."""
+    return key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    ).decode()
+
+
+def body_digest(body: bytes) -> str:
+    """SHA-256 of the body as sent, in hexadecimal digits."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def sign(
+    key: Ed25519PrivateKey, *, audience: str, method: str, target: str, body: bytes, if_match: str | None,
+    now: datetime,
+) -> str:
+    """The JWT for ``Authorization: Bearer`` of one admin call.
+
+    Args:
+        key: the operator's private key.
+        audience: the installation id.
+        method: the HTTP method, upper case.
+        target: path and query as sent, such as ``/admin/v1/connections?limit=500``.
+        body: the exact bytes of the body; empty for GET and DELETE.
+        if_match: the value of If-Match without quotes, or None.
+        now: the operator's clock, UTC.
+    """
+    claims = {
+        "iss": ISSUER, "aud": audience, "iat": now, "exp": now + LIFETIME,
+        "htm": method, "htu": target, "bsh": body_digest(body), "ifm": if_match or "",
+    }
+    return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id(key.public_key())})
+
+
+_KID = re.compile(r"[0-9a-f]{16}")
+
+
+def verify(
+    token: str, find_key: Callable[[str], Ed25519PublicKey | None], *, audience: str, method: str, target: str,
+    body: bytes, if_match: str | None,
+) -> None:
+    """Check one call's JWT against what was really received.
+
+    Raises:
+        SignatureRefused: with a reason fit for the operator's log.
+    """
+    try:
+        kid = jwt.get_unverified_header(token).get("kid", "")
+        if not isinstance(kid, str) or _KID.fullmatch(kid) is None:
+            raise SignatureRefused("the JWT names no key; is the caller a scim-operator?")
+        key = find_key(kid)
+        if key is None:
+            raise SignatureRefused(f"key {kid} is not among the operator's public keys mounted here")
+        claims = jwt.decode(
+            token, key, algorithms=[ALGORITHM], audience=audience, issuer=ISSUER, leeway=LEEWAY,
+            options={"require": ["exp", "iat", "aud", "iss"]},
+        )
+    except jwt.InvalidAudienceError as error:
+        raise SignatureRefused("the call is meant for another installation") from error
+    except jwt.PyJWTError as error:
+        raise SignatureRefused(f"the JWT does not hold: {type(error).__name__}") from error
+    expected = {"htm": method, "htu": target, "bsh": body_digest(body), "ifm": if_match or ""}
+    for claim, value in expected.items():
+        if claims.get(claim) != value:
+            raise SignatureRefused(f"the JWT was made for another call ({claim} differs)")
+
+
+def utc_now() -> datetime:
+    """The process's clock, UTC."""
+    return datetime.now(UTC)
