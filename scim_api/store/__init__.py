@@ -1,0 +1,257 @@
+"""What the service asks of a database, and nothing of how it is done.
+
+Two drivers keep this contract (``sqlite`` with apsw, ``postgres`` with asyncpg) and pass one contract
+test class. Every statement about resources carries the tenant. Times inside are text of one fixed form,
+``2026-11-23T14:00:00.123456Z`` (UTC, six digits), so that text order is time order in both databases.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Literal, Protocol
+
+from scim_api.admin_models import Connection, ConnectionPage, PutConnection, TenantSettings
+from scim_api.core.records import Lookup, Prepared, Resource, ResourceKind, Where
+
+__all__ = [
+    "Access", "Conflict", "CredentialRevoked", "DigestInUse", "Generation", "Lookup", "MatchingImmutable",
+    "Page", "Prepared", "Resource", "ResourceKind", "RevisionMismatch", "SettingsConflict", "Store",
+    "StoreError", "TenantPurging", "TooSlow", "Transform", "Unavailable", "Use", "VersionMismatch", "Where",
+    "create_store",
+]
+
+
+class StoreError(Exception):
+    """Base of everything a store raises on purpose."""
+
+
+class Unavailable(StoreError):
+    """The database does not answer, is full, or is locked for too long. Nothing was written. -> 503"""
+
+
+class Conflict(StoreError):
+    """A unique key is taken. ``attribute`` is ``userName``, ``externalId`` or ``emails``. -> 409"""
+
+    def __init__(self, attribute: str) -> None:
+        super().__init__(attribute)
+        self.attribute = attribute
+
+
+class VersionMismatch(StoreError):
+    """The resource is no longer at the version that the caller expected. -> 412"""
+
+
+class RevisionMismatch(StoreError):
+    """The connection is not at the revision that If-Match names. -> 412"""
+
+
+class TooSlow(StoreError):
+    """An unindexed query ran into its deadline. -> 400 tooMany, with the advice to narrow it"""
+
+
+class SettingsConflict(StoreError):
+    """Another connection of the tenant has other settings; ``fields`` names them (camelCase). -> 409"""
+
+    def __init__(self, other: str, fields: tuple[str, ...]) -> None:
+        super().__init__(f"{other}: {', '.join(fields)}")
+        self.other, self.fields = other, fields
+
+
+class MatchingImmutable(StoreError):
+    """The tenant exists with another ``matching``. -> 409"""
+
+
+class CredentialRevoked(StoreError):
+    """A listed credential was revoked before and its own time is not over. -> 409"""
+
+
+class DigestInUse(StoreError):
+    """A listed digest belongs to another connection or to another id. -> 409"""
+
+
+class TenantPurging(StoreError):
+    """The tenant is being deleted; wait until its purge has ended. -> 409"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Access:
+    """What one accepted credential opens: everything a request needs to know, read once and cached."""
+
+    credential: str
+    """The token id."""
+    digest: bytes
+    """Its SHA-256 (32 bytes), for the constant-time comparison."""
+    ends_at: float
+    """The earlier of expiry and retirement, as a POSIX time in seconds of the database's clock."""
+    tenant: int
+    """Surrogate key of the tenant: the only tenant this request can touch."""
+    settings: TenantSettings
+    settings_hash: str
+    """Key of everything compiled from the settings (field tables, discovery)."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Generation:
+    """One reading of the auth generation, which changes with every write of credentials or settings."""
+
+    number: int
+    now: float
+    """The database's clock at the reading, a POSIX time in seconds."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Page:
+    """A slice of a list: ``total`` counts all that match."""
+
+    total: int
+    resources: Sequence[Resource]
+
+
+Transform = Callable[[Resource], Prepared | None]
+"""A pure, synchronous change of one resource; None means that nothing changes. What it raises reaches
+the caller and nothing is written. It may be called again when another write came between."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Use:
+    """A credential was used; written in batches, never per request."""
+
+    credential: str
+    at: datetime
+    user_agent: str | None = None
+
+
+class Store(Protocol):
+    """A database. All methods raise ``Unavailable`` when it does not answer in time."""
+
+    dialect: Literal["sqlite", "postgresql"]
+
+    async def open(self) -> None:
+        """Connect; does not migrate. Raises ``Unavailable``."""
+
+    async def close(self) -> None:
+        """Finish what was begun and disconnect; harmless twice."""
+
+    async def schema_version(self) -> int:
+        """The number of the last migration applied; 0 for an empty database."""
+
+    async def claim(self, installation: str) -> str:
+        """Write the installation id if the database has none; the id it has now.
+
+        One database serves one installation: the caller stops when the answer differs.
+        """
+
+    async def public_url(self, url: str | None = None) -> str | None:
+        """Remember (when given) and return the SCIM base URL, for ``scim-api connection create``."""
+
+    # -- credentials ------------------------------------------------------------------------------
+    async def generation(self) -> Generation:
+        """Read the auth generation and the database's clock, together."""
+
+    def generation_now(self) -> Generation | None:
+        """The generation without awaiting, where that is cheap and exact (SQLite: ``PRAGMA data_version``
+        notices every other connection's commit, the CLI's too); None where it is not (PostgreSQL)."""
+
+    async def access(self, digest: bytes) -> Access | None:
+        """The credential with this digest, if it is not revoked; the caller checks ``ends_at``."""
+
+    async def record_use(self, uses: Sequence[Use]) -> None:
+        """Write last uses; never moves one back. Does not change the auth generation."""
+
+    # -- resources --------------------------------------------------------------------------------
+    async def get(self, tenant: int, kind: ResourceKind, resource_id: str) -> Resource | None:
+        """One resource of this tenant."""
+
+    async def lookup(self, tenant: int, kind: ResourceKind, by: Lookup, key: str) -> Sequence[Resource]:
+        """Those whose indexed key equals ``key`` (already comparable), ordered by creation."""
+
+    async def search(
+        self, tenant: int, kind: ResourceKind, where: Where | None, *, offset: int, limit: int
+    ) -> Page:
+        """A page in creation order. Without ``where`` the total comes from counters, not from counting.
+
+        Raises:
+            TooSlow: a ``where`` without an index took longer than the driver's deadline.
+        """
+
+    async def create(self, tenant: int, kind: ResourceKind, prepared: Prepared, *, actor: str) -> Resource:
+        """Insert, with an audit row; returns after the durable commit.
+
+        Args:
+            tenant: surrogate key.
+            kind: resource type.
+            prepared: what to store.
+            actor: id of the credential, for the audit log.
+
+        Raises:
+            Conflict: a unique key is taken; nothing was written.
+        """
+
+    async def modify(
+        self, tenant: int, kind: ResourceKind, resource_id: str, transform: Transform, *, actor: str,
+        expected_version: int | None = None,
+    ) -> Resource | None:
+        """Read, transform and write one resource atomically; None when there is none.
+
+        No concurrent change is lost: the transform sees the state it replaces. Raises ``Conflict``,
+        ``VersionMismatch``, and what the transform raises.
+        """
+
+    async def delete(
+        self, tenant: int, kind: ResourceKind, resource_id: str, *, actor: str,
+        expected_version: int | None = None,
+    ) -> bool:
+        """Delete one resource and its memberships; False when there is none. Raises ``VersionMismatch``."""
+
+    # -- administration ---------------------------------------------------------------------------
+    async def connection(self, namespace: str, name: str) -> Connection:
+        """What is held for one connection; ``exists=False`` and the last revision for one that is gone,
+        ``NEVER_SEEN`` for one that never was."""
+
+    async def connections(self, *, after: str | None, limit: int) -> ConnectionPage:
+        """All that exist, in pages, in a bounded number of queries per page."""
+
+    async def put_connection(
+        self, namespace: str, name: str, wanted: PutConnection, *, if_match: str | None
+    ) -> Connection:
+        """Make the state so, in one transaction, and issue a new revision if anything changed.
+
+        ``if_match=None`` skips the fence (the CLI, which reads and writes in one go). Credentials that
+        are not listed are revoked and tombstoned until their own expiry. Idempotent: the same state
+        again changes nothing and keeps the revision.
+
+        Raises:
+            RevisionMismatch, SettingsConflict, MatchingImmutable, CredentialRevoked, DigestInUse,
+            TenantPurging: nothing was written.
+        """
+
+    async def delete_connection(self, namespace: str, name: str, *, if_match: str | None) -> Connection:
+        """Revoke all its credentials and forget it. When it was its tenant's last and the tenant's
+        deletionPolicy is Delete, the tenant is marked for purging. Raises ``RevisionMismatch``."""
+
+    async def purge(self, batch: int = 500) -> int:
+        """Delete up to ``batch`` resources of tenants marked for purging; how many were deleted. A tenant
+        that is empty is removed, so that a re-created one starts anew. Also drops tombstones and audit
+        rows whose time is over."""
+
+
+def create_store(url: str) -> Store:
+    """The driver for a database URL, not yet opened.
+
+    ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://user@host/name``.
+
+    Raises:
+        ValueError: the URL is of neither form; the message says what to write.
+    """
+    if url.startswith("sqlite:///"):
+        from scim_api.store.sqlite import SqliteStore
+
+        return SqliteStore(url.removeprefix("sqlite:///"))
+    if url.startswith(("postgresql://", "postgres://")):
+        from scim_api.store.postgres import PostgresStore
+
+        return PostgresStore(url)
+    scheme = url.split(":", 1)[0]
+    raise ValueError(
+        f"database URL with scheme {scheme!r}: write sqlite:///scim.db or postgresql://user@host/database"
+    )
