@@ -1,0 +1,61 @@
+"""The internal application: admin API, health, readiness, metrics. Never behind the ingress."""
+
+import asyncio
+import dataclasses
+
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from scim_api.http.admin import Admin
+from scim_api.http.admin_keys import AdminKeys
+from scim_api.http.protocol import Service
+from scim_api.store import Unavailable
+from scim_api.store.migrations import REQUIRED_VERSION
+
+READY_SECONDS = 3.0
+"""How long the readiness probe waits for the database."""
+
+
+@dataclasses.dataclass(slots=True)
+class Health:
+    """What the probes tell beside the database."""
+
+    stopping: bool = False
+
+
+def internal_app(service: Service, keys: AdminKeys, health: Health) -> FastAPI:
+    """The application for the internal port."""
+    app = FastAPI(title="scim-api internal", openapi_url=None, docs_url=None, redoc_url=None)
+
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        """Alive: the event loop answers. A database that is gone is no reason to restart."""
+        return Response("ok\n", media_type="text/plain")
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        """Ready: the database answers and its schema is new enough."""
+        reason = await _not_ready(service, health)
+        service.metrics.database_up.set(0 if reason and not health.stopping else 1)
+        return Response(f"{reason or 'ok'}\n", 503 if reason else 200, media_type="text/plain")
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Prometheus text format."""
+        return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    Admin(service.store, service.credentials, keys, service.metrics).register(app)
+    return app
+
+
+async def _not_ready(service: Service, health: Health) -> str | None:
+    if health.stopping:
+        return "stopping"
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            version = await service.store.schema_version()
+    except (Unavailable, TimeoutError):
+        return "the database does not answer"
+    if version < REQUIRED_VERSION:
+        return f"the database has schema {version}, this release needs {REQUIRED_VERSION}: run scim-api migrate"
+    return None

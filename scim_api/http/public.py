@@ -1,0 +1,89 @@
+"""The public application: ``/scim/v2`` and nothing else. FastAPI routes, lean endpoints answer."""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from scim_api.core import discovery
+from scim_api.core.errors import ScimError
+from scim_api.http import users
+from scim_api.http.protocol import Answer, Call, Endpoint, PathNormaliser, Service, drain, respond
+from scim_api.settings import SCIM_PATH
+
+
+async def _schemas(call: Call) -> Answer:
+    _refuse_filter(call)
+    if call.path_id:
+        body = discovery.schema(call.profile, call.service.base_url, call.path_id)
+        if body is None:
+            raise ScimError(404, "there is no such schema; GET /Schemas lists them")
+        return Answer(200, body)
+    return Answer(200, discovery.schemas(call.profile, call.service.base_url))
+
+
+async def _resource_types(call: Call) -> Answer:
+    _refuse_filter(call)
+    if call.path_id:
+        body = discovery.resource_type(call.profile, call.service.base_url, call.path_id)
+        if body is None:
+            raise ScimError(404, "there is no such resource type; GET /ResourceTypes lists them")
+        return Answer(200, body)
+    return Answer(200, discovery.resource_types(call.profile, call.service.base_url))
+
+
+async def _service_provider_config(call: Call) -> Answer:
+    _refuse_filter(call)
+    return Answer(200, discovery.service_provider_config(call.profile, call.service.base_url))
+
+
+def _refuse_filter(call: Call) -> None:
+    """RFC 7644 section 4: a filter on discovery SHALL be answered with 403."""
+    if "filter" in call.parameters():
+        raise ScimError(403, "discovery answers whole; leave the filter out")
+
+
+def _not_implemented(what: str) -> Callable[[Call], Awaitable[Answer]]:
+    async def handler(call: Call) -> Answer:  # noqa: ARG001 (a handler's signature)
+        raise ScimError(501, f"{what} is not served; see /ServiceProviderConfig")
+
+    return handler
+
+
+class _Nothing:
+    """Whatever is not SCIM: a SCIM 404 that tells the right address."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        await drain(receive)
+        detail = f"nothing is served here; the Tenant URL is {self._service.base_url}"
+        await respond(send, Answer(404, ScimError(404, detail).body()))
+
+
+def public_app(service: Service) -> ASGIApp:
+    """The application for the public port."""
+    app = FastAPI(title="scim-api", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+
+    def at(path: str, **handlers: Callable[[Call], Awaitable[Answer]]) -> None:
+        app.router.routes.append(Route(SCIM_PATH + path, Endpoint(service, path, **handlers)))
+
+    at("/Users/{id}", GET=users.get, PUT=users.replace, PATCH=users.patch, DELETE=users.delete)
+    at("/Users", GET=users.search, POST=users.create)
+    at("/Groups/{id}", GET=users.groups, PUT=users.groups, PATCH=users.groups, DELETE=users.groups)
+    at("/Groups", GET=users.groups, POST=users.groups)
+    at("/Schemas/{id}", GET=_schemas)
+    at("/Schemas", GET=_schemas)
+    at("/ResourceTypes/{id}", GET=_resource_types)
+    at("/ResourceTypes", GET=_resource_types)
+    at("/ServiceProviderConfig", GET=_service_provider_config)
+    at("/Me", **dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), _not_implemented("/Me")))
+    at("/Bulk", POST=_not_implemented("/Bulk"))
+    at("/.search", POST=_not_implemented("/.search"))
+    at("/Users/.search", POST=_not_implemented("/.search"))
+    app.router.default = _Nothing(service)
+    return PathNormaliser(app)
