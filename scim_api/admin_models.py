@@ -123,8 +123,16 @@ class AdminError(_Model):
     """Body of every 4xx and 5xx of the admin API."""
 
     code: Literal[
-        "Unauthorized", "Invalid", "RevisionMismatch", "SettingsConflict", "MatchingImmutable",
-        "CredentialRevoked", "DigestInUse", "TenantPurging", "Unavailable", "NotFound",
+        "Unauthorized",
+        "Invalid",
+        "RevisionMismatch",
+        "SettingsConflict",
+        "MatchingImmutable",
+        "CredentialRevoked",
+        "DigestInUse",
+        "TenantPurging",
+        "Unavailable",
+        "NotFound",
     ]
     message: str
     """One sentence for a person: what is wrong and what to do."""

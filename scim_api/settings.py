@@ -47,7 +47,9 @@ class ApiSettings(BaseSettings):
             raise ValueError(f"write an absolute URL such as https://scim.example.com{SCIM_PATH}")
         path = parts.path.rstrip("/")
         if path not in ("", SCIM_PATH):
-            raise ValueError(f"the service answers under {SCIM_PATH}: write https://{parts.netloc}{SCIM_PATH}")
+            raise ValueError(
+                f"the service answers under {SCIM_PATH}: write https://{parts.netloc}{SCIM_PATH}"
+            )
         return f"{parts.scheme}://{parts.netloc}{SCIM_PATH}"
 
     @property

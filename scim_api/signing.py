@@ -33,9 +33,11 @@ def key_id(public: Ed25519PublicKey) -> str:
 
 def public_pem(key: Ed25519PrivateKey) -> str:
     """The public half as PEM, for the ConfigMap key ``<kid>.pem``."""
-    return key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    ).decode()
+    return (
+        key.public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode()
+    )
 
 
 def body_digest(body: bytes) -> str:
@@ -44,7 +46,13 @@ def body_digest(body: bytes) -> str:
 
 
 def sign(
-    key: Ed25519PrivateKey, *, audience: str, method: str, target: str, body: bytes, if_match: str | None,
+    key: Ed25519PrivateKey,
+    *,
+    audience: str,
+    method: str,
+    target: str,
+    body: bytes,
+    if_match: str | None,
     now: datetime,
 ) -> str:
     """The JWT for ``Authorization: Bearer`` of one admin call.
@@ -59,8 +67,14 @@ def sign(
         now: the operator's clock, UTC.
     """
     claims = {
-        "iss": ISSUER, "aud": audience, "iat": now, "exp": now + LIFETIME,
-        "htm": method, "htu": target, "bsh": body_digest(body), "ifm": if_match or "",
+        "iss": ISSUER,
+        "aud": audience,
+        "iat": now,
+        "exp": now + LIFETIME,
+        "htm": method,
+        "htu": target,
+        "bsh": body_digest(body),
+        "ifm": if_match or "",
     }
     return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id(key.public_key())})
 
@@ -69,8 +83,14 @@ _KID = re.compile(r"[0-9a-f]{16}")
 
 
 def verify(
-    token: str, find_key: Callable[[str], Ed25519PublicKey | None], *, audience: str, method: str, target: str,
-    body: bytes, if_match: str | None,
+    token: str,
+    find_key: Callable[[str], Ed25519PublicKey | None],
+    *,
+    audience: str,
+    method: str,
+    target: str,
+    body: bytes,
+    if_match: str | None,
 ) -> None:
     """Check one call's JWT against what was really received.
 
@@ -85,7 +105,12 @@ def verify(
         if key is None:
             raise SignatureRefused(f"key {kid} is not among the operator's public keys mounted here")
         claims = jwt.decode(
-            token, key, algorithms=[ALGORITHM], audience=audience, issuer=ISSUER, leeway=LEEWAY,
+            token,
+            key,
+            algorithms=[ALGORITHM],
+            audience=audience,
+            issuer=ISSUER,
+            leeway=LEEWAY,
             options={"require": ["exp", "iat", "aud", "iss"]},
         )
     except jwt.InvalidAudienceError as error:

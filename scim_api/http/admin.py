@@ -22,8 +22,16 @@ from scim_api.store import Store, Unavailable
 
 log = structlog.get_logger(__name__)
 Code = Literal[
-    "Unauthorized", "Invalid", "RevisionMismatch", "SettingsConflict", "MatchingImmutable",
-    "CredentialRevoked", "DigestInUse", "TenantPurging", "Unavailable", "NotFound",
+    "Unauthorized",
+    "Invalid",
+    "RevisionMismatch",
+    "SettingsConflict",
+    "MatchingImmutable",
+    "CredentialRevoked",
+    "DigestInUse",
+    "TenantPurging",
+    "Unavailable",
+    "NotFound",
 ]
 assert set(get_args(Code)) == set(get_args(AdminError.model_fields["code"].annotation))  # noqa: S101
 
@@ -46,26 +54,39 @@ def _refusal(error: Exception) -> _Refused:
         case SignatureRefused():
             return _Refused(401, "Unauthorized", str(error))
         case stores.RevisionMismatch():
-            return _Refused(412, "RevisionMismatch", "the connection has changed since; read it and decide again")
+            return _Refused(
+                412, "RevisionMismatch", "the connection has changed since; read it and decide again"
+            )
         case stores.SettingsConflict():
             names = ", ".join(error.fields)
             return _Refused(
-                409, "SettingsConflict",
+                409,
+                "SettingsConflict",
                 f"{error.other} opens the same tenant with another {names}; give both the same, or this one "
-                "a tenant of its own (spec.tenant)", error.fields,
+                "a tenant of its own (spec.tenant)",
+                error.fields,
             )
         case stores.MatchingImmutable():
             return _Refused(
-                409, "MatchingImmutable",
+                409,
+                "MatchingImmutable",
                 "the tenant exists with another matching, which can't be changed; use another spec.tenant",
                 ("matching",),
             )
         case stores.CredentialRevoked():
-            return _Refused(409, "CredentialRevoked", "a listed credential was revoked and can't come back; issue a new one")
+            return _Refused(
+                409,
+                "CredentialRevoked",
+                "a listed credential was revoked and can't come back; issue a new one",
+            )
         case stores.DigestInUse():
-            return _Refused(409, "DigestInUse", "a listed token belongs to another connection; issue a new one")
+            return _Refused(
+                409, "DigestInUse", "a listed token belongs to another connection; issue a new one"
+            )
         case stores.TenantPurging():
-            return _Refused(409, "TenantPurging", "the tenant's users are being deleted; wait until that has ended")
+            return _Refused(
+                409, "TenantPurging", "the tenant's users are being deleted; wait until that has ended"
+            )
         case Unavailable():
             return _Refused(503, "Unavailable", "the database does not answer; try again")
         case ValidationError():
@@ -108,10 +129,17 @@ class Admin:
             except Exception as error:  # noqa: BLE001 (sorted out by _refusal, which re-raises what it does not know)
                 refused = _refusal(error)
                 code = refused.error.code
-                log.info("admin call refused", method=request.method, path=request.url.path, code=code,
-                         reason=refused.error.message)
+                log.info(
+                    "admin call refused",
+                    method=request.method,
+                    path=request.url.path,
+                    code=code,
+                    reason=refused.error.message,
+                )
                 response = Response(
-                    refused.error.model_dump_json(by_alias=True), refused.status, media_type="application/json"
+                    refused.error.model_dump_json(by_alias=True),
+                    refused.status,
+                    media_type="application/json",
                 )
             self._metrics.admin_calls.labels(request.method, code).inc()
             return response
@@ -126,21 +154,29 @@ class Admin:
                 raise _Refused(413, "Invalid", f"the body is larger than {limits.MAX_BODY} bytes")
         installation = self._keys.installation
         if installation is None:
-            raise _Refused(401, "Unauthorized", "no operator has published its key here yet (--admin-keys-dir)")
+            raise _Refused(
+                401, "Unauthorized", "no operator has published its key here yet (--admin-keys-dir)"
+            )
         header = request.headers.get("authorization", "")
         if not header.startswith("Bearer "):
             raise _Refused(401, "Unauthorized", "the call carries no signature")
         query = request.scope["query_string"].decode("latin-1")
         path = request.scope["raw_path"].decode("latin-1")
         verify(
-            header.removeprefix("Bearer "), self._keys.find, audience=installation, method=request.method,
-            target=f"{path}?{query}" if query else path, body=body, if_match=_if_match(request),
+            header.removeprefix("Bearer "),
+            self._keys.find,
+            audience=installation,
+            method=request.method,
+            target=f"{path}?{query}" if query else path,
+            body=body,
+            if_match=_if_match(request),
         )
         if self._claimed != installation:
             owner = await self._store.claim(installation)
             if owner != installation:
                 raise _Refused(
-                    401, "Unauthorized",
+                    401,
+                    "Unauthorized",
                     f"the database belongs to installation {owner}; one database serves one installation",
                 )
             self._claimed = installation
@@ -158,13 +194,17 @@ class Admin:
     async def _put(self, request: Request, body: bytes) -> Connection:
         namespace, name = _names(request)
         wanted = PutConnection.model_validate_json(body)
-        connection = await self._store.put_connection(namespace, name, wanted, if_match=_required_if_match(request))
+        connection = await self._store.put_connection(
+            namespace, name, wanted, if_match=_required_if_match(request)
+        )
         self._credentials.invalidate()
         return connection
 
     async def _delete(self, request: Request, _body: bytes) -> Connection:
         namespace, name = _names(request)
-        connection = await self._store.delete_connection(namespace, name, if_match=_required_if_match(request))
+        connection = await self._store.delete_connection(
+            namespace, name, if_match=_required_if_match(request)
+        )
         self._credentials.invalidate()
         return connection
 

@@ -57,5 +57,7 @@ async def _not_ready(service: Service, health: Health) -> str | None:
     except (Unavailable, TimeoutError):
         return "the database does not answer"
     if version < REQUIRED_VERSION:
-        return f"the database has schema {version}, this release needs {REQUIRED_VERSION}: run scim-api migrate"
+        return (
+            f"the database has schema {version}, this release needs {REQUIRED_VERSION}: run scim-api migrate"
+        )
     return None

@@ -9,20 +9,28 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
-            "scim_api_requests_total", "Answered SCIM requests.", ["method", "route", "status"],
+            "scim_api_requests_total",
+            "Answered SCIM requests.",
+            ["method", "route", "status"],
             registry=self.registry,
         )
         self.seconds = Histogram(
-            "scim_api_request_duration_seconds", "Time from the request's head to the answer's end.",
-            ["method", "route"], registry=self.registry,
+            "scim_api_request_duration_seconds",
+            "Time from the request's head to the answer's end.",
+            ["method", "route"],
+            registry=self.registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
         )
-        self.in_flight = Gauge("scim_api_requests_in_flight", "SCIM requests being answered.", registry=self.registry)
+        self.in_flight = Gauge(
+            "scim_api_requests_in_flight", "SCIM requests being answered.", registry=self.registry
+        )
         self.admin_calls = Counter(
             "scim_api_admin_calls_total", "Answered admin calls.", ["method", "code"], registry=self.registry
         )
         self.database_up = Gauge(
-            "scim_api_database_up", "1 when the last reading of the database succeeded.", registry=self.registry
+            "scim_api_database_up",
+            "1 when the last reading of the database succeeded.",
+            registry=self.registry,
         )
         self._cache: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 

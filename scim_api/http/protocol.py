@@ -74,7 +74,9 @@ class Call:
                 self.query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100
             )
         except ValueError as error:
-            raise ScimError(400, "the query string is not valid percent-encoded UTF-8", "invalidValue") from error
+            raise ScimError(
+                400, "the query string is not valid percent-encoded UTF-8", "invalidValue"
+            ) from error
         return {name.lower(): value for name, value in pairs}
 
 
@@ -143,20 +145,28 @@ def failure(error: Exception) -> Answer:
     if isinstance(error, Conflict):
         return Answer(409, uniqueness(error.attribute).body())
     if isinstance(error, VersionMismatch):
-        return Answer(412, ScimError(412, "the resource has changed since this version; read it again").body())
+        return Answer(
+            412, ScimError(412, "the resource has changed since this version; read it again").body()
+        )
     if isinstance(error, TooSlow):
-        return Answer(400, too_many("the filter takes too long; narrow it or filter by an indexed attribute").body())
+        return Answer(
+            400, too_many("the filter takes too long; narrow it or filter by an indexed attribute").body()
+        )
     if isinstance(error, Unavailable):
         body = ScimError(503, "the service's database does not answer; try again").body()
         return Answer(503, body, ((b"retry-after", b"2"),))
     if isinstance(error, BodyTooLarge):
-        return Answer(413, ScimError(413, f"the body is larger than {limits.MAX_BODY} bytes; send less").body())
+        return Answer(
+            413, ScimError(413, f"the body is larger than {limits.MAX_BODY} bytes; send less").body()
+        )
     return Answer(500, ScimError(500, "the service failed to answer; its log says why").body())
 
 
 _UNAUTHORIZED: Final = Answer(
     401,
-    ScimError(401, "the token is missing, unknown, expired or revoked; paste the current one into Entra").body(),
+    ScimError(
+        401, "the token is missing, unknown, expired or revoked; paste the current one into Entra"
+    ).body(),
     ((b"www-authenticate", b'Bearer realm="scim"'),),
 )
 
@@ -189,9 +199,13 @@ class Endpoint:
             service.metrics.in_flight.dec()
         await respond(send, answer)
         seconds = time.perf_counter() - began
-        service.metrics.count(method if method in self._handlers else "other", self._route, answer.status, seconds)
+        service.metrics.count(
+            method if method in self._handlers else "other", self._route, answer.status, seconds
+        )
         if log.is_enabled_for(logging.DEBUG):
-            log.debug("request", method=method, route=self._route, status=answer.status, seconds=round(seconds, 6))
+            log.debug(
+                "request", method=method, route=self._route, status=answer.status, seconds=round(seconds, 6)
+            )
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         service = self._service
@@ -208,7 +222,9 @@ class Endpoint:
             wait = service.limiter.wait_seconds(access.tenant, access.settings.rate_limit)
             if wait:
                 rate = access.settings.rate_limit.requests_per_second
-                body = ScimError(429, f"more than {rate} requests per second for this tenant; wait and repeat").body()
+                body = ScimError(
+                    429, f"more than {rate} requests per second for this tenant; wait and repeat"
+                ).body()
                 return Answer(429, body, ((b"retry-after", str(math.ceil(wait)).encode()),))
             handler = self._handlers.get(scope["method"])
             if handler is None:
@@ -217,14 +233,19 @@ class Endpoint:
             body = await read_body(receive, limits.MAX_BODY)
             body_read = True
             call = Call(
-                service, access, profile(access.settings, access.settings_hash), headers,
-                scope["query_string"], body, scope.get("path_params", {}).get("id", ""),
+                service,
+                access,
+                profile(access.settings, access.settings_hash),
+                headers,
+                scope["query_string"],
+                body,
+                scope.get("path_params", {}).get("id", ""),
             )
             return await handler(call)
         except (ClientGone, asyncio.CancelledError):
             body_read = True
             raise
-        except Exception as error:  # noqa: BLE001 (the last line before the client: all become SCIM errors)
+        except Exception as error:
             answer = failure(error)
             if answer.status == 500:
                 log.exception("request failed", route=self._route, method=scope["method"])
@@ -252,7 +273,16 @@ async def respond(send: Send, answer: Answer) -> None:
 _CANONICAL: Final = {
     name.lower(): name
     for name in (
-        "scim", "v2", "Users", "Groups", "Schemas", "ResourceTypes", "ServiceProviderConfig", "Me", "Bulk", ".search",
+        "scim",
+        "v2",
+        "Users",
+        "Groups",
+        "Schemas",
+        "ResourceTypes",
+        "ServiceProviderConfig",
+        "Me",
+        "Bulk",
+        ".search",
     )
 }
 

@@ -45,7 +45,9 @@ def _listen(host: str, port: int, option: str) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise SettingsError(f"can't listen on {host}:{port} ({error.strerror}); choose another --{option}") from error
+        raise SettingsError(
+            f"can't listen on {host}:{port} ({error.strerror}); choose another --{option}"
+        ) from error
     listener.set_inheritable(True)
     return listener
 
@@ -53,8 +55,15 @@ def _listen(host: str, port: int, option: str) -> socket.socket:
 def _server(app: ASGIApp, settings: ApiSettings) -> _Server:
     return _Server(
         uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, date_header=False, lifespan="off",
-            proxy_headers=False, ws="none", timeout_keep_alive=75,
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            lifespan="off",
+            proxy_headers=False,
+            ws="none",
+            timeout_keep_alive=75,
             timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
         )
     )
@@ -122,8 +131,12 @@ async def _opened(settings: ApiSettings, keys: AdminKeys) -> AsyncIterator[Store
         if store.dialect == "sqlite":
             await migrate(settings.database_url)
         elif (version := await store.schema_version()) < REQUIRED_VERSION:
-            log.warning("schema is too old; not ready until migrated", schema=version, needed=REQUIRED_VERSION,
-                        command="scim-api migrate")
+            log.warning(
+                "schema is too old; not ready until migrated",
+                schema=version,
+                needed=REQUIRED_VERSION,
+                command="scim-api migrate",
+            )
         installation = keys.installation
         if installation is not None and await store.schema_version() >= REQUIRED_VERSION:
             owner = await store.claim(installation)
@@ -178,8 +191,12 @@ async def _run(
     ]
     running = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
     log.info(
-        "serving", endpoint=settings.endpoint, listen=f"{settings.host}:{settings.port}",
-        internal=None if settings.internal_port is None else f"{settings.internal_host}:{settings.internal_port}",
+        "serving",
+        endpoint=settings.endpoint,
+        listen=f"{settings.host}:{settings.port}",
+        internal=None
+        if settings.internal_port is None
+        else f"{settings.internal_host}:{settings.internal_port}",
         database=service.store.dialect,
     )
     ended = asyncio.create_task(stop.wait())

@@ -1,14 +1,13 @@
 """``/Users``: each handler reads the request, lets the pure core decide, and asks the store once."""
 
 import re
-from functools import partial
 from typing import Final
 
 from scim_api.core import limits
 from scim_api.core.errors import ScimError, invalid_value, not_found
 from scim_api.core.filters import Indexed, parse_filter
-from scim_api.core.patch import patch_user
 from scim_api.core.normalise import read_patch
+from scim_api.core.patch import patch_user
 from scim_api.core.render import etag, list_response, project, read_etag, render
 from scim_api.core.users import create_user, replace_user
 from scim_api.http.protocol import Answer, Call
@@ -114,16 +113,16 @@ async def replace(call: Call) -> Answer:
     """``PUT /Users/{id}``."""
     resource_id, body = _resource_id(call), call.json()
     resource = await call.service.store.modify(
-        call.access.tenant, "User", resource_id, partial(_replaced, call, body),
-        actor=call.access.credential, expected_version=_expected_version(call),
+        call.access.tenant,
+        "User",
+        resource_id,
+        lambda current: replace_user(call.profile, current, body),
+        actor=call.access.credential,
+        expected_version=_expected_version(call),
     )
     if resource is None:
         raise not_found("User", resource_id)
     return _resource(call, resource)
-
-
-def _replaced(call: Call, body: dict[str, object], current: Resource):  # type: ignore[no-untyped-def]
-    return replace_user(call.profile, current, body)
 
 
 async def patch(call: Call) -> Answer:
@@ -131,8 +130,12 @@ async def patch(call: Call) -> Answer:
     resource_id = _resource_id(call)
     operations = read_patch(call.profile, call.json())
     resource = await call.service.store.modify(
-        call.access.tenant, "User", resource_id, lambda current: patch_user(call.profile, current, operations),
-        actor=call.access.credential, expected_version=_expected_version(call),
+        call.access.tenant,
+        "User",
+        resource_id,
+        lambda current: patch_user(call.profile, current, operations),
+        actor=call.access.credential,
+        expected_version=_expected_version(call),
     )
     if resource is None:
         raise not_found("User", resource_id)
@@ -143,7 +146,10 @@ async def delete(call: Call) -> Answer:
     """``DELETE /Users/{id}``: 204, and 404 the second time."""
     resource_id = _resource_id(call)
     if not await call.service.store.delete(
-        call.access.tenant, "User", resource_id, actor=call.access.credential,
+        call.access.tenant,
+        "User",
+        resource_id,
+        actor=call.access.credential,
         expected_version=_expected_version(call),
     ):
         raise not_found("User", resource_id)
@@ -153,5 +159,7 @@ async def delete(call: Call) -> Answer:
 async def groups(call: Call) -> Answer:
     """``/Groups``: what to do about it, as long as groups are not served."""
     if call.access.settings.groups == "Disabled":
-        raise ScimError(404, "groups are switched off for this connection; switch off group provisioning in Entra")
+        raise ScimError(
+            404, "groups are switched off for this connection; switch off group provisioning in Entra"
+        )
     raise ScimError(501, "this release serves no groups yet; switch off group provisioning in Entra")
