@@ -1,0 +1,68 @@
+"""The comparable form of a resource: what filters look at, in both databases and in Python.
+
+Attribute names are in lower case, extensions under their URN in lower case. Strings went through
+``text.comparable``, date-times are microseconds since 1970 (UTC), booleans and numbers are themselves.
+Nothing empty is in it, so that "present" means "the key is there".
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from scim_api.core.profile import Profile, Table
+from scim_api.core.schema import Field
+from scim_api.core.text import comparable, microseconds
+
+
+def keys(profile: Profile, doc: dict[str, Any]) -> str:
+    """JSON text of the comparable form of a user.
+
+    Args:
+        profile: the tenant's.
+        doc: the resource as stored, ``schemas`` included, without ``id`` and ``meta``.
+    """
+    return orjson.dumps(comparable_form(profile.user, doc)).decode()
+
+
+def comparable_form(table: Table, doc: Mapping[str, Any]) -> dict[str, Any]:
+    """The comparable form as Python has it; attributes that are no longer declared are left out."""
+    form: dict[str, Any] = {"schemas": doc.get("schemas", [])}
+    names = table.names
+    for name, value in doc.items():
+        field = names.get(name)
+        if field is None or name == "schemas":
+            continue
+        key = comparable_value(field, value)
+        if key is not None:
+            form[name.lower()] = key
+    return form
+
+
+def comparable_value(field: Field, value: Any) -> Any:
+    """The comparable form of an attribute's whole value."""
+    if isinstance(value, list):
+        return [key for item in value if (key := comparable_value(field, item)) is not None] or None
+    if isinstance(value, dict):
+        return _comparable_object(field, value)
+    if isinstance(value, str):
+        if field.type == "dateTime":
+            return microseconds(value)
+        return comparable(value, case_exact=field.case_exact)
+    return value
+
+
+def _comparable_object(field: Field, value: Mapping[str, Any]) -> dict[str, Any] | None:
+    fields = field.fields
+    form: dict[str, Any] = {}
+    for name, item in value.items():
+        sub = fields.get(name)
+        if sub is None:
+            continue
+        if isinstance(item, str) and sub.type != "dateTime":
+            form[name.lower()] = comparable(item, case_exact=sub.case_exact)
+        else:
+            key = comparable_value(sub, item)
+            if key is not None:
+                form[name.lower()] = key
+    return form or None

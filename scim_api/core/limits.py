@@ -1,0 +1,22 @@
+"""The bounds of what one request may ask for. Each is answered by a clear SCIM error and named in the docs."""
+
+MAX_BODY = 1_048_576
+"""Bytes of a request body, and of a stored resource. -> 413"""
+MAX_DEPTH = 16
+"""Levels of objects and arrays in a body; a user needs four. -> 400 invalidSyntax"""
+MAX_OPERATIONS = 100
+"""Operations in a user PATCH, after a value object was taken apart. -> 413"""
+MAX_VALUES = 200
+"""Entries of one multi-valued attribute. -> 400 invalidValue"""
+MAX_HOT_KEY = 2048
+"""Bytes (UTF-8) of a value that an index holds: userName, externalId, work e-mail. -> 400 invalidValue"""
+MAX_FILTER = 4096
+"""Characters of a filter, and of a PATCH path. -> 400 invalidFilter, invalidPath"""
+MAX_FILTER_TERMS = 100
+"""Comparisons in one filter. -> 400 invalidFilter"""
+MAX_FILTER_DEPTH = 16
+"""Nested expressions in one filter. -> 400 invalidFilter"""
+MAX_RESULTS = 200
+"""Resources on one page of a list; a larger ``count`` gets this many (RFC 7644 section 3.4.2.4)."""
+MAX_ECHO = 100
+"""Characters of a client's value that an error may repeat."""

@@ -1,0 +1,150 @@
+"""Reading JSON safely, and the form in which values are compared."""
+
+import json
+import re
+from datetime import datetime, timedelta
+from typing import Any
+from unicodedata import normalize
+
+import orjson
+
+from scim_api.core.errors import ScimError, invalid_syntax, shown
+from scim_api.core.limits import MAX_DEPTH
+
+_KEY_LIKE = re.compile(rb'"\s*:')
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?", re.ASCII)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (naive on purpose: plain arithmetic that cannot overflow)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def comparable(value: str, *, case_exact: bool) -> str:
+    """The form that equality, order and substrings are decided on.
+
+    NFC, and lower case unless the attribute is caseExact: the comparison key of scim2-models, so that
+    its ``ScimFilter.match`` can be the oracle.
+    """
+    if value.isascii():
+        return value if case_exact else value.lower()
+    composed = normalize("NFC", value)
+    return composed if case_exact else normalize("NFC", composed.lower())
+
+
+def microseconds(value: str) -> int | None:
+    """A dateTime (RFC 7643 section 2.3.5) as microseconds since 1970 in UTC; None when it is none.
+
+    Without an offset it is taken as UTC. Digits past the sixth are cut.
+    """
+    if not _DATE_TIME.fullmatch(value):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    offset = moment.utcoffset() or timedelta()
+    return (moment.replace(tzinfo=None) - _EPOCH) // _MICROSECOND - offset // _MICROSECOND
+
+
+def timestamp(value: int) -> str | None:
+    """Microseconds since 1970 as ``2026-11-23T14:00:00.123456Z``; None outside the years 1 to 9999."""
+    try:
+        moment = _EPOCH + timedelta(microseconds=value)
+    except OverflowError:
+        return None
+    return moment.isoformat(timespec="microseconds") + "Z"
+
+
+def storable(text: str) -> bool:
+    """Whether a database can hold the string: no NUL (PostgreSQL), no lone surrogate (UTF-8)."""
+    if "\x00" in text:
+        return False
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def decode_json(body: bytes) -> dict[str, Any]:
+    """Read a request body.
+
+    Numbers are kept as orjson reads them: integers of 64 bits exactly, larger ones and fractions as
+    double precision.
+
+    Raises:
+        ScimError: 400 invalidSyntax for what is no JSON object in UTF-8, has the same key twice, a NUL
+            character, a lone surrogate, or too many levels.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise invalid_syntax(
+            f"The body is not valid JSON in UTF-8 (line {error.lineno}, column {error.colno}):"
+            " send one JSON object."
+        ) from None
+    if not isinstance(document, dict):
+        raise invalid_syntax("The body must be one JSON object, such as {…}.")
+    keys = _count_keys(document)
+    if len(_KEY_LIKE.findall(body)) != keys:
+        _refuse_duplicates(body)
+    if b"\\u0000" in body:
+        _refuse_nul(document)
+    return document
+
+
+def _count_keys(document: dict[str, Any]) -> int:
+    """The number of keys in the whole tree; refuses a tree that is too deep to walk recursively."""
+    count = 0
+    level: list[Any] = [document]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for node in level:
+            if isinstance(node, dict):
+                count += len(node)
+                below.extend(v for v in node.values() if isinstance(v, dict | list))
+            else:
+                below.extend(v for v in node if isinstance(v, dict | list))
+        if not below:
+            return count
+        level = below
+    raise invalid_syntax(f"The body nests objects and arrays deeper than {MAX_DEPTH} levels.")
+
+
+def _refuse_duplicates(body: bytes) -> None:
+    """The exact check, run when the quick count cannot tell: a string may hold what looks like a key."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise invalid_syntax(f"The body has the key {shown(key)} twice in one object; send it once.")
+            seen.add(key)
+
+    try:
+        json.loads(body, object_pairs_hook=unique, parse_int=float)
+    except ScimError:
+        raise
+    except (ValueError, RecursionError):
+        raise invalid_syntax("The body is not valid JSON in UTF-8: send one JSON object.") from None
+
+
+def _refuse_nul(document: dict[str, Any]) -> None:
+    pending: list[tuple[str, Any]] = [("", document)]
+    while pending:
+        name, node = pending.pop()
+        if isinstance(node, str):
+            if "\x00" in node:
+                raise invalid_syntax(
+                    f"The value of {shown(name)} contains the character NUL (\\u0000), which cannot be"
+                    " stored; remove it."
+                )
+        elif isinstance(node, dict):
+            for key, value in node.items():
+                if "\x00" in key:
+                    raise invalid_syntax(
+                        f"The key {shown(key)} contains the character NUL (\\u0000); remove it."
+                    )
+                pending.append((key, value))
+        elif isinstance(node, list):
+            pending.extend((name, item) for item in node)
