@@ -114,7 +114,7 @@ def main() -> None:
 
     The second prints the endpoint and the token: paste them into Entra as Tenant URL and Secret Token.
     Every option is also an environment variable, SCIM_API_<OPTION>.
-    """
+    """  # noqa: D301 (click reads the backspace)
 
 
 @main.command()
