@@ -55,14 +55,22 @@ class Scim:
     operator_key: Ed25519PrivateKey
 
     async def connect(
-        self, name: str = "entra", *, tenant: str = "contoso", lifetime: timedelta = timedelta(days=90), **settings: Any
+        self,
+        name: str = "entra",
+        *,
+        tenant: str = "contoso",
+        lifetime: timedelta = timedelta(days=90),
+        **settings: Any,
     ) -> dict[str, str]:
         """A connection with a token; the headers to use it."""
         store = self.service.store
         token = new_token()
         present = await store.connection("demo", name)
         credential = Credential(
-            id=new_token_id(), digest=digest(token).hex(), issued_at=present.now, expires_at=present.now + lifetime
+            id=new_token_id(),
+            digest=digest(token).hex(),
+            issued_at=present.now,
+            expires_at=present.now + lifetime,
         )
         wanted = PutConnection(
             tenant=tenant, settings=TenantSettings.model_validate(settings), credentials=(credential,)
@@ -71,14 +79,26 @@ class Scim:
         return {"authorization": f"Bearer {token}"}
 
     async def admin_call(
-        self, method: str, path: str, *, body: bytes = b"", revision: str | None = None,
-        key: Ed25519PrivateKey | None = None, audience: str = INSTALLATION, signed_path: str | None = None,
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes = b"",
+        revision: str | None = None,
+        key: Ed25519PrivateKey | None = None,
+        audience: str = INSTALLATION,
+        signed_path: str | None = None,
         now: datetime | None = None,
     ) -> httpx.Response:
         """A signed call of the admin API."""
         signature = sign(
-            key or self.operator_key, audience=audience, method=method, target=signed_path or path, body=body,
-            if_match=revision, now=now or datetime.now(UTC),
+            key or self.operator_key,
+            audience=audience,
+            method=method,
+            target=signed_path or path,
+            body=body,
+            if_match=revision,
+            now=now or datetime.now(UTC),
         )
         headers = {"authorization": f"Bearer {signature}"}
         if revision is not None:
@@ -95,7 +115,9 @@ async def scim(store: Store, tmp_path: Path) -> AsyncIterator[Scim]:
     (keys_dir / INSTALLATION_FILE).write_text(INSTALLATION)
     service = Service(store, Credentials(store), RateLimiter(), Metrics(), BASE)
     public = httpx.ASGITransport(public_app(service), raise_app_exceptions=True)
-    internal = httpx.ASGITransport(internal_app(service, AdminKeys(keys_dir), Health()), raise_app_exceptions=True)
+    internal = httpx.ASGITransport(
+        internal_app(service, AdminKeys(keys_dir), Health()), raise_app_exceptions=True
+    )
     async with (
         httpx.AsyncClient(transport=public, base_url=BASE) as client,
         httpx.AsyncClient(transport=internal, base_url="http://internal.test") as admin,

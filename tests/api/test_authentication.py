@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from api.conftest import BASE, Scim
 
+from api.conftest import BASE, Scim
 from scim_api.http.credentials import FRESH, Credentials
 from scim_api.store import Access, Generation, Unavailable
 from scim_api.tokens import new_token
@@ -34,9 +34,15 @@ async def test_every_refusal_has_the_same_status_headers_and_body(scim: Scim, en
     refused = [
         await scim.client.get(ASK, headers=headers)
         for headers in (
-            {}, {"authorization": ""}, {"authorization": "Basic abc"}, {"authorization": "Bearer"},
-            {"authorization": "Bearer x"}, {"authorization": f"Bearer {new_token()}"},
-            {"authorization": token[:-1] + ("a" if token[-1] != "a" else "b")}, revoked, expired,
+            {},
+            {"authorization": ""},
+            {"authorization": "Basic abc"},
+            {"authorization": "Bearer"},
+            {"authorization": "Bearer x"},
+            {"authorization": f"Bearer {new_token()}"},
+            {"authorization": token[:-1] + ("a" if token[-1] != "a" else "b")},
+            revoked,
+            expired,
         )
     ]
     assert {answer.status_code for answer in refused} == {401}

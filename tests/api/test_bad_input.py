@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from api.conftest import Scim
 
 Person = Callable[..., dict[str, Any]]
@@ -34,14 +35,24 @@ async def count(scim: Scim, headers: dict[str, str]) -> int:
 @pytest.mark.parametrize(
     ("body", "scim_type"),
     [
-        (b"", "invalidSyntax"), (b"{", "invalidSyntax"), (b"[]", "invalidSyntax"), (b'"x"', "invalidSyntax"),
-        (b"null", "invalidSyntax"), (b'{"userName": "\xff\xfe"}', "invalidSyntax"),
-        (b'{"userName": "a\\u0000b"}', None), (b'{"userName": "a", "userName": "b"}', "invalidSyntax"),
+        (b"", "invalidSyntax"),
+        (b"{", "invalidSyntax"),
+        (b"[]", "invalidSyntax"),
+        (b'"x"', "invalidSyntax"),
+        (b"null", "invalidSyntax"),
+        (b'{"userName": "\xff\xfe"}', "invalidSyntax"),
+        (b'{"userName": "a\\u0000b"}', None),
+        (b'{"userName": "a", "userName": "b"}', "invalidSyntax"),
         (b'{"name": {"givenName": "a", "givenName": "b"}, "userName": "x"}', "invalidSyntax"),
-        (b'{"userName": "\\ud800"}', None), (b"[" * 100_000, "invalidSyntax"),
-        (b'{"userName": NaN}', "invalidSyntax"), (b'{"userName": 5}', "invalidValue"),
-        (b'{"userName": ["a"]}', "invalidValue"), (b'{"userName": {"a": 1}}', "invalidValue"),
-        (b'{"userName": ""}', "invalidValue"), (b'{"userName": null}', "invalidValue"), (b"{}", "invalidValue"),
+        (b'{"userName": "\\ud800"}', None),
+        (b"[" * 100_000, "invalidSyntax"),
+        (b'{"userName": NaN}', "invalidSyntax"),
+        (b'{"userName": 5}', "invalidValue"),
+        (b'{"userName": ["a"]}', "invalidValue"),
+        (b'{"userName": {"a": 1}}', "invalidValue"),
+        (b'{"userName": ""}', "invalidValue"),
+        (b'{"userName": null}', "invalidValue"),
+        (b"{}", "invalidValue"),
     ],
 )
 async def test_a_broken_body_is_refused_and_nothing_is_written(
@@ -57,7 +68,9 @@ async def test_a_body_of_10_mb_is_refused(scim: Scim, entra: dict[str, str], per
     assert await count(scim, entra) == 0
 
 
-async def test_a_user_name_of_12_kb_is_refused_with_the_limit(scim: Scim, entra: dict[str, str], person: Person) -> None:
+async def test_a_user_name_of_12_kb_is_refused_with_the_limit(
+    scim: Scim, entra: dict[str, str], person: Person
+) -> None:
     answer = await scim.client.post("/Users", json=person(userName="x" * 12_000), headers=entra)
     detail = refused(answer, 400, "invalidValue")
     assert "userName" in detail
@@ -65,7 +78,9 @@ async def test_a_user_name_of_12_kb_is_refused_with_the_limit(scim: Scim, entra:
     assert await count(scim, entra) == 0
 
 
-async def test_a_nul_in_any_string_is_refused_on_both_databases(scim: Scim, entra: dict[str, str], person: Person) -> None:
+async def test_a_nul_in_any_string_is_refused_on_both_databases(
+    scim: Scim, entra: dict[str, str], person: Person
+) -> None:
     for field in ({"title": "a\0b"}, {"name": {"givenName": "\0"}}, {"displayName": "x\0"}):
         refused(await scim.client.post("/Users", json=person(**field), headers=entra), 400)
     refused(await scim.client.get('/Users?filter=userName eq "a%00b"', headers=entra), 400)
@@ -79,8 +94,24 @@ async def test_a_filter_of_10000_characters_is_refused(scim: Scim, entra: dict[s
 
 @pytest.mark.parametrize(
     "text",
-    ["userName", "userName eq", 'userName xx "a"', 'eq "a"', "(", ")" * 50, 'userName eq "a', "(" * 2000, "not " * 500,
-     'emails[type eq "work"', 'userName eq "a" and', "\\", '"', "userName eq 'a'", "true", "[]"],
+    [
+        "userName",
+        "userName eq",
+        'userName xx "a"',
+        'eq "a"',
+        "(",
+        ")" * 50,
+        'userName eq "a',
+        "(" * 2000,
+        "not " * 500,
+        'emails[type eq "work"',
+        'userName eq "a" and',
+        "\\",
+        '"',
+        "userName eq 'a'",
+        "true",
+        "[]",
+    ],
 )
 async def test_a_broken_filter_is_refused(scim: Scim, entra: dict[str, str], text: str) -> None:
     refused(await scim.client.get("/Users", params={"filter": text}, headers=entra), 400, "invalidFilter")
@@ -88,8 +119,15 @@ async def test_a_broken_filter_is_refused(scim: Scim, entra: dict[str, str], tex
 
 @pytest.mark.parametrize(
     ("query", "start", "items"),
-    [("startIndex=-5", 1, 3), ("startIndex=0&count=2", 1, 2), ("count=-1", 1, 0), ("count=0", 1, 0),
-     ("startIndex=3&count=5", 3, 1), ("startIndex=99", 99, 0), ("startIndex=99999999999999999999999", 2**53, 0)],
+    [
+        ("startIndex=-5", 1, 3),
+        ("startIndex=0&count=2", 1, 2),
+        ("count=-1", 1, 0),
+        ("count=0", 1, 0),
+        ("startIndex=3&count=5", 3, 1),
+        ("startIndex=99", 99, 0),
+        ("startIndex=99999999999999999999999", 2**53, 0),
+    ],
 )
 async def test_paging_numbers_below_the_lowest_count_as_the_lowest(
     scim: Scim, entra: dict[str, str], person: Person, query: str, start: int, items: int
@@ -101,7 +139,9 @@ async def test_paging_numbers_below_the_lowest_count_as_the_lowest(
     assert body["itemsPerPage"] == items
 
 
-@pytest.mark.parametrize("query", ["startIndex=x", "count=1.5", "count=1e3", "startIndex=٣", "count=" + "9" * 200])
+@pytest.mark.parametrize(
+    "query", ["startIndex=x", "count=1.5", "count=1e3", "startIndex=٣", "count=" + "9" * 200]
+)
 async def test_paging_that_is_no_integer_is_refused(scim: Scim, entra: dict[str, str], query: str) -> None:
     refused(await scim.client.get(f"/Users?{query}", headers=entra), 400, "invalidValue")
 
@@ -117,9 +157,19 @@ async def test_unknown_attributes_parameters_and_flags_are_no_reason_to_refuse(
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("POST", "/Users/5", 405), ("DELETE", "/Users", 405), ("PATCH", "/Users", 405), ("GET", "/Nothing", 404),
-     ("GET", "/Users/5", 404), ("GET", "/Users/../Users/x", 404), ("GET", "/Bulk", 405), ("GET", "/Me", 501),
-     ("GET", "/Groups", 501), ("OPTIONS", "/Users", 405), ("GET", "/Schemas/urn:x", 404)],
+    [
+        ("POST", "/Users/5", 405),
+        ("DELETE", "/Users", 405),
+        ("PATCH", "/Users", 405),
+        ("GET", "/Nothing", 404),
+        ("GET", "/Users/5", 404),
+        ("GET", "/Users/../Users/x", 404),
+        ("GET", "/Bulk", 405),
+        ("GET", "/Me", 501),
+        ("GET", "/Groups", 501),
+        ("OPTIONS", "/Users", 405),
+        ("GET", "/Schemas/urn:x", 404),
+    ],
 )
 async def test_what_is_not_there_is_a_scim_error(
     scim: Scim, entra: dict[str, str], method: str, path: str, status: int
@@ -139,11 +189,23 @@ async def test_a_form_is_not_json(scim: Scim, entra: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "operations",
-    [None, [], "x", [5], [{}], [{"op": "Replace"}], [{"op": "jump", "path": "title"}], [{"op": "Remove"}],
-     [{"op": "Replace", "path": "title["}], [{"op": "Replace", "path": "shoeSize", "value": 5}],
-     [{"op": "Replace", "path": 5, "value": 5}], [{"op": 5, "path": "title", "value": "x"}],
-     [{"op": "Replace", "path": "active", "value": "perhaps"}],
-     [{"op": "Replace", "path": "title", "value": {"a": 1}}], [{"op": "Add", "path": "emails", "value": "x"}] * 101],
+    [
+        None,
+        [],
+        "x",
+        [5],
+        [{}],
+        [{"op": "Replace"}],
+        [{"op": "jump", "path": "title"}],
+        [{"op": "Remove"}],
+        [{"op": "Replace", "path": "title["}],
+        [{"op": "Replace", "path": "shoeSize", "value": 5}],
+        [{"op": "Replace", "path": 5, "value": 5}],
+        [{"op": 5, "path": "title", "value": "x"}],
+        [{"op": "Replace", "path": "active", "value": "perhaps"}],
+        [{"op": "Replace", "path": "title", "value": {"a": 1}}],
+        [{"op": "Add", "path": "emails", "value": "x"}] * 101,
+    ],
 )
 async def test_a_broken_patch_is_refused_whole(
     scim: Scim, entra: dict[str, str], person: Person, operations: object
