@@ -14,9 +14,28 @@ from scim_api.admin_models import Connection, ConnectionPage, PutConnection, Ten
 from scim_api.core.records import Lookup, Prepared, Resource, ResourceKind, Where
 
 __all__ = [
-    "Access", "Conflict", "CredentialRevoked", "DigestInUse", "Generation", "Lookup", "MatchingImmutable",
-    "Page", "Prepared", "Resource", "ResourceKind", "RevisionMismatch", "SettingsConflict", "Store",
-    "StoreError", "TenantPurging", "TooSlow", "Transform", "Unavailable", "Use", "VersionMismatch", "Where",
+    "Access",
+    "Conflict",
+    "CredentialRevoked",
+    "DigestInUse",
+    "Generation",
+    "Lookup",
+    "MatchingImmutable",
+    "Page",
+    "Prepared",
+    "Resource",
+    "ResourceKind",
+    "RevisionMismatch",
+    "SettingsConflict",
+    "Store",
+    "StoreError",
+    "TenantPurging",
+    "TooSlow",
+    "Transform",
+    "Unavailable",
+    "Use",
+    "VersionMismatch",
+    "Where",
     "create_store",
 ]
 
@@ -124,7 +143,13 @@ class Use:
 class Store(Protocol):
     """A database. All methods raise ``Unavailable`` when it does not answer in time."""
 
-    dialect: Literal["sqlite", "postgresql"]
+    @property
+    def dialect(self) -> Literal["sqlite", "postgresql"]:
+        """Which SQL it speaks."""
+
+    @property
+    def url(self) -> str:
+        """The database URL it was made from; it may hold a password, so it is not for logs."""
 
     async def open(self) -> None:
         """Connect; does not migrate. Raises ``Unavailable``."""
@@ -150,7 +175,8 @@ class Store(Protocol):
 
     def generation_now(self) -> Generation | None:
         """The generation without awaiting, where that is cheap and exact (SQLite: ``PRAGMA data_version``
-        notices every other connection's commit, the CLI's too); None where it is not (PostgreSQL)."""
+        notices every other connection's commit, the CLI's too); None where it is not (PostgreSQL).
+        """
 
     async def access(self, digest: bytes) -> Access | None:
         """The credential with this digest, if it is not revoked; the caller checks ``ends_at``."""
@@ -188,7 +214,13 @@ class Store(Protocol):
         """
 
     async def modify(
-        self, tenant: int, kind: ResourceKind, resource_id: str, transform: Transform, *, actor: str,
+        self,
+        tenant: int,
+        kind: ResourceKind,
+        resource_id: str,
+        transform: Transform,
+        *,
+        actor: str,
         expected_version: int | None = None,
     ) -> Resource | None:
         """Read, transform and write one resource atomically; None when there is none.
@@ -198,7 +230,12 @@ class Store(Protocol):
         """
 
     async def delete(
-        self, tenant: int, kind: ResourceKind, resource_id: str, *, actor: str,
+        self,
+        tenant: int,
+        kind: ResourceKind,
+        resource_id: str,
+        *,
+        actor: str,
         expected_version: int | None = None,
     ) -> bool:
         """Delete one resource and its memberships; False when there is none. Raises ``VersionMismatch``."""
@@ -206,7 +243,8 @@ class Store(Protocol):
     # -- administration ---------------------------------------------------------------------------
     async def connection(self, namespace: str, name: str) -> Connection:
         """What is held for one connection; ``exists=False`` and the last revision for one that is gone,
-        ``NEVER_SEEN`` for one that never was."""
+        ``NEVER_SEEN`` for one that never was.
+        """
 
     async def connections(self, *, after: str | None, limit: int) -> ConnectionPage:
         """All that exist, in pages, in a bounded number of queries per page."""
@@ -227,12 +265,14 @@ class Store(Protocol):
 
     async def delete_connection(self, namespace: str, name: str, *, if_match: str | None) -> Connection:
         """Revoke all its credentials and forget it. When it was its tenant's last and the tenant's
-        deletionPolicy is Delete, the tenant is marked for purging. Raises ``RevisionMismatch``."""
+        deletionPolicy is Delete, the tenant is marked for purging. Raises ``RevisionMismatch``.
+        """
 
     async def purge(self, batch: int = 500) -> int:
         """Delete up to ``batch`` resources of tenants marked for purging; how many were deleted. A tenant
         that is empty is removed, so that a re-created one starts anew. Also drops tombstones and audit
-        rows whose time is over."""
+        rows whose time is over.
+        """
 
 
 def create_store(url: str) -> Store:

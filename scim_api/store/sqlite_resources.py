@@ -1,0 +1,135 @@
+"""Writing resources in SQLite: functions of a connection whose transaction the writer has begun."""
+
+import uuid
+from collections.abc import Iterable
+
+import apsw
+
+from scim_api.core.records import Prepared, Resource, ResourceKind
+from scim_api.store import Conflict, Transform, Unavailable, VersionMismatch
+from scim_api.store.records import conflict_attribute
+from scim_api.store.sqlite_file import fetch
+from scim_api.store.statements import AUDIT, COUNT, GET, taken_by_name
+
+_INSERT = """
+INSERT INTO resource (tenant, kind, id, match_key, name_key, external_key, version, created, modified, doc, keys)
+VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?) RETURNING pk
+"""
+_UPDATE = """
+UPDATE resource SET match_key = ?, name_key = ?, external_key = ?, version = version + 1, modified = ?,
+    doc = ?, keys = ?
+WHERE tenant = ? AND kind = ? AND id = ? RETURNING pk
+"""
+_SHARD = 0
+"""One writer needs one counter."""
+
+
+def create(
+    connection: apsw.Connection, tenant: int, kind: ResourceKind, prepared: Prepared, actor: str, now: str
+) -> Resource:
+    """Insert a resource with its e-mails, counter and audit row. Raises ``Conflict``."""
+    identity = str(uuid.uuid4())
+    keys = (prepared.match_key, prepared.name_key, prepared.external_key)
+    values = (tenant, kind, identity, *keys, now, now, prepared.doc, prepared.keys)
+    try:
+        [(pk,)] = fetch(connection, _INSERT, values)
+    except apsw.ConstraintError as error:
+        raise _refused(connection, tenant, kind, prepared, identity, error) from error
+    _add_emails(connection, pk, tenant, kind, prepared.email_keys)
+    connection.execute(COUNT, (tenant, kind, _SHARD, 1))
+    connection.execute(AUDIT, (now, tenant, kind, identity, "create", actor))
+    return Resource(identity, 1, now, now, prepared.doc)
+
+
+def modify(
+    connection: apsw.Connection,
+    tenant: int,
+    kind: ResourceKind,
+    resource_id: str,
+    transform: Transform,
+    actor: str,
+    expected_version: int | None,
+    now: str,
+) -> Resource | None:
+    """Read, transform and write. Raises ``Conflict``, ``VersionMismatch`` and what the transform raises."""
+    rows = fetch(connection, GET, (tenant, kind, resource_id))
+    if not rows:
+        return None
+    resource = Resource(*rows[0])
+    check_version(resource.version, expected_version)
+    prepared = transform(resource)
+    if prepared is None:
+        return resource
+    keys = (prepared.match_key, prepared.name_key, prepared.external_key)
+    values = (*keys, now, prepared.doc, prepared.keys, tenant, kind, resource_id)
+    try:
+        [(pk,)] = fetch(connection, _UPDATE, values)
+    except apsw.ConstraintError as error:
+        raise _refused(connection, tenant, kind, prepared, resource_id, error) from error
+    _replace_emails(connection, pk, tenant, kind, prepared.email_keys)
+    connection.execute(AUDIT, (now, tenant, kind, resource_id, "modify", actor))
+    return Resource(resource_id, resource.version + 1, resource.created, now, prepared.doc)
+
+
+def delete(
+    connection: apsw.Connection,
+    tenant: int,
+    kind: ResourceKind,
+    resource_id: str,
+    actor: str,
+    expected_version: int | None,
+    now: str,
+) -> bool:
+    """Delete a resource; its e-mails and memberships go with it. Raises ``VersionMismatch``."""
+    select = "SELECT pk, version FROM resource WHERE tenant = ? AND kind = ? AND id = ?"
+    rows = fetch(connection, select, (tenant, kind, resource_id))
+    if not rows:
+        return False
+    [(pk, version)] = rows
+    check_version(version, expected_version)
+    connection.execute("DELETE FROM resource WHERE pk = ?", (pk,))
+    connection.execute(COUNT, (tenant, kind, _SHARD, -1))
+    connection.execute(AUDIT, (now, tenant, kind, resource_id, "delete", actor))
+    return True
+
+
+def check_version(version: int, expected: int | None) -> None:
+    """Raises ``VersionMismatch`` when a version was expected and it is another."""
+    if expected is not None and version != expected:
+        raise VersionMismatch(f"the resource is at version {version}, not {expected}")
+
+
+def _replace_emails(
+    connection: apsw.Connection, pk: int, tenant: int, kind: ResourceKind, emails: tuple[str, ...]
+) -> None:
+    rows = fetch(connection, "SELECT email_key FROM resource_email WHERE resource = ?", (pk,))
+    held = {row[0] for row in rows}
+    for email in held - set(emails):
+        connection.execute("DELETE FROM resource_email WHERE resource = ? AND email_key = ?", (pk, email))
+    _add_emails(connection, pk, tenant, kind, (email for email in emails if email not in held))
+
+
+def _add_emails(
+    connection: apsw.Connection, pk: int, tenant: int, kind: ResourceKind, emails: Iterable[str]
+) -> None:
+    insert = "INSERT INTO resource_email (resource, email_key, tenant, kind) VALUES (?, ?, ?, ?)"
+    for email in emails:
+        connection.execute(insert, (pk, email, tenant, kind))
+
+
+def _refused(
+    connection: apsw.Connection,
+    tenant: int,
+    kind: ResourceKind,
+    prepared: Prepared,
+    resource_id: str,
+    error: apsw.ConstraintError,
+) -> Exception:
+    """Which of the keys is taken; or that the tenant is gone (its foreign key)."""
+    rows = fetch(connection, *taken_by_name(tenant, kind, prepared.name_key, resource_id))
+    if not rows:
+        return Unavailable("the tenant was deleted")
+    if getattr(error, "extendedresult", None) != apsw.SQLITE_CONSTRAINT_UNIQUE:
+        return error
+    [(settings, name_is_taken)] = rows
+    return Conflict(conflict_attribute(kind, settings, name_is_taken=bool(name_is_taken)))
