@@ -193,7 +193,7 @@ class Endpoint:
         service.metrics.in_flight.inc()
         try:
             answer = await self._answer(scope, receive)
-        except (ClientGone, asyncio.CancelledError):
+        except ClientGone:
             return
         finally:
             service.metrics.in_flight.dec()
@@ -230,7 +230,7 @@ class Endpoint:
             if handler is None:
                 body = ScimError(405, f"{scope['method'][:20]} is not possible here").body()
                 return Answer(405, body, ((b"allow", self._allow),))
-            body = await read_body(receive, limits.MAX_BODY)
+            body = await read_body(receive, limits.MAX_BODY) if _has_body(headers) else b""
             body_read = True
             call = Call(
                 service,
@@ -242,7 +242,7 @@ class Endpoint:
                 scope.get("path_params", {}).get("id", ""),
             )
             return await handler(call)
-        except (ClientGone, asyncio.CancelledError):
+        except ClientGone:
             body_read = True
             raise
         except Exception as error:

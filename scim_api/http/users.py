@@ -15,6 +15,8 @@ from scim_api.store import Page, Resource, VersionMismatch
 from scim_api.store.where import compile_where
 
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+DEFAULT_COUNT: Final = 100
+"""Resources on a page when the client asks for no number."""
 _FAR: Final = 2**53
 """No list is that long; larger numbers would not fit into the databases' integers."""
 
@@ -78,7 +80,7 @@ async def search(call: Call) -> Answer:
     """``GET /Users``: Entra's equality filters by index, the rest compiled to SQL."""
     parameters = call.parameters()
     start = _integer("startIndex", parameters.get("startindex", ""), 1, 1)
-    count = min(_integer("count", parameters.get("count", ""), limits.DEFAULT_COUNT, 0), limits.MAX_RESULTS)
+    count = min(_integer("count", parameters.get("count", ""), DEFAULT_COUNT, 0), limits.MAX_RESULTS)
     page = await _page(call, parameters.get("filter"), start - 1, count)
     attributes, excluded = parameters.get("attributes"), parameters.get("excludedattributes")
     base = call.service.base_url
