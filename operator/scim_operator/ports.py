@@ -6,20 +6,11 @@ and runs the real reconcile over every interleaving.
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 from scim_api.admin_models import Connection, ConnectionPage, PutConnection
+from scim_operator.models import Key as Key  # noqa: PLC0414  (re-exported: it names what every port is asked for)
 from scim_operator.models import ScimToken
-
-
-class Key(NamedTuple):
-    """Names one ScimToken."""
-
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
 
 
 class Retry(Exception):
@@ -44,6 +35,10 @@ class ApiRefused(Exception):
 
 class ClusterRefused(Exception):
     """The Kubernetes API refused for a reason that a person has to cure (403, 422); the message says it."""
+
+
+class ClusterUnreachable(Exception):
+    """The Kubernetes API did not answer in time, or answered 429 or 5xx: the same may work a little later."""
 
 
 class ProofFailed(Exception):
@@ -78,10 +73,17 @@ class SecretDraft:
 class AdminApi(Protocol):
     """The API's admin port. Raises ``ApiUnreachable``, ``ApiRefused``; a 412 is ``Retry``."""
 
-    async def get(self, key: Key) -> Connection: ...
-    async def put(self, key: Key, wanted: PutConnection, *, revision: str) -> Connection: ...
-    async def delete(self, key: Key, *, revision: str) -> Connection: ...
-    async def page(self, *, after: str | None, limit: int) -> ConnectionPage: ...
+    async def get(self, key: Key) -> Connection:
+        """What the API holds of it now; also for a name it never heard of."""
+
+    async def put(self, key: Key, wanted: PutConnection, *, revision: str) -> Connection:
+        """Set its whole desired state, at this revision only."""
+
+    async def delete(self, key: Key, *, revision: str) -> Connection:
+        """Revoke its credentials and forget it, at this revision only."""
+
+    async def page(self, *, after: str | None, limit: int) -> ConnectionPage:
+        """Everything the API holds, a page at a time."""
 
 
 class Cluster(Protocol):
@@ -100,7 +102,9 @@ class Cluster(Protocol):
     async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretView:
         """Create it with an ownerReference (controller, no blockOwnerDeletion). 409: ``Retry``."""
 
-    async def replace_secret(self, owner: ScimToken, draft: SecretDraft, *, resource_version: str) -> SecretView:
+    async def replace_secret(
+        self, owner: ScimToken, draft: SecretDraft, *, resource_version: str
+    ) -> SecretView:
         """Replace its data, and our labels and annotations (others' stay), at this version only."""
 
     async def delete_secret(self, owner: ScimToken, name: str, *, resource_version: str) -> None:
@@ -115,7 +119,9 @@ class Cluster(Protocol):
     async def set_finalizer(self, owner: ScimToken, *, present: bool) -> None:
         """Add or remove our finalizer, at the object's resourceVersion; no write when it is so already."""
 
-    async def event(self, owner: ScimToken, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
+    async def event(
+        self, owner: ScimToken, kind: Literal["Normal", "Warning"], reason: str, message: str
+    ) -> None:
         """Record an Event; repetitions are counted on one Event. Never raises: an Event is a courtesy."""
 
 
