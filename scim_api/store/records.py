@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from scim_api.admin_models import Matching, TenantSettings
 from scim_api.core.records import Resource, ResourceKind
-from scim_api.store import Access, Page
+from scim_api.store import Access, Page, VersionMismatch
 from scim_api.store.scripts import Row
 from scim_api.store.times import to_posix
 
@@ -61,6 +61,12 @@ def comparable(settings: TenantSettings) -> dict[str, object]:
         key=lambda field: str(field["name"]),
     )
     return fields
+
+
+def check_version(version: int, expected: int | None) -> None:
+    """Raises ``VersionMismatch`` when a version was expected and it is another."""
+    if expected is not None and version != expected:
+        raise VersionMismatch(f"the resource is at version {version}, not {expected}")
 
 
 def conflict_attribute(kind: ResourceKind, settings: str, *, name_is_taken: bool) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 import apsw
 
 from scim_api.core.records import Prepared, Resource, ResourceKind
-from scim_api.store import Conflict, Transform, Unavailable, VersionMismatch
-from scim_api.store.records import conflict_attribute
+from scim_api.store import Conflict, Transform, Unavailable
+from scim_api.store.records import check_version, conflict_attribute
 from scim_api.store.sqlite_file import fetch
 from scim_api.store.statements import AUDIT, COUNT, GET, taken_by_name
 
@@ -91,12 +91,6 @@ def delete(
     connection.execute(COUNT, (tenant, kind, _SHARD, -1))
     connection.execute(AUDIT, (now, tenant, kind, resource_id, "delete", actor))
     return True
-
-
-def check_version(version: int, expected: int | None) -> None:
-    """Raises ``VersionMismatch`` when a version was expected and it is another."""
-    if expected is not None and version != expected:
-        raise VersionMismatch(f"the resource is at version {version}, not {expected}")
 
 
 def _replace_emails(

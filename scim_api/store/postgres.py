@@ -1,0 +1,357 @@
+"""The store for several replicas: PostgreSQL through asyncpg, one round trip for almost everything."""
+
+import contextlib
+import random
+import secrets
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Final, Literal, TypeVar
+
+import asyncpg
+
+from scim_api.admin_models import Connection, ConnectionPage, PutConnection
+from scim_api.core.records import Lookup, Prepared, Resource, ResourceKind, Where
+from scim_api.store import (
+    Access,
+    Conflict,
+    Generation,
+    Page,
+    TooSlow,
+    Transform,
+    Unavailable,
+    Use,
+    VersionMismatch,
+    admin,
+    postgres_pool,
+    postgres_sql,
+)
+from scim_api.store.records import access_of, check_version, conflict_attribute, page_of
+from scim_api.store.scripts import Row, Script, numbered
+from scim_api.store.statements import (
+    ACCESS,
+    GET,
+    LOOKUP,
+    RECORD_USE,
+    list_page,
+    search_page,
+    taken_by_name,
+)
+from scim_api.store.times import to_text
+
+SEARCH_SECONDS: Final = 1.0
+"""Deadline of an unindexed search."""
+SEARCH_CONNECTIONS: Final = 2
+"""Searches have connections of their own: they cannot take those of point reads."""
+COUNTER_SHARDS: Final = 16
+OPTIMISTIC_ATTEMPTS: Final = 5
+"""After so many lost races a writer queues for the row's lock instead."""
+
+T = TypeVar("T")
+
+
+class PostgresStore:
+    """``Store`` on a PostgreSQL database.
+
+    Args:
+        url: ``postgresql://user@host/database``; it may hold a password, and is never shown.
+        pool_size: connections at most, besides those for searches.
+        search_seconds: deadline of an unindexed search.
+    """
+
+    dialect: Literal["postgresql"] = "postgresql"
+
+    def __init__(self, url: str, *, pool_size: int = 10, search_seconds: float = SEARCH_SECONDS) -> None:
+        self.url = url
+        self._pool_size, self._search_seconds = pool_size, search_seconds
+        self._pool: "postgres_pool.Pool | None" = None
+        self._search_pool: "postgres_pool.Pool | None" = None
+
+    async def open(self) -> None:
+        """Connect; does not migrate. Raises ``Unavailable``."""
+        if self._pool is not None:
+            return
+        pool = await postgres_pool.open_pool(
+            self.url, size=self._pool_size, statement_seconds=postgres_pool.COMMAND_SECONDS
+        )
+        try:
+            self._search_pool = await postgres_pool.open_pool(
+                self.url, size=SEARCH_CONNECTIONS, statement_seconds=self._search_seconds, cache=0
+            )
+        except BaseException:
+            pool.terminate()
+            raise
+        self._pool = pool
+
+    async def close(self) -> None:
+        """Finish what was begun and disconnect; harmless twice."""
+        pools = (self._pool, self._search_pool)
+        self._pool = self._search_pool = None
+        for pool in pools:
+            if pool is not None:
+                await pool.close()
+
+    async def schema_version(self) -> int:
+        """The number of the last migration applied; 0 for an empty database."""
+        [[journal]] = await self._read("SELECT to_regclass('schema_migration')::text")
+        if journal is None:
+            return 0
+        [[version]] = await self._read("SELECT coalesce(max(version), 0) FROM schema_migration")
+        return int(version)
+
+    async def claim(self, installation: str) -> str:
+        """Write the installation id if the database has none; the id it has now."""
+        return await self._write_script(lambda _now: admin.claim(installation))
+
+    async def public_url(self, url: str | None = None) -> str | None:
+        """Remember (when given) and return the SCIM base URL."""
+        return await self._write_script(lambda _now: admin.public_url(url))
+
+    # -- credentials ------------------------------------------------------------------------------
+    async def generation(self) -> Generation:
+        """Read the auth generation and the database's clock, together."""
+        [[number, now]] = await self._read(postgres_sql.GENERATION)
+        return Generation(number, now)
+
+    def generation_now(self) -> None:
+        """None: another replica's commit cannot be seen without asking."""
+        return
+
+    async def access(self, digest: bytes) -> Access | None:
+        """The credential with this digest, if it is not revoked; the caller checks ``ends_at``."""
+        rows = await self._read(ACCESS, digest)
+        return access_of(rows[0]) if rows else None
+
+    async def record_use(self, uses: Sequence[Use]) -> None:
+        """Write last uses; never moves one back."""
+        values = sorted((use.credential, to_text(use.at), use.user_agent) for use in uses)
+        if not values:
+            return
+        # In one order everywhere, so that two replicas cannot wait for each other.
+        sql = numbered(RECORD_USE)
+        rows = [(at, agent, credential, at) for credential, at, agent in values]
+
+        async def attempt() -> None:
+            async with postgres_pool.pooled(self._pool) as connection:
+                await connection.executemany(sql, rows)
+
+        await postgres_pool.retrying(attempt)
+
+    # -- resources --------------------------------------------------------------------------------
+    async def get(self, tenant: int, kind: ResourceKind, resource_id: str) -> Resource | None:
+        """One resource of this tenant."""
+        rows = await self._read(GET, tenant, kind, resource_id)
+        return Resource(*rows[0]) if rows else None
+
+    async def lookup(self, tenant: int, kind: ResourceKind, by: Lookup, key: str) -> Sequence[Resource]:
+        """Those whose indexed key equals ``key``, ordered by creation."""
+        return [Resource(*row) for row in await self._read(LOOKUP[by], tenant, kind, key)]
+
+    async def search(
+        self, tenant: int, kind: ResourceKind, where: Where | None, *, offset: int, limit: int
+    ) -> Page:
+        """A page in creation order. Raises ``TooSlow``."""
+        if where is None:
+            statement = list_page(tenant, kind, offset=offset, limit=limit)
+            return page_of(await self._read(statement.sql, *statement.parameters))
+        statement = search_page(tenant, kind, where.sql, where.parameters, offset=offset, limit=limit)
+        async with postgres_pool.pooled(self._search_pool) as connection:
+            try:
+                return page_of(await postgres_pool.fetch(connection, statement.sql, *statement.parameters))
+            except asyncpg.QueryCanceledError as error:
+                raise TooSlow(f"the search took longer than {self._search_seconds} s") from error
+
+    async def create(self, tenant: int, kind: ResourceKind, prepared: Prepared, *, actor: str) -> Resource:
+        """Insert, with an audit row; returns after the durable commit. Raises ``Conflict``."""
+        identity = str(uuid.uuid4())
+        keys = (prepared.match_key, prepared.name_key, prepared.external_key)
+        body = (prepared.doc, prepared.keys, list(prepared.email_keys))
+        async with self._conflicts(tenant, kind, prepared, identity):
+            [[now]] = await self._write(
+                postgres_sql.CREATE, tenant, kind, identity, *keys, *body, _shard(), actor
+            )
+        return Resource(identity, 1, now, now, prepared.doc)
+
+    async def modify(
+        self,
+        tenant: int,
+        kind: ResourceKind,
+        resource_id: str,
+        transform: Transform,
+        *,
+        actor: str,
+        expected_version: int | None = None,
+    ) -> Resource | None:
+        """Read, transform and write one resource atomically; None when there is none."""
+        for _ in range(OPTIMISTIC_ATTEMPTS):
+            resource = await self.get(tenant, kind, resource_id)
+            if resource is None:
+                return None
+            check_version(resource.version, expected_version)
+            prepared = transform(resource)
+            if prepared is None:
+                return resource
+            async with self._conflicts(tenant, kind, prepared, resource_id):
+                rows = await self._write(
+                    postgres_sql.UPDATE, *_update(tenant, kind, resource, prepared, actor)
+                )
+            if rows:
+                return _changed(resource, prepared, rows[0][0])
+        return await self._modify_locked(tenant, kind, resource_id, transform, actor, expected_version)
+
+    async def delete(
+        self,
+        tenant: int,
+        kind: ResourceKind,
+        resource_id: str,
+        *,
+        actor: str,
+        expected_version: int | None = None,
+    ) -> bool:
+        """Delete one resource and its memberships; False when there is none."""
+        [[deleted, version]] = await self._write(
+            postgres_sql.DELETE, tenant, kind, resource_id, expected_version, _shard(), actor
+        )
+        if not deleted and version is not None and expected_version is not None:
+            raise VersionMismatch(f"the resource is at version {version}, not {expected_version}")
+        return bool(deleted)
+
+    # -- administration ---------------------------------------------------------------------------
+    async def connection(self, namespace: str, name: str) -> Connection:
+        """What is held for one connection."""
+        return await self._read_script(lambda now: admin.read_connection(namespace, name, now))
+
+    async def connections(self, *, after: str | None, limit: int) -> ConnectionPage:
+        """All that exist, in pages."""
+        return await self._read_script(lambda now: admin.read_page(after, limit, now))
+
+    async def put_connection(
+        self, namespace: str, name: str, wanted: PutConnection, *, if_match: str | None
+    ) -> Connection:
+        """Make the state so, in one transaction, and issue a new revision if anything changed."""
+        return await self._write_script(
+            lambda now: admin.put_connection(
+                namespace, name, wanted, if_match=if_match, now=now, revision=secrets.token_hex(16)
+            )
+        )
+
+    async def delete_connection(self, namespace: str, name: str, *, if_match: str | None) -> Connection:
+        """Revoke all its credentials and forget it."""
+        return await self._write_script(
+            lambda now: admin.delete_connection(
+                namespace, name, if_match=if_match, now=now, revision=secrets.token_hex(16)
+            )
+        )
+
+    async def purge(self, batch: int = 500) -> int:
+        """Delete up to ``batch`` resources of tenants marked for purging; how many were deleted."""
+        return await self._write_script(lambda now: admin.purge(batch, now))
+
+    # -- reading and writing ----------------------------------------------------------------------
+    async def _read(self, sql: str, *parameters: object) -> Sequence[Row]:
+        async with postgres_pool.pooled(self._pool) as connection:
+            return await postgres_pool.fetch(connection, sql, *parameters)
+
+    async def _write(self, sql: str, *parameters: Any) -> Sequence[Row]:
+        """Run one statement as a transaction of its own."""
+
+        async def attempt() -> Sequence[Row]:
+            async with postgres_pool.pooled(self._pool) as connection:
+                return await postgres_pool.fetch(connection, sql, *parameters)
+
+        return await postgres_pool.retrying(attempt)
+
+    async def _read_script(self, script: Callable[[str], Script[T]]) -> T:
+        """Run a script on one snapshot, with the database's time."""
+        async with (
+            postgres_pool.pooled(self._pool) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            now = await connection.fetchval(f"SELECT {postgres_sql.NOW}")
+            return await postgres_pool.run(connection, script(now))
+
+    async def _write_script(self, script: Callable[[str], Script[T]]) -> T:
+        """Run a script of administration, one at a time in the whole installation."""
+
+        async def attempt() -> T:
+            async with postgres_pool.pooled(self._pool) as connection, connection.transaction():
+                now = await connection.fetchval(postgres_sql.LOCK)
+                return await postgres_pool.run(connection, script(now))
+
+        return await postgres_pool.retrying(attempt)
+
+    async def _modify_locked(
+        self,
+        tenant: int,
+        kind: ResourceKind,
+        resource_id: str,
+        transform: Transform,
+        actor: str,
+        expected_version: int | None,
+    ) -> Resource | None:
+        """Modify under the row's lock: slower, and sure to come to its turn."""
+        prepared: Prepared | None = None
+
+        async def attempt() -> Resource | None:
+            nonlocal prepared
+            async with postgres_pool.pooled(self._pool) as connection, connection.transaction():
+                rows = await connection.fetch(numbered(GET) + " FOR UPDATE", tenant, kind, resource_id)
+                if not rows:
+                    return None
+                resource = Resource(*rows[0])
+                check_version(resource.version, expected_version)
+                prepared = transform(resource)
+                if prepared is None:
+                    return resource
+                update = _update(tenant, kind, resource, prepared, actor)
+                now = await connection.fetchval(postgres_sql.UPDATE, *update)
+            return _changed(resource, prepared, now)
+
+        try:
+            return await postgres_pool.retrying(attempt)
+        except asyncpg.UniqueViolationError as error:
+            if prepared is None:
+                raise
+            raise await self._conflict(error, tenant, kind, prepared, resource_id) from error
+
+    @contextlib.asynccontextmanager
+    async def _conflicts(
+        self, tenant: int, kind: ResourceKind, prepared: Prepared, resource_id: str
+    ) -> AsyncIterator[None]:
+        try:
+            yield
+        except asyncpg.UniqueViolationError as error:
+            raise await self._conflict(error, tenant, kind, prepared, resource_id) from error
+
+    async def _conflict(
+        self,
+        error: asyncpg.UniqueViolationError,
+        tenant: int,
+        kind: ResourceKind,
+        prepared: Prepared,
+        resource_id: str,
+    ) -> Exception:
+        """Which of the keys is taken."""
+        statement = taken_by_name(tenant, kind, prepared.name_key, resource_id)
+        rows = await self._read(statement.sql, *statement.parameters)
+        if not rows:
+            return Unavailable("the tenant was deleted")
+        [(settings, name_is_taken)] = rows
+        by_name = name_is_taken or error.constraint_name == "resource_name"
+        return Conflict(conflict_attribute(kind, settings, name_is_taken=by_name))
+
+
+def _shard() -> int:
+    return random.randrange(COUNTER_SHARDS)  # noqa: S311 - spreads load, guards nothing
+
+
+def _update(
+    tenant: int, kind: ResourceKind, resource: Resource, prepared: Prepared, actor: str
+) -> tuple[Any, ...]:
+    """The parameters of ``postgres_sql.UPDATE``."""
+    keys = (prepared.match_key, prepared.name_key, prepared.external_key)
+    body = (prepared.doc, prepared.keys, list(prepared.email_keys))
+    return (tenant, kind, resource.id, resource.version, *keys, *body, actor)
+
+
+def _changed(resource: Resource, prepared: Prepared, now: str) -> Resource:
+    return Resource(resource.id, resource.version + 1, resource.created, now, prepared.doc)

@@ -1,0 +1,71 @@
+"""Writes of resources in PostgreSQL, each one statement and so one round trip and one transaction."""
+
+from typing import Final
+
+NOW: Final = """to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+"""The database's clock in the form of ``times``."""
+
+GENERATION: Final = "SELECT number, extract(epoch FROM clock_timestamp())::float8 AS now FROM auth_generation"
+
+LOCK: Final = f"SELECT {NOW} FROM auth_generation FOR UPDATE"
+"""Taken first by all administration: changes of connections are rare, and one after the other."""
+
+_COUNTED: Final = """
+    INSERT INTO resource_count (tenant, kind, shard, number)
+    SELECT $1, $2, {shard}, {change} FROM {source}
+    ON CONFLICT (tenant, kind, shard) DO UPDATE SET number = resource_count.number + excluded.number
+"""
+
+CREATE: Final = f"""
+WITH moment AS MATERIALIZED (
+    SELECT {NOW} AS now
+), made AS (
+    INSERT INTO resource (tenant, kind, id, match_key, name_key, external_key, version, created, modified,
+        doc, keys)
+    SELECT $1::bigint, $2::text, $3::text, $4::text, $5::text, $6::text, 1, now, now, $7::text, $8::jsonb
+    FROM moment RETURNING pk, created
+), mailed AS (
+    INSERT INTO resource_email (resource, email_key, tenant, kind)
+    SELECT pk, email, $1, $2 FROM made, unnest($9::text[]) AS email
+), counted AS ({_COUNTED.format(shard="$10::integer", change="1", source="made")}), audited AS (
+    INSERT INTO audit (at, tenant, kind, resource_id, action, actor)
+    SELECT created, $1, $2, $3, 'create', $11::text FROM made
+)
+SELECT created FROM made
+"""
+"""tenant, kind, id, match, name, external, doc, keys, e-mails, shard, actor -> the time."""
+
+UPDATE: Final = f"""
+WITH changed AS (
+    UPDATE resource SET match_key = $5::text, name_key = $6::text, external_key = $7::text,
+        version = version + 1, modified = {NOW}, doc = $8::text, keys = $9::jsonb
+    WHERE tenant = $1::bigint AND kind = $2::text AND id = $3::text AND version = $4::bigint
+    RETURNING pk, modified
+), unmailed AS (
+    DELETE FROM resource_email e USING changed
+    WHERE e.resource = changed.pk AND e.email_key <> ALL ($10::text[])
+), mailed AS (
+    INSERT INTO resource_email (resource, email_key, tenant, kind)
+    SELECT pk, email, $1, $2 FROM changed, unnest($10::text[]) AS email ON CONFLICT DO NOTHING
+), audited AS (
+    INSERT INTO audit (at, tenant, kind, resource_id, action, actor)
+    SELECT modified, $1, $2, $3, 'modify', $11::text FROM changed
+)
+SELECT modified FROM changed
+"""
+"""tenant, kind, id, version, match, name, external, doc, keys, e-mails, actor -> the time, or no row when
+the resource is no longer at that version."""
+
+DELETE: Final = f"""
+WITH gone AS (
+    DELETE FROM resource WHERE tenant = $1::bigint AND kind = $2::text AND id = $3::text
+        AND ($4::bigint IS NULL OR version = $4)
+    RETURNING pk
+), counted AS ({_COUNTED.format(shard="$5::integer", change="-1", source="gone")}), audited AS (
+    INSERT INTO audit (at, tenant, kind, resource_id, action, actor)
+    SELECT {NOW}, $1, $2, $3, 'delete', $6::text FROM gone
+)
+SELECT EXISTS (SELECT 1 FROM gone),
+    (SELECT version FROM resource WHERE tenant = $1 AND kind = $2 AND id = $3)
+"""
+"""tenant, kind, id, version or NULL, shard, actor -> whether it was deleted; its version before."""

