@@ -63,8 +63,8 @@ class PostgresStore:
     def __init__(self, url: str, *, pool_size: int = 10, search_seconds: float = SEARCH_SECONDS) -> None:
         self.url = url
         self._pool_size, self._search_seconds = pool_size, search_seconds
-        self._pool: "postgres_pool.Pool | None" = None
-        self._search_pool: "postgres_pool.Pool | None" = None
+        self._pool: postgres_pool.Pool | None = None
+        self._search_pool: postgres_pool.Pool | None = None
 
     async def open(self) -> None:
         """Connect; does not migrate. Raises ``Unavailable``."""

@@ -1,80 +1,159 @@
-"""Bringing a database to the schema of this release.
+"""The schema's history: what each numbered migration runs on each database.
 
-Several processes may try at once: one works under a lock and the others find it done. A database that
-a newer release has migrated is left alone; expand/contract migrations make it fit for this one too.
+Expand and contract only: a migration may add tables, columns with defaults and indexes, so that the
+release before it keeps working; what is no longer used goes one release later. A migration that was
+released is never edited.
 """
 
-import asyncio
-from datetime import UTC, datetime
-from typing import Final, Literal
-
-from scim_api.store import Store, create_store
-from scim_api.store.migrations import MIGRATIONS
-from scim_api.store.scripts import Script, Statement
-from scim_api.store.times import to_text
-
-REQUIRED_VERSION: Final = MIGRATIONS[-1].number
-"""The least schema version that this release works with."""
-
-ADVISORY_LOCK: Final = 0x5C14_0001
-"""Key of PostgreSQL's advisory lock for migrating."""
+import dataclasses
+from typing import Final
 
 
-async def migrate(target: str | Store) -> int:
-    """Apply what is missing, in one transaction; harmless when nothing is.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Migration:
+    """One step of the schema."""
 
-    Args:
-        target: a database URL, or a store (open or not) of that database.
-
-    Returns:
-        The schema version afterwards: ``REQUIRED_VERSION``, or more after a newer release.
-
-    Raises:
-        Unavailable: the database cannot be reached or written; nothing was changed.
-        ValueError: the URL is of no known form.
-    """
-    store = create_store(target) if isinstance(target, str) else target
-    if store.dialect == "sqlite":
-        return await asyncio.to_thread(_migrate_sqlite, store.url)
-    return await _migrate_postgresql(store.url)
+    number: int
+    name: str
+    sqlite: str
+    postgresql: str
 
 
-def _upgrade(dialect: Literal["sqlite", "postgresql"]) -> Script[int]:
-    yield Statement(
-        "CREATE TABLE IF NOT EXISTS schema_migration "
-        "(version integer PRIMARY KEY, name text NOT NULL, applied_at text NOT NULL)"
-    )
-    [[version]] = yield Statement("SELECT coalesce(max(version), 0) FROM schema_migration")
-    for migration in MIGRATIONS:
-        if migration.number <= version:
-            continue
-        yield Statement(migration.sqlite if dialect == "sqlite" else migration.postgresql)
-        yield Statement(
-            "INSERT INTO schema_migration (version, name, applied_at) VALUES (?, ?, ?)",
-            (migration.number, migration.name, to_text(datetime.now(UTC))),
-        )
-        version = migration.number
-    return int(version)
+_TABLES: Final = """
+CREATE TABLE installation (
+    singleton  {integer} PRIMARY KEY CHECK (singleton = 1),
+    id         {text},
+    public_url {text}
+){table};
+INSERT INTO installation (singleton) VALUES (1);
 
+CREATE TABLE auth_generation (
+    singleton {integer} PRIMARY KEY CHECK (singleton = 1),
+    number    {bigint} NOT NULL
+){table};
+INSERT INTO auth_generation (singleton, number) VALUES (1, 1);
 
-def _migrate_sqlite(url: str) -> int:
-    from scim_api.store import sqlite_file
+-- The surrogate key is never used again, so that a re-created tenant starts empty.
+CREATE TABLE tenant (
+    pk            {serial_unique},
+    namespace     {text} NOT NULL,
+    name          {text} NOT NULL,
+    settings      {text} NOT NULL,
+    settings_hash {text} NOT NULL,
+    state         {text} NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'purging')),
+    UNIQUE (namespace, name)
+){table};
+CREATE INDEX tenant_purging ON tenant (pk) WHERE state = 'purging';
 
-    path = sqlite_file.path_of(url)
-    connection = sqlite_file.connect(path)
-    try:
-        with sqlite_file.explained(path):
-            connection.execute("BEGIN IMMEDIATE")
-            version = sqlite_file.run(connection, _upgrade("sqlite"))
-            connection.execute("COMMIT")
-            return version
-    finally:
-        connection.close()  # rolls back what was not committed
+-- The row of a deleted connection stays, so that its revision never comes back.
+CREATE TABLE connection (
+    pk        {serial_unique},
+    namespace {text} NOT NULL,
+    name      {text} NOT NULL,
+    tenant    {bigint} REFERENCES tenant (pk),
+    revision  {text} NOT NULL,
+    state     {text} NOT NULL CHECK (state IN ('exists', 'deleted')),
+    UNIQUE (namespace, name)
+){table};
+CREATE INDEX connection_tenant ON connection (tenant);
 
+-- The tenant of a credential is its connection's. A revoked row is a tombstone until its own expiry.
+CREATE TABLE credential (
+    id           {text} PRIMARY KEY,
+    connection   {bigint} NOT NULL REFERENCES connection (pk),
+    kind         {text} NOT NULL,
+    parent       {text} REFERENCES credential (id) ON DELETE CASCADE,
+    digest       {blob} NOT NULL UNIQUE,
+    issued_at    {text} NOT NULL,
+    expires_at   {text} NOT NULL,
+    retires_at   {text},
+    revoked_at   {text},
+    last_used_at {text},
+    user_agent   {text}
+){table};
+CREATE INDEX credential_connection ON credential (connection);
+CREATE INDEX credential_parent ON credential (parent);
+CREATE INDEX credential_expires_at ON credential (expires_at);
 
-async def _migrate_postgresql(url: str) -> int:
-    from scim_api.store import postgres_pool
+CREATE TABLE resource (
+    pk           {serial},
+    tenant       {bigint} NOT NULL REFERENCES tenant (pk),
+    kind         {text} NOT NULL CHECK (kind IN ('User', 'Group')),
+    id           {text} NOT NULL,
+    match_key    {text},
+    name_key     {text} NOT NULL,
+    external_key {text},
+    version      {bigint} NOT NULL,
+    created      {text} NOT NULL,
+    modified     {text} NOT NULL,
+    doc          {plain_text} NOT NULL,
+    keys         {json} NOT NULL
+){table};
+CREATE UNIQUE INDEX resource_id ON resource (tenant, id);
+CREATE UNIQUE INDEX resource_name ON resource (tenant, kind, name_key);
+CREATE UNIQUE INDEX resource_match ON resource (tenant, kind, match_key);
+CREATE INDEX resource_external ON resource (tenant, kind, external_key);
+CREATE INDEX resource_order ON resource (tenant, kind, pk);
 
-    async with postgres_pool.single_connection(url) as connection, connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
-        return await postgres_pool.run(connection, _upgrade("postgresql"))
+CREATE TABLE resource_email (
+    resource  {bigint} NOT NULL REFERENCES resource (pk) ON DELETE CASCADE,
+    email_key {text} NOT NULL,
+    tenant    {bigint} NOT NULL,
+    kind      {text} NOT NULL,
+    PRIMARY KEY (resource, email_key)
+){table_without_rowid};
+CREATE INDEX resource_email_key ON resource_email (tenant, kind, email_key, resource);
+
+-- A row per member, so that adding one to a group of 100,000 costs what adding one to ten does.
+CREATE TABLE membership (
+    container {bigint} NOT NULL REFERENCES resource (pk) ON DELETE CASCADE,
+    member    {bigint} NOT NULL REFERENCES resource (pk) ON DELETE CASCADE,
+    tenant    {bigint} NOT NULL,
+    PRIMARY KEY (container, member)
+){table_without_rowid};
+CREATE INDEX membership_member ON membership (member, container);
+
+-- Several rows for each tenant and kind: one would make all creates of a tenant wait for each other.
+CREATE TABLE resource_count (
+    tenant {bigint} NOT NULL,
+    kind   {text} NOT NULL,
+    shard  {integer} NOT NULL,
+    number {bigint} NOT NULL,
+    PRIMARY KEY (tenant, kind, shard)
+){table_without_rowid};
+
+-- Who did what to which object, and no bodies.
+CREATE TABLE audit (
+    pk          {serial},
+    at          {text} NOT NULL,
+    tenant      {bigint},
+    kind        {text} NOT NULL,
+    resource_id {text} NOT NULL,
+    action      {text} NOT NULL,
+    actor       {text} NOT NULL
+){table};
+CREATE INDEX audit_at ON audit (at);
+"""
+
+_SQLITE: Final = {
+    "integer": "INTEGER", "bigint": "INTEGER", "text": "TEXT", "plain_text": "TEXT", "json": "TEXT",
+    "blob": "BLOB", "serial": "INTEGER PRIMARY KEY", "serial_unique": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "table": " STRICT", "table_without_rowid": " STRICT, WITHOUT ROWID",
+}  # fmt: skip
+_POSTGRESQL: Final = {
+    "integer": "integer", "bigint": "bigint", "text": 'text COLLATE "C"', "plain_text": "text",
+    "json": "jsonb", "blob": "bytea",
+    "serial": "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    "serial_unique": "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    "table": "", "table_without_rowid": "",
+}  # fmt: skip
+
+MIGRATIONS: Final = (
+    Migration(
+        number=1,
+        name="first schema",
+        sqlite=_TABLES.format_map(_SQLITE),
+        postgresql=_TABLES.format_map(_POSTGRESQL),
+    ),
+)
+"""All steps, in order, numbered from 1 without gaps."""
