@@ -5,7 +5,9 @@ MAX_BODY = 1_048_576
 MAX_DEPTH = 16
 """Levels of objects and arrays in a body; a user needs four. -> 400 invalidSyntax"""
 MAX_OPERATIONS = 100
-"""Operations in a user PATCH, after a value object was taken apart. -> 413"""
+"""Operations in a user PATCH. -> 413"""
+MAX_CHANGES = 400
+"""Attributes that one PATCH changes, after value objects were taken apart. -> 413"""
 MAX_VALUES = 200
 """Entries of one multi-valued attribute. -> 400 invalidValue"""
 MAX_HOT_KEY = 2048

@@ -48,7 +48,7 @@ def read_value(field: Field, value: Json) -> Json:
     if not field.multi_valued:
         return _READERS[field.type](field, value)
     if not isinstance(value, list):
-        raise _wrong(field, value, "an array of values")
+        raise wrong(field, value, "an array of values")
     entries = [entry for item in value if (entry := read_entry(field, item)) is not None]
     if len(entries) > MAX_VALUES:
         raise invalid_value(
@@ -75,7 +75,7 @@ def read_object(field: Field, value: Json) -> dict[str, Json] | None:
     if field.pointer:
         return read_pointer(field, value)
     if not isinstance(value, dict):
-        raise _wrong(field, value, "a JSON object with sub-attributes")
+        raise wrong(field, value, "a JSON object with sub-attributes")
     result: dict[str, Json] = {}
     fields = field.fields
     for key, item in value.items():
@@ -94,14 +94,14 @@ def read_pointer(field: Field, value: Json) -> dict[str, Json] | None:
     """An id in any of the shapes that Entra sends: a string, an object, or an array of one object."""
     if isinstance(value, list):
         if len(value) > 1:
-            raise _wrong(field, value, "one id, not several")
+            raise wrong(field, value, "one id, not several")
         value = value[0] if value else None
     if isinstance(value, dict):
         value = _pointed_at(value)
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise _wrong(field, value, "the id of a user, as a string")
+        raise wrong(field, value, "the id of a user, as a string")
     return {"value": value}
 
 
@@ -118,7 +118,8 @@ def twice(field: Field) -> ScimError:
     return invalid_value(f"{field.path} is sent twice, under two spellings of its name; send it once.")
 
 
-def _wrong(field: Field, value: Json, wanted: str) -> ScimError:
+def wrong(field: Field, value: Json, wanted: str) -> ScimError:
+    """The value does not fit the attribute; ``wanted`` says what does."""
     sent = "an object" if isinstance(value, dict) else "an array" if isinstance(value, list) else shown(value)
     return invalid_value(f"{field.path} takes {wanted}, but {sent} was sent. Correct its attribute mapping.")
 
@@ -126,7 +127,7 @@ def _wrong(field: Field, value: Json, wanted: str) -> ScimError:
 def _string(field: Field, value: Json) -> str:
     if isinstance(value, str):
         return value
-    raise _wrong(field, value, "a string")
+    raise wrong(field, value, "a string")
 
 
 def _boolean(field: Field, value: Json) -> bool:
@@ -136,7 +137,7 @@ def _boolean(field: Field, value: Json) -> bool:
         lower = value.lower()
         if lower in {"true", "false"}:
             return lower == "true"
-    raise _wrong(field, value, "true or false")
+    raise wrong(field, value, "true or false")
 
 
 def _integer(field: Field, value: Json) -> int:
@@ -144,7 +145,7 @@ def _integer(field: Field, value: Json) -> int:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and _MIN_INTEGER <= value <= _MAX_INTEGER:
         return value
-    raise _wrong(field, value, "an integer of at most 64 bits")
+    raise wrong(field, value, "an integer of at most 64 bits")
 
 
 def _decimal(field: Field, value: Json) -> int | float:
@@ -152,7 +153,7 @@ def _decimal(field: Field, value: Json) -> int | float:
         value = int(value) if _INTEGER.fullmatch(value) else float(value)
     if isinstance(value, int | float) and not isinstance(value, bool) and _fits(value):
         return value
-    raise _wrong(field, value, "a number in double precision")
+    raise wrong(field, value, "a number in double precision")
 
 
 def _fits(value: float) -> bool:
@@ -162,13 +163,13 @@ def _fits(value: float) -> bool:
 def _date_time(field: Field, value: Json) -> str:
     if isinstance(value, str) and microseconds(value) is not None:
         return value
-    raise _wrong(field, value, "a date and time such as 2026-01-23T04:56:22Z")
+    raise wrong(field, value, "a date and time such as 2026-01-23T04:56:22Z")
 
 
 def _any(field: Field, value: Json) -> Json:
     if isinstance(value, str | bool) or (isinstance(value, int | float) and _fits(value)):
         return value
-    raise _wrong(field, value, "a single string, number or boolean")
+    raise wrong(field, value, "a single string, number or boolean")
 
 
 _READERS: dict[AttributeType, Callable[[Field, Json], Json]] = {
@@ -182,3 +183,12 @@ _READERS: dict[AttributeType, Callable[[Field, Json], Json]] = {
     "any": _any,
     "complex": read_object,
 }
+
+
+def read_scalar(field: Field, value: Json) -> Json:
+    """One plain value, as a filter compares it: neither arrays nor "no value" have a meaning here.
+
+    Raises:
+        ScimError: 400 invalidValue.
+    """
+    return _READERS[field.type](field, value)

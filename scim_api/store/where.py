@@ -139,9 +139,11 @@ class _Compiler:
             return (
                 f"coalesce({self.boolean(root, path)} = {int(operand)}, (1 = 0))" if op == "eq" else "(1 = 0)"
             )
+        if isinstance(operand, str) and attribute.column:
+            # Never null, and bare, so that "id eq" can use its index.
+            return f"({self._compare_text(f'r.{attribute.column}', op, operand)})"
         if isinstance(operand, str):
-            value = f"r.{attribute.column}" if attribute.column else self.text(root, path)
-            return f"coalesce({self._compare_text(value, op, operand)}, (1 = 0))"
+            return f"coalesce({self._compare_text(self.text(root, path), op, operand)}, (1 = 0))"
         self.parameters.append(self.bind_number(operand))
         return f"coalesce({self.number(root, path)} {_SYMBOLS[op]} {self.placeholder_number}, (1 = 0))"
 
