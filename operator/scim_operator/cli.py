@@ -1,0 +1,81 @@
+"""``scim-operator``: run it, or print the CRD."""
+
+import asyncio
+import sys
+
+import click
+
+from scim_operator import logs as logging_setup
+from scim_operator.settings import ENV_PREFIX, OperatorSettings, SettingsError, load
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="scim-operator", prog_name="scim-operator")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Keep Entra ID's SCIM tokens as Kubernetes Secrets, and rotate them before they expire.
+
+    Each ScimToken becomes a Secret with the endpoint and the token to give to Entra. Without a command,
+    this is `scim-operator run`. Try `scim-operator run --help` for its settings.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(run)
+
+
+@cli.command()
+@click.option("--show-settings", is_flag=True, help="Print the settings as understood, and exit.")
+def run(show_settings: bool = False) -> None:
+    r"""Run the operator until SIGTERM.
+
+    \b
+    Configured by the environment; two variables have no default:
+      SCIM_OPERATOR_ENDPOINT_URL   what people paste into Entra, e.g. https://scim.example.com/scim/v2
+      SCIM_OPERATOR_ADMIN_URL      the API's internal port, e.g. http://scim-api-internal:8081
+    \b
+    Often set as well:
+      SCIM_OPERATOR_SCIM_URL           how the operator itself reaches the endpoint (default: the endpoint)
+      SCIM_OPERATOR_NAMESPACE          its own namespace (default: the pod's, else scim-system)
+      SCIM_OPERATOR_WATCH_NAMESPACES   comma-separated; empty for all
+      SCIM_OPERATOR_LOG_LEVEL          debug, info, warning or error
+      SCIM_OPERATOR_HEALTH_PORT        /healthz, /readyz, /metrics (default 8090)
+
+    Kubernetes is reached as the pod's ServiceAccount, or through KUBECONFIG.
+    """
+    try:
+        settings = load()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    if show_settings:
+        _print(settings)
+        return
+    logging_setup.configure(settings.log_level)
+    # Imported late: the Kubernetes client takes a second, which --help should not.
+    from scim_operator import runtime
+
+    try:
+        asyncio.run(runtime.run(settings))
+    except runtime.StartError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@cli.command()
+def crd() -> None:
+    """Print the CustomResourceDefinition, for `kubectl apply -f -`."""
+    from scim_operator import crd as definition
+
+    click.echo(definition.render(), nl=False)
+
+
+def _print(settings: OperatorSettings) -> None:
+    for name, value in settings.model_dump(mode="json").items():
+        shown = ",".join(value) if isinstance(value, list) else value
+        click.echo(f"{ENV_PREFIX}{name.upper()}={'' if shown is None else shown}")
+
+
+def main() -> None:
+    """The console script."""
+    cli(prog_name="scim-operator")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

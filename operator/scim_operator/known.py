@@ -1,0 +1,153 @@
+"""What this replica knows of the cluster's ScimTokens: a few words each, so that a standby is warm.
+
+Pure: the watcher and the resync feed it, the scheduler and the sweep ask it. It only ever says *look at
+this one*; the reconcile reads everything live.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from scim_operator.models import GROUP, KIND, REVOKE_ANNOTATION, ROTATE_ANNOTATION
+from scim_operator.ports import Key
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TokenSighting:
+    """A ScimToken as a watch event or a list showed it, reduced to what decides when to look at it."""
+
+    key: Key
+    uid: str
+    fingerprint: bytes
+    """Of all that a person or another controller changes; our own status writes leave it as it is."""
+    settled: bool
+    """Ready, for this generation, not being deleted, and without an annotation that asks for something."""
+    active_token: str | None
+    """Id of the token in the Secret, as the status has it."""
+    next_rotation: datetime | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SecretSighting:
+    """A Secret of ours, reduced to whose it is and which version."""
+
+    key: Key
+    """The ScimToken that owns it."""
+    uid: str
+    resource_version: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Seen:
+    """One message from the watcher."""
+
+    what: TokenSighting | SecretSighting
+    listed: bool = False
+    """True when it came with a list: it may have been there, unchanged, for long."""
+    gone: bool = False
+
+
+def token_sighting(body: Mapping[str, Any]) -> TokenSighting:
+    """Reduce a ScimToken as the API server sent it; fields of a newer version are of no concern."""
+    meta, status = body["metadata"], body.get("status") or {}
+    annotations: Mapping[str, str] = meta.get("annotations") or {}
+    changing = (
+        meta.get("generation"), annotations, meta.get("labels"), meta.get("finalizers"),
+        meta.get("deletionTimestamp"),
+    )  # fmt: skip
+    fingerprint = hashlib.blake2b(orjson.dumps(changing, option=orjson.OPT_SORT_KEYS), digest_size=8).digest()
+    return TokenSighting(
+        key=Key(meta["namespace"], meta["name"]),
+        uid=meta["uid"],
+        fingerprint=fingerprint,
+        settled=(
+            _is_ready(status)
+            and status.get("observedGeneration") == meta.get("generation")
+            and "deletionTimestamp" not in meta
+            and not any(name in annotations for name in (ROTATE_ANNOTATION, REVOKE_ANNOTATION))
+        ),
+        active_token=next(
+            (token.get("id") for token in status.get("tokens") or () if token.get("state") == "Active"), None
+        ),
+        next_rotation=_moment(status.get("nextRotation")),
+    )
+
+
+def secret_sighting(body: Mapping[str, Any]) -> SecretSighting | None:
+    """Reduce a Secret; None when no ScimToken owns it. Nothing of its data is kept."""
+    meta = body["metadata"]
+    for owner in meta.get("ownerReferences") or ():
+        if owner.get("kind") == KIND and str(owner.get("apiVersion", "")).startswith(f"{GROUP}/"):
+            return SecretSighting(Key(meta["namespace"], owner["name"]), meta["uid"], meta["resourceVersion"])
+    return None
+
+
+class Known:
+    """The set of ScimTokens this replica knows. Not thread-safe: one event loop feeds and asks it."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[Key, TokenSighting] = {}
+        self._secrets: dict[str, str] = {}
+        """Version of each Secret by uid, so that a repeated list wakes nobody."""
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._tokens
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def __iter__(self) -> Iterator[TokenSighting]:
+        return iter(self._tokens.values())
+
+    def take(self, seen: Seen) -> bool:
+        """Remember it; says whether its ScimToken should be looked at now."""
+        if isinstance(seen.what, TokenSighting):
+            return self._take_token(seen.what, gone=seen.gone)
+        return self._take_secret(seen.what, gone=seen.gone, listed=seen.listed)
+
+    def _take_token(self, token: TokenSighting, *, gone: bool) -> bool:
+        before = self._tokens.get(token.key)
+        if gone:
+            if before is None or before.uid != token.uid:
+                return before is None
+            del self._tokens[token.key]
+            return True
+        self._tokens[token.key] = token
+        return before is None or (before.uid, before.fingerprint) != (token.uid, token.fingerprint)
+
+    def _take_secret(self, secret: SecretSighting, *, gone: bool, listed: bool) -> bool:
+        if gone:
+            self._secrets.pop(secret.uid, None)
+            return True
+        before = self._secrets.get(secret.uid)
+        self._secrets[secret.uid] = secret.resource_version
+        return before != secret.resource_version and not (listed and before is None)
+
+    def replace_tokens(self, listed: Iterable[TokenSighting]) -> frozenset[Key]:
+        """Take a complete list as the truth; returns which changed without the watch telling.
+
+        What vanished is only forgotten here: the sweep finds what is left of it, and has a brake.
+        """
+        fresh = {token.key: token for token in listed}
+        for key in self._tokens.keys() - fresh.keys():
+            del self._tokens[key]
+        return frozenset(token.key for token in fresh.values() if self._take_token(token, gone=False))
+
+
+def _is_ready(status: Mapping[str, Any]) -> bool:
+    conditions = status.get("conditions") or ()
+    return any(item.get("type") == "Ready" and item.get("status") == "True" for item in conditions)
+
+
+def _moment(text: object) -> datetime | None:
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None

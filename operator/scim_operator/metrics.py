@@ -1,0 +1,89 @@
+"""The operator's Prometheus metrics; names are part of its interface."""
+
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+Result = Literal["ok", "retry", "conflict", "error", "not_leading"]
+
+
+class Metrics:
+    """Counters and gauges in a registry of their own, so that several may live in one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._reconciles = Counter(
+            "scim_operator_reconciles_total", "Reconciles by result.", ["result"], registry=self.registry
+        )
+        self._seconds = Histogram(
+            "scim_operator_reconcile_seconds",
+            "How long a reconcile takes.",
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=self.registry,
+        )
+        self._planned = Gauge(
+            "scim_operator_planned",
+            "ScimTokens that have a next moment to be looked at.",
+            registry=self.registry,
+        )
+        self._running = Gauge(
+            "scim_operator_running", "ScimTokens being reconciled now.", registry=self.registry
+        )
+        self._leader = Gauge("scim_operator_leader", "1 while this process leads.", registry=self.registry)
+        self._tokens = Gauge(
+            "scim_operator_tokens",
+            "ScimTokens this process knows, by state.",
+            ["state"],
+            registry=self.registry,
+        )
+        self._watch_restarts = Counter(
+            "scim_operator_watch_restarts_total",
+            "Watches that ended and were started anew.",
+            registry=self.registry,
+        )
+        self._resyncs = Counter(
+            "scim_operator_resyncs_total",
+            "Comparisons with the API's pages.",
+            ["result"],
+            registry=self.registry,
+        )
+        self._braked = Gauge(
+            "scim_operator_sweep_braked",
+            "Connections without a ScimToken that the sweep did not revoke because they are too many at once.",
+            registry=self.registry,
+        )
+
+    def reconciled(self, result: str, seconds: float) -> None:
+        """One reconcile ended."""
+        self._reconciles.labels(result).inc()
+        self._seconds.observe(seconds)
+
+    def queue(self, *, planned: int, running: int) -> None:
+        """How much is planned and under way."""
+        self._planned.set(planned)
+        self._running.set(running)
+
+    def leader(self, *, leading: bool) -> None:
+        """Whether this process leads."""
+        self._leader.set(int(leading))
+
+    def tokens(self, *, settled: int, unsettled: int) -> None:
+        """ScimTokens that are Ready for their present generation, and the others."""
+        self._tokens.labels("ready").set(settled)
+        self._tokens.labels("not_ready").set(unsettled)
+
+    def watch_restarted(self) -> None:
+        """The watch ended and is started anew."""
+        self._watch_restarts.inc()
+
+    def resynced(self, *, complete: bool) -> None:
+        """A comparison ended; incomplete when the API could not be read."""
+        self._resyncs.labels("ok" if complete else "api_unreachable").inc()
+
+    def braked(self, orphans: int) -> None:
+        """How many connections the sweep refused to revoke; 0 when it did not stop."""
+        self._braked.set(orphans)
+
+    def render(self) -> bytes:
+        """The text exposition of all of them."""
+        return generate_latest(self.registry)

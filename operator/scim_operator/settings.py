@@ -1,0 +1,145 @@
+"""Everything of the operator that can be configured, typed, and refused at start-up when it is wrong."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ENV_PREFIX: Final = "SCIM_OPERATOR_"
+DEFAULT_NAMESPACE: Final = "scim-system"
+NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+"""Where Kubernetes tells a pod its own namespace."""
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names each one and says what to write."""
+
+
+def own_namespace() -> str:
+    """The namespace this pod runs in; ``scim-system`` outside of a cluster."""
+    try:
+        return NAMESPACE_FILE.read_text(encoding="utf-8").strip() or DEFAULT_NAMESPACE
+    except OSError:
+        return DEFAULT_NAMESPACE
+
+
+def _identity() -> str:
+    """A name for this process that no earlier one had, so that nobody inherits a Lease by name."""
+    return f"{socket.gethostname()}-{os.urandom(4).hex()}"
+
+
+def _absolute(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise ValueError("write an absolute URL such as https://scim.example.com/scim/v2")
+    return value.rstrip("/")
+
+
+Url = Annotated[str, AfterValidator(_absolute)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Namespace = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+
+
+class OperatorSettings(BaseSettings):
+    """Settings of ``scim-operator run``; each is an environment variable ``SCIM_OPERATOR_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
+
+    endpoint_url: Url
+    """What goes into every Secret and from there into Entra as Tenant URL, up to and with ``/scim/v2``."""
+    scim_url: Url | None = None
+    """How the operator itself reaches the API's public port, to prove a token; default ``endpoint_url``."""
+    admin_url: Url
+    """The API's internal port, such as ``http://scim-api-internal:8081``. Never exposed."""
+    namespace: Namespace = Field(default_factory=own_namespace)
+    """The operator's own namespace: its Lease, its admin key and the public half for the API."""
+    watch_namespaces: Annotated[tuple[Namespace, ...], NoDecode] = ()
+    """Comma-separated; empty means all namespaces."""
+    workers: Annotated[int, Field(ge=1, le=256)] = 8
+    """How many ScimTokens are reconciled at the same time."""
+
+    health_host: str = "127.0.0.1"
+    """Address of ``/healthz``, ``/readyz`` and ``/metrics``; ``0.0.0.0`` in a pod."""
+    health_port: Annotated[int, Field(ge=0, le=65_535)] = 8090
+    """0 picks a free port and logs it."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    identity: Annotated[str, Field(min_length=1, max_length=253)] = Field(default_factory=_identity)
+    """This process's name in the Lease; unique to the process, or two would think they lead."""
+    lease_name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")] = "scim-operator"
+    lease_duration_seconds: Annotated[int, Field(ge=2, le=3600)] = 15
+    """How long others wait after the holder's last sign of life before they take the Lease."""
+    lease_deadline_seconds: Seconds = 10
+    """How long after its last renewal a holder still acts; below ``lease_duration_seconds``."""
+    lease_renew_seconds: Seconds = 2
+    """How often the holder renews."""
+    lease_retry_seconds: Seconds = 0.5
+    """How often a standby looks; a released Lease is taken within this time."""
+
+    resync_seconds: Seconds = 600
+    """How often everything is compared with the API's own pages: a lost database is rebuilt within it."""
+    recheck_seconds: Seconds = 3600
+    """Each ScimToken is looked at in full at least this often, whatever the watch told."""
+    catch_up_per_second: Annotated[float, Field(gt=0, le=10_000)] = 50
+    """After a start or hand-over, how many ScimTokens that look well are re-examined per second."""
+    sweep_brake_count: Annotated[int, Field(ge=0)] = 5
+    sweep_brake_percent: Annotated[float, Field(ge=0, le=100)] = 20
+    """A sweep that would revoke more connections than both of these at once stops and says so."""
+    shutdown_seconds: Annotated[float, Field(gt=0, le=60)] = 5
+    """How long reconciles under way may take to end after SIGTERM."""
+
+    @field_validator("watch_namespaces", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part for part in (piece.strip() for piece in value.split(",")) if part)
+        return value
+
+    @model_validator(mode="after")
+    def _lease_times_fit(self) -> "OperatorSettings":
+        if self.lease_deadline_seconds >= self.lease_duration_seconds:
+            raise ValueError(
+                f"{ENV_PREFIX}LEASE_DEADLINE_SECONDS ({self.lease_deadline_seconds:g}) must be below "
+                f"{ENV_PREFIX}LEASE_DURATION_SECONDS ({self.lease_duration_seconds}), or two could lead at once"
+            )
+        if 2 * self.lease_renew_seconds > self.lease_deadline_seconds:
+            raise ValueError(
+                f"{ENV_PREFIX}LEASE_RENEW_SECONDS ({self.lease_renew_seconds:g}) may be at most half of "
+                f"{ENV_PREFIX}LEASE_DEADLINE_SECONDS ({self.lease_deadline_seconds:g}), or one lost renewal ends it"
+            )
+        return self
+
+    @property
+    def proof_url(self) -> str:
+        """The SCIM base URL at which a new token is proved before it is published."""
+        return self.scim_url or self.endpoint_url
+
+
+def load(**options: object) -> OperatorSettings:
+    """Settings from options (None means not given), then environment, then defaults.
+
+    Raises:
+        SettingsError: with one line per wrong setting.
+    """
+    try:
+        given = {name: value for name, value in options.items() if value is not None}
+        return OperatorSettings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError(
+            "\n".join(_line(dict(item)) for item in error.errors(include_url=False))
+        ) from None
+
+
+def _line(item: dict[str, object]) -> str:
+    message = str(item["msg"]).removeprefix("Value error, ")
+    location = item["loc"]
+    if not isinstance(location, tuple) or not location:
+        return message
+    variable = f"{ENV_PREFIX}{str(location[0]).upper()}"
+    if item["type"] == "missing":
+        return f"{variable} is not set, and there is no default for it"
+    return f"{variable}={item.get('input')!r}: {message}"
