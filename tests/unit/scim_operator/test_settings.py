@@ -1,0 +1,66 @@
+"""Settings are typed, have defaults that fit together, and say what to write when they are wrong."""
+
+import pytest
+
+from scim_operator.settings import OperatorSettings, SettingsError, load
+
+NEEDED = {"endpoint_url": "https://scim.example.com/scim/v2", "admin_url": "http://scim-api:8081"}
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in OperatorSettings.model_fields:
+        monkeypatch.delenv(f"SCIM_OPERATOR_{name.upper()}", raising=False)
+
+
+def test_two_settings_are_enough() -> None:
+    settings = load(**NEEDED)
+    assert (settings.proof_url, settings.workers, settings.watch_namespaces) == (NEEDED["endpoint_url"], 8, ())
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCIM_OPERATOR_ENDPOINT_URL", "https://scim.example.com/scim/v2/")
+    monkeypatch.setenv("SCIM_OPERATOR_ADMIN_URL", "http://scim-api:8081")
+    monkeypatch.setenv("SCIM_OPERATOR_WATCH_NAMESPACES", " red, blue ,")
+    settings = load()
+    assert settings.endpoint_url == "https://scim.example.com/scim/v2"
+    assert settings.watch_namespaces == ("red", "blue")
+
+
+def test_a_missing_setting_is_named_by_its_variable() -> None:
+    with pytest.raises(SettingsError) as refused:
+        load()
+    assert "SCIM_OPERATOR_ENDPOINT_URL is not set" in str(refused.value)
+    assert "SCIM_OPERATOR_ADMIN_URL is not set" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("endpoint_url", "scim.example.com", "https://scim.example.com/scim/v2"),
+        ("admin_url", "ftp://x", "absolute URL"),
+        ("workers", "0", "greater than or equal to 1"),
+        ("log_level", "verbose", "'debug', 'info', 'warning' or 'error'"),
+        ("watch_namespaces", "Not_A_Namespace", "pattern"),
+        ("health_port", "70000", "less than or equal to 65535"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_its_variable_and_a_hint(name: str, value: str, hint: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(**{**NEEDED, name: value})
+    assert f"SCIM_OPERATOR_{name.upper()}=" in str(refused.value)
+    assert hint in str(refused.value)
+
+
+def test_a_holder_must_stop_before_others_may_take_over() -> None:
+    with pytest.raises(SettingsError, match="two could lead at once"):
+        load(**NEEDED, lease_duration_seconds=10, lease_deadline_seconds=10)
+
+
+def test_one_lost_renewal_must_not_end_the_leadership() -> None:
+    with pytest.raises(SettingsError, match="at most half"):
+        load(**NEEDED, lease_renew_seconds=6)
+
+
+def test_every_process_has_a_name_of_its_own() -> None:
+    assert load(**NEEDED).identity != load(**NEEDED).identity
