@@ -1,0 +1,303 @@
+"""The product's two programs as real processes on this machine: start, wait until ready, stop by pid.
+
+Used by the demo, the tests and the benchmarks. Each process writes its log to a file; a process that does
+not become ready in time is reported with the end of that log.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+ADMIN_KEYS_CONFIG_MAP: Final = "scim-operator-admin-keys"
+SCIM_API: Final = (sys.executable, "-m", "scim_api.cli")
+SCIM_OPERATOR: Final = (sys.executable, "-m", "scim_operator.cli")
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_POLL_SECONDS: Final = 0.05
+_LOG_TAIL_LINES: Final = 30
+
+Kubectl = Callable[..., str]
+"""Runs kubectl with these arguments and returns its standard output; raises when it fails."""
+
+
+class ProcessFailed(Exception):
+    """A process ended or did not become ready in time; the message holds the end of its log."""
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclasses.dataclass
+class Process:
+    """A child process of ours.
+
+    Attributes:
+        name: for messages.
+        popen: the running process.
+        log: where its output goes.
+        ready_url: answers 200 when it is ready.
+    """
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+    ready_url: str
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.popen.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.popen.poll() is None
+
+    def log_text(self) -> str:
+        """All it has written so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+
+    def wait_ready(self, seconds: float = 30.0) -> None:
+        """Poll its readiness.
+
+        Raises:
+            ProcessFailed: when it ended, or the time is over.
+        """
+        deadline = time.monotonic() + seconds
+        while not answers(self.ready_url):
+            if not self.running:
+                raise ProcessFailed(f"{self.name} ended with {self.popen.returncode}:\n{self._tail()}")
+            if time.monotonic() > deadline:
+                raise ProcessFailed(f"{self.name} was not ready after {seconds:g} s:\n{self._tail()}")
+            time.sleep(_POLL_SECONDS)
+
+    def wait_end(self, seconds: float = 15.0) -> int:
+        """Wait for its end and return the exit code; negative is the signal that ended it.
+
+        Raises:
+            ProcessFailed: when it still runs after this time.
+        """
+        try:
+            return self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise ProcessFailed(f"{self.name} still runs after {seconds:g} s:\n{self._tail()}") from None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to it, and only to it."""
+        if self.running:
+            self.popen.send_signal(number)
+
+    def stop(self, seconds: float = 12.0) -> int:
+        """SIGTERM, wait, SIGKILL when that did not do; returns the exit code."""
+        self.signal(signal.SIGTERM)
+        try:
+            return self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return self.kill()
+
+    def kill(self) -> int:
+        """SIGKILL: what a crash looks like."""
+        self.signal(signal.SIGKILL)
+        return self.popen.wait()
+
+    def _tail(self) -> str:
+        return "\n".join(self.log_text().splitlines()[-_LOG_TAIL_LINES:])
+
+
+@dataclasses.dataclass
+class Api(Process):
+    """A running ``scim-api serve``."""
+
+    scim_url: str
+    """The SCIM base URL, up to and with ``/scim/v2``."""
+    internal_url: str
+    """The internal port: ``/admin``, ``/healthz``, ``/readyz``, ``/metrics``."""
+
+
+def answers(url: str) -> bool:
+    """Whether a GET of ``url`` answers 200 right now."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def start_api(
+    directory: Path,
+    *,
+    admin_keys_dir: Path,
+    database_url: str | None = None,
+    port: int | None = None,
+    internal_port: int | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Api:
+    """Start ``scim-api serve``; it is not waited for.
+
+    Args:
+        directory: for its log and, by default, its SQLite file.
+        admin_keys_dir: the operator's public keys, as ``mirror_config_map`` writes them.
+        database_url: default an SQLite file in ``directory``.
+        port: of the public side; default a free one; give it to start a second life on the same address.
+        internal_port: likewise of the internal side.
+        environment: more variables, such as ``SCIM_API_LOG_LEVEL``.
+    """
+    port, internal_port = port or free_port(), internal_port or free_port()
+    scim_url, internal_url = f"http://127.0.0.1:{port}/scim/v2", f"http://127.0.0.1:{internal_port}"
+    argv = [
+        *SCIM_API, "serve",
+        "--host", "127.0.0.1", "--port", str(port),
+        "--internal-host", "127.0.0.1", "--internal-port", str(internal_port),
+        "--database-url", database_url or f"sqlite:///{directory / 'scim.db'}",
+        "--public-url", scim_url, "--admin-keys-dir", str(admin_keys_dir),
+    ]  # fmt: skip
+    log = directory / "scim-api.log"
+    popen = _spawn(argv, log, _environment(environment or {}))
+    return Api("scim-api", popen, log, f"{internal_url}/readyz", scim_url, internal_url)
+
+
+def start_operator(
+    directory: Path,
+    *,
+    kubeconfig: Path,
+    scim_url: str,
+    admin_url: str,
+    namespace: str,
+    name: str = "scim-operator",
+    argv: Sequence[str] = (*SCIM_OPERATOR, "run"),
+    environment: Mapping[str, str] | None = None,
+) -> Process:
+    """Start ``scim-operator run``; it is not waited for.
+
+    Args:
+        directory: for its log.
+        kubeconfig: with the credentials of its ServiceAccount.
+        scim_url: the SCIM base URL that goes into the Secrets.
+        admin_url: the API's internal port.
+        namespace: the operator's own.
+        name: tells several apart.
+        argv: another program to run instead, such as one that crashes at a named step.
+        environment: more variables, such as ``SCIM_OPERATOR_RESYNC_SECONDS``.
+    """
+    port = free_port()
+    settings = {
+        "KUBECONFIG": str(kubeconfig),
+        "SCIM_OPERATOR_ENDPOINT_URL": scim_url,
+        "SCIM_OPERATOR_ADMIN_URL": admin_url,
+        "SCIM_OPERATOR_NAMESPACE": namespace,
+        "SCIM_OPERATOR_HEALTH_PORT": str(port),
+        **(environment or {}),
+    }
+    log = directory / f"{name}.log"
+    popen = _spawn(list(argv), log, _environment(settings))
+    return Process(name, popen, log, f"http://127.0.0.1:{port}/readyz")
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    """Ours without settings of another installation, with the checkout on the path, plus ``more``."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SCIM_OPERATOR_", "SCIM_API_", "KUBERNETES_SERVICE_"))
+    }
+    path = os.pathsep.join([str(_ROOT / "operator"), str(_ROOT), str(_ROOT / "dev")])
+    return {**kept, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **more}
+
+
+def _spawn(argv: list[str], log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start it in a session of its own, so that Ctrl-C reaches us first; its log is appended to."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+
+
+class ConfigMapMirror:
+    """Keeps a directory like a ConfigMap, as kubelet does for a pod that mounts it.
+
+    Args:
+        kubectl: runs kubectl.
+        namespace: of the ConfigMap.
+        directory: made when missing; one file for each key.
+        name: of the ConfigMap.
+    """
+
+    def __init__(
+        self, kubectl: Kubectl, namespace: str, directory: Path, name: str = ADMIN_KEYS_CONFIG_MAP
+    ) -> None:
+        self._kubectl, self._namespace, self._name = kubectl, namespace, name
+        self._directory = directory
+        self._stop = threading.Event()
+        self._filled = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"mirror of {name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to mirror; returns at once."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._thread.start()
+
+    def wait(self, seconds: float = 30.0) -> None:
+        """Wait until the ConfigMap was there once, which is when kubelet would start the pod.
+
+        Raises:
+            ProcessFailed: when it was not there in time.
+        """
+        if not self._filled.wait(seconds):
+            raise ProcessFailed(f"ConfigMap {self._namespace}/{self._name} was not there after {seconds:g} s")
+
+    def stop(self) -> None:
+        """Stop mirroring; the files stay."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            # Not there yet, or the API server is away: kubelet goes on trying as well.
+            with contextlib.suppress(Exception):
+                self._copy()
+            self._stop.wait(0.3)
+
+    def _copy(self) -> None:
+        answer = self._kubectl(
+            "get", "configmap", self._name, "--namespace", self._namespace, "--output", "json"
+        )
+        data: dict[str, str] = json.loads(answer).get("data") or {}
+        for name, text in data.items():
+            target = self._directory / name
+            if not target.exists() or target.read_text(encoding="utf-8") != text:
+                fresh = target.with_name(f".{name}.new")
+                fresh.write_text(text, encoding="utf-8")
+                fresh.replace(target)
+        for stale in self._directory.iterdir():
+            if stale.name not in data and not stale.name.startswith("."):
+                stale.unlink()
+        if data:
+            self._filled.set()
+
+
+@contextlib.contextmanager
+def mirror_config_map(kubectl: Kubectl, namespace: str, directory: Path) -> Iterator[ConfigMapMirror]:
+    """Mirror the operator's public keys into ``directory`` for as long as the block runs."""
+    mirror = ConfigMapMirror(kubectl, namespace, directory)
+    mirror.start()
+    try:
+        yield mirror
+    finally:
+        mirror.stop()

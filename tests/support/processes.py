@@ -1,0 +1,23 @@
+"""The demo's process helpers, under the tests' roof."""
+
+from demo.processes import (
+    Api,
+    ConfigMapMirror,
+    Process,
+    ProcessFailed,
+    free_port,
+    mirror_config_map,
+    start_api,
+    start_operator,
+)
+
+__all__ = [
+    "Api",
+    "ConfigMapMirror",
+    "Process",
+    "ProcessFailed",
+    "free_port",
+    "mirror_config_map",
+    "start_api",
+    "start_operator",
+]
