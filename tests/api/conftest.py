@@ -135,7 +135,7 @@ async def entra(scim: Scim) -> dict[str, str]:
 def person() -> Callable[..., dict[str, Any]]:
     """A POST body as Entra sends it, noise included."""
 
-    def make(name: str = "ada", **changes: Any) -> dict[str, Any]:
+    def make(name: str = "ada", /, **changes: Any) -> dict[str, Any]:
         body: dict[str, Any] = {
             "schemas": [
                 "urn:ietf:params:scim:schemas:core:2.0:User",

@@ -166,8 +166,8 @@ def test_requests_in_flight_are_answered_before_the_process_ends(
     assert time.monotonic() - began < 10
 
 
-def test_readiness_tells_when_the_schema_is_too_old(postgres_url: str, tmp_path: Path) -> None:
-    service = Serve(tmp_path, postgres_url)
+def test_readiness_tells_when_the_schema_is_too_old(empty_postgres_url: str, tmp_path: Path) -> None:
+    service = Serve(tmp_path, empty_postgres_url)
     try:
         deadline = time.monotonic() + 20
         text = ""
