@@ -9,6 +9,7 @@ the thread feeds the liveness probe.
 import asyncio
 import collections
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,6 +17,8 @@ from typing import Any, Final
 
 import kopf
 import structlog
+from kubernetes import client as kube_client
+from kubernetes import config as kube_config
 
 from scim_operator.known import Seen, secret_sighting, token_sighting
 from scim_operator.models import GROUP, MANAGED_BY, MANAGED_BY_LABEL, PLURAL, VERSION
@@ -29,6 +32,8 @@ LIST_CHUNK: Final = 500
 _ERROR_BACKOFFS: Final = (0.2, 0.5, 1.0, 2.0)
 _RESTART_SECONDS: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 _HEALTHY_AFTER_SECONDS: Final = 60.0
+_LOGIN_POLL_SECONDS: Final = 0.05
+_LOGIN_RETRY_SECONDS: Final = 2.0
 
 
 class Watcher:
@@ -105,13 +110,13 @@ class Watcher:
 
     async def _watch_once(self) -> str:
         """Run kopf until it is stopped or fails; returns why it ended."""
-        ready = asyncio.Event()
-        noting = asyncio.create_task(self._note(ready))
+        ready, logged_in = asyncio.Event(), threading.Event()
+        noting = asyncio.create_task(self._note(ready, logged_in))
         try:
             if not await self._wait_until_served():
                 return "stopped"
             await kopf.operator(
-                registry=_registry(self._inbox.put),
+                registry=_registry(self._inbox.put, logged_in),
                 settings=_kopf_settings(),
                 clusterwide=not self._settings.watch_namespaces,
                 namespaces=self._settings.watch_namespaces,
@@ -140,8 +145,10 @@ class Watcher:
             served.cancel()
             stopped.cancel()
 
-    async def _note(self, ready: asyncio.Event) -> None:
+    async def _note(self, ready: asyncio.Event, logged_in: threading.Event) -> None:
         await ready.wait()
+        while not logged_in.is_set():
+            await asyncio.sleep(_LOGIN_POLL_SECONDS)
         self._watching = True
         log.debug("kopf is up")
 
@@ -193,10 +200,46 @@ class _Inbox:
         self._deliver(batch)
 
 
-def _registry(put: Callable[[Seen], None]) -> kopf.OperatorRegistry:
+def login() -> kopf.ConnectionInfo:
+    """The pod's ServiceAccount, else KUBECONFIG; kopf asks again on a 401, when the token has rotated.
+
+    Raises:
+        kopf.TemporaryError: when there is neither; the message says so.
+    """
+    found = kube_client.Configuration()
+    try:
+        try:
+            kube_config.load_incluster_config(client_configuration=found)
+        except kube_config.ConfigException:
+            kube_config.load_kube_config(os.environ.get("KUBECONFIG") or None, client_configuration=found)
+    except (kube_config.ConfigException, OSError) as error:
+        raise kopf.TemporaryError(
+            f"no credentials for Kubernetes: {error}", delay=_LOGIN_RETRY_SECONDS
+        ) from error
+    header = found.get_api_key_with_prefix("BearerToken") or found.get_api_key_with_prefix("authorization")
+    scheme, _, token = (header or "").rpartition(" ")
+    return kopf.ConnectionInfo(
+        server=found.host,
+        ca_path=found.ssl_ca_cert,
+        insecure=not found.verify_ssl,
+        username=found.username or None,
+        password=found.password or None,
+        scheme=scheme.capitalize() or None,
+        token=token or None,
+        certificate_path=found.cert_file,
+        private_key_path=found.key_file,
+    )
+
+
+def _registry(put: Callable[[Seen], None], logged_in: threading.Event) -> kopf.OperatorRegistry:
     """A registry of our own, with event handlers only: any other kind makes kopf write to the objects."""
     registry = kopf.OperatorRegistry()
-    kopf.on.login(registry=registry)(kopf.login_via_client)
+
+    @kopf.on.login(registry=registry)
+    def log_in(**_: Any) -> kopf.ConnectionInfo:
+        connection = login()
+        logged_in.set()
+        return connection
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def scim_token(event: kopf.RawEvent, **_: Any) -> None:
