@@ -52,9 +52,9 @@ async def open_pool(url: str, *, size: int, statement_seconds: float, cache: int
         ValueError: the URL is malformed.
     """
     with explained():
-        return await asyncpg.create_pool(
+        pool = await asyncpg.create_pool(
             url,
-            min_size=1,
+            min_size=0,  # a floor would be restored in the background, with a traceback for each failure
             max_size=size,
             timeout=CONNECT_SECONDS,
             command_timeout=COMMAND_SECONDS,
@@ -62,6 +62,12 @@ async def open_pool(url: str, *, size: int, statement_seconds: float, cache: int
             reset=_keep,
             server_settings=_settings(statement_seconds),
         )
+    try:
+        async with pooled(pool):
+            return pool
+    except BaseException:
+        pool.terminate()
+        raise
 
 
 @contextlib.asynccontextmanager

@@ -93,7 +93,8 @@ CREATE UNIQUE INDEX resource_id ON resource (tenant, id);
 CREATE UNIQUE INDEX resource_name ON resource (tenant, kind, name_key);
 CREATE UNIQUE INDEX resource_match ON resource (tenant, kind, match_key);
 CREATE INDEX resource_external ON resource (tenant, kind, external_key);
-CREATE INDEX resource_order ON resource (tenant, kind, pk);
+-- "pk + 0": else PostgreSQL may walk the primary key through all other tenants' rows to find a page.
+CREATE INDEX resource_order ON resource (tenant, kind, (pk + 0));
 
 CREATE TABLE resource_email (
     resource  {bigint} NOT NULL REFERENCES resource (pk) ON DELETE CASCADE,

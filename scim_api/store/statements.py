@@ -35,16 +35,15 @@ LOOKUP: Final = {
 }
 """Parameters: tenant, kind, comparable key."""
 
-# The one row of `counted` carries the total when the page is empty.
+# "pk + 0" is the order that the index `resource_order` holds. The one row of `counted` carries the total when the page is empty.
 LIST: Final = f"""
 WITH counted AS (
     SELECT cast(coalesce(sum(n.number), 0) AS bigint) AS total
     FROM resource_count n WHERE n.tenant = ? AND n.kind = ?
 ), slice AS (
-    SELECT pk FROM resource WHERE tenant = ? AND kind = ? ORDER BY pk LIMIT ? OFFSET ?
+    SELECT * FROM resource WHERE tenant = ? AND kind = ? ORDER BY pk + 0 LIMIT ? OFFSET ?
 )
-SELECT counted.total, {RESOURCE} FROM counted LEFT JOIN slice ON true LEFT JOIN resource r ON r.pk = slice.pk
-ORDER BY r.pk
+SELECT counted.total, {RESOURCE} FROM counted LEFT JOIN slice r ON true ORDER BY r.pk
 """
 
 _SEARCH: Final = """
