@@ -1,0 +1,298 @@
+"""etcd, kube-apiserver and kube-controller-manager as plain processes on loopback, with TLS and real RBAC."""
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Self
+
+from localcluster import pki
+from localcluster.build import Tools, build_tools
+from localcluster.daemon import Component, Identity, Reaper
+from localcluster.errors import ClusterError
+
+START_SECONDS: Final = 120.0
+ATTEMPTS: Final = 3
+KUBECTL_SECONDS: Final = 120.0
+CONTROLLERS: Final = (
+    "garbage-collector-controller",
+    "namespace-controller",
+    "serviceaccount-controller",
+    "root-ca-certificate-publisher-controller",
+)
+"""What a ScimToken's life needs: owner references, namespaces that end, and ServiceAccounts."""
+COMPONENTS: Final = ("etcd", "kube-apiserver", "kube-controller-manager")
+STATE_FILE: Final = "control-plane.json"
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+class ControlPlane:
+    """One Kubernetes API, in a private directory. Several may run side by side.
+
+    Attributes:
+        directory: mode 0700; everything of this control plane, removed when it is closed.
+        url: of the API server.
+        kubeconfig: of an administrator.
+    """
+
+    def __init__(self, tools: Tools, directory: Path, ports: tuple[int, int, int]) -> None:
+        self._tools, self.directory, self._ports = tools, directory, ports
+        self.url = f"https://127.0.0.1:{ports[2]}"
+        self.kubeconfig = directory / "admin.kubeconfig"
+        self._components = {name: Component(name, directory) for name in COMPONENTS}
+        self._reaper: Reaper | None = None
+
+    # -- life ---------------------------------------------------------------------------------------
+    @classmethod
+    @contextlib.contextmanager
+    def start(cls, tools: Tools | None = None) -> Iterator[Self]:
+        """A running control plane for the length of a ``with`` block.
+
+        It ends with the block, and also when this process ends in any other way.
+
+        Raises:
+            ClusterError: it did not come up; the message holds the end of the failing part's log.
+        """
+        plane = cls._launch(tools or build_tools(), Path(tempfile.mkdtemp(prefix="scim-kube-")), reaped=True)
+        try:
+            yield plane
+        finally:
+            plane.close()
+
+    @classmethod
+    def detached(cls, directory: Path, tools: Tools | None = None) -> Self:
+        """One that outlives this process, until ``attach(directory).close()``."""
+        directory.mkdir(parents=True, mode=0o700)
+        return cls._launch(tools or build_tools(), directory, reaped=False)
+
+    @classmethod
+    def attach(cls, directory: Path) -> Self:
+        """The one that ``detached`` left running. Raises ``ClusterError`` when there is none."""
+        try:
+            state = json.loads((directory / STATE_FILE).read_text())
+        except FileNotFoundError as error:
+            raise ClusterError(f"no control plane was started in {directory}") from error
+        plane = cls(Tools(Path(state["tools"])), directory, tuple(state["ports"]))
+        for name, (pid, started) in state["processes"].items():
+            plane._components[name].identity = Identity(pid, started)
+        return plane
+
+    @classmethod
+    def _launch(cls, tools: Tools, directory: Path, *, reaped: bool) -> Self:
+        pki.create(directory / "pki")
+        for attempt in range(1, ATTEMPTS + 1):
+            etcd, peer, api = _free_ports(3)
+            plane = cls(tools, directory, (etcd, peer, api))
+            if reaped:
+                plane._reaper = Reaper(directory)
+            try:
+                plane._start_all()
+            except ClusterError as error:
+                taken = "address already in use" in str(error)
+                plane._stop_all()
+                if attempt == ATTEMPTS or not taken:
+                    plane.close()
+                    raise
+                shutil.rmtree(directory / "etcd", ignore_errors=True)
+            else:
+                return plane
+        raise AssertionError("unreachable")
+
+    def _start_all(self) -> None:
+        self.start_etcd()
+        self._write_kubeconfigs()
+        self.start_api_server()
+        self._start(
+            "kube-controller-manager",
+            [
+                "--bind-address=127.0.0.1",
+                "--secure-port=0",
+                f"--kubeconfig={self.directory}/controller-manager.kubeconfig",
+                "--leader-elect=false",
+                "--use-service-account-credentials",
+                f"--controllers={','.join(CONTROLLERS)}",
+                f"--root-ca-file={self._pki}/ca.crt",
+                f"--service-account-private-key-file={self._pki}/sa.key",
+            ],
+        )
+        self._write_state()
+
+    @property
+    def _pki(self) -> Path:
+        return self.directory / "pki"
+
+    @property
+    def ca_file(self) -> Path:
+        """The certificate authority of the API server."""
+        return self._pki / "ca.crt"
+
+    def _start(self, name: str, arguments: list[str]) -> None:
+        identity = self._components[name].start([self._tools.path(name), *arguments])
+        if self._reaper is not None:
+            self._reaper.watch(identity)
+
+    def start_etcd(self) -> None:
+        """Start etcd on its ports; not waited for: the API server waits for it."""
+        client, peer = (f"https://127.0.0.1:{self._ports[0]}", f"http://127.0.0.1:{self._ports[1]}")
+        self._start(
+            "etcd",
+            [
+                "--name=local",
+                f"--data-dir={self.directory}/etcd",
+                f"--listen-client-urls={client}",
+                f"--advertise-client-urls={client}",
+                f"--listen-peer-urls={peer}",
+                f"--initial-advertise-peer-urls={peer}",
+                f"--initial-cluster=local={peer}",
+                f"--cert-file={self._pki}/etcd.crt",
+                f"--key-file={self._pki}/etcd.key",
+                "--client-cert-auth",
+                f"--trusted-ca-file={self._pki}/etcd-ca.crt",
+                "--log-level=warn",
+                # It lives as long as a test: durability over a power cut would only cost disk syncs.
+                "--unsafe-no-fsync",
+            ],
+        )
+
+    def start_api_server(self) -> None:
+        """Start kube-apiserver on its port and wait until ``/readyz`` says ok."""
+        pki_files = self._pki
+        self._start(
+            "kube-apiserver",
+            [
+                "--bind-address=127.0.0.1",
+                "--advertise-address=127.0.0.1",
+                f"--secure-port={self._ports[2]}",
+                "--service-cluster-ip-range=10.0.0.0/24",
+                f"--etcd-servers=https://127.0.0.1:{self._ports[0]}",
+                f"--etcd-cafile={pki_files}/etcd-ca.crt",
+                f"--etcd-certfile={pki_files}/apiserver-etcd-client.crt",
+                f"--etcd-keyfile={pki_files}/apiserver-etcd-client.key",
+                "--authorization-mode=RBAC",
+                "--anonymous-auth=false",
+                f"--client-ca-file={pki_files}/ca.crt",
+                f"--tls-cert-file={pki_files}/apiserver.crt",
+                f"--tls-private-key-file={pki_files}/apiserver.key",
+                "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+                f"--service-account-key-file={pki_files}/sa.pub",
+                f"--service-account-signing-key-file={pki_files}/sa.key",
+                # The endpoint reconciler would refuse loopback as the address of the kubernetes Service.
+                "--endpoint-reconciler-type=none",
+            ],
+        )
+        self._components["kube-apiserver"].wait(self._not_ready, START_SECONDS)
+        self._write_state()
+
+    def kill_api_server(self) -> None:
+        """SIGKILL kube-apiserver; ``start_api_server`` brings it back with its data."""
+        self._components["kube-apiserver"].kill()
+
+    def restart_api_server(self) -> None:
+        """Kill it and bring it back."""
+        self.kill_api_server()
+        self.start_api_server()
+
+    def close(self) -> None:
+        """Stop everything and remove the directory; harmless twice."""
+        self._stop_all()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _stop_all(self) -> None:
+        for name in reversed(COMPONENTS):
+            self._components[name].stop()
+        if self._reaper is not None:
+            self._reaper.release()
+            self._reaper = None
+
+    def pids(self) -> dict[str, int]:
+        """Process ids of what runs, by name."""
+        return {
+            name: item.identity.pid
+            for name, item in self._components.items()
+            if item.identity is not None and item.running
+        }
+
+    # -- use ----------------------------------------------------------------------------------------
+    def kubectl(
+        self,
+        *arguments: str,
+        input: str | None = None,  # noqa: A002 (subprocess's word)
+        check: bool = True,
+        kubeconfig: Path | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run kubectl, as administrator by default.
+
+        Raises:
+            ClusterError: with ``check``, when it fails; the message is what kubectl said.
+        """
+        done = subprocess.run(
+            [self._tools.path("kubectl"), "--kubeconfig", str(kubeconfig or self.kubeconfig), *arguments],
+            input=input,
+            capture_output=True,
+            text=True,
+            timeout=KUBECTL_SECONDS,
+            check=False,
+            env={**os.environ, "HOME": str(self.directory)},
+        )
+        if check and done.returncode != 0:
+            raise ClusterError(f"kubectl {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
+        return done
+
+    def service_account_kubeconfig(self, namespace: str, name: str, duration: str = "24h") -> Path:
+        """A kubeconfig with exactly the permissions of a ServiceAccount (TokenRequest), mode 0600."""
+        token = self.kubectl(
+            "create", "token", name, "--namespace", namespace, "--duration", duration
+        ).stdout.strip()
+        content = pki.kubeconfig(self.url, self.ca_file.read_bytes(), {"token": token}, f"{namespace}-{name}")
+        return pki.write_private(self.directory / f"{namespace}-{name}.kubeconfig", content)
+
+    def _write_kubeconfigs(self) -> None:
+        authority = self.ca_file.read_bytes()
+        for name in ("admin", "controller-manager"):
+            user = pki.certificate_user(self._pki, name)
+            pki.write_private(
+                self.directory / f"{name}.kubeconfig", pki.kubeconfig(self.url, authority, user, name)
+            )
+
+    def _write_state(self) -> None:
+        processes = {
+            name: (item.identity.pid, item.identity.started)
+            for name, item in self._components.items()
+            if item.identity is not None
+        }
+        state = {"tools": str(self._tools.directory), "ports": self._ports, "processes": processes}
+        (self.directory / STATE_FILE).write_text(json.dumps(state))
+
+    def _not_ready(self) -> str | None:
+        """None when ``/readyz`` says ok, else what it says."""
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        context.load_cert_chain(self._pki / "admin.crt", self._pki / "admin.key")
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        )
+        etcd = self._components["etcd"]
+        if not etcd.running:
+            return f"etcd has ended; {etcd.tail()}"
+        try:
+            with opener.open(f"{self.url}/readyz", timeout=5):
+                return None
+        except urllib.error.HTTPError as error:
+            return f"/readyz answers {error.code}"
+        except (OSError, http.client.HTTPException) as error:
+            return f"no answer from /readyz ({error})"

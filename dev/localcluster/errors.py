@@ -1,0 +1,5 @@
+"""What the package raises."""
+
+
+class ClusterError(Exception):
+    """The cluster cannot do what was asked; the message says what failed, where, and what to look at."""

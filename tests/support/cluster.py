@@ -1,0 +1,46 @@
+"""A real kube-apiserver for tests: one for the session, a namespace for each test."""
+
+import secrets
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from localcluster import ControlPlane, Tools, build_tools
+
+
+@pytest.fixture(scope="session")
+def tools(request: pytest.FixtureRequest) -> Tools:
+    """Built when they are not in the cache, with progress on the terminal."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def say(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(line, flush=True)
+
+    return build_tools(say)
+
+
+@pytest.fixture(scope="session")
+def control_plane(tools: Tools) -> Iterator[ControlPlane]:
+    """Started once; a test that needs to break one starts its own."""
+    with ControlPlane.start(tools) as plane:
+        yield plane
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """A fresh namespace, removed afterwards without waiting."""
+    name = f"test-{secrets.token_hex(4)}"
+    control_plane.kubectl("create", "namespace", name)
+    yield name
+    control_plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def kubectl(control_plane: ControlPlane) -> Callable[..., str]:
+    """Runs kubectl as administrator and returns what it printed; raises when it fails."""
+
+    def run(*arguments: str, input: str | None = None) -> str:
+        return control_plane.kubectl(*arguments, input=input).stdout
+
+    return run

@@ -1,0 +1,229 @@
+"""The whole product as real processes on a real kube-apiserver, for tests and benchmarks.
+
+One ``Stack`` is one installation: its own namespace for the operator, its own database, one API process
+and one operator process with its ServiceAccount's credentials. Every part can be killed and started again
+on the same address.
+"""
+
+import base64
+import contextlib
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from demo.processes import Api, ConfigMapMirror, Process, free_port, start_api, start_operator
+from localcluster import ControlPlane
+
+ROOT = Path(__file__).resolve().parents[2]
+OPERATOR_NAMESPACE = "scim-system"
+
+
+class NotInTime(AssertionError):
+    """Something that must happen did not; the message shows what was there instead."""
+
+
+def until(
+    what: str, holds: Callable[[], Any], seconds: float = 30.0, shown: Callable[[], object] = lambda: ""
+) -> Any:
+    """Poll until ``holds()`` is truthy and return it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = holds()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise NotInTime(f"not within {seconds:g} s: {what}\n{shown()}")
+        time.sleep(0.05)
+
+
+@dataclasses.dataclass
+class Stack:
+    """API and operator against one control plane."""
+
+    control_plane: ControlPlane
+    directory: Path
+    database_url: str | None = None
+    operator_settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.keys = self.directory / "admin-keys"
+        self._port, self._internal_port = free_port(), free_port()
+        self.api: Api | None = None
+        self.operators: list[Process] = []
+        self._mirror: ConfigMapMirror | None = None
+        self._kubeconfig: Path | None = None
+
+    # -- Kubernetes ---------------------------------------------------------------------------------
+    def kubectl(self, *arguments: str, input: str | None = None) -> str:  # noqa: A002 (subprocess's word)
+        """Run kubectl as administrator; its output."""
+        done: subprocess.CompletedProcess[str] = self.control_plane.kubectl(*arguments, input=input)
+        return done.stdout
+
+    def apply(self, namespace: str, name: str, **spec: Any) -> None:
+        """``kubectl apply`` of a ScimToken."""
+        manifest = {
+            "apiVersion": "scim-operator.io/v1alpha1",
+            "kind": "ScimToken",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": spec,
+        }
+        self.kubectl("apply", "-f", "-", input=json.dumps(manifest))
+
+    def object(self, namespace: str, name: str) -> dict[str, Any]:
+        """The ScimToken as it is."""
+        found: dict[str, Any] = json.loads(self.kubectl("get", "sct", name, "-n", namespace, "-o", "json"))
+        return found
+
+    def condition(self, namespace: str, name: str, kind: str = "Ready") -> dict[str, Any]:
+        """One of its conditions; empty when it has none yet."""
+        conditions = self.object(namespace, name).get("status", {}).get("conditions", [])
+        found: dict[str, Any] = next((item for item in conditions if item["type"] == kind), {})
+        return found
+
+    def wait_ready(self, namespace: str, name: str, seconds: float = 30.0) -> dict[str, str]:
+        """Wait for Ready=True of the present generation, then the Secret."""
+
+        def ready() -> bool:
+            item = self.object(namespace, name)
+            condition = self.condition(namespace, name)
+            return (
+                condition.get("status") == "True"
+                and condition.get("observedGeneration") == item["metadata"]["generation"]
+            )
+
+        until(f"{namespace}/{name} is Ready", ready, seconds, lambda: self.story(namespace, name))
+        return self.secret(namespace, f"{name}-scim-token")
+
+    def secret(self, namespace: str, name: str) -> dict[str, str]:
+        """A Secret's data, decoded; empty when there is none."""
+        done = self.control_plane.kubectl("get", "secret", name, "-n", namespace, "-o", "json", check=False)
+        if done.returncode != 0:
+            return {}
+        data = json.loads(done.stdout).get("data", {})
+        return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+    def story(self, namespace: str, name: str) -> str:
+        """What a person would look at when something is wrong."""
+        status = self.object(namespace, name).get("status")
+        logs = [
+            f"--- {process.name}\n" + "\n".join(process.log_text().splitlines()[-25:])
+            for process in (*self.operators, *([self.api] if self.api else []))
+        ]
+        return json.dumps(status, indent=1) + "\n" + "\n".join(logs)
+
+    # -- processes ----------------------------------------------------------------------------------
+    def start_api(self, *, wait: bool = True) -> Api:
+        """Start the API, on the same ports each time."""
+        self.api = start_api(
+            self.directory,
+            admin_keys_dir=self.keys,
+            database_url=self.database_url,
+            port=self._port,
+            internal_port=self._internal_port,
+            environment={"SCIM_API_LOG_LEVEL": "debug"},
+        )
+        if wait:
+            self.api.wait_ready()
+        return self.api
+
+    @property
+    def scim_url(self) -> str:
+        """The SCIM base URL."""
+        return f"http://127.0.0.1:{self._port}/scim/v2"
+
+    @property
+    def admin_url(self) -> str:
+        """The API's internal port."""
+        return f"http://127.0.0.1:{self._internal_port}"
+
+    def start_operator(
+        self, *, crash_at: str | None = None, environment: Mapping[str, str] | None = None, wait: bool = True
+    ) -> Process:
+        """Start an operator with its ServiceAccount's credentials; ``crash_at`` kills it at that step."""
+        if self._kubeconfig is None:
+            self._kubeconfig = self.control_plane.service_account_kubeconfig(
+                OPERATOR_NAMESPACE, "scim-operator"
+            )
+        program: Sequence[str] = (sys.executable, "-m", "scim_operator.cli", "run")
+        if crash_at is not None:
+            program = (sys.executable, str(ROOT / "tests/support/crashing_operator.py"), crash_at)
+        operator = start_operator(
+            self.directory,
+            kubeconfig=self._kubeconfig,
+            scim_url=self.scim_url,
+            admin_url=self.admin_url,
+            namespace=OPERATOR_NAMESPACE,
+            name=f"scim-operator-{len(self.operators)}",
+            argv=program,
+            environment={"SCIM_OPERATOR_LOG_LEVEL": "debug", **self.operator_settings, **(environment or {})},
+        )
+        self.operators.append(operator)
+        if wait:
+            operator.wait_ready()
+        return operator
+
+    def start(self) -> None:
+        """Apply CRD and RBAC, start operator and API, as an installation does."""
+        self.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
+        self.kubectl("apply", "-f", str(ROOT / "dev/manifests/rbac.yaml"))
+        self.kubectl(
+            "wait", "--for=condition=Established", "crd/scimtokens.scim-operator.io", "--timeout=30s"
+        )
+        self._mirror = ConfigMapMirror(self.kubectl, OPERATOR_NAMESPACE, self.keys)
+        self._mirror.start()
+        self.start_operator(wait=False)
+        self._mirror.wait()
+        self.start_api()
+        self.operators[-1].wait_ready()
+
+    def stop(self) -> None:
+        """Stop every process."""
+        for process in (*self.operators, *([self.api] if self.api else [])):
+            if process.running:
+                process.stop()
+        if self._mirror is not None:
+            self._mirror.stop()
+
+    # -- SCIM ---------------------------------------------------------------------------------------
+    def ask(self, token: str) -> int:
+        """Entra's Test Connection with a token; the status it got."""
+        with httpx.Client(trust_env=False, timeout=10) as client:
+            answer = client.get(
+                f"{self.scim_url}/Users",
+                params={"filter": 'userName eq "nobody"'},
+                headers={"authorization": f"Bearer {token}"},
+            )
+        return answer.status_code
+
+
+@contextlib.contextmanager
+def running(stack: Stack) -> Iterator[Stack]:
+    """Start it, and stop whatever runs in the end."""
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture(scope="session")
+def stack(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One installation for the session; a test that breaks a part mends it."""
+    directory = tmp_path_factory.mktemp("stack")
+    settings = {
+        "SCIM_OPERATOR_RESYNC_SECONDS": "2",
+        "SCIM_OPERATOR_LEASE_DURATION_SECONDS": "3",
+        "SCIM_OPERATOR_LEASE_DEADLINE_SECONDS": "2",
+        "SCIM_OPERATOR_LEASE_RENEW_SECONDS": "0.5",
+        "SCIM_OPERATOR_LEASE_RETRY_SECONDS": "0.2",
+    }
+    with running(Stack(control_plane, directory, operator_settings=settings)) as stack:
+        yield stack
