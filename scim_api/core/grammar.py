@@ -21,7 +21,7 @@ from scim2_models.path import (
 
 from scim_api.core import predicates, resolve
 from scim_api.core.errors import invalid_filter, invalid_path, shown
-from scim_api.core.limits import MAX_FILTER_DEPTH, MAX_FILTER_TERMS
+from scim_api.core.limits import MAX_FILTER_DEPTH, MAX_FILTER_TERMS, MAX_PATH_TERMS
 from scim_api.core.paths import Equalities
 from scim_api.core.predicates import Operand, Predicate
 from scim_api.core.profile import Table
@@ -60,7 +60,7 @@ def read_path(table: Table, text: str) -> tuple[Field, Predicate, Equalities | N
             f'The path {shown(text)} is none of attribute, attribute.sub and attribute[type eq "work"].sub.'
         )
     field = resolve.entries(table, _name(tree.attr_path))
-    predicate = _EntryResolver(field).visit(tree.val_filter)
+    predicate = _EntryResolver(field, MAX_PATH_TERMS).visit(tree.val_filter)
     return field, predicate, _equalities(tree.val_filter), tree.sub_attr
 
 
@@ -89,7 +89,8 @@ def _name(path: AttrPath) -> str:
 class _Bounded(FilterVisitor[Predicate]):
     """Counts terms and depth, since the cost of a filter grows with both."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_terms: int = MAX_FILTER_TERMS) -> None:
+        self._max_terms = max_terms
         self._terms = 0
         self._depth = 0
 
@@ -105,8 +106,8 @@ class _Bounded(FilterVisitor[Predicate]):
     def count(self) -> None:
         """Note another comparison."""
         self._terms += 1
-        if self._terms > MAX_FILTER_TERMS:
-            raise invalid_filter(f"The filter has more than {MAX_FILTER_TERMS} comparisons; split it.")
+        if self._terms > self._max_terms:
+            raise invalid_filter(f"The filter has more than {self._max_terms} comparisons; split it.")
 
     def visit_not(self, node: Not) -> Predicate:
         return predicates.Not(self.visit(node.expr))
@@ -153,8 +154,8 @@ def _split(table: Table, path: AttrPath) -> tuple[str, str | None]:
 class _EntryResolver(_Bounded):
     """Resolves what stands between brackets, on an entry of a multi-valued attribute."""
 
-    def __init__(self, field: Field) -> None:
-        super().__init__()
+    def __init__(self, field: Field, max_terms: int = MAX_FILTER_TERMS) -> None:
+        super().__init__(max_terms)
         self._field = field
 
     def visit_comparison(self, node: Comparison) -> Predicate:

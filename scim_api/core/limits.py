@@ -13,9 +13,13 @@ MAX_VALUES = 200
 MAX_HOT_KEY = 2048
 """Bytes (UTF-8) of a value that an index holds: userName, externalId, work e-mail. -> 400 invalidValue"""
 MAX_FILTER = 4096
-"""Characters of a filter, and of a PATCH path. -> 400 invalidFilter, invalidPath"""
+"""Characters of a filter. -> 400 invalidFilter"""
+MAX_PATH = 1024
+"""Characters of a PATCH path; each is parsed, and a request may have many. -> 400 invalidPath"""
 MAX_FILTER_TERMS = 100
 """Comparisons in one filter. -> 400 invalidFilter"""
+MAX_PATH_TERMS = 8
+"""Comparisons between the brackets of one PATCH path, each evaluated on every entry. -> 400 invalidFilter"""
 MAX_FILTER_DEPTH = 16
 """Nested expressions in one filter. -> 400 invalidFilter"""
 MAX_RESULTS = 200

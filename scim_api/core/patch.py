@@ -5,6 +5,7 @@ one" works. Entries of multi-valued attributes that were left with nothing but `
 are dropped at the end as well, so that clearing a value twice, or setting its parts one by one, works.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -111,8 +112,8 @@ def _whole(entries: list[Json], field: Field, operation: Operation) -> tuple[lis
     if operation.op is Op.REMOVE:
         if operation.value is None:
             return [], []
-        named = [_named(field, item) for item in operation.value]
-        return [e for e in entries if not any(_is_named(field, e, name) for name in named)], []
+        is_named = _names(field, operation.value)
+        return [entry for entry in entries if not is_named(entry)], []
     values: list[Json] = operation.value
     if operation.op is Op.REPLACE:
         return list(values), list(values)
@@ -140,11 +141,26 @@ def _named(field: Field, item: Json) -> Any:
     return comparable_value(field, item) if isinstance(item, str | int | float) else None
 
 
-def _is_named(field: Field, entry: Json, name: Any) -> bool:
-    form = comparable_value(field, entry)
-    if isinstance(form, dict) and isinstance(name, dict):
-        return all(key in form and form[key] == value for key, value in name.items())
-    return name is not None and bool(form == name)
+def _names(field: Field, items: list[Json]) -> Callable[[Json], bool]:
+    """Whether an entry is among those that a Remove names; its cost does not grow with their number."""
+    wanted: dict[tuple[str, ...], set[Any]] = {}
+    for item in items:
+        name = _named(field, item)
+        if name is not None:
+            shape = tuple(name) if isinstance(name, dict) else ()
+            wanted.setdefault(shape, set()).add(_hashable(name, shape))
+
+    def is_named(entry: Json) -> bool:
+        form = comparable_value(field, entry)
+        return any(_hashable(form, shape) in named for shape, named in wanted.items())
+
+    return is_named
+
+
+def _hashable(form: Any, shape: tuple[str, ...]) -> Any:
+    """The sub-attributes in ``shape``, or a plain value; true is not 1."""
+    parts = [form.get(name) for name in shape] if isinstance(form, dict) else [form]
+    return tuple((isinstance(part, bool), part) for part in parts)
 
 
 def _selected(entries: list[Json], target: Target) -> list[bool]:

@@ -7,7 +7,7 @@ import re
 
 from scim_api.core import resolve
 from scim_api.core.errors import ScimError, invalid_path, shown
-from scim_api.core.limits import MAX_FILTER
+from scim_api.core.limits import MAX_PATH
 from scim_api.core.predicates import Operand, Predicate
 from scim_api.core.profile import Table
 from scim_api.core.schema import CUSTOM_USER, Field
@@ -62,8 +62,8 @@ def locate(table: Table, path: str) -> Target | None:
     Raises:
         ScimError: 400 invalidPath when it cannot be read or names no attribute of the tenant.
     """
-    if len(path) > MAX_FILTER:
-        raise invalid_path(f"A path has {len(path)} characters; at most {MAX_FILTER} are read.")
+    if len(path) > MAX_PATH:
+        raise invalid_path(f"A path has {len(path)} characters; at most {MAX_PATH} are read.")
     if not storable(path):
         raise invalid_path("A path contains a NUL character or is not valid UTF-8.")
     return _locate(table, path.strip())

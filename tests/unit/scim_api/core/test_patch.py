@@ -217,6 +217,8 @@ def test_a_work_email_may_be_removed_and_added_in_one_patch() -> None:
         (replace('emails[shoe eq "work"]', "4"), "invalidFilter", "shoe"),
         (replace('emails[type eq "a"', "4"), "invalidPath", "column"),
         (replace('emails eq "x"', "4"), "invalidPath", "emails"),
+        (replace("emails[" + " or ".join(["value pr"] * 9) + "]", ""), "invalidFilter", "more than 8 comparisons"),
+        (replace("x" * 1025, ""), "invalidPath", "1025 characters"),
         (replace("urn:example:2.0:User:x", "4"), "invalidPath", "urn:example"),
         (replace(f"{CUSTOM}:undeclared", "4"), "invalidPath", "spec.customFields"),
         (values({"shoeSize": 4}), "invalidPath", "shoeSize"),
@@ -336,6 +338,12 @@ def test_adding_an_entry_that_is_there_changes_nothing() -> None:
         ]
         == EMAILS
     )
+
+
+def test_a_remove_with_too_many_names_is_refused() -> None:
+    names_of_entries = [{"value": str(i)} for i in range(MAX_VALUES + 1)]
+    error = refusal({"op": "remove", "path": "emails", "value": names_of_entries})
+    assert (error.status, error.scim_type) == (400, "invalidValue")
 
 
 def test_custom_fields_of_every_type_are_patched() -> None:
