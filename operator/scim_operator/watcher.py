@@ -209,9 +209,9 @@ def login() -> kopf.ConnectionInfo:
     found = kube_client.Configuration()
     try:
         try:
-            kube_config.load_incluster_config(client_configuration=found)
+            kube_config.load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]
         except kube_config.ConfigException:
-            kube_config.load_kube_config(os.environ.get("KUBECONFIG") or None, client_configuration=found)
+            kube_config.load_kube_config(os.environ.get("KUBECONFIG") or None, client_configuration=found)  # type: ignore[no-untyped-call]
     except (kube_config.ConfigException, OSError) as error:
         raise kopf.TemporaryError(
             f"no credentials for Kubernetes: {error}", delay=_LOGIN_RETRY_SECONDS

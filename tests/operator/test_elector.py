@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from kubernetes.aio import client, config
 from structlog.testing import capture_logs
 
+from localcluster import ControlPlane
 from scim_operator.elector import Elector
 from scim_operator.ports import NotLeading
 from scim_operator.settings import OperatorSettings, load
@@ -66,14 +68,19 @@ Run = Callable[..., Candidate]
 
 
 @pytest.fixture
+def kubeconfig(installed: ControlPlane) -> Path:
+    """An administrator's: each test holds its election in a namespace of its own."""
+    return installed.kubeconfig
+
+
+@pytest.fixture
 async def run(kubeconfig: Path) -> AsyncIterator[Run]:
     """Starts candidates; those still there at the end leave."""
     started: list[tuple[Candidate, client.ApiClient]] = []
-    base = client.Configuration()
-    await config.load_kube_config(str(kubeconfig), client_configuration=base)
+    base = await _configuration(kubeconfig)
 
     def start(wanted: OperatorSettings, *, through: Relay | None = None) -> Candidate:
-        mine = client.Configuration.get_default_copy() if base is None else base.__deepcopy__({})
+        mine = copy.deepcopy(base)
         if through is not None:
             mine.host = f"https://127.0.0.1:{through.port}"
         api = client.ApiClient(mine)
@@ -86,12 +93,12 @@ async def run(kubeconfig: Path) -> AsyncIterator[Run]:
         candidate.task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await candidate.task
-        await api.close()
+        await api.close()  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture
 async def leases(kubeconfig: Path) -> AsyncIterator[client.CoordinationV1Api]:
-    async with await config.new_client_from_config(str(kubeconfig)) as api:
+    async with client.ApiClient(await _configuration(kubeconfig)) as api:
         yield client.CoordinationV1Api(api)
 
 
@@ -102,6 +109,7 @@ async def test_the_first_one_creates_the_lease_and_leads(
     await until(lambda: first.leads)
     first.elector.guard()
     lease = await leases.read_namespaced_lease("scim-operator", namespace)
+    assert lease.spec is not None
     assert lease.spec.holder_identity == "first"
 
 
@@ -185,6 +193,7 @@ async def test_a_deleted_lease_is_made_again(
         assert first.leads
         await asyncio.sleep(0.05)
     lease = await leases.read_namespaced_lease("scim-operator", namespace)
+    assert lease.spec is not None
     assert lease.spec.holder_identity == "first"
 
 
@@ -211,5 +220,5 @@ async def test_a_missing_namespace_is_named(run: Run, namespace: str) -> None:
 
 async def _configuration(kubeconfig: Path) -> client.Configuration:
     wanted = client.Configuration()
-    await config.load_kube_config(str(kubeconfig), client_configuration=wanted)
+    await config.load_kube_config(str(kubeconfig), client_configuration=wanted)  # type: ignore[no-untyped-call]
     return wanted

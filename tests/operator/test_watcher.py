@@ -3,19 +3,21 @@
 import asyncio
 import base64
 import contextlib
-import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from kubernetes.aio import client, config
 
+from localcluster import ControlPlane, Tools
 from scim_operator.known import SecretSighting, Seen, TokenSighting
 from scim_operator.models import GROUP, PLURAL, VERSION
 from scim_operator.ports import Key
 from scim_operator.settings import load
 from scim_operator.watcher import Watcher
+from support.installed import ROOT
 
 
 async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
@@ -57,7 +59,7 @@ class Objects:
             namespace,
         )
 
-    async def token(self, name: str) -> dict[str, Any]:
+    async def token(self, name: str) -> Any:
         body = {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": "ScimToken",
@@ -66,7 +68,7 @@ class Objects:
         }
         return await self.custom.create_namespaced_custom_object(GROUP, VERSION, self.namespace, PLURAL, body)
 
-    async def read(self, name: str) -> dict[str, Any]:
+    async def read(self, name: str) -> Any:
         return await self.custom.get_namespaced_custom_object(GROUP, VERSION, self.namespace, PLURAL, name)
 
     async def patch(self, name: str, patch: dict[str, Any]) -> None:
@@ -96,20 +98,18 @@ OURS = {"app.kubernetes.io/managed-by": "scim-operator"}
 
 
 @pytest.fixture
-async def objects(kubeconfig: Path, namespace: str) -> AsyncIterator[Objects]:
-    async with await config.new_client_from_config(str(kubeconfig)) as api:
+async def objects(installed: ControlPlane, namespace: str) -> AsyncIterator[Objects]:
+    async with await config.new_client_from_config(str(installed.kubeconfig)) as api:  # type: ignore[no-untyped-call]
         yield Objects(api, namespace)
 
 
-Watch = Callable[[], contextlib.AbstractAsyncContextManager[Notebook]]
-
-
-@pytest.fixture
-def watch(kubeconfig: Path, namespace: str, monkeypatch: pytest.MonkeyPatch) -> Watch:
-    """Makes a notebook that a running watcher of ``namespace`` fills."""
+@contextlib.asynccontextmanager
+async def watching(
+    kubeconfig: Path, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Notebook]:
+    """A notebook that a running watcher of ``namespace`` fills."""
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-    for name in [name for name in os.environ if name.startswith("KUBERNETES_SERVICE_")]:
-        monkeypatch.delenv(name)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     settings = load(
         endpoint_url="https://scim.example.com/scim/v2",
         admin_url="http://unused:1",
@@ -119,23 +119,22 @@ def watch(kubeconfig: Path, namespace: str, monkeypatch: pytest.MonkeyPatch) -> 
     async def served() -> None:
         return
 
-    @contextlib.asynccontextmanager
-    async def watching() -> AsyncIterator[Notebook]:
-        notes = Notebook()
-        watcher = Watcher(settings, deliver=notes, served=served, restarted=notes.count_restart)
-        watcher.start()
-        try:
-            await until(lambda: watcher.watching)
-            yield notes
-        finally:
-            assert await watcher.stop(10), "kopf's thread did not end"
-
-    return watching
+    notes = Notebook()
+    watcher = Watcher(settings, deliver=notes, served=served, restarted=notes.count_restart)
+    watcher.start()
+    try:
+        await until(lambda: watcher.watching)
+        yield notes
+    finally:
+        assert await watcher.stop(10), "kopf's thread did not end"
 
 
 @pytest.fixture
-async def notebook(watch: Watch) -> AsyncIterator[Notebook]:
-    async with watch() as notes:
+async def notebook(
+    operator_kubeconfig: Path, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Notebook]:
+    """Filled with exactly the operator's permissions."""
+    async with watching(operator_kubeconfig, namespace, monkeypatch) as notes:
         yield notes
 
 
@@ -152,11 +151,13 @@ async def test_a_scim_token_is_seen_when_it_is_made_changed_and_deleted(
     await until(lambda: bool(notebook.tokens(key, gone=True)))
 
 
-async def test_an_object_that_was_there_before_is_seen_as_listed(objects: Objects, watch: Watch) -> None:
+async def test_an_object_that_was_there_before_is_seen_as_listed(
+    objects: Objects, operator_kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     owner = await objects.token("contoso")
     await objects.secret("ours", owner, **OURS)
     key = Key(objects.namespace, "contoso")
-    async with watch() as notebook:
+    async with watching(operator_kubeconfig, objects.namespace, monkeypatch) as notebook:
         await until(lambda: bool(notebook.tokens(key)) and bool(notebook.secrets(key)))
         assert all(item.listed for item in notebook.seen)
 
@@ -206,3 +207,37 @@ async def test_a_status_write_keeps_the_fingerprint(notebook: Notebook, objects:
     )  # fmt: skip
     await until(lambda: len(notebook.tokens(key)) == 2)
     assert len({item.fingerprint for item in notebook.tokens(key)}) == 1
+
+
+async def test_the_watch_outlives_a_restart_of_the_api_server(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ControlPlane.start(tools) as plane:
+        plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
+        plane.kubectl(
+            "wait", "--for=condition=Established", "crd/scimtokens.scim-operator.io", "--timeout=30s"
+        )
+        async with (
+            watching(plane.kubeconfig, "default", monkeypatch) as notebook,
+            await config.new_client_from_config(str(plane.kubeconfig)) as api,  # type: ignore[no-untyped-call]
+        ):
+            objects = Objects(api, "default")
+            await objects.token("before")
+            await until(lambda: bool(notebook.tokens(Key("default", "before"))))
+            await asyncio.to_thread(plane.restart_api_server)
+            await _made_sooner_or_later(objects, "after")
+            await until(lambda: bool(notebook.tokens(Key("default", "after"))), 60)
+            await objects.delete("before")
+            await until(lambda: bool(notebook.tokens(Key("default", "before"), gone=True)), 60)
+
+
+async def _made_sooner_or_later(objects: Objects, name: str) -> None:
+    """Right after its start the API server may refuse for a moment."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await objects.token(name)
+            except (client.ApiException, aiohttp.ClientError, OSError):
+                await asyncio.sleep(0.2)
+            else:
+                return

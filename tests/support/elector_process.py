@@ -25,7 +25,7 @@ async def main(namespace: str, identity: str, file: Path) -> None:
         identity=identity, lease_duration_seconds=3, lease_deadline_seconds=2, lease_renew_seconds=0.4,
         lease_retry_seconds=0.2,
     )  # fmt: skip
-    await config.load_kube_config()
+    await config.load_kube_config()  # type: ignore[no-untyped-call]
     async with client.ApiClient() as api:
         elector = Elector(api, settings, on_gained=lambda: None, on_lost=lambda: None)
         note = asyncio.create_task(_note(elector, file))
