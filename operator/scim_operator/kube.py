@@ -173,16 +173,12 @@ class KubeCluster:
         """Set the whole status by server-side apply; the same again writes nothing.
 
         Raises:
-            Retry: this ScimToken is gone, or another one has its name.
+            Retry: this ScimToken is gone.
         """
         body = {
             "apiVersion": API_VERSION,
             "kind": KIND,
-            "metadata": {
-                "name": owner.metadata.name,
-                "namespace": owner.metadata.namespace,
-                "uid": owner.metadata.uid,
-            },
+            "metadata": {"name": owner.metadata.name, "namespace": owner.metadata.namespace},
             "status": dict(status),
         }
         with _translated(f"writing the status of ScimToken {owner.key}"):

@@ -1,0 +1,74 @@
+"""A control plane with the CRD and the operator's permissions, and clients of Kubernetes as different people."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes.aio import client, config
+
+from localcluster import ControlPlane
+
+ROOT = Path(__file__).resolve().parents[2]
+OPERATOR_NAMESPACE = "scim-system"
+OPERATOR = "scim-operator"
+
+
+@pytest.fixture(scope="session")
+def installed(control_plane: ControlPlane) -> ControlPlane:
+    """The control plane with ``crds/`` and ``dev/manifests/rbac.yaml`` applied."""
+    control_plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
+    control_plane.kubectl("apply", "-f", str(ROOT / "dev/manifests/rbac.yaml"))
+    control_plane.kubectl(
+        "wait", "--for=condition=Established", "crd/scimtokens.scim-operator.io", "--timeout=30s"
+    )
+    return control_plane
+
+
+@pytest.fixture(scope="session")
+def operator_kubeconfig(installed: ControlPlane) -> Path:
+    """Credentials of the operator's ServiceAccount: exactly its permissions."""
+    return Path(installed.service_account_kubeconfig(OPERATOR_NAMESPACE, OPERATOR))
+
+
+async def client_of(kubeconfig: Path) -> client.ApiClient:
+    """A client with these credentials, to be used in ``async with``."""
+    loaded: client.ApiClient = await config.new_client_from_config(  # type: ignore[no-untyped-call]
+        str(kubeconfig), persist_config=False
+    )
+    return loaded
+
+
+@pytest.fixture
+async def operator_client(operator_kubeconfig: Path) -> AsyncIterator[client.ApiClient]:
+    """Kubernetes as the operator sees it."""
+    async with await client_of(operator_kubeconfig) as api_client:
+        yield api_client
+
+
+def manifest(
+    name: str, namespace: str, spec: dict[str, Any] | None = None, **metadata: Any
+) -> dict[str, Any]:
+    """A ScimToken as it would be applied."""
+    return {
+        "apiVersion": "scim-operator.io/v1alpha1",
+        "kind": "ScimToken",
+        "metadata": {"name": name, "namespace": namespace, **metadata},
+        "spec": spec or {},
+    }
+
+
+def applied(control_plane: ControlPlane, body: dict[str, Any]) -> dict[str, Any]:
+    """``kubectl apply`` it; the object as the API server has it then."""
+    stored: dict[str, Any] = json.loads(
+        control_plane.kubectl("apply", "-o", "json", "-f", "-", input=json.dumps(body)).stdout
+    )
+    return stored
+
+
+def refusal(control_plane: ControlPlane, body: dict[str, Any]) -> str:
+    """What ``kubectl apply`` says when it is refused; fails the test when it is not."""
+    done = control_plane.kubectl("apply", "--dry-run=server", "-f", "-", input=json.dumps(body), check=False)
+    assert done.returncode != 0, f"accepted: {body}"
+    return str(done.stderr)
