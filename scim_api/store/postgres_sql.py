@@ -39,7 +39,7 @@ UPDATE: Final = f"""
 WITH changed AS (
     UPDATE resource SET match_key = $5::text, name_key = $6::text, external_key = $7::text,
         version = version + 1, modified = {NOW}, doc = $8::text, keys = $9::jsonb
-    WHERE tenant = $1::bigint AND kind = $2::text AND id = $3::text AND version = $4::bigint
+    WHERE tenant + 0 = $1::bigint AND kind = $2::text AND id = $3::text AND version = $4::bigint
     RETURNING pk, modified
 ), unmailed AS (
     DELETE FROM resource_email e USING changed
@@ -58,7 +58,7 @@ the resource is no longer at that version."""
 
 DELETE: Final = f"""
 WITH gone AS (
-    DELETE FROM resource WHERE tenant = $1::bigint AND kind = $2::text AND id = $3::text
+    DELETE FROM resource WHERE tenant + 0 = $1::bigint AND kind = $2::text AND id = $3::text
         AND ($4::bigint IS NULL OR version = $4)
     RETURNING pk
 ), counted AS ({_COUNTED.format(shard="$5::integer", change="-1", source="gone")}), audited AS (
@@ -66,6 +66,6 @@ WITH gone AS (
     SELECT {NOW}, $1, $2, $3, 'delete', $6::text FROM gone
 )
 SELECT EXISTS (SELECT 1 FROM gone),
-    (SELECT version FROM resource WHERE tenant = $1 AND kind = $2 AND id = $3)
+    (SELECT version FROM resource WHERE tenant + 0 = $1 AND kind = $2 AND id = $3)
 """
 """tenant, kind, id, version or NULL, shard, actor -> whether it was deleted; its version before."""

@@ -89,10 +89,13 @@ CREATE TABLE resource (
     doc          {plain_text} NOT NULL,
     keys         {json} NOT NULL
 ){table};
-CREATE UNIQUE INDEX resource_id ON resource (tenant, id);
-CREATE UNIQUE INDEX resource_name ON resource (tenant, kind, name_key);
-CREATE UNIQUE INDEX resource_match ON resource (tenant, kind, match_key);
-CREATE INDEX resource_external ON resource (tenant, kind, external_key);
+-- "tenant + 0" in the keys' indexes, and nowhere else: while statistics are young (a new tenant's always
+-- are), PostgreSQL believes that a tenant has one resource, and would as soon read all of them through
+-- resource_order as one through its key. Look-ups by key say "tenant + 0", which only these indexes hold.
+CREATE UNIQUE INDEX resource_id ON resource (id, kind, (tenant + 0));
+CREATE UNIQUE INDEX resource_name ON resource (name_key, kind, (tenant + 0));
+CREATE UNIQUE INDEX resource_match ON resource (match_key, kind, (tenant + 0));
+CREATE INDEX resource_external ON resource (external_key, kind, (tenant + 0));
 -- "pk + 0": else PostgreSQL may walk the primary key through all other tenants' rows to find a page.
 CREATE INDEX resource_order ON resource (tenant, kind, (pk + 0));
 

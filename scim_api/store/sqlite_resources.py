@@ -18,7 +18,7 @@ VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?) RETURNING pk
 _UPDATE = """
 UPDATE resource SET match_key = ?, name_key = ?, external_key = ?, version = version + 1, modified = ?,
     doc = ?, keys = ?
-WHERE tenant = ? AND kind = ? AND id = ? RETURNING pk
+WHERE tenant + 0 = ? AND kind = ? AND id = ? RETURNING pk
 """
 _SHARD = 0
 """One writer needs one counter."""
@@ -81,7 +81,7 @@ def delete(
     now: str,
 ) -> bool:
     """Delete a resource; its e-mails and memberships go with it. Raises ``VersionMismatch``."""
-    select = "SELECT pk, version FROM resource WHERE tenant = ? AND kind = ? AND id = ?"
+    select = "SELECT pk, version FROM resource WHERE tenant + 0 = ? AND kind = ? AND id = ?"
     rows = fetch(connection, select, (tenant, kind, resource_id))
     if not rows:
         return False

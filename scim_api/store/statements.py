@@ -19,13 +19,14 @@ UPDATE credential SET last_used_at = ?, user_agent = coalesce(?, user_agent)
 WHERE id = ? AND (last_used_at IS NULL OR last_used_at < ?)
 """
 
-GET: Final = f"SELECT {RESOURCE} FROM resource r WHERE r.tenant = ? AND r.kind = ? AND r.id = ?"
+# "tenant + 0" is what the keys' indexes hold; the reason is in `schema`.
+GET: Final = f"SELECT {RESOURCE} FROM resource r WHERE r.tenant + 0 = ? AND r.kind = ? AND r.id = ?"
 
 LOOKUP: Final = {
     Lookup.ID: GET,
-    Lookup.NAME: f"SELECT {RESOURCE} FROM resource r WHERE r.tenant = ? AND r.kind = ? AND r.name_key = ?",
+    Lookup.NAME: f"SELECT {RESOURCE} FROM resource r WHERE r.tenant + 0 = ? AND r.kind = ? AND r.name_key = ?",
     Lookup.EXTERNAL: (
-        f"SELECT {RESOURCE} FROM resource r WHERE r.tenant = ? AND r.kind = ? AND r.external_key = ?"
+        f"SELECT {RESOURCE} FROM resource r WHERE r.tenant + 0 = ? AND r.kind = ? AND r.external_key = ?"
         " ORDER BY r.pk"
     ),
     Lookup.WORK_EMAIL: (
@@ -82,7 +83,7 @@ def taken_by_name(tenant: int, kind: ResourceKind, name_key: str, but: str) -> S
     """One row: the tenant's settings, and whether another resource has this name."""
     return Statement(
         "SELECT t.settings, EXISTS (SELECT 1 FROM resource r"
-        " WHERE r.tenant = t.pk AND r.kind = ? AND r.name_key = ? AND r.id <> ?)"
+        " WHERE r.tenant + 0 = t.pk AND r.kind = ? AND r.name_key = ? AND r.id <> ?)"
         " FROM tenant t WHERE t.pk = ?",
         (kind, name_key, but, tenant),
     )

@@ -111,7 +111,8 @@ async def test_an_sqlite_file_is_private_to_its_owner(tmp_path: Path) -> None:
     await store.open()
     await store.claim("x")
 
-    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+    names = ("scim.db", "scim.db-wal", "scim.db-shm")
+    modes = {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in names}
     await store.close()
 
     assert modes == {"scim.db": 0o600, "scim.db-wal": 0o600, "scim.db-shm": 0o600}

@@ -236,7 +236,7 @@ async def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 async def test_a_read_only_file_says_so(path: Path, store: SqliteStore) -> None:
     await store.close()
-    path.chmod(0o400)
+    await asyncio.to_thread(path.chmod, 0o400)
 
     with pytest.raises(Unavailable, match=r"read-only|may read and write"):
         await migrate(store)
