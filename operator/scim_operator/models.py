@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from scim_api import admin_models
@@ -258,13 +267,23 @@ class ScimToken(_Model):
     spec: ScimTokenSpec = ScimTokenSpec()
     status: ScimTokenStatus = ScimTokenStatus()
 
+    @field_validator("status", mode="wrap")
+    @classmethod
+    def _status_or_none(cls, value: object, read: ValidatorFunctionWrapHandler) -> ScimTokenStatus:
+        """A status that this version cannot read is as good as none: it is made anew from the truth."""
+        try:
+            status: ScimTokenStatus = read(value)
+        except ValidationError:
+            return ScimTokenStatus()
+        return status
+
     @classmethod
     def from_object(cls, body: Mapping[str, Any]) -> Self:
         """Read what the API server sent, ignoring what this version does not know.
 
         Raises:
-            pydantic.ValidationError: a field that it knows has a value that it does not, which the CRD
-                refuses: a newer CRD's object met an older operator.
+            pydantic.ValidationError: a field of spec that it knows has a value that it does not: an object
+                of a newer CRD met an older operator.
         """
         return cls.model_validate(dict(body))
 

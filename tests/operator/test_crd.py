@@ -13,8 +13,10 @@ from support.installed import ROOT, applied, manifest, refusal
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
-def test_an_empty_spec_is_enough_and_gets_every_default(installed: ControlPlane, namespace: str) -> None:
-    assert applied(installed, manifest("entra", namespace))["spec"] == {
+def test_an_empty_spec_is_enough_and_gets_every_default(
+    installed: ControlPlane, quiet_namespace: str
+) -> None:
+    assert applied(installed, manifest("entra", quiet_namespace))["spec"] == {
         "lifetime": "90d",
         "overlap": "untilExpiry",
         "matching": "workEmail",
@@ -25,8 +27,8 @@ def test_an_empty_spec_is_enough_and_gets_every_default(installed: ControlPlane,
     }
 
 
-def test_defaults_inside_of_lists_apply(installed: ControlPlane, namespace: str) -> None:
-    stored = applied(installed, manifest("entra", namespace, {"customFields": [{"name": "badge"}]}))
+def test_defaults_inside_of_lists_apply(installed: ControlPlane, quiet_namespace: str) -> None:
+    stored = applied(installed, manifest("entra", quiet_namespace, {"customFields": [{"name": "badge"}]}))
     assert stored["spec"]["customFields"] == [{"name": "badge", "type": "Any", "multiValued": False}]
 
 
@@ -150,9 +152,9 @@ def test_an_unknown_field_is_refused_not_dropped(installed: ControlPlane, spec: 
     assert "unknown field" in refusal(installed, manifest("entra", "default", spec))
 
 
-def test_a_name_that_does_not_fit_a_label_is_refused(installed: ControlPlane, namespace: str) -> None:
-    applied(installed, manifest("n" * 63, namespace))
-    assert "at most 63 characters" in refusal(installed, manifest("n" * 64, namespace))
+def test_a_name_that_does_not_fit_a_label_is_refused(installed: ControlPlane, quiet_namespace: str) -> None:
+    applied(installed, manifest("n" * 63, quiet_namespace))
+    assert "at most 63 characters" in refusal(installed, manifest("n" * 64, quiet_namespace))
 
 
 @pytest.mark.parametrize(
@@ -166,15 +168,18 @@ def test_a_name_that_does_not_fit_a_label_is_refused(installed: ControlPlane, na
     ],
 )
 def test_tenant_and_matching_cannot_be_changed(
-    installed: ControlPlane, namespace: str, before: dict[str, Any], after: dict[str, Any], message: str
+    installed: ControlPlane, quiet_namespace: str, before: dict[str, Any], after: dict[str, Any], message: str
 ) -> None:
-    applied(installed, manifest("entra", namespace, before))
-    assert message in refusal(installed, manifest("entra", namespace, after))
+    applied(installed, manifest("entra", quiet_namespace, before))
+    assert message in refusal(installed, manifest("entra", quiet_namespace, after))
 
 
-def test_writing_the_default_tenant_out_is_no_change(installed: ControlPlane, namespace: str) -> None:
-    applied(installed, manifest("entra", namespace))
-    assert applied(installed, manifest("entra", namespace, {"tenant": "entra"}))["spec"]["tenant"] == "entra"
+def test_writing_the_default_tenant_out_is_no_change(installed: ControlPlane, quiet_namespace: str) -> None:
+    applied(installed, manifest("entra", quiet_namespace))
+    assert (
+        applied(installed, manifest("entra", quiet_namespace, {"tenant": "entra"}))["spec"]["tenant"]
+        == "entra"
+    )
 
 
 def full_status() -> dict[str, Any]:
@@ -207,23 +212,23 @@ def full_status() -> dict[str, Any]:
     ).to_object()
 
 
-def with_status(installed: ControlPlane, namespace: str) -> None:
-    applied(installed, manifest("entra", namespace))
+def with_status(installed: ControlPlane, quiet_namespace: str) -> None:
+    applied(installed, manifest("entra", quiet_namespace))
     patch = json.dumps({"status": full_status()})
     installed.kubectl(
-        "patch", "sct", "entra", "-n", namespace, "--subresource=status", "--type=merge", "-p", patch
+        "patch", "sct", "entra", "-n", quiet_namespace, "--subresource=status", "--type=merge", "-p", patch
     )
 
 
-def test_nothing_of_the_status_is_pruned(installed: ControlPlane, namespace: str) -> None:
-    with_status(installed, namespace)
-    stored = json.loads(installed.kubectl("get", "sct", "entra", "-n", namespace, "-o", "json").stdout)
+def test_nothing_of_the_status_is_pruned(installed: ControlPlane, quiet_namespace: str) -> None:
+    with_status(installed, quiet_namespace)
+    stored = json.loads(installed.kubectl("get", "sct", "entra", "-n", quiet_namespace, "-o", "json").stdout)
     assert stored["status"] == full_status()
 
 
-def test_get_shows_what_an_admin_asks_first(installed: ControlPlane, namespace: str) -> None:
-    with_status(installed, namespace)
-    header, row = installed.kubectl("get", "sct", "-n", namespace).stdout.splitlines()
+def test_get_shows_what_an_admin_asks_first(installed: ControlPlane, quiet_namespace: str) -> None:
+    with_status(installed, quiet_namespace)
+    header, row = installed.kubectl("get", "sct", "-n", quiet_namespace).stdout.splitlines()
     assert [h.strip() for h in header.split("  ") if h.strip()] == [
         "NAME", "READY", "EXPIRES", "NEXT ROTATION", "LAST USED", "AGE",
     ]  # fmt: skip
@@ -231,9 +236,11 @@ def test_get_shows_what_an_admin_asks_first(installed: ControlPlane, namespace: 
     assert row.split()[:5] == ["entra", "True", status["expiresAt"], status["nextRotation"], "5h"]
 
 
-def test_get_wide_shows_the_rest(installed: ControlPlane, namespace: str) -> None:
-    with_status(installed, namespace)
-    row = installed.kubectl("get", "scimtokens", "-n", namespace, "-o", "wide", "--no-headers").stdout.split()
+def test_get_wide_shows_the_rest(installed: ControlPlane, quiet_namespace: str) -> None:
+    with_status(installed, quiet_namespace)
+    row = installed.kubectl(
+        "get", "scimtokens", "-n", quiet_namespace, "-o", "wide", "--no-headers"
+    ).stdout.split()
     assert row[6:] == [
         "Published",
         "contoso",
@@ -244,9 +251,9 @@ def test_get_wide_shows_the_rest(installed: ControlPlane, namespace: str) -> Non
     ]
 
 
-def test_the_category_finds_them(installed: ControlPlane, namespace: str) -> None:
-    applied(installed, manifest("entra", namespace))
-    assert "entra" in installed.kubectl("get", "scim", "-n", namespace, "-o", "name").stdout
+def test_the_category_finds_them(installed: ControlPlane, quiet_namespace: str) -> None:
+    applied(installed, manifest("entra", quiet_namespace))
+    assert "entra" in installed.kubectl("get", "scim", "-n", quiet_namespace, "-o", "name").stdout
 
 
 @pytest.mark.parametrize(

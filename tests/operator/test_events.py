@@ -36,8 +36,8 @@ def recorder(operator_client: client.ApiClient, clock: Clock) -> EventRecorder:
 
 
 @pytest.fixture
-def owner(installed: ControlPlane, namespace: str) -> ScimToken:
-    return ScimToken.from_object(applied(installed, manifest("entra", namespace)))
+def owner(installed: ControlPlane, quiet_namespace: str) -> ScimToken:
+    return ScimToken.from_object(applied(installed, manifest("entra", quiet_namespace)))
 
 
 def events(installed: ControlPlane, owner: ScimToken) -> list[dict[str, Any]]:

@@ -57,10 +57,10 @@ def cluster(operator_client: client.ApiClient, leadership: Leadership) -> KubeCl
 
 
 @pytest.fixture
-def owner(installed: ControlPlane, namespace: str) -> ScimToken:
+def owner(installed: ControlPlane, quiet_namespace: str) -> ScimToken:
     """A ScimToken with labels of a GitOps tool."""
     labels = {"argocd.argoproj.io/instance": "prod", "app.kubernetes.io/instance": "prod"}
-    return ScimToken.from_object(applied(installed, manifest("entra", namespace, labels=labels)))
+    return ScimToken.from_object(applied(installed, manifest("entra", quiet_namespace, labels=labels)))
 
 
 def draft(owner: ScimToken, **changes: Any) -> SecretDraft:
@@ -93,8 +93,8 @@ async def test_a_scimtoken_is_read_as_it_is_now(cluster: KubeCluster, owner: Sci
     assert await cluster.token(owner.key) == owner
 
 
-async def test_a_scimtoken_that_is_gone_is_none(cluster: KubeCluster, namespace: str) -> None:
-    assert await cluster.token(Key(namespace, "nobody")) is None
+async def test_a_scimtoken_that_is_gone_is_none(cluster: KubeCluster, quiet_namespace: str) -> None:
+    assert await cluster.token(Key(quiet_namespace, "nobody")) is None
 
 
 async def test_a_secret_that_is_not_there_is_none(cluster: KubeCluster, owner: ScimToken) -> None:
@@ -295,9 +295,9 @@ async def test_a_status_never_creates_a_scimtoken(
 
 
 async def test_the_finalizer_comes_and_goes_beside_those_of_others(
-    cluster: KubeCluster, installed: ControlPlane, namespace: str
+    cluster: KubeCluster, installed: ControlPlane, quiet_namespace: str
 ) -> None:
-    body = manifest("entra", namespace, finalizers=["example.com/theirs"])
+    body = manifest("entra", quiet_namespace, finalizers=["example.com/theirs"])
     owner = ScimToken.from_object(applied(installed, body))
     await cluster.set_finalizer(owner, present=True)
     with_ours = await cluster.token(owner.key)
@@ -308,7 +308,14 @@ async def test_the_finalizer_comes_and_goes_beside_those_of_others(
     assert without is not None
     assert without.metadata.finalizers == ("example.com/theirs",)
     installed.kubectl(
-        "patch", "sct", "entra", "-n", namespace, "--type=merge", "-p", '{"metadata":{"finalizers":null}}'
+        "patch",
+        "sct",
+        "entra",
+        "-n",
+        quiet_namespace,
+        "--type=merge",
+        "-p",
+        '{"metadata":{"finalizers":null}}',
     )
 
 

@@ -55,10 +55,10 @@ async def rights_in(namespace: str, api_client: client.ApiClient) -> set[Right]:
 
 
 @pytest.fixture
-async def nobody_client(installed: ControlPlane, namespace: str) -> AsyncIterator[client.ApiClient]:
+async def nobody_client(installed: ControlPlane, quiet_namespace: str) -> AsyncIterator[client.ApiClient]:
     """A ServiceAccount with no more rights than every one has."""
-    installed.kubectl("create", "serviceaccount", "nobody", "-n", namespace)
-    kubeconfig = installed.service_account_kubeconfig(namespace, "nobody")
+    installed.kubectl("create", "serviceaccount", "nobody", "-n", quiet_namespace)
+    kubeconfig = installed.service_account_kubeconfig(quiet_namespace, "nobody")
     async with await client_of(kubeconfig) as api_client:
         yield api_client
 
@@ -71,11 +71,11 @@ async def nobody_client(installed: ControlPlane, namespace: str) -> AsyncIterato
 async def test_it_may_do_what_it_needs_and_nothing_else(
     operator_client: client.ApiClient,
     nobody_client: client.ApiClient,
-    namespace: str,
+    quiet_namespace: str,
     namespace_of: str,
     expected: set[Right],
 ) -> None:
-    where = OPERATOR_NAMESPACE if namespace_of == "home" else namespace
+    where = OPERATOR_NAMESPACE if namespace_of == "home" else quiet_namespace
     given = await rights_in(where, operator_client) - await rights_in(where, nobody_client)
     assert given == expected
 
@@ -106,14 +106,14 @@ async def test_it_may_do_what_it_needs_and_nothing_else(
 )
 async def test_it_may_not(
     operator_client: client.ApiClient,
-    namespace: str,
+    quiet_namespace: str,
     verb: str,
     group: str,
     resource: str,
     where: str,
     name: str,
 ) -> None:
-    places = {"home": OPERATOR_NAMESPACE, "elsewhere": namespace, "": None}
+    places = {"home": OPERATOR_NAMESPACE, "elsewhere": quiet_namespace, "": None}
     base, _, subresource = resource.partition("/")
     attributes = client.V1ResourceAttributes(
         verb=verb,
@@ -136,12 +136,12 @@ def test_no_rule_has_a_wildcard() -> None:
     assert all("*" not in values for rule in RULES for values in rule.values())
 
 
-def test_kubectl_agrees(installed: ControlPlane, namespace: str) -> None:
+def test_kubectl_agrees(installed: ControlPlane, quiet_namespace: str) -> None:
     account = f"--as=system:serviceaccount:{OPERATOR_NAMESPACE}:scim-operator"
 
     def can(*what: str) -> str:
         return str(
-            installed.kubectl("auth", "can-i", *what, account, "-n", namespace, check=False).stdout
+            installed.kubectl("auth", "can-i", *what, account, "-n", quiet_namespace, check=False).stdout
         ).strip()
 
     assert can("patch", "scimtokens", "--subresource=status") == "yes"

@@ -1,14 +1,15 @@
-"""A control plane with the CRD and the operator's permissions, and clients of Kubernetes as different people."""
+"""A control plane with the CRD and the operator's permissions, but without an operator that acts."""
 
 import json
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kubernetes.aio import client, config
 
-from localcluster import ControlPlane
+from localcluster import ControlPlane, Tools
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATOR_NAMESPACE = "scim-system"
@@ -16,14 +17,27 @@ OPERATOR = "scim-operator"
 
 
 @pytest.fixture(scope="session")
-def installed(control_plane: ControlPlane) -> ControlPlane:
-    """The control plane with ``crds/`` and ``dev/manifests/rbac.yaml`` applied."""
-    control_plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
-    control_plane.kubectl("apply", "-f", str(ROOT / "dev/manifests/rbac.yaml"))
-    control_plane.kubectl(
-        "wait", "--for=condition=Established", "crd/scimtokens.scim-operator.io", "--timeout=30s"
-    )
-    return control_plane
+def installed(tools: Tools) -> Iterator[ControlPlane]:
+    """A control plane with ``crds/`` and ``dev/manifests/rbac.yaml`` applied, and no operator on it.
+
+    Its own, because the operator of the ``stack`` fixture looks after every ScimToken of the shared one, and
+    would write the very Secrets and statuses that these tests look at.
+    """
+    with ControlPlane.start(tools) as plane:
+        plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
+        plane.kubectl("apply", "-f", str(ROOT / "dev/manifests/rbac.yaml"))
+        plane.kubectl(
+            "wait", "--for=condition=Established", "crd/scimtokens.scim-operator.io", "--timeout=30s"
+        )
+        yield plane
+
+
+@pytest.fixture
+def quiet_namespace(installed: ControlPlane) -> str:
+    """A fresh namespace on it; it goes with the control plane."""
+    name = f"test-{secrets.token_hex(4)}"
+    installed.kubectl("create", "namespace", name)
+    return name
 
 
 @pytest.fixture(scope="session")

@@ -98,6 +98,25 @@ def test_fields_of_a_newer_version_are_ignored_when_reading() -> None:
     assert token.key == ("hr", "entra")
 
 
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"tokens": [{"id": "t1", "state": "Borrowed", "issuedAt": "2026-11-23", "expiresAt": "2026-11-24"}]},
+        {"conditions": [{"type": "Ready", "status": "Perhaps"}]},
+        {"expiresAt": "tomorrow"},
+        None,
+    ],
+)
+def test_a_status_that_cannot_be_read_does_not_keep_the_operator_from_its_work(status: Any) -> None:
+    token = ScimToken.from_object({"metadata": {"name": "entra"}, "status": status})
+    assert token.status == ScimTokenStatus()
+
+
+def test_a_spec_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        scimtoken({"matching": "shoeSize"})
+
+
 def test_a_status_is_written_without_what_is_unknown_and_in_whole_seconds() -> None:
     status = ScimTokenStatus(
         endpoint="https://scim.example.com/scim/v2",
