@@ -68,6 +68,12 @@ Run = Callable[..., Candidate]
 
 
 @pytest.fixture
+def namespace(quiet_namespace: str) -> str:
+    """One where no other test's operator is at work."""
+    return quiet_namespace
+
+
+@pytest.fixture
 def kubeconfig(installed: ControlPlane) -> Path:
     """An administrator's: each test holds its election in a namespace of its own."""
     return installed.kubeconfig

@@ -98,6 +98,12 @@ OURS = {"app.kubernetes.io/managed-by": "scim-operator"}
 
 
 @pytest.fixture
+def namespace(quiet_namespace: str) -> str:
+    """One where no other test's operator is at work."""
+    return quiet_namespace
+
+
+@pytest.fixture
 async def objects(installed: ControlPlane, namespace: str) -> AsyncIterator[Objects]:
     async with await config.new_client_from_config(str(installed.kubeconfig)) as api:  # type: ignore[no-untyped-call]
         yield Objects(api, namespace)
