@@ -42,6 +42,8 @@ CALL_TIMEOUT: Final = 10.0
 APPLY: Final = "application/apply-patch+yaml"
 MERGE: Final = "application/merge-patch+json"
 _MESSAGE_LIMIT: Final = 1000
+_SHORTEST_SECRET: Final = 8
+"""Characters; hiding shorter values would only make messages unreadable."""
 
 
 class KubeCluster:
@@ -340,6 +342,6 @@ def _server_message(error: client.ApiException) -> str:
 def _without(confidential: Mapping[str, str], message: str) -> str:
     """The message with every confidential value, plain or in base64, and everything like a token cut out."""
     for value in (*confidential.values(), *_encoded(confidential).values()):
-        if value:
+        if len(value) >= _SHORTEST_SECRET:
             message = message.replace(value, "[hidden]")
     return tokens.PATTERN.sub("[hidden]", message)
