@@ -1,0 +1,86 @@
+"""What a Secret's annotation remembers of the tokens still in their time: ids, digests, times; no plaintext.
+
+From it a lost API database is rebuilt, superseded tokens included. The handled value of the rotate annotation
+stands beside it, because it must be written together with the token that answers it.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Self
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """One token: which, never what."""
+
+    id: str
+    digest: str
+    """SHA-256, 64 hexadecimal digits."""
+    issued_at: datetime
+    expires_at: datetime
+    superseded_at: datetime | None = None
+    """When another token took its place in the Secret."""
+
+    def to_json(self) -> dict[str, str]:
+        """As a JSON object with RFC 3339 times."""
+        content = {
+            "id": self.id, "digest": self.digest,
+            "issuedAt": _text(self.issued_at), "expiresAt": _text(self.expires_at),
+        }  # fmt: skip
+        if self.superseded_at is not None:
+            content["supersededAt"] = _text(self.superseded_at)
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Read what ``to_json`` wrote. Raises ``ValueError``, ``KeyError`` or ``TypeError``."""
+        superseded = content.get("supersededAt")
+        record = cls(
+            str(content["id"]), str(content["digest"]), _moment(content["issuedAt"]), _moment(content["expiresAt"]),
+            None if superseded is None else _moment(superseded),
+        )  # fmt: skip
+        if len(bytes.fromhex(record.digest)) != 32:
+            raise ValueError("a SHA-256 digest has 32 bytes")
+        return record
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Record:
+    """The whole annotation."""
+
+    tokens: tuple[TokenRecord, ...] = ()
+    rotate: str | None = None
+    """The value of the rotate annotation that the newest token answered."""
+
+    def to_text(self) -> str:
+        """JSON, the same for the same content."""
+        content: dict[str, Any] = {"tokens": [token.to_json() for token in self.tokens]}
+        if self.rotate is not None:
+            content["rotate"] = self.rotate
+        return json.dumps(content, separators=(",", ":"), sort_keys=True)
+
+    @classmethod
+    def from_text(cls, text: str | None) -> Self:
+        """Read it; what somebody has damaged counts as empty, since the API knows the tokens as well."""
+        try:
+            content = json.loads(text or "{}")
+            rotate = content.get("rotate")
+            tokens = tuple(TokenRecord.from_json(item) for item in content.get("tokens", ()))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return cls()
+        return cls(tokens, rotate if isinstance(rotate, str) else None)
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _moment(text: object) -> datetime:
+    if not isinstance(text, str):
+        raise TypeError("a time is text")
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time names its zone")
+    return moment.astimezone(UTC)
