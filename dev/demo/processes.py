@@ -217,7 +217,7 @@ def _environment(more: Mapping[str, str]) -> dict[str, str]:
         if not name.startswith(("SCIM_OPERATOR_", "SCIM_API_", "KUBERNETES_SERVICE_"))
     }
     path = os.pathsep.join([str(_ROOT / "operator"), str(_ROOT), str(_ROOT / "dev")])
-    return {**kept, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **more}
+    return {**kept, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "NO_PROXY": "127.0.0.1,localhost", **more}
 
 
 def _spawn(argv: list[str], log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:

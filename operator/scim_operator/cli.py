@@ -1,7 +1,6 @@
 """``scim-operator``: run it, or print the CRD."""
 
 import asyncio
-import sys
 
 import click
 
@@ -78,4 +77,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

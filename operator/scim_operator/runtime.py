@@ -76,10 +76,10 @@ async def load_kube_config() -> None:
         StartError: when there is neither.
     """
     try:
-        config.load_incluster_config()
+        config.load_incluster_config()  # type: ignore[no-untyped-call]
     except config.ConfigException:
         try:
-            await config.load_kube_config()
+            await config.load_kube_config()  # type: ignore[no-untyped-call]
         except (config.ConfigException, OSError, TypeError) as error:
             raise StartError(
                 f"no way to reach Kubernetes: not in a pod, and no usable kubeconfig ({error}). Set KUBECONFIG"

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 import structlog
 
 from scim_operator.metrics import Metrics
-from scim_operator.ports import Key, NotLeading, Retry
+from scim_operator.ports import ClusterUnreachable, Key, NotLeading, Retry
 
 log = structlog.get_logger(__name__)
 
@@ -209,6 +209,10 @@ class Scheduler:
             result = "not_leading"
         except Retry:
             result = "conflict"
+            self._again(key)
+        except ClusterUnreachable as error:
+            result = "retry"
+            log.warning("Kubernetes is out of reach", key=str(key), reason=str(error))
             self._again(key)
         except Exception as error:
             # One object's trouble must not end the others' service.

@@ -27,7 +27,13 @@ def ready_status(generation: int = 1) -> dict[str, Any]:
 
 def secret(version: str = "1", **meta: Any) -> dict[str, Any]:
     owner = {"apiVersion": "scim-operator.io/v1alpha1", "kind": "ScimToken", "name": "contoso", "uid": "u1"}
-    base = {"namespace": "ns", "name": "s", "uid": "s1", "resourceVersion": version, "ownerReferences": [owner]}
+    base = {
+        "namespace": "ns",
+        "name": "s",
+        "uid": "s1",
+        "resourceVersion": version,
+        "ownerReferences": [owner],
+    }
     return {"metadata": {**base, **meta}, "data": {"token": "c2VjcmV0"}}
 
 

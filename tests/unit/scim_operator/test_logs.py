@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import sys
+from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -14,7 +15,7 @@ from scim_operator import logs
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     root = logging.getLogger()
@@ -40,7 +41,7 @@ def test_a_token_is_taken_out(lines: io.StringIO, form: str, place: str) -> None
     log = structlog.get_logger("scim_operator.x")
     match place:
         case "message":
-            log.info(f"got {secret}")
+            log.info("got %s", secret)
         case "field":
             log.info("got", value=secret)
         case "nested":

@@ -1,7 +1,7 @@
 """The scheduler: each key once at a time, the earliest moment wins, failures back off, only leaders act."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -39,7 +39,7 @@ class Work:
 
     async def __call__(self, key: Key) -> Outcome:
         self.calls.append(key)
-        end = self._ends[key] = asyncio.get_running_loop().create_future()
+        end = self._ends[key] = asyncio.Future()
         return await end
 
     async def end(self, key: Key, result: Outcome | Exception | None = None) -> None:
@@ -71,7 +71,7 @@ Make = Callable[..., Scheduler]
 
 
 @pytest.fixture
-async def make(clock: Clock, work: Work) -> Iterator[Make]:
+async def make(clock: Clock, work: Work) -> AsyncIterator[Make]:
     made: list[Scheduler] = []
 
     def factory(workers: int = 8, longest: float | None = None, *, lead: bool = True) -> Scheduler:
@@ -129,7 +129,9 @@ async def test_a_key_under_way_is_not_started_a_second_time_but_right_after(make
     assert work.calls == [A, A]
 
 
-async def test_a_later_moment_waits_for_it_and_an_earlier_one_wins(make: Make, work: Work, clock: Clock) -> None:
+async def test_a_later_moment_waits_for_it_and_an_earlier_one_wins(
+    make: Make, work: Work, clock: Clock
+) -> None:
     scheduler = make()
     scheduler.add(A, 100)
     scheduler.add(A, 30)
@@ -216,7 +218,9 @@ async def test_a_standby_starts_nothing(make: Make, work: Work) -> None:
     assert work.calls == []
 
 
-async def test_lost_leadership_forgets_the_plan_and_plans_nothing_new(make: Make, work: Work, clock: Clock) -> None:
+async def test_lost_leadership_forgets_the_plan_and_plans_nothing_new(
+    make: Make, work: Work, clock: Clock
+) -> None:
     scheduler = make()
     scheduler.add(A)
     scheduler.add(B, 50)

@@ -15,7 +15,11 @@ def _no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_two_settings_are_enough() -> None:
     settings = load(**NEEDED)
-    assert (settings.proof_url, settings.workers, settings.watch_namespaces) == (NEEDED["endpoint_url"], 8, ())
+    assert (settings.proof_url, settings.workers, settings.watch_namespaces) == (
+        NEEDED["endpoint_url"],
+        8,
+        (),
+    )
 
 
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

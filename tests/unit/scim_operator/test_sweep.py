@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scim_api.admin_models import Connection, ConnectionPage, CredentialStatus
 from scim_operator.known import TokenSighting
 from scim_operator.ports import Key
-from scim_operator.sweep import Brake, Holdings, compare, read_holdings
+from scim_operator.sweep import Brake, Comparison, Holdings, compare, read_holdings
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -22,16 +22,19 @@ def token(
 
 def connection(name: str, *ids: str, namespace: str = "ns") -> Connection:
     credentials = tuple(
-        CredentialStatus(id=one, digest="0" * 64, issued_at=NOW, expires_at=NOW + timedelta(days=90)) for one in ids
+        CredentialStatus(id=one, digest="0" * 64, issued_at=NOW, expires_at=NOW + timedelta(days=90))
+        for one in ids
     )
-    return Connection(namespace=namespace, name=name, exists=True, revision="1", now=NOW, credentials=credentials)
+    return Connection(
+        namespace=namespace, name=name, exists=True, revision="1", now=NOW, credentials=credentials
+    )
 
 
 def holdings(*connections: Connection) -> Holdings:
     return Holdings(NOW, {Key(item.namespace, item.name): item for item in connections})
 
 
-def look(tokens: list[TokenSighting], held: Holdings | None, namespaces: tuple[str, ...] = ()):
+def look(tokens: list[TokenSighting], held: Holdings | None, namespaces: tuple[str, ...] = ()) -> Comparison:
     return compare(tokens, held, namespaces=namespaces, now=NOW, per_second=1, rand=lambda: 0.5)
 
 
@@ -90,7 +93,9 @@ def test_the_brake_stops_what_is_much_and_a_large_part(orphans: int, connections
 
 
 @given(
-    st.dictionaries(st.text("abc", min_size=1, max_size=3), st.tuples(st.booleans(), st.sampled_from(["t1", "x"]))),
+    st.dictionaries(
+        st.text("abc", min_size=1, max_size=3), st.tuples(st.booleans(), st.sampled_from(["t1", "x"]))
+    ),
     st.dictionaries(st.text("abc", min_size=1, max_size=3), st.sampled_from(["t1", "x"])),
 )
 def test_every_token_is_looked_at_once_and_no_token_is_an_orphan(
