@@ -25,7 +25,9 @@ class TokenSighting:
     fingerprint: bytes
     """Of all that a person or another controller changes; our own status writes leave it as it is."""
     settled: bool
-    """Ready, for this generation, not being deleted, and without an annotation that asks for something."""
+    """Ready, for this generation, and not being deleted."""
+    asks: bool
+    """It carries an annotation that asks for a rotation or a revocation, granted already or not."""
     active_token: str | None
     """Id of the token in the Secret, as the status has it."""
     next_rotation: datetime | None
@@ -68,8 +70,8 @@ def token_sighting(body: Mapping[str, Any]) -> TokenSighting:
             _is_ready(status)
             and status.get("observedGeneration") == meta.get("generation")
             and "deletionTimestamp" not in meta
-            and not any(name in annotations for name in (ROTATE_ANNOTATION, REVOKE_ANNOTATION))
         ),
+        asks=not annotations.keys().isdisjoint((ROTATE_ANNOTATION, REVOKE_ANNOTATION)),
         active_token=next(
             (token.get("id") for token in status.get("tokens") or () if token.get("state") == "Active"), None
         ),

@@ -81,6 +81,7 @@ class Resync:
             namespaces=self._settings.watch_namespaces,
             now=datetime.now(UTC),
             per_second=self._settings.catch_up_per_second,
+            first=everything,
         )
         self._plan(comparison, frozenset() if everything else changed, everything=everything)
         self._sweep(comparison.orphans, len(holdings.connections) if holdings else 0)

@@ -60,6 +60,7 @@ def compare(
     namespaces: Collection[str],
     now: datetime,
     per_second: float,
+    first: bool = True,
     rand: Callable[[], float] = random.random,
 ) -> Comparison:
     """Set what we know beside what the API holds.
@@ -70,13 +71,14 @@ def compare(
         namespaces: those we watch; empty means all. Connections elsewhere are another operator's.
         now: the operator's clock, for rotations that are near.
         per_second: the pace at which those that seem well are looked at again.
+        first: a new leader's: then what annotations ask for may have been asked while nobody watched.
         rand: uniform in [0, 1).
     """
     tokens = list(tokens)
     spread = len(tokens) / per_second
     urgent, later = set[Key](), dict[Key, float]()
     for token in tokens:
-        if _differs(token, holdings):
+        if (first and token.asks) or _differs(token, holdings):
             urgent.add(token.key)
             continue
         due = spread * rand()

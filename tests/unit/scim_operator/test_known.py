@@ -120,14 +120,18 @@ def test_nothing_of_a_secrets_data_is_kept() -> None:
     assert "c2VjcmV0" not in repr(secret_sighting(secret()))
 
 
-def test_settled_means_ready_for_this_generation_with_nothing_asked_for() -> None:
+def test_settled_means_ready_for_this_generation_and_staying() -> None:
     assert token_sighting(scim_token(status=ready_status())).settled
     assert not token_sighting(scim_token()).settled
     assert not token_sighting(scim_token(status=ready_status(), metadata={"generation": 2})).settled
-    asked = {"annotations": {"scim-operator.io/revoke": "all-superseded"}}
-    assert not token_sighting(scim_token(status=ready_status(), metadata=asked)).settled
     leaving = {"deletionTimestamp": "2030-01-01T00:00:00Z"}
     assert not token_sighting(scim_token(status=ready_status(), metadata=leaving)).settled
+
+
+def test_what_annotations_ask_for_is_noted() -> None:
+    asking = {"annotations": {"scim-operator.io/revoke": "all-superseded"}}
+    assert token_sighting(scim_token(metadata=asking)).asks
+    assert not token_sighting(scim_token(metadata={"annotations": {"team": "hr"}})).asks
 
 
 def test_a_status_of_an_unknown_shape_is_read_as_not_settled() -> None:

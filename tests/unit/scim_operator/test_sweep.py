@@ -15,9 +15,14 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 def token(
-    name: str, *, settled: bool = True, active: str | None = "t1", rotation: datetime | None = None
+    name: str,
+    *,
+    settled: bool = True,
+    active: str | None = "t1",
+    rotation: datetime | None = None,
+    asks: bool = False,
 ) -> TokenSighting:
-    return TokenSighting(Key("ns", name), f"uid-{name}", b"", settled, active, rotation)
+    return TokenSighting(Key("ns", name), f"uid-{name}", b"", settled, asks, active, rotation)
 
 
 def connection(name: str, *ids: str, namespace: str = "ns") -> Connection:
@@ -66,6 +71,13 @@ def test_a_token_that_the_api_does_not_hold_is_urgent(held: tuple[Connection, ..
 
 def test_a_token_that_is_not_settled_is_urgent() -> None:
     assert look([token("a", settled=False)], holdings(connection("a", "t1"))).urgent == {Key("ns", "a")}
+
+
+def test_what_annotations_ask_for_is_urgent_to_a_new_leader_and_watched_for_later() -> None:
+    tokens, held = [token("a", asks=True)], holdings(connection("a", "t1"))
+    assert look(tokens, held).urgent == {Key("ns", "a")}
+    again = compare(tokens, held, namespaces=(), now=NOW, per_second=1, first=False)
+    assert not again.urgent
 
 
 def test_without_the_api_only_the_status_decides_and_nothing_is_an_orphan() -> None:
