@@ -13,7 +13,7 @@ from kubernetes.aio.client import ApiException
 
 from scim_operator.known import Known
 from scim_operator.metrics import Metrics
-from scim_operator.ports import AdminApi, ApiRefused, ApiUnreachable, Key
+from scim_operator.ports import AdminApi, ApiRefused, ApiUnreachable, ClusterRefused, Key
 from scim_operator.scheduler import Scheduler
 from scim_operator.settings import OperatorSettings
 from scim_operator.sweep import Brake, Comparison, Holdings, compare, list_tokens, read_holdings
@@ -53,7 +53,7 @@ class Resync:
 
         Args:
             api: the admin API.
-            upkeep: done before each comparison; may raise what Kubernetes raises.
+            upkeep: done before each comparison; may raise what Kubernetes raises, or ``ClusterRefused``.
         """
         planned_all = False
         while True:
@@ -61,6 +61,10 @@ class Resync:
             try:
                 await upkeep()
                 complete = await self._compare(api, everything=not planned_all)
+            except ClusterRefused as error:
+                # Also right after the API server's start, before it knows its own roles.
+                self._trouble(str(error))
+                pause = min(pause, _AFTER_TROUBLE_SECONDS)
             except KUBERNETES_TROUBLE as error:
                 self._trouble(f"Kubernetes: {type(error).__name__} {getattr(error, 'status', '')}".strip())
                 pause = min(pause, _AFTER_TROUBLE_SECONDS)

@@ -13,7 +13,7 @@ from scim_api.admin_models import Connection, ConnectionPage
 from scim_operator import resync
 from scim_operator.known import Known, Seen, TokenSighting, token_sighting
 from scim_operator.metrics import Metrics
-from scim_operator.ports import ApiUnreachable, Key
+from scim_operator.ports import ApiUnreachable, ClusterRefused, Key
 from scim_operator.resync import Resync
 from scim_operator.scheduler import Scheduler
 from scim_operator.settings import load
@@ -145,7 +145,12 @@ async def test_without_the_api_the_tokens_are_still_looked_at_and_it_is_said_onc
     assert [entry["log_level"] for entry in logs].count("warning") == 1
 
 
-async def test_trouble_with_kubernetes_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "trouble", [OSError("gone for a moment"), ClusterRefused("403 before roles are known")]
+)
+async def test_trouble_with_kubernetes_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
     case = Case(monkeypatch, [token("a")], ["a"])
     monkeypatch.setattr(resync, "_AFTER_TROUBLE_SECONDS", 0.01)
     calls = 0
@@ -154,7 +159,7 @@ async def test_trouble_with_kubernetes_is_tried_again(monkeypatch: pytest.Monkey
         nonlocal calls
         calls += 1
         if calls == 1:
-            raise OSError("gone for a moment")
+            raise trouble
         return [token("a")]
 
     monkeypatch.setattr(resync, "list_tokens", flaky)
