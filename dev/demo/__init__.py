@@ -1,0 +1,5 @@
+"""``python -m demo``: the whole product, seen at work on a real Kubernetes API on this machine.
+
+``story`` tells it step by step, ``installation`` starts and stops the parts, ``people`` plays Entra's
+provisioning cycle, ``rotation`` rotates under load, ``search`` looks for tokens where none may be.
+"""

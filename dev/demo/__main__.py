@@ -1,0 +1,80 @@
+"""``python -m demo``: see the package."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
+
+import click
+
+from demo import installation
+from demo.console import Console, DemoFailed, masked
+from demo.processes import ProcessFailed
+from demo.story import Story
+from localcluster import ClusterError, build_tools
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+FAILED: Final = 1
+INTERRUPTED: Final = 130
+"""What a shell reports for a program that Ctrl-C ended."""
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--keep", "mode", flag_value="keep", help="Leave all running, and print how to use it.")
+@click.option("--stop", "mode", flag_value="stop", help="End what --keep left running.")
+def main(mode: str | None) -> None:
+    """A ScimToken becomes a Secret, people are provisioned with it, and it rotates without a rejection."""
+    console = Console()
+    if mode == "stop":
+        console.step("stopped" if installation.stop_kept() else "nothing was left running")
+        return
+    console.title("A local Kubernetes, and the product on it")
+    with installation.kept(console) if mode == "keep" else installation.passing(console) as started:
+        console.step(f"Kubernetes answers at {started.plane.url}")
+        started.start()
+        Story(started, console).tell()
+        if mode == "keep":
+            _tell_what_stays(console, started)
+    console.title("all steps succeeded" if mode == "keep" else "all steps succeeded; everything was stopped")
+
+
+def _tell_what_stays(console: Console, left: installation.Installation) -> None:
+    console.title("It goes on running")
+    console.step(
+        "use it with", f"export KUBECONFIG={left.plane.kubeconfig} PATH={build_tools().directory}:$PATH"
+    )
+    console.step(f"the SCIM endpoint is {left.endpoint}; logs are in {left.directory}")
+    console.step("end it with", "make demo-stop")
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Ctrl-C and SIGTERM alike: stop everything, and let nothing interrupt that."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def run() -> int:
+    """The command; its exit code. A failure is told in words, not as a traceback."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
+    try:
+        with contextlib.chdir(ROOT):
+            main(standalone_mode=False)
+    except (KeyboardInterrupt, click.Abort):
+        print("\ndemo: interrupted; everything was stopped", file=sys.stderr)
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (DemoFailed, ProcessFailed, ClusterError, subprocess.SubprocessError, OSError) as error:
+        print(f"\ndemo: failed: {masked(str(error))}", file=sys.stderr)
+        return FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,189 @@
+"""The parts of the demo: a control plane, the API and the operator, started, remembered and stopped."""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from demo.console import Console, DemoFailed, Kubectl
+from demo.processes import Api, ConfigMapMirror, Process, start_api, start_operator
+from localcluster import ClusterError, ControlPlane
+from localcluster.daemon import Identity, Reaper, start_time
+
+NAMESPACE: Final = "scim-system"
+"""The operator's own, as dev/manifests/rbac.yaml makes it."""
+_PROCESSES: Final = "processes.json"
+_CONTROL_PLANE: Final = "kubernetes"
+_READY_SECONDS: Final = 60.0
+
+
+def kept_directory() -> Path:
+    """Where ``--keep`` leaves all: ``$XDG_STATE_HOME/scim-operator/demo``, by default below ~/.local/state."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "scim-operator" / "demo"
+
+
+class Installation:
+    """API and operator as real processes against one control plane.
+
+    Args:
+        plane: a running control plane.
+        directory: private; logs, the SQLite file and the operator's public keys go there.
+        console: told what happens.
+        reaper: ends the processes when this one dies; None leaves them.
+    """
+
+    def __init__(
+        self, plane: ControlPlane, directory: Path, console: Console, reaper: Reaper | None = None
+    ) -> None:
+        self.plane, self.directory = plane, directory
+        self.kubectl = Kubectl(plane, console)
+        self._console, self._reaper = console, reaper
+        self._api: Api | None = None
+        self._operator: Process | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """The SCIM base URL."""
+        if self._api is None:
+            raise DemoFailed("the API was not started")
+        return self._api.scim_url
+
+    def start(self) -> None:
+        """CRD, permissions, API and operator, in the order that an installation has.
+
+        The operator publishes the key that the API trusts, so the API becomes ready after it; the operator is
+        told the API's addresses, so the API's ports are chosen first.
+        """
+        self.kubectl.step(
+            "the kind ScimToken is known", "apply", "--server-side", "-f", "crds/scimtoken.yaml"
+        )
+        self.kubectl(
+            "wait", "--for=condition=Established", "crd/scimtokens.scim-operator.io", "--timeout=30s"
+        )
+        self.kubectl.step("the operator may do what it needs", "apply", "-f", "dev/manifests/rbac.yaml")
+        keys = self.directory / "admin-keys"
+        mirror = ConfigMapMirror(self.kubectl, NAMESPACE, keys)
+        mirror.start()
+        try:
+            self._start_both(keys)
+            mirror.wait()
+            for process in self._processes():
+                process.wait_ready(_READY_SECONDS)
+        finally:
+            mirror.stop()
+        self._console.step(f"the API serves {self.endpoint} (pid {self._pids()['scim-api']}, SQLite)")
+        self._console.step(
+            f"the operator watches, as ServiceAccount {NAMESPACE}/scim-operator (pid {self._pids()['scim-operator']})"
+        )
+
+    def _start_both(self, keys: Path) -> None:
+        kubeconfig = self.plane.service_account_kubeconfig(NAMESPACE, "scim-operator")
+        api = self._api = start_api(
+            self.directory, admin_keys_dir=keys, environment={"SCIM_API_LOG_LEVEL": "debug"}
+        )
+        self._remember()
+        self._operator = start_operator(
+            self.directory,
+            kubeconfig=kubeconfig,
+            scim_url=api.scim_url,
+            admin_url=api.internal_url,
+            namespace=NAMESPACE,
+            environment={"SCIM_OPERATOR_LOG_LEVEL": "debug"},
+        )
+        self._remember()
+
+    def check_running(self) -> None:
+        """Raises ``DemoFailed`` when a process has ended by itself."""
+        for process in self._processes():
+            if not process.running:
+                raise DemoFailed(f"{process.name} has ended with {process.popen.returncode}")
+
+    def stop(self) -> None:
+        """End both, the operator first; harmless twice."""
+        for process in reversed(self._processes()):
+            process.stop()
+
+    def _processes(self) -> list[Process]:
+        return [process for process in (self._api, self._operator) if process is not None]
+
+    def _pids(self) -> dict[str, int]:
+        return {process.name: process.pid for process in self._processes()}
+
+    def _remember(self) -> None:
+        """Write who runs, by process id and start time, for ``stop_kept`` and for our own sudden end."""
+        identities = [Identity(pid, start_time(pid) or "") for pid in self._pids().values()]
+        if self._reaper is not None:
+            self._reaper.watch(identities[-1])
+        text = json.dumps([[identity.pid, identity.started] for identity in identities])
+        (self.directory / _PROCESSES).write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def passing(console: Console) -> Iterator[Installation]:
+    """An installation for the length of the block; it ends however this process ends."""
+    with contextlib.ExitStack() as stack:
+        plane = stack.enter_context(ControlPlane.start())
+        directory = Path(tempfile.mkdtemp(prefix="scim-demo-"))
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        reaper = Reaper(directory)
+        stack.callback(reaper.release)
+        installation = Installation(plane, directory, console, reaper)
+        stack.callback(installation.stop)
+        yield installation
+
+
+@contextlib.contextmanager
+def kept(console: Console) -> Iterator[Installation]:
+    """An installation that stays when the block succeeds, and ends when it fails.
+
+    Raises:
+        DemoFailed: one runs already.
+    """
+    directory = kept_directory()
+    if _alive(directory):
+        raise DemoFailed("a demo was left running; `make demo-stop` ends it")
+    stop_kept()
+    directory.mkdir(parents=True, mode=0o700)
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        plane = ControlPlane.detached(directory / _CONTROL_PLANE)
+        stack.callback(plane.close)
+        installation = Installation(plane, directory, console)
+        stack.callback(installation.stop)
+        yield installation
+        stack.pop_all()
+
+
+def stop_kept() -> bool:
+    """End what ``kept`` left and remove its data; whether there was any."""
+    directory = kept_directory()
+    if not directory.exists():
+        return False
+    for identity in reversed(_identities(directory)):
+        identity.stop()
+    with contextlib.suppress(ClusterError):  # There is none: it ended before it was up.
+        ControlPlane.attach(directory / _CONTROL_PLANE).close()
+    shutil.rmtree(directory)
+    return True
+
+
+def _identities(directory: Path) -> list[Identity]:
+    try:
+        text = (directory / _PROCESSES).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    return [Identity(int(pid), str(started)) for pid, started in json.loads(text)]
+
+
+def _alive(directory: Path) -> bool:
+    if any(identity.alive for identity in _identities(directory)):
+        return True
+    try:
+        return bool(ControlPlane.attach(directory / _CONTROL_PLANE).pids())
+    except ClusterError:
+        return False
