@@ -110,6 +110,9 @@ class ControlPlane:
                     plane.close()
                     raise
                 shutil.rmtree(directory / "etcd", ignore_errors=True)
+            except BaseException:  # Ctrl-C while it starts: nobody else knows what runs already.
+                plane.close()
+                raise
             else:
                 return plane
         raise AssertionError("unreachable")
