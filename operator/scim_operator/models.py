@@ -163,8 +163,9 @@ class ScimTokenSpec(_Model):
     tokens and keeps the users; a new ScimToken for the tenant finds them again. Delete erases the users too,
     and the ScimToken stays visible until that is done."""
     suspend: bool = False
-    """Leave this ScimToken alone: no rotation, no repair, no status but the condition that says so. A token
-    that expires meanwhile expires. Deleting the ScimToken still works."""
+    """Freeze rotation: the token is not replaced when its time comes, nor on the annotation
+    scim-operator.io/rotate, which is done when suspend ends. Everything else goes on: a token that is missing,
+    damaged, expired or to be revoked is replaced, changes of spec take effect, and the status is kept."""
 
 
 class Condition(_Model):
