@@ -1,0 +1,212 @@
+"""``make demo`` does what it tells, tells it without a token, and leaves nothing behind."""
+
+import base64
+import json
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from demo import search
+from localcluster import ControlPlane
+from scim_api.tokens import PATTERN, new_token
+from support.demo_run import Demo, NewDemo, Runs
+from support.stack import ROOT, until
+
+KEPT = ("etcd", "kube-apiserver", "kube-controller-manager", "scim_api.cli", "scim_operator.cli")
+
+
+# -- the whole story --------------------------------------------------------------------------------
+def test_it_succeeds(runs: Runs) -> None:
+    assert runs.codes == (0, 0), runs.plain.text() + runs.kept.text()
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        r"ScimToken is known +\$ kubectl apply --server-side -f crds/scimtoken.yaml",
+        r"\$ kubectl apply -f examples/scimtoken.yaml",
+        r"\$ kubectl wait --for=condition=Ready sct/entra",
+        r"\n +entra +True +20\d\d-",
+        r"\n +token +sct_..…\n",
+        r"Test Connection: 200",
+        r"people created: 6\n",
+        r"dialect without the flag",
+        r"dialect with aadOptscim062020",
+        r"disabled: still found, with active false",
+        r"deleted: 404",
+        r"sent twice: .*no duplicate",
+        r"an empty e-mail is refused: 422",
+        r"people in the directory now: 5\n",
+        r"requests sent: [1-9]\d\d+, rejected: 0 \(old token [1-9]\d+, new token [1-9]\d+\)",
+        r"both tokens work: old 200, new 200",
+        r"revoked token no longer works: old 401, new 200",
+        r"[0-9a-f]{16} Active\n",
+        r"[0-9a-f]{16} Revoked\n",
+        r"expired token is refused: expired 401, the Secret's newer one 200",
+        r"read [1-9]\d* log files, [1-9]\d* database files, [1-9]\d* objects, [1-9]\d* events",
+        r"plaintext tokens found: 0\n",
+    ],
+)
+def test_it_tells_each_fact(runs: Runs, fact: str) -> None:
+    assert re.search(fact, runs.plain.text()), runs.plain.text()
+
+
+def test_no_whole_token_is_in_its_output(runs: Runs) -> None:
+    for demo in (runs.plain, runs.kept):
+        assert "sct_" in demo.text()
+        assert not PATTERN.search(demo.text())
+
+
+def test_it_leaves_nothing_behind(runs: Runs) -> None:
+    assert runs.plain.processes() == []
+    assert runs.plain.files() == []
+
+
+def test_kept_it_goes_on_and_tells_how_to_use_and_end_it_and_ends_whole(runs: Runs) -> None:
+    kept = runs.kept
+    running = kept.processes()
+    assert len(running) == len(KEPT), running
+    assert all(any(name in line for line in running) for name in KEPT), running
+    use = re.search(r"\$ export KUBECONFIG=(\S+) PATH=(\S+):\$PATH\n", kept.text())
+    assert use is not None, kept.text()
+    assert "make demo-stop" in kept.text()
+    shown = subprocess.run(
+        [f"{use[2]}/kubectl", "--kubeconfig", use[1], "get", "sct"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "entra" in shown.stdout
+    assert kept.run("--keep") == 1
+    assert "`make demo-stop` ends it" in kept.text()
+    assert len(kept.processes()) == len(KEPT)
+    assert kept.run("--stop") == 0
+    assert kept.processes() == []
+    assert kept.files() == []
+    assert kept.run("--stop") == 0
+    assert "nothing was left running" in kept.text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (("demo",), "python -m demo"),
+        (("demo", "KEEP=1"), "python -m demo --keep"),
+        (("demo-stop",), "python -m demo --stop"),
+    ],
+)
+def test_make_calls_what_is_tested_here(arguments: tuple[str, ...], command: str) -> None:
+    told = subprocess.run(
+        ["make", "--dry-run", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert command in [" ".join(line.split()[-len(command.split()) :]) for line in told.stdout.splitlines()]
+
+
+# -- failures ---------------------------------------------------------------------------------------
+def assert_told_in_words(demo: Demo, reason: str) -> None:
+    """It failed with this reason, without a traceback, and left nothing."""
+    assert reason in demo.text()
+    assert "Traceback" not in demo.text()
+    assert demo.processes() == []
+    assert demo.files() == []
+
+
+def test_without_go_it_says_what_to_install(new_demo: NewDemo, tmp_path: Path) -> None:
+    demo = new_demo(PATH=str(tmp_path), XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert demo.run() == 1
+    assert_told_in_words(demo, "demo: failed: Go is not installed")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what the demo reads from the checkout, to be spoiled."""
+    copy = tmp_path / "checkout"
+    for name in ("dev", "crds", "examples"):
+        shutil.copytree(ROOT / name, copy / name)
+    return copy
+
+
+@pytest.mark.parametrize("mode", [(), ("--keep",)], ids=["plain", "keep"])
+def test_a_step_that_fails_ends_it_with_the_reason(
+    new_demo: NewDemo, checkout: Path, mode: tuple[str, ...]
+) -> None:
+    example = checkout / "examples/scimtoken.yaml"
+    example.write_text(example.read_text().replace("rotateBefore: 30d", "rotateBefore: 80d"))
+    demo = new_demo(checkout)
+    assert demo.run(*mode) == 1
+    assert_told_in_words(demo, "may be at most half of lifetime")
+
+
+@pytest.mark.parametrize(
+    ("mode", "moment"),
+    [((), "A local Kubernetes"), (("--keep",), "A local Kubernetes"), ((), "it is Ready")],
+    ids=["plain, at once", "kept, at once", "plain, later"],
+)
+def test_ctrl_c_stops_everything(new_demo: NewDemo, mode: tuple[str, ...], moment: str) -> None:
+    demo = new_demo()
+    demo.start(*mode)
+    demo.wait_for(moment)
+    demo.send(signal.SIGINT)
+    assert demo.wait() == 130
+    assert_told_in_words(demo, "interrupted; everything was stopped")
+
+
+def test_killed_it_takes_its_parts_along(new_demo: NewDemo) -> None:
+    demo = new_demo()
+    demo.start()
+    demo.wait_for("the operator watches")
+    demo.send(signal.SIGKILL)
+    demo.wait()
+    until("nothing of it runs", lambda: not demo.processes(), 30, demo.processes)
+    assert demo.files() == []
+
+
+# -- the search -------------------------------------------------------------------------------------
+def found_in(places: Iterator[search.Place]) -> dict[str, int]:
+    return search.search(places).found
+
+
+def test_the_search_finds_a_token_in_a_log_plain_or_in_base64(tmp_path: Path) -> None:
+    token = new_token()
+    (tmp_path / "plain.log").write_text(f"issued {token}.\n")
+    (tmp_path / "encoded.log").write_bytes(b'{"token":"' + base64.b64encode(token.encode()) + b'"}')
+    (tmp_path / "clean.log").write_text("sct_ab… was issued, c2N0XzAx\n")
+    assert found_in(search.files(tmp_path)) == {"plain.log": 1, "encoded.log": 1}
+
+
+def test_the_search_finds_a_token_in_a_database_and_in_its_journal(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "scim.db")
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("CREATE TABLE note (text TEXT)")
+    database.execute("INSERT INTO note VALUES (?)", (new_token(),))
+    database.commit()
+    assert found_in(search.files(tmp_path)) == {"scim.db-wal": 1}
+    database.close()
+    assert found_in(search.files(tmp_path)) == {"scim.db": 1}
+
+
+def test_the_search_finds_a_token_in_objects_and_events_but_allows_a_secrets_data(
+    control_plane: ControlPlane, kubectl: Callable[..., str], namespace: str
+) -> None:
+    kubectl("create", "configmap", "planted", "-n", namespace, f"--from-literal=key={new_token()}")
+    kubectl("create", "secret", "generic", "theirs", "-n", namespace, f"--from-literal=token={new_token()}")
+    kubectl("create", "secret", "generic", "noted", "-n", namespace)
+    kubectl("annotate", "secret", "noted", "-n", namespace, f"note={new_token()}")
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "told", "namespace": namespace},
+        "involvedObject": {"kind": "ConfigMap", "name": "planted", "namespace": namespace},
+        "message": f"the token is {new_token()}",
+    }
+    kubectl("create", "-f", "-", input=json.dumps(event))
+    found = {name for name in found_in(search.objects(kubectl)) if f" {namespace}/" in name}
+    assert found == {f"{kind} {namespace}/{name}" for kind, name in
+                     (("ConfigMap", "planted"), ("Secret", "noted"), ("Event", "told"))}  # fmt: skip
+    assert f"Secret {namespace}/theirs" in found_in(search.secrets_data(kubectl))
