@@ -1,0 +1,120 @@
+"""The pages for people say what the code says, where that is cheap to check."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scim_api.admin_models import AdminError
+from scim_api.core import limits
+from scim_api.settings import ApiSettings
+from scim_operator import models, plan
+from scim_operator.settings import OperatorSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
+    (ROOT / "docs").glob("*.md")
+)
+OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+REFERENCE = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
+EVERYTHING = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+LIVES_IN_THE_API = {"RevisionMismatch"}
+"""Codes of the admin API that never reach a condition: the operator looks again."""
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors that a Markdown renderer makes of headings, as GitHub does."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def _links(page: Path) -> list[str]:
+    found = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    return [link for link in found if not re.match(r"[a-z]+:", link)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
+    for link in _links(page):
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), link
+        assert target.is_relative_to(ROOT), link
+        assert not anchor or anchor in _anchors(target), link
+
+
+@pytest.mark.parametrize(
+    ("settings", "prefix"), [(ApiSettings, "SCIM_API_"), (OperatorSettings, "SCIM_OPERATOR_")]
+)
+def test_settings_and_their_tables_name_the_same_variables(
+    settings: type[ApiSettings | OperatorSettings], prefix: str
+) -> None:
+    exist = {f"{prefix}{name.upper()}" for name in settings.model_fields}
+    assert set(re.findall(rf"^\| `({prefix}\w+)` \|", OPERATIONS, re.MULTILINE)) == exist
+    assert set(re.findall(rf"\b{prefix}\w+", EVERYTHING)) <= exist
+
+
+def test_defaults_of_settings_are_told_as_they_are() -> None:
+    for settings, prefix in ((ApiSettings, "SCIM_API_"), (OperatorSettings, "SCIM_OPERATOR_")):
+        for name, field in settings.model_fields.items():
+            if isinstance(field.default, (int, float)) or (isinstance(field.default, str) and field.default):
+                shown = f"{field.default:g}" if isinstance(field.default, float) else field.default
+                row = f"| `{prefix}{name.upper()}` | `{shown}` |"
+                assert row in OPERATIONS, row
+
+
+def _reasons_in_code() -> set[str]:
+    sources = [
+        (ROOT / "operator/scim_operator" / name).read_text(encoding="utf-8")
+        for name in ("plan.py", "status.py", "reconcile.py")
+    ]
+    words = set(re.findall(r'"([A-Z][a-z]+(?:[A-Z][a-z]+)*)"', "\n".join(sources)))
+    codes = set(AdminError.model_fields["code"].annotation.__args__)  # type: ignore[union-attr]
+    return (words | codes) - LIVES_IN_THE_API
+
+
+def test_every_reason_in_the_table_exists() -> None:
+    table = OPERATIONS.partition("| reason | condition |")[2].partition("\n\n")[0]
+    told = {
+        word for row in table.splitlines()[2:] for word in re.findall(r"`([A-Za-z]+)`", row.split("|")[1])
+    }
+    assert len(told) > 10
+    assert told <= _reasons_in_code()
+
+
+def test_every_reason_of_a_condition_or_event_is_explained() -> None:
+    told = set(re.findall(r"`([A-Za-z]+)`", OPERATIONS))
+    events = {because.value for because in plan.Because}
+    codes = set(AdminError.model_fields["code"].annotation.__args__) - LIVES_IN_THE_API  # type: ignore[union-attr]
+    reconcile = (ROOT / "operator/scim_operator/reconcile.py").read_text(encoding="utf-8")
+    troubles = set(re.findall(r'Trouble\("\w+", "(\w+)"', reconcile))
+    decision = (ROOT / "operator/scim_operator/plan.py").read_text(encoding="utf-8")
+    refusals = set(re.findall(r'Refuse\(\s*"(\w+)"', decision))
+    assert len(troubles) >= 3
+    assert len(refusals) >= 4
+    assert (events | codes | troubles | refusals) - told == set()
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z][a-z0-9-]*):", makefile, re.MULTILINE))
+    commands = re.findall(r"(?:^|`)make ((?:[a-z][a-z0-9-]*\b ?)+)", EVERYTHING, re.MULTILINE)
+    named = {word for command in commands for word in command.split()}
+    assert {"demo", "test", "kind"} <= named
+    assert named <= targets
+
+
+def test_every_field_of_a_scimtoken_is_in_the_reference() -> None:
+    for name, field in models.ScimTokenSpec.model_fields.items():
+        assert re.search(rf"^\| `{field.alias}[`.\[]", REFERENCE, re.MULTILINE), name
+    for name, field in models.ScimTokenStatus.model_fields.items():
+        assert f"`{field.alias}" in REFERENCE, name
+
+
+def test_every_limit_is_in_the_reference_with_its_number() -> None:
+    table = REFERENCE.partition("## Limits")[2]
+    told = {int(number.replace(" ", "")) for number in re.findall(r"\| ([0-9][0-9 ]*) \|", table)}
+    numbers = {
+        value for name, value in vars(limits).items() if name.startswith("MAX_") and name != "MAX_ECHO"
+    }
+    assert told == numbers | {plan.MOST_LIVE}
