@@ -12,7 +12,7 @@ from typing import Final
 from demo.console import Console, DemoFailed, Kubectl
 from demo.processes import Api, ConfigMapMirror, Process, start_api, start_operator
 from localcluster import ClusterError, ControlPlane
-from localcluster.daemon import Identity, Reaper, start_time
+from localcluster.daemon import Identity, Reaper, start_time, uninterrupted
 
 NAMESPACE: Final = "scim-system"
 """The operator's own, as dev/manifests/rbac.yaml makes it."""
@@ -83,19 +83,21 @@ class Installation:
 
     def _start_both(self, keys: Path) -> None:
         kubeconfig = self.plane.service_account_kubeconfig(NAMESPACE, "scim-operator")
-        api = self._api = start_api(
-            self.directory, admin_keys_dir=keys, environment={"SCIM_API_LOG_LEVEL": "debug"}
-        )
-        self._remember()
-        self._operator = start_operator(
-            self.directory,
-            kubeconfig=kubeconfig,
-            scim_url=api.scim_url,
-            admin_url=api.internal_url,
-            namespace=NAMESPACE,
-            environment={"SCIM_OPERATOR_LOG_LEVEL": "debug"},
-        )
-        self._remember()
+        with uninterrupted():
+            api = self._api = start_api(
+                self.directory, admin_keys_dir=keys, environment={"SCIM_API_LOG_LEVEL": "debug"}
+            )
+            self._remember()
+        with uninterrupted():
+            self._operator = start_operator(
+                self.directory,
+                kubeconfig=kubeconfig,
+                scim_url=api.scim_url,
+                admin_url=api.internal_url,
+                namespace=NAMESPACE,
+                environment={"SCIM_OPERATOR_LOG_LEVEL": "debug"},
+            )
+            self._remember()
 
     def check_running(self) -> None:
         """Raises ``DemoFailed`` when a process has ended by itself."""
@@ -151,8 +153,8 @@ def kept(console: Console) -> Iterator[Installation]:
     directory.mkdir(parents=True, mode=0o700)
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        stack.callback(_close_control_plane, directory)
         plane = ControlPlane.detached(directory / _CONTROL_PLANE)
-        stack.callback(plane.close)
         installation = Installation(plane, directory, console)
         stack.callback(installation.stop)
         yield installation
@@ -166,10 +168,14 @@ def stop_kept() -> bool:
         return False
     for identity in reversed(_identities(directory)):
         identity.stop()
-    with contextlib.suppress(ClusterError):  # There is none: it ended before it was up.
-        ControlPlane.attach(directory / _CONTROL_PLANE).close()
+    _close_control_plane(directory)
     shutil.rmtree(directory)
     return True
+
+
+def _close_control_plane(directory: Path) -> None:
+    with contextlib.suppress(ClusterError):  # There is none: it ended before it was up.
+        ControlPlane.attach(directory / _CONTROL_PLANE).close()
 
 
 def _identities(directory: Path) -> list[Identity]:

@@ -7,8 +7,9 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from localcluster.errors import ClusterError
@@ -55,6 +56,30 @@ class Identity:
             os.close(handle)
 
 
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold SIGINT and SIGTERM back to the end of the block, in which a process is started and noted down.
+
+    One that came between the two would lose the process id, and the process would stay. (Blocking the
+    signals instead would be inherited by the process.) Only the main thread is ever interrupted.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _frame: held.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for came in held:
+            signal.raise_signal(came)
+
+
 class Component:
     """One long-running program with its log."""
 
@@ -66,7 +91,7 @@ class Component:
 
     def start(self, command: Sequence[str]) -> Identity:
         """Start it in a session of its own; its log is appended to."""
-        with self.log.open("ab") as log:
+        with uninterrupted(), self.log.open("ab") as log:
             self._popen = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -75,7 +100,7 @@ class Component:
                 start_new_session=True,
                 cwd="/",
             )
-        self.identity = Identity(self._popen.pid, start_time(self._popen.pid) or "")
+            self.identity = Identity(self._popen.pid, start_time(self._popen.pid) or "")
         return self.identity
 
     @property

@@ -14,6 +14,7 @@ import pytest
 
 from demo import search
 from localcluster import ControlPlane
+from localcluster.daemon import uninterrupted
 from scim_api.tokens import PATTERN, new_token
 from support.demo_run import Demo, NewDemo, Runs
 from support.stack import ROOT, until
@@ -155,6 +156,15 @@ def test_ctrl_c_stops_everything(new_demo: NewDemo, mode: tuple[str, ...], momen
     demo.send(signal.SIGINT)
     assert demo.wait() == 130
     assert_told_in_words(demo, "interrupted; everything was stopped")
+
+
+def test_an_interruption_waits_until_a_started_process_is_noted_down() -> None:
+    handler, noted = signal.getsignal(signal.SIGINT), []
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        noted.append("its process id")
+    assert noted == ["its process id"]
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_killed_it_takes_its_parts_along(new_demo: NewDemo) -> None:
