@@ -1,0 +1,197 @@
+"""Entra's SCIM client: sends what Entra sends, and looks at every answer as strictly."""
+
+import collections
+import threading
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+import httpx
+
+from entra_standin.checks import MEDIA_TYPE, Answer, Resource
+from entra_standin.dialects import Dialect, Value, patch_body
+from entra_standin.directory import Person
+from entra_standin.errors import Rejected, Unreachable
+from entra_standin.mapping import Matching, create_body, value_at
+
+_TIMEOUT_SECONDS: Final = 10.0
+
+
+class EntraClient:
+    """One provisioning job's connection. Several threads may use it at once.
+
+    Args:
+        url: the Tenant URL; a query that it carries goes along with every request.
+        token: the Secret Token; it is in no message and no ``repr``.
+        dialect: how a PATCH is written; the flag is added to the URL when the dialect has one.
+        matching: what a person is looked for by.
+        transport: stands in for the network in tests.
+
+    Attributes:
+        sent: requests that got an answer.
+        rejected: how many answers of 400 and above there were, by status.
+
+    Raises:
+        ValueError: when the token can't be put into a header.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        dialect: Dialect = Dialect.CLASSIC,
+        matching: Matching = Matching.WORK_EMAIL,
+        *,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        if not token.isascii() or not token.isprintable() or not token or " " in token:
+            raise ValueError("the token is empty or holds a character that a bearer token can't have")
+        base = httpx.URL(url)
+        self._query = dict(base.params)
+        if dialect is Dialect.AAD_OPT_SCIM:
+            self._query.setdefault(dialect.value, "")
+        self._base = str(base.copy_with(query=None)).rstrip("/")
+        self._token = token
+        self.dialect, self.matching = dialect, matching
+        self.sent = 0
+        self.rejected: collections.Counter[int] = collections.Counter()
+        self._counting = threading.Lock()
+        self._http = httpx.Client(
+            headers={"authorization": f"Bearer {token}", "accept": MEDIA_TYPE, "content-type": MEDIA_TYPE},
+            timeout=_TIMEOUT_SECONDS,
+            trust_env=False,
+            transport=transport,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"EntraClient({self._base!r}, dialect={self.dialect.value!r}, matching={self.matching.value!r})"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def test_connection(self) -> None:
+        """What the *Test Connection* button does: look for somebody who is nowhere.
+
+        Raises:
+            Rejected: when the service refuses; 400, 401 and 404 quarantine the job.
+            Finding: when the answer is not an empty list.
+            Unreachable: when there is no answer.
+        """
+        answer = self._query_users(str(uuid.uuid4()))
+        if answer.resources():
+            answer.finding("a search for a random GUID found somebody")
+
+    def find(self, value: str) -> Resource | None:
+        """Look for a person by the matching attribute.
+
+        Raises:
+            Finding: also when several, or somebody else, are found.
+        """
+        answer = self._query_users(value)
+        found = answer.resources()
+        if len(found) > 1:
+            answer.finding(f"{len(found)} users have the same matching value")
+        if found and str(value_at(found[0], self.matching.path)).casefold() != value.casefold():
+            answer.finding("the user found does not have the value of the filter")
+        return found[0] if found else None
+
+    def create(self, person: Person) -> Resource:
+        """POST a person; the answer is what the service stored."""
+        answer = self._send("POST", "/Users", body=create_body(person))
+        answer.expect([201])
+        return answer.resource()
+
+    def get(self, user_id: str) -> Resource:
+        """Read a user by id."""
+        answer = self._send("GET", _path(user_id))
+        answer.expect([200])
+        return self._the_same(answer, user_id)
+
+    def patch(self, user_id: str, changes: Mapping[str, Value]) -> Resource | None:
+        """Change attributes; ``None`` when the service answers 204.
+
+        Args:
+            user_id: the service's id of the user.
+            changes: new values by attribute path.
+        """
+        answer = self._send("PATCH", _path(user_id), body=patch_body(changes, self.dialect))
+        answer.expect([200, 204])
+        if answer.status == httpx.codes.NO_CONTENT:
+            answer.nothing()
+            return None
+        return self._the_same(answer, user_id)
+
+    def disable(self, user_id: str) -> None:
+        """Soft-delete: ``active`` becomes false, and the user can still be read.
+
+        Raises:
+            Finding: also when the user is still active afterwards.
+        """
+        self.patch(user_id, {"active": False})
+        answer = self._send("GET", _path(user_id))
+        answer.expect([200])
+        if self._the_same(answer, user_id)["active"]:
+            answer.finding("a disabled user is still active")
+
+    def delete(self, user_id: str) -> None:
+        """Delete for good."""
+        answer = self._send("DELETE", _path(user_id))
+        answer.expect([204])
+        answer.nothing()
+
+    def resend(self, person: Person) -> None:
+        """Send a create again, as a retry after a lost answer does.
+
+        Raises:
+            Finding: when it is not refused as a duplicate (409, ``uniqueness``).
+        """
+        answer = self._send("POST", "/Users", body=create_body(person))
+        if answer.status < httpx.codes.BAD_REQUEST:
+            answer.finding("a create sent twice is not refused")
+        try:
+            answer.expect([])
+        except Rejected as refused:
+            if refused.status != httpx.codes.CONFLICT or refused.scim_type != "uniqueness":
+                answer.finding("a create sent twice is not refused with 409 uniqueness")
+
+    def _query_users(self, value: str) -> Answer:
+        quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+        answer = self._send("GET", "/Users", {"filter": f'{self.matching.path} eq "{quoted}"'})
+        answer.expect([200])
+        return answer
+
+    def _the_same(self, answer: Answer, user_id: str) -> Resource:
+        resource = answer.resource()
+        if resource["id"] != user_id:
+            answer.finding("the user in the answer has another id")
+        return resource
+
+    def _send(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None
+    ) -> Answer:
+        request = f"{method} {path}{'?filter=…' if query else ''}"
+        try:
+            response = self._http.request(
+                method, self._base + path, params={**self._query, **(query or {})}, json=body
+            )
+        except httpx.HTTPError as error:
+            raise Unreachable(f"{request}: {type(error).__name__}") from None
+        with self._counting:
+            self.sent += 1
+            if response.is_error:
+                self.rejected[response.status_code] += 1
+        return Answer(request, response, self._token)
+
+
+def _path(user_id: str) -> str:
+    return f"/Users/{quote(user_id, safe='')}"
