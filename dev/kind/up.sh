@@ -29,6 +29,7 @@ kubectl config view --raw --minify --flatten >"$operator"
 kubectl --kubeconfig "$operator" config set-credentials scim-operator \
     --token="$(kubectl create token scim-operator -n scim-system --duration=24h)" >/dev/null
 kubectl --kubeconfig "$operator" config set-context --current --user=scim-operator >/dev/null
+kubectl --kubeconfig "$operator" config delete-user "kind-$cluster" >/dev/null
 
 cat <<EOF
 
