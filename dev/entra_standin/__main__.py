@@ -1,0 +1,95 @@
+"""``python -m entra_standin --url URL --token-file FILE``: play provisioning cycles and report them."""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from entra_standin.client import EntraClient
+from entra_standin.cycle import CycleReport, incremental_cycle, initial_cycle
+from entra_standin.dialects import Dialect
+from entra_standin.directory import Person, six_people
+from entra_standin.errors import EntraError
+from entra_standin.mapping import Matching
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Play an initial cycle, changes, a restart and a retry.
+
+    Returns:
+        The exit code: 1 when something failed or Entra would not take an answer, else 0.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        token = arguments.token_file.read_text(encoding="utf-8").strip()
+        client = EntraClient(arguments.url, token, arguments.dialect, arguments.matching)
+    except (OSError, ValueError) as error:
+        print(f"can't begin: {_reason(error)}", file=sys.stderr)
+        return 1
+    with client:
+        return 0 if play(client, print) else 1
+
+
+def play(client: EntraClient, tell: Callable[[str], None]) -> bool:
+    """Six people from their creation to changes, a soft delete, a delete, a restart and a retry.
+
+    Args:
+        client: the connection.
+        tell: takes one line of the report at a time.
+
+    Returns:
+        Whether all went as Entra needs it.
+    """
+    people = six_people()
+    changed = changed_people(people)
+    cycles: tuple[tuple[str, Callable[[], CycleReport]], ...] = (
+        ("initial cycle", lambda: initial_cycle(client, people)),
+        ("incremental cycle", lambda: incremental_cycle(client, people, changed)),
+        ("restart", lambda: initial_cycle(client, changed)),
+    )
+    for name, cycle in cycles:
+        report = cycle()
+        for line in report.lines():
+            tell(f"{name}: {line}")
+        if not report.ok:
+            return False
+    try:
+        client.resend(changed[0])
+    except EntraError as error:
+        tell(f"retry: {error}")
+        return False
+    tell("retry: a create sent twice is refused as a duplicate")
+    return True
+
+
+def changed_people(people: Sequence[Person]) -> tuple[Person, ...]:
+    """A later state of the six: a new title, a soft delete, a restore, a cleared value, one person gone."""
+    ada, grace, edsger, katherine, konrad, _radia = people
+    return (
+        dataclasses.replace(ada, job_title="Countess", department="Notes"),
+        dataclasses.replace(grace, active=False),
+        dataclasses.replace(edsger, country="BE", manager="katherine"),
+        dataclasses.replace(katherine, department=None, manager=None),
+        dataclasses.replace(konrad, active=True),
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Without what was read: a decoding error carries the bytes of the token."""
+    if isinstance(error, UnicodeError):
+        return "the token file is not UTF-8 text"
+    return f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else str(error)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m entra_standin", description=__doc__)
+    parser.add_argument("--url", required=True, help="the Tenant URL, as the Secret's `endpoint` has it")
+    parser.add_argument("--token-file", required=True, type=Path, help="holds the Secret Token")
+    parser.add_argument("--dialect", type=Dialect, choices=list(Dialect), default=Dialect.CLASSIC)
+    parser.add_argument("--matching", type=Matching, choices=list(Matching), default=Matching.WORK_EMAIL)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
