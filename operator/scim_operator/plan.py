@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from scim_api.admin_models import Connection, Credential, PutConnection
+from scim_api.admin_models import Connection, Credential, PutConnection, TenantSettings
 from scim_operator.models import FINALIZER, ScimToken, format_time
 from scim_operator.record import Record, TokenRecord
 
@@ -423,7 +423,8 @@ def _register(life: _Life) -> Register | None:
     is_so = (
         connection.exists
         and connection.tenant == token.tenant
-        and connection.settings == token.tenant_settings()
+        and connection.settings is not None
+        and _comparable(connection.settings) == _comparable(token.tenant_settings())
         and {item.id: (item.digest, item.retires_at) for item in wanted}
         == {name: held[name] for name in live}
     )
@@ -431,6 +432,12 @@ def _register(life: _Life) -> Register | None:
         return None
     put = PutConnection(tenant=token.tenant, settings=token.tenant_settings(), credentials=tuple(wanted))
     return Register(put, tuple(sorted(doomed & held.keys())))
+
+
+def _comparable(settings: TenantSettings) -> TenantSettings:
+    """Without the order of custom fields, which counts for nothing."""
+    fields = tuple(sorted(settings.custom_fields, key=lambda field: field.name))
+    return settings.model_copy(update={"custom_fields": fields})
 
 
 def _done(life: _Life, current: TokenRecord) -> Step:

@@ -10,6 +10,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from scim_api.core import filters
 from scim_api.http.admin_keys import AdminKeys
 from scim_api.http.credentials import Credentials
 from scim_api.http.internal import Health, internal_app
@@ -200,6 +201,7 @@ async def _run(
         database=service.store.dialect,
     )
     ended = asyncio.create_task(stop.wait())
+    warming = asyncio.create_task(asyncio.to_thread(filters.warm_up))
     await asyncio.wait([ended, *running, *background], return_when=asyncio.FIRST_COMPLETED)
     health.stopping = True
     log.info("stopping", reason="signal" if stop.is_set() else "a part ended by itself")
@@ -208,7 +210,7 @@ async def _run(
     await asyncio.gather(*running)
     for task in background:
         task.cancel()
-    await asyncio.gather(*background, return_exceptions=True)
+    await asyncio.gather(*background, warming, return_exceptions=True)
     with contextlib.suppress(Unavailable):
         await service.credentials.flush()
     log.info("stopped")

@@ -1,0 +1,321 @@
+"""The operator's outside in memory: API, cluster and prover over one state, with compare-and-swap as the
+real ones have it. Each port call first passes ``point``, where a model test may switch to another actor.
+"""
+
+import copy
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from scim_api.admin_models import (
+    NEVER_SEEN,
+    Connection,
+    ConnectionPage,
+    CredentialStatus,
+    PutConnection,
+    TenantSettings,
+)
+from scim_api.tokens import digest
+from scim_operator.models import FINALIZER, Key, ScimToken
+from scim_operator.ports import ApiRefused, ApiUnreachable, ProofFailed, Retry, SecretDraft, SecretView
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+KEY = Key("team", "entra")
+ENDPOINT = "https://scim.example.com/scim/v2"
+
+
+@dataclasses.dataclass
+class StoredSecret:
+    """A Secret of the world."""
+
+    data: dict[str, str]
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    version: int
+    owner: str | None
+
+
+@dataclasses.dataclass
+class World:
+    """All that is outside of the operator."""
+
+    now: datetime = START
+    object: dict[str, Any] | None = None
+    secrets: dict[str, StoredSecret] = dataclasses.field(default_factory=dict)
+    credentials: dict[str, CredentialStatus] = dataclasses.field(default_factory=dict)
+    revoked: dict[str, datetime] = dataclasses.field(default_factory=dict)
+    exists: bool = False
+    revision: int = 0
+    tenant: str | None = None
+    settings: TenantSettings | None = None
+    purging: bool = False
+    version: int = 1
+    api_down: bool = False
+    refuse: ApiRefused | None = None
+    proof_fails: bool = False
+    statuses: int = 0
+    events: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
+    published: dict[str, datetime] = dataclasses.field(default_factory=dict)
+    """Every plaintext that was ever under ``token`` in a Secret, with the end it was given."""
+
+    def apply(self, *, annotations: Mapping[str, str] | None = None, **spec: Any) -> None:
+        """``kubectl apply``."""
+        before = self.object or {"metadata": {"generation": 0}}
+        changed = before.get("spec") != spec
+        self.version += 1
+        self.object = {
+            "metadata": {
+                "name": KEY.name,
+                "namespace": KEY.namespace,
+                "uid": "uid-1",
+                "resourceVersion": str(self.version),
+                "generation": before["metadata"]["generation"] + (1 if changed else 0),
+                "annotations": {**before["metadata"].get("annotations", {}), **(annotations or {})},
+                "finalizers": before["metadata"].get("finalizers", []),
+            },
+            "spec": spec,
+            "status": before.get("status", {}),
+        }
+
+    def annotate(self, name: str, value: str) -> None:
+        """``kubectl annotate --overwrite``."""
+        assert self.object is not None
+        self.object["metadata"]["annotations"][name] = value
+
+    def delete(self) -> None:
+        """``kubectl delete``."""
+        assert self.object is not None
+        if self.object["metadata"]["finalizers"]:
+            self.object["metadata"]["deletionTimestamp"] = self.now.isoformat()
+        else:
+            self.object = None
+            self.secrets.clear()
+
+    def accepts(self, plaintext: str) -> bool:
+        """Whether a request with this token would be let in now."""
+        wanted = digest(plaintext).hex()
+        return any(
+            item.digest == wanted and self.now < min(item.expires_at, item.retires_at or item.expires_at)
+            for item in self.credentials.values()
+        )
+
+    def live(self) -> int:
+        """How many tokens are accepted now."""
+        return sum(
+            self.now < min(item.expires_at, item.retires_at or item.expires_at)
+            for item in self.credentials.values()
+        )
+
+    def secret(self, name: str = "entra-scim-token") -> dict[str, str]:
+        """A Secret's data; empty when there is none."""
+        found = self.secrets.get(name)
+        return dict(found.data) if found else {}
+
+    def condition(self, kind: str = "Ready") -> dict[str, Any]:
+        """A condition as it was written last."""
+        assert self.object is not None
+        found: dict[str, Any] = next(
+            item for item in self.object["status"]["conditions"] if item["type"] == kind
+        )
+        return found
+
+    def lose_database(self) -> None:
+        """The API's database is thrown away."""
+        self.credentials.clear()
+        self.revoked.clear()
+        self.exists, self.revision, self.tenant, self.settings = False, 0, None, None
+
+    def connection(self) -> Connection:
+        """What the API answers."""
+        return Connection(
+            namespace=KEY.namespace,
+            name=KEY.name,
+            exists=self.exists,
+            revision=str(self.revision) if self.revision else NEVER_SEEN,
+            now=self.now,
+            tenant=self.tenant,
+            settings=self.settings,
+            purging=self.purging,
+            credentials=tuple(item for item in self.credentials.values() if item.expires_at > self.now),
+            revoked=tuple(name for name, end in self.revoked.items() if end > self.now),
+        )
+
+
+Point = Callable[[str], Awaitable[None]]
+
+
+async def straight_on(_label: str) -> None:
+    """No switch."""
+
+
+class FakeApi:
+    """``ports.AdminApi``."""
+
+    def __init__(self, world: World, point: Point = straight_on) -> None:
+        self._world, self._point = world, point
+
+    async def get(self, key: Key) -> Connection:
+        await self._enter("GET")
+        assert key == KEY
+        return self._world.connection()
+
+    async def put(self, key: Key, wanted: PutConnection, *, revision: str) -> Connection:
+        await self._enter("PUT")
+        world = self._world
+        if revision != world.connection().revision:
+            raise Retry("412")
+        if world.refuse is not None:
+            raise world.refuse
+        listed = {item.id: item for item in wanted.credentials}
+        if set(listed) & {name for name, end in world.revoked.items() if end > world.now}:
+            raise ApiRefused("CredentialRevoked", "revoked before")
+        for name in set(world.credentials) - set(listed):
+            gone = world.credentials.pop(name)
+            if gone.expires_at > world.now:
+                world.revoked[name] = gone.expires_at
+        for name, item in listed.items():
+            held = world.credentials.get(name)
+            if held is not None and min(held.expires_at, held.retires_at or held.expires_at) <= world.now:
+                continue  # what has ended stays ended
+            world.credentials[name] = CredentialStatus.model_validate(item.model_dump())
+        world.exists, world.tenant, world.settings = True, wanted.tenant, wanted.settings
+        world.revision += 1
+        return world.connection()
+
+    async def delete(self, key: Key, *, revision: str) -> Connection:
+        await self._enter("DELETE")
+        world = self._world
+        if revision != world.connection().revision:
+            raise Retry("412")
+        if world.settings is not None and world.settings.deletion_policy == "Delete":
+            world.purging = True
+        world.revoked.update({name: item.expires_at for name, item in world.credentials.items()})
+        world.credentials.clear()
+        world.exists, world.revision = False, world.revision + 1
+        return world.connection()
+
+    async def page(self, *, after: str | None, limit: int) -> ConnectionPage:
+        raise NotImplementedError
+
+    async def _enter(self, label: str) -> None:
+        await self._point(label)
+        if self._world.api_down:
+            raise ApiUnreachable("the SCIM API does not answer")
+
+
+class FakeCluster:
+    """``ports.Cluster``."""
+
+    def __init__(self, world: World, point: Point = straight_on) -> None:
+        self._world, self._point = world, point
+
+    async def token(self, key: Key) -> ScimToken | None:
+        await self._point("token")
+        assert key == KEY
+        return (
+            None if self._world.object is None else ScimToken.from_object(copy.deepcopy(self._world.object))
+        )
+
+    async def secret(self, owner: ScimToken, name: str) -> SecretView | None:
+        await self._point("secret")
+        return self._view(owner, name)
+
+    async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretView:
+        await self._point("create")
+        if draft.name in self._world.secrets:
+            raise Retry("409")
+        return self._store(owner, draft)
+
+    async def replace_secret(
+        self, owner: ScimToken, draft: SecretDraft, *, resource_version: str
+    ) -> SecretView:
+        await self._point("replace")
+        held = self._world.secrets.get(draft.name)
+        if held is None or str(held.version) != resource_version:
+            raise Retry("409")
+        return self._store(owner, draft)
+
+    async def delete_secret(self, owner: ScimToken, name: str, *, resource_version: str) -> None:
+        await self._point("delete")
+        held = self._world.secrets.get(name)
+        if held is None or str(held.version) != resource_version:
+            raise Retry("409")
+        del self._world.secrets[name]
+
+    async def other_secrets(self, owner: ScimToken, wanted: str) -> list[SecretView]:
+        await self._point("list")
+        views = [self._view(owner, name) for name in self._world.secrets if name != wanted]
+        return [view for view in views if view is not None and view.owned]
+
+    async def apply_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
+        await self._point("status")
+        if self._world.object is None:
+            raise Retry("404")
+        self._world.object["status"] = dict(status)
+        self._world.statuses += 1
+
+    async def set_finalizer(self, owner: ScimToken, *, present: bool) -> None:
+        await self._point("finalizer")
+        item = self._world.object
+        assert item is not None
+        item["metadata"]["finalizers"] = [FINALIZER] if present else []
+        if not present and "deletionTimestamp" in item["metadata"]:
+            self._world.object = None
+
+    async def event(
+        self, owner: ScimToken, kind: Literal["Normal", "Warning"], reason: str, message: str
+    ) -> None:
+        self._world.events.append((kind, reason, message))
+
+    def _view(self, owner: ScimToken, name: str) -> SecretView | None:
+        held = self._world.secrets.get(name)
+        if held is None:
+            return None
+        return SecretView(
+            name,
+            str(held.version),
+            held.owner == owner.metadata.uid,
+            dict(held.data),
+            dict(held.labels),
+            dict(held.annotations),
+        )
+
+    def _store(self, owner: ScimToken, draft: SecretDraft) -> SecretView:
+        world = self._world
+        world.version += 1
+        world.secrets[draft.name] = StoredSecret(
+            dict(draft.data), dict(draft.labels), dict(draft.annotations), world.version, owner.metadata.uid
+        )
+        if "token" in draft.data:
+            ends = {digest_of(item): item.expires_at for item in world.credentials.values()}
+            end = ends.get(digest(draft.data["token"]).hex())
+            if end is not None:
+                world.published[draft.data["token"]] = end
+        view = self._view(owner, draft.name)
+        assert view is not None
+        return view
+
+
+def digest_of(item: CredentialStatus) -> str:
+    """Its digest, in hexadecimal digits."""
+    return item.digest
+
+
+class FakeProver:
+    """``ports.Prover``: asks the world."""
+
+    def __init__(self, world: World, point: Point = straight_on) -> None:
+        self._world, self._point = world, point
+
+    async def prove(self, token: str) -> None:
+        await self._point("prove")
+        if self._world.api_down:
+            raise ApiUnreachable("the SCIM API does not answer")
+        if self._world.proof_fails or not self._world.accepts(token):
+            raise ProofFailed("401 to Test Connection")
+
+
+def days(number: float) -> timedelta:
+    """A number of days."""
+    return timedelta(days=number)
