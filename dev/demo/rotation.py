@@ -6,9 +6,9 @@ import threading
 from collections.abc import Iterator
 from typing import Final, Self
 
-import httpx
-
 from demo.console import DemoFailed, until
+from entra_standin.client import EntraClient
+from entra_standin.errors import EntraError, Rejected
 
 _CLIENTS_OF_EACH: Final = 2
 _PAUSE_SECONDS: Final = 0.1
@@ -17,27 +17,23 @@ Microsoft Learn) and less than the default rate limit, which would rightly answe
 _ENOUGH: Final = 60
 """Requests with each token before and after the rotation, before it counts as seen."""
 _SECONDS: Final = 30.0
-_TIMEOUT_SECONDS: Final = 10.0
+_OK: Final = 200
 
 
 def ask(endpoint: str, token: str) -> int:
     """Entra's Test Connection with this token; the status of the answer."""
-    with _client(token) as client:
-        return _test_connection(client, endpoint)
+    with EntraClient(endpoint, token) as client:
+        return _test_connection(client)
 
 
-def _client(token: str) -> httpx.Client:
-    return httpx.Client(
-        trust_env=False, timeout=_TIMEOUT_SECONDS, headers={"authorization": f"Bearer {token}"}
-    )
-
-
-def _test_connection(client: httpx.Client, endpoint: str) -> int:
-    wanted = {"filter": 'emails[type eq "work"].value eq "5b6d2f60-7d1a-4d8e-9d0b-0f3ab9e0c3f1"'}
+def _test_connection(client: EntraClient) -> int:
     try:
-        return client.get(f"{endpoint}/Users", params=wanted).status_code
-    except httpx.HTTPError as error:
-        raise DemoFailed(f"{endpoint} did not answer: {type(error).__name__}") from None
+        client.test_connection()
+    except Rejected as refused:
+        return refused.status
+    except EntraError as error:
+        raise DemoFailed(str(error)) from None
+    return _OK
 
 
 class Load:
@@ -109,15 +105,15 @@ class Load:
             counts: collections.Counter[int] = collections.Counter()
             for (_, status), count in self.sent.items():
                 counts[status] += count
-        return {status: count for status, count in counts.items() if status != httpx.codes.OK}
+        return {status: count for status, count in counts.items() if status != _OK}
 
     def _run(self, follows: bool) -> None:  # noqa: FBT001 (a thread's argument)
         while not self._end.is_set():
             token = self._published if follows else self._old
             try:
-                with _client(token) as client:
+                with EntraClient(self._endpoint, token) as client:
                     while not self._end.is_set() and token == (self._published if follows else self._old):
-                        status = _test_connection(client, self._endpoint)
+                        status = _test_connection(client)
                         with self._lock:
                             self.sent[token, status] += 1
                         self._end.wait(_PAUSE_SECONDS)
