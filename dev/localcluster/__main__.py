@@ -1,5 +1,6 @@
 """``python -m localcluster``: a Kubernetes API for trying things by hand."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -7,10 +8,28 @@ import click
 
 from localcluster import ClusterError, ControlPlane, build_tools
 from localcluster.build import cache_root
+from localcluster.control_plane import COMPONENTS
 
 
 def _directory() -> Path:
     return cache_root().parent / "local"
+
+
+def _running() -> bool:
+    with contextlib.suppress(ClusterError):
+        return bool(ControlPlane.attach(_directory()).pids())
+    return False
+
+
+def _remove() -> None:
+    """End what runs, and remove what is left, of one that did not come up as well."""
+    with contextlib.suppress(ClusterError):
+        ControlPlane.attach(_directory()).close()
+    shutil.rmtree(_directory(), ignore_errors=True)
+
+
+def _shell(plane: ControlPlane) -> str:
+    return f"export KUBECONFIG={plane.kubeconfig} PATH={plane.tools.directory}:$PATH"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,34 +50,41 @@ def build() -> None:
 def up() -> None:
     """Start a control plane and leave it running."""
     tools, directory = build_tools(click.echo), _directory()
-    if directory.exists():
-        if ControlPlane.attach(directory).pids():
-            raise ClusterError("it runs already; `python -m localcluster env` tells how to use it")
-        shutil.rmtree(directory)
+    if _running():
+        raise ClusterError("it runs already; `python -m localcluster env` tells how to use it")
+    _remove()
+    click.echo("starting etcd, kube-apiserver and kube-controller-manager")
     plane = ControlPlane.detached(directory, tools)
-    click.echo(
-        f"{plane.url} is ready; to use it:\n  export KUBECONFIG={plane.kubeconfig} PATH={tools.directory}:$PATH"
-    )
+    click.echo(f"{plane.url} is ready; to use it:\n  {_shell(plane)}")
 
 
 @main.command()
 def env() -> None:
     """Print shell code that sets KUBECONFIG and PATH."""
     plane = ControlPlane.attach(_directory())
-    click.echo(f"export KUBECONFIG={plane.kubeconfig} PATH={build_tools(click.echo).directory}:$PATH")
+    if not plane.pids():
+        raise ClusterError("it does not run any more: `python -m localcluster up` starts it")
+    click.echo(_shell(plane))
 
 
 @main.command()
 def status() -> None:
-    """Show what runs."""
-    for name, pid in ControlPlane.attach(_directory()).pids().items():
-        click.echo(f"{name:<26}pid {pid}")
+    """Show what runs; exit code 1 unless everything does."""
+    plane = ControlPlane.attach(_directory())
+    pids = plane.pids()
+    for name in COMPONENTS:
+        click.echo(f"{name:<26}" + (f"pid {pids[name]}" if name in pids else "stopped"))
+    click.echo(f"{plane.url}  {plane.directory}")
+    if len(pids) < len(COMPONENTS):
+        raise SystemExit(1)
 
 
 @main.command()
 def down() -> None:
     """End it and remove its data."""
-    ControlPlane.attach(_directory()).close()
+    if not _directory().exists():
+        raise ClusterError("there is no control plane to end")
+    _remove()
     click.echo("stopped")
 
 

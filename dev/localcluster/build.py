@@ -33,7 +33,9 @@ PACKAGES: Final[Mapping[str, str]] = {
 """Name of the binary -> its package. etcd's main package would call itself ``server``."""
 BUILD_SECONDS: Final = 3600
 HEARTBEAT_SECONDS: Final = 10
-FLAGS: Final = ("-trimpath", "-buildvcs=false", "-v")
+GO_BUILD: Final = ("go", "build", "-trimpath", "-buildvcs=false", "-v")
+ENVIRONMENT: Final[Mapping[str, str]] = {"CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "-mod=readonly"}
+"""What a person has set for other projects must not change what is built."""
 Say = Callable[[str], None]
 
 
@@ -62,9 +64,23 @@ def kubernetes_version(go_mod: str) -> str:
     return found[1]
 
 
-def cache_key(go_mod: bytes, go_sum: bytes, go_version: str) -> str:
-    """A name for the result of building exactly this, with exactly this recipe."""
-    recipe = repr((sorted(PACKAGES.items()), FLAGS, go_version)).encode()
+def build_command(package: str, binary: Path, version: str) -> list[str]:
+    """How one binary is built; without ``-X`` Kubernetes would call itself v0.0.0-master."""
+    flags = f"-s -w -X k8s.io/component-base/version.gitVersion={version}"
+    return [*GO_BUILD, "-ldflags", flags, "-o", str(binary), package]
+
+
+def cache_key(go_mod: bytes, go_sum: bytes, compiler: str) -> str:
+    """A name for the result of building exactly this, with exactly this recipe.
+
+    Args:
+        go_mod: Content of go.mod.
+        go_sum: Content of go.sum.
+        compiler: Version of Go, operating system and architecture.
+    """
+    version = kubernetes_version(go_mod.decode())
+    commands = [build_command(package, Path(name), version) for name, package in sorted(PACKAGES.items())]
+    recipe = repr((commands, sorted(ENVIRONMENT.items()), compiler)).encode()
     digest = hashlib.sha256()
     for part in (go_mod, go_sum, recipe):
         digest.update(hashlib.sha256(part).digest())
@@ -78,7 +94,7 @@ def build_tools(say: Say = print) -> Tools:
         ClusterError: Go is missing, or a build failed; the message holds the end of its output.
     """
     go_mod, go_sum = (MODULE / "go.mod").read_bytes(), (MODULE / "go.sum").read_bytes()
-    target = cache_root() / cache_key(go_mod, go_sum, _go_version())
+    target = cache_root() / cache_key(go_mod, go_sum, _compiler(go_mod.decode()))
     if (target / ".complete").exists():
         return Tools(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -88,17 +104,29 @@ def build_tools(say: Say = print) -> Tools:
     return Tools(target)
 
 
-def _go_version() -> str:
+def _compiler(go_mod: str) -> str:
+    """Version of the Go that builds in ``MODULE`` (go.mod may choose it), operating system, architecture."""
     try:
-        return subprocess.run(
-            ["go", "env", "GOVERSION"], capture_output=True, text=True, check=True, timeout=60
-        ).stdout.strip()
+        done = subprocess.run(
+            ["go", "env", "GOVERSION", "GOOS", "GOARCH"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=600,
+            cwd=MODULE,
+            env={**os.environ, **ENVIRONMENT},
+        )
     except FileNotFoundError as error:
+        wanted = re.search(r"^go (\d+\.\d+)", go_mod, re.MULTILINE)
         raise ClusterError(
-            "Go is not installed, and Kubernetes is built with it: install Go 1.26 or newer"
+            f"Go is not installed, and Kubernetes is built with it: install Go {wanted[1] if wanted else ''} "
+            "or newer (https://go.dev/doc/install)"
         ) from error
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        raise ClusterError(f"`go env GOVERSION` failed: {error}") from error
+    except subprocess.TimeoutExpired as error:
+        raise ClusterError(f"`go env` did not end in {error.timeout:.0f} s") from error
+    except subprocess.CalledProcessError as error:
+        raise ClusterError(f"this Go cannot build Kubernetes: {error.stderr.strip()}") from error
+    return " ".join(done.stdout.split())
 
 
 @contextlib.contextmanager
@@ -113,43 +141,67 @@ def _locked(path: Path, say: Say) -> Iterator[None]:
 
 
 def _build_all(target: Path, version: str, say: Say) -> None:
+    """Build everything beside ``target``, then give it that name in one step. The caller holds the lock."""
     began = time.monotonic()
     say(
         f"building Kubernetes {version} and etcd from Go modules; minutes the first time, then cached in {target}"
     )
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as scratch:
+    prefix = f"{target.name}.building-"
+    for killed in target.parent.glob(f"{prefix}*"):
+        shutil.rmtree(killed, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=prefix) as scratch:
         work, made = Path(scratch) / "module", Path(scratch) / "bin"
         shutil.copytree(MODULE, work)
         made.mkdir()
         for number, (name, package) in enumerate(PACKAGES.items(), 1):
-            _build_one(work, made / name, package, version, f"[{number}/{len(PACKAGES)}] {name}", say)
+            label = f"  [{number}/{len(PACKAGES)}] {name}"
+            say(f"{label}: go build {package}")
+            _build_one(build_command(package, made / name, version), work, label, say)
         (made / ".complete").touch()
         shutil.rmtree(target, ignore_errors=True)
         made.rename(target)
     say(f"tools are ready after {time.monotonic() - began:.0f} s")
 
 
-def _build_one(work: Path, binary: Path, package: str, version: str, label: str, say: Say) -> None:
-    flags = f"-s -w -X k8s.io/component-base/version.gitVersion={version}"
-    command = ["go", "build", *FLAGS, "-ldflags", flags, "-o", str(binary), package]
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"}
-    began, compiled, tail = time.monotonic(), 0, [""]
-    process = subprocess.Popen(command, cwd=work, env=environment, stderr=subprocess.PIPE, text=True)
-    finished = threading.Event()
+class _Progress:
+    """What `go build -v` has said so far."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._downloaded = self._compiled = 0
+        self.tail = [""]
+
+    def read(self, line: str) -> None:
+        """A module that is fetched, a package that is compiled, or a line of an error."""
+        if line.startswith("go: downloading"):
+            self._downloaded += 1
+        else:
+            self._compiled += 1
+        self.tail = [*self.tail, line.rstrip()][-20:]
+
+    def __str__(self) -> str:
+        fetched = f"{self._downloaded} modules fetched, " if self._downloaded else ""
+        return f"{fetched}{self._compiled} packages compiled, {time.monotonic() - self._began:.0f} s"
+
+
+def _build_one(command: list[str], work: Path, label: str, say: Say) -> None:
+    process = subprocess.Popen(
+        command, cwd=work, env={**os.environ, **ENVIRONMENT}, stderr=subprocess.PIPE, text=True
+    )
+    progress, finished = _Progress(), threading.Event()
 
     def heartbeat() -> None:
         while not finished.wait(HEARTBEAT_SECONDS):
-            say(f"  {label}: {compiled} packages compiled, {time.monotonic() - began:.0f} s")
+            say(f"{label}: {progress}")
 
-    watch = threading.Thread(target=heartbeat, daemon=True)
     killer = threading.Timer(BUILD_SECONDS, process.kill)
-    watch.start()
+    killer.daemon = True
+    threading.Thread(target=heartbeat, daemon=True).start()
     killer.start()
     try:
         assert process.stderr is not None
         for line in process.stderr:
-            compiled += 1
-            tail = [*tail, line.rstrip()][-20:]
+            progress.read(line)
         code = process.wait()
     finally:
         finished.set()
@@ -158,5 +210,5 @@ def _build_one(work: Path, binary: Path, package: str, version: str, label: str,
             process.kill()
             process.wait()
     if code != 0:
-        raise ClusterError(f"building {package} failed ({code}):\n" + "\n".join(tail))
-    say(f"  {label}: done after {time.monotonic() - began:.0f} s")
+        raise ClusterError(f"`{' '.join(command)}` failed ({code}):\n" + "\n".join(progress.tail))
+    say(f"{label}: done, {progress}")

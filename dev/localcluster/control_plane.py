@@ -32,27 +32,37 @@ CONTROLLERS: Final = (
 """What a ScimToken's life needs: owner references, namespaces that end, and ServiceAccounts."""
 COMPONENTS: Final = ("etcd", "kube-apiserver", "kube-controller-manager")
 STATE_FILE: Final = "control-plane.json"
+PORT_TAKEN: Final = "address already in use"
+"""What Linux calls EADDRINUSE; etcd and kube-apiserver end with it in their log."""
 
 
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
+def _free_ports() -> tuple[int, int, int]:
+    """Three that are free now: etcd's, etcd's for peers, the API server's."""
+    with socket.socket() as etcd, socket.socket() as peer, socket.socket() as api:
+        for probe in (etcd, peer, api):
             probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+        return etcd.getsockname()[1], peer.getsockname()[1], api.getsockname()[1]
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, mode=0o700)
+    except FileExistsError as error:
+        raise ClusterError(f"{directory} exists; a control plane makes a directory of its own") from error
 
 
 class ControlPlane:
     """One Kubernetes API, in a private directory. Several may run side by side.
 
     Attributes:
+        tools: the binaries it runs.
         directory: mode 0700; everything of this control plane, removed when it is closed.
         url: of the API server.
         kubeconfig: of an administrator.
     """
 
     def __init__(self, tools: Tools, directory: Path, ports: tuple[int, int, int]) -> None:
-        self._tools, self.directory, self._ports = tools, directory, ports
+        self.tools, self.directory, self._ports = tools, directory, ports
         self.url = f"https://127.0.0.1:{ports[2]}"
         self.kubeconfig = directory / "admin.kubeconfig"
         self._components = {name: Component(name, directory) for name in COMPONENTS}
@@ -61,15 +71,24 @@ class ControlPlane:
     # -- life ---------------------------------------------------------------------------------------
     @classmethod
     @contextlib.contextmanager
-    def start(cls, tools: Tools | None = None) -> Iterator[Self]:
+    def start(cls, tools: Tools | None = None, directory: Path | None = None) -> Iterator[Self]:
         """A running control plane for the length of a ``with`` block.
 
         It ends with the block, and also when this process ends in any other way.
 
+        Args:
+            tools: Built when they are not given.
+            directory: To be made for it, and removed with it; by default one of its own among temporary files.
+
         Raises:
             ClusterError: it did not come up; the message holds the end of the failing part's log.
         """
-        plane = cls._launch(tools or build_tools(), Path(tempfile.mkdtemp(prefix="scim-kube-")), reaped=True)
+        tools = tools or build_tools()
+        if directory is None:
+            directory = Path(tempfile.mkdtemp(prefix="scim-kube-"))
+        else:
+            _make(directory)
+        plane = cls._launch(tools, directory)
         try:
             yield plane
         finally:
@@ -77,9 +96,16 @@ class ControlPlane:
 
     @classmethod
     def detached(cls, directory: Path, tools: Tools | None = None) -> Self:
-        """One that outlives this process, until ``attach(directory).close()``."""
-        directory.mkdir(parents=True, mode=0o700)
-        return cls._launch(tools or build_tools(), directory, reaped=False)
+        """One that outlives this process, until ``attach(directory).close()``.
+
+        Raises:
+            ClusterError: as for ``start``, or the directory exists.
+        """
+        tools = tools or build_tools()
+        _make(directory)
+        plane = cls._launch(tools, directory)
+        plane.leave_running()
+        return plane
 
     @classmethod
     def attach(cls, directory: Path) -> Self:
@@ -88,34 +114,34 @@ class ControlPlane:
             state = json.loads((directory / STATE_FILE).read_text())
         except FileNotFoundError as error:
             raise ClusterError(f"no control plane was started in {directory}") from error
-        plane = cls(Tools(Path(state["tools"])), directory, tuple(state["ports"]))
+        etcd, peer, api = state["ports"]
+        plane = cls(Tools(Path(state["tools"])), directory, (etcd, peer, api))
         for name, (pid, started) in state["processes"].items():
             plane._components[name].identity = Identity(pid, started)
         return plane
 
     @classmethod
-    def _launch(cls, tools: Tools, directory: Path, *, reaped: bool) -> Self:
-        pki.create(directory / "pki")
-        for attempt in range(1, ATTEMPTS + 1):
-            etcd, peer, api = _free_ports(3)
-            plane = cls(tools, directory, (etcd, peer, api))
-            if reaped:
-                plane._reaper = Reaper(directory)
-            try:
-                plane._start_all()
-            except ClusterError as error:
-                taken = "address already in use" in str(error)
-                plane._stop_all()
-                if attempt == ATTEMPTS or not taken:
-                    plane.close()
-                    raise
-                shutil.rmtree(directory / "etcd", ignore_errors=True)
-            except BaseException:  # Ctrl-C while it starts: nobody else knows what runs already.
-                plane.close()
-                raise
-            else:
-                return plane
-        raise AssertionError("unreachable")
+    def _launch(cls, tools: Tools, directory: Path) -> Self:
+        """Start on free ports; on others when somebody was faster to take one."""
+        reaper = Reaper(directory)
+        try:
+            pki.create(directory / "pki")
+            for attempt in range(1, ATTEMPTS + 1):
+                plane = cls(tools, directory, _free_ports())
+                plane._reaper = reaper
+                try:
+                    plane._start_all()
+                except ClusterError as error:
+                    if attempt == ATTEMPTS or PORT_TAKEN not in str(error):
+                        raise
+                    plane._stop_components()
+                    shutil.rmtree(directory / "etcd", ignore_errors=True)
+                else:
+                    return plane
+            raise AssertionError("unreachable")
+        except BaseException:  # Ctrl-C, too: nobody else knows what runs already.
+            reaper.end()
+            raise
 
     def _start_all(self) -> None:
         self.start_etcd()
@@ -134,7 +160,11 @@ class ControlPlane:
                 f"--service-account-private-key-file={self._pki}/sa.key",
             ],
         )
-        self._write_state()
+        self._components["kube-controller-manager"].wait(
+            # Its first work that can be seen: from here on namespaces are complete and owners count.
+            lambda: self._missing("/api/v1/namespaces/default/serviceaccounts/default"),
+            START_SECONDS,
+        )
 
     @property
     def _pki(self) -> Path:
@@ -146,9 +176,14 @@ class ControlPlane:
         return self._pki / "ca.crt"
 
     def _start(self, name: str, arguments: list[str]) -> None:
-        identity = self._components[name].start([self._tools.path(name), *arguments])
-        if self._reaper is not None:
-            self._reaper.watch(identity)
+        component = self._components[name]
+        if component.running:
+            raise ClusterError(f"{name} runs already")
+        reaper = self._reaper or Reaper(None)
+        component.identity = reaper.spawn([self.tools.path(name), *arguments], component.log)
+        if reaper is not self._reaper:
+            reaper.release()
+        self._write_state()
 
     def start_etcd(self) -> None:
         """Start etcd on its ports; not waited for: the API server waits for it."""
@@ -200,7 +235,6 @@ class ControlPlane:
             ],
         )
         self._components["kube-apiserver"].wait(self._not_ready, START_SECONDS)
-        self._write_state()
 
     def kill_api_server(self) -> None:
         """SIGKILL kube-apiserver; ``start_api_server`` brings it back with its data."""
@@ -213,15 +247,21 @@ class ControlPlane:
 
     def close(self) -> None:
         """Stop everything and remove the directory; harmless twice."""
-        self._stop_all()
+        self._stop_components()
+        if self._reaper is not None:
+            self._reaper.end()
+            self._reaper = None
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _stop_all(self) -> None:
-        for name in reversed(COMPONENTS):
-            self._components[name].stop()
+    def leave_running(self) -> None:
+        """Let it outlive this process."""
         if self._reaper is not None:
             self._reaper.release()
             self._reaper = None
+
+    def _stop_components(self) -> None:
+        for name in reversed(COMPONENTS):
+            self._components[name].stop()
 
     def pids(self) -> dict[str, int]:
         """Process ids of what runs, by name."""
@@ -242,17 +282,22 @@ class ControlPlane:
         """Run kubectl, as administrator by default.
 
         Raises:
-            ClusterError: with ``check``, when it fails; the message is what kubectl said.
+            ClusterError: with ``check``, when it fails, the message is what kubectl said; it did not end.
         """
-        done = subprocess.run(
-            [self._tools.path("kubectl"), "--kubeconfig", str(kubeconfig or self.kubeconfig), *arguments],
-            input=input,
-            capture_output=True,
-            text=True,
-            timeout=KUBECTL_SECONDS,
-            check=False,
-            env={**os.environ, "HOME": str(self.directory)},
-        )
+        try:
+            done = subprocess.run(
+                [self.tools.path("kubectl"), "--kubeconfig", str(kubeconfig or self.kubeconfig), *arguments],
+                input=input,
+                capture_output=True,
+                text=True,
+                timeout=KUBECTL_SECONDS,
+                check=False,
+                env={**os.environ, "HOME": str(self.directory)},
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ClusterError(
+                f"kubectl {' '.join(arguments)} did not end in {KUBECTL_SECONDS:.0f} s"
+            ) from error
         if check and done.returncode != 0:
             raise ClusterError(f"kubectl {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
         return done
@@ -262,8 +307,10 @@ class ControlPlane:
         token = self.kubectl(
             "create", "token", name, "--namespace", namespace, "--duration", duration
         ).stdout.strip()
-        content = pki.kubeconfig(self.url, self.ca_file.read_bytes(), {"token": token}, f"{namespace}-{name}")
-        return pki.write_private(self.directory / f"{namespace}-{name}.kubeconfig", content)
+        # A namespace has no dot in its name, so that no two ServiceAccounts share a file.
+        user = f"{namespace}.{name}"
+        content = pki.kubeconfig(self.url, self.ca_file.read_bytes(), {"token": token}, user)
+        return pki.write_private(self.directory / f"{user}.kubeconfig", content)
 
     def _write_kubeconfigs(self) -> None:
         authority = self.ca_file.read_bytes()
@@ -279,23 +326,29 @@ class ControlPlane:
             for name, item in self._components.items()
             if item.identity is not None
         }
-        state = {"tools": str(self._tools.directory), "ports": self._ports, "processes": processes}
-        (self.directory / STATE_FILE).write_text(json.dumps(state))
+        state = {"tools": str(self.tools.directory), "ports": self._ports, "processes": processes}
+        written = self.directory / f"{STATE_FILE}.new"
+        written.write_text(json.dumps(state))
+        written.replace(self.directory / STATE_FILE)
 
     def _not_ready(self) -> str | None:
-        """None when ``/readyz`` says ok, else what it says."""
+        """None when ``/readyz`` says ok, else what it says. Raises ``ClusterError`` when it never will."""
+        etcd = self._components["etcd"]
+        if not etcd.running:
+            raise ClusterError(f"etcd has ended; {etcd.tail()}")
+        return self._missing("/readyz")
+
+    def _missing(self, path: str) -> str | None:
+        """None when the API server has this, else what it says."""
         context = ssl.create_default_context(cafile=str(self.ca_file))
         context.load_cert_chain(self._pki / "admin.crt", self._pki / "admin.key")
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
         )
-        etcd = self._components["etcd"]
-        if not etcd.running:
-            return f"etcd has ended; {etcd.tail()}"
         try:
-            with opener.open(f"{self.url}/readyz", timeout=5):
+            with opener.open(f"{self.url}{path}", timeout=5):
                 return None
         except urllib.error.HTTPError as error:
-            return f"/readyz answers {error.code}"
+            return f"{path} answers {error.code}"
         except (OSError, http.client.HTTPException) as error:
-            return f"no answer from /readyz ({error})"
+            return f"no answer from {path} ({error})"

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import os
 import select
 import signal
@@ -11,10 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from localcluster.errors import ClusterError
 
 STOP_SECONDS = 10.0
+KILL_SECONDS = 5.0
 
 
 def start_time(pid: int) -> str | None:
@@ -40,17 +43,25 @@ class Identity:
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """SIGTERM, then SIGKILL after ``seconds``; a reused process id is left alone."""
+        self._signal((signal.SIGTERM, seconds), (signal.SIGKILL, KILL_SECONDS))
+
+    def kill(self) -> None:
+        """SIGKILL: what a crash looks like. A reused process id is left alone."""
+        self._signal((signal.SIGKILL, KILL_SECONDS))
+
+    def _signal(self, *steps: tuple[signal.Signals, float]) -> None:
+        """Send one signal after another until it has ended, waiting so many seconds after each."""
         try:
             handle = os.pidfd_open(self.pid)
         except ProcessLookupError:
             return
         try:
-            for number, wait in ((signal.SIGTERM, seconds), (signal.SIGKILL, 5.0)):
+            for number, seconds in steps:
                 if not self.alive:
                     return
                 with contextlib.suppress(ProcessLookupError):
                     signal.pidfd_send_signal(handle, number)
-                if select.select([handle], [], [], wait)[0]:
+                if select.select([handle], [], [], seconds)[0]:
                     return
         finally:
             os.close(handle)
@@ -86,43 +97,22 @@ class Component:
     def __init__(self, name: str, directory: Path) -> None:
         self.name = name
         self.log = directory / f"{name}.log"
-        self._popen: subprocess.Popen[bytes] | None = None
         self.identity: Identity | None = None
-
-    def start(self, command: Sequence[str]) -> Identity:
-        """Start it in a session of its own; its log is appended to."""
-        with uninterrupted(), self.log.open("ab") as log:
-            self._popen = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                cwd="/",
-            )
-            self.identity = Identity(self._popen.pid, start_time(self._popen.pid) or "")
-        return self.identity
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended; reaps it when it has."""
-        if self._popen is not None and self._popen.poll() is not None:
-            return False
+        """Whether it was started and has not ended."""
         return self.identity is not None and self.identity.alive
 
-    def stop(self, seconds: float = STOP_SECONDS) -> None:
+    def stop(self) -> None:
         """End it; harmless when it has ended."""
         if self.identity is not None:
-            self.identity.stop(seconds)
-        if self._popen is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._popen.wait(5)
+            self.identity.stop()
 
     def kill(self) -> None:
-        """SIGKILL: what a crash looks like."""
-        self.stop(0.0) if self._popen is None else self._popen.kill()
-        if self._popen is not None:
-            self._popen.wait(10)
+        """End it as a crash would."""
+        if self.identity is not None:
+            self.identity.kill()
 
     def wait(self, missing: Callable[[], str | None], seconds: float) -> None:
         """Poll until nothing is missing.
@@ -147,47 +137,70 @@ class Component:
         return f"end of {self.log}:\n" + "\n".join(self.log_text().splitlines()[-lines:])
 
 
-_REAPER = """
-import os, shutil, sys
-sys.path.insert(0, sys.argv[1])
-from localcluster.daemon import Identity
-found = []
-for line in sys.stdin:
-    if line == "release\\n":
-        sys.exit(0)
-    pid, _, started = line.strip().partition(" ")
-    found.append(Identity(int(pid), started))
-for identity in reversed(found):
-    identity.stop(5.0)
-shutil.rmtree(sys.argv[2], ignore_errors=True)
-"""
-
-
 class Reaper:
     """Ends processes when this one does, however that happens: SIGKILL closes a pipe as well.
 
-    A process of its own reads process ids from a pipe that only we hold open, and acts at its end.
+    A process of its own (``localcluster.reaper``) reads what to do from a pipe that only we hold open, and ends
+    everything when the pipe does. It starts the processes itself, so that there is no moment at which one
+    runs and only we know of it.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path | None) -> None:
+        """Args:
+        directory: removed after the processes have ended; None for nothing.
+        """
         source = str(Path(__file__).resolve().parent.parent)
         self._popen = subprocess.Popen(
-            [sys.executable, "-c", _REAPER, source, str(directory)],
+            [sys.executable, "-m", "localcluster.reaper", *([str(directory)] if directory else [])],
             stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             text=True,
+            # Ctrl-C goes to all of a terminal's foreground processes, and must not reach this one.
             start_new_session=True,
+            env={**os.environ, "PYTHONPATH": source},
         )
 
+    def spawn(self, command: Sequence[str], log: Path) -> Identity:
+        """Start a program in a session of its own; ``log`` is appended to.
+
+        Raises:
+            ClusterError: it could not be started.
+        """
+        self._say({"spawn": list(command), "log": str(log)})
+        assert self._popen.stdout is not None
+        line = self._popen.stdout.readline()
+        if not line:
+            raise ClusterError("the process that looks after the others has ended")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise ClusterError(f"{command[0]} could not be started: {answer['error']}")
+        return Identity(answer["pid"], answer["started"])
+
     def watch(self, identity: Identity) -> None:
-        """End this process, too, when we end."""
-        assert self._popen.stdin is not None
-        self._popen.stdin.write(f"{identity.pid} {identity.started}\n")
-        self._popen.stdin.flush()
+        """End this process, too, when we end; for one that was started by somebody else."""
+        self._say({"watch": dataclasses.astuple(identity)})
 
     def release(self) -> None:
-        """Send it away: what it watched has been ended."""
+        """Send it away; what it started or watched runs on."""
+        with contextlib.suppress(ClusterError):
+            self._say({"release": True})
+        self._hang_up()
+
+    def end(self) -> None:
+        """End now what it started or watched, the last first, and remove the directory."""
+        self._hang_up()
+
+    def _say(self, message: dict[str, Any]) -> None:
         assert self._popen.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._popen.stdin.write("release\n")
-            self._popen.stdin.close()
-        self._popen.wait(10)
+        try:
+            self._popen.stdin.write(json.dumps(message) + "\n")
+            self._popen.stdin.flush()
+        except (BrokenPipeError, ValueError) as error:
+            raise ClusterError("the process that looks after the others has ended") from error
+
+    def _hang_up(self) -> None:
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                if pipe is not None:
+                    pipe.close()
+        self._popen.wait(60)

@@ -1,0 +1,64 @@
+"""The process that starts the others, and ends them when its input ends: see ``localcluster.daemon.Reaper``."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import Any, Final
+
+from localcluster.daemon import Identity, start_time
+
+STOP_SECONDS: Final = 5.0
+
+
+def serve(lines: Iterable[str], directory: str | None) -> None:
+    """Obey one JSON message a line until there are no more, then end everything."""
+    found: list[Identity] = []
+    children: list[subprocess.Popen[bytes]] = []
+    try:
+        for line in lines:
+            message = json.loads(line)
+            if "release" in message:
+                found, directory = [], None
+                return
+            if "watch" in message:
+                found.append(Identity(*message["watch"]))
+                continue
+            children = [child for child in children if child.poll() is None]
+            answer = _spawn(message, children, found)
+            # Not print: what it could not write to a starter that was killed, it would try again at the end.
+            os.write(sys.stdout.fileno(), json.dumps(answer).encode() + b"\n")
+    except BrokenPipeError:
+        return  # Our starter was killed before it read the answer.
+    finally:
+        for identity in reversed(found):
+            identity.stop(STOP_SECONDS)
+        if directory is not None:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _spawn(
+    message: dict[str, Any], children: list[subprocess.Popen[bytes]], found: list[Identity]
+) -> dict[str, Any]:
+    try:
+        with open(message["log"], "ab") as log:  # noqa: PTH123 (a string from a pipe)
+            child = subprocess.Popen(
+                message["spawn"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd="/",
+            )
+    except OSError as error:
+        return {"error": str(error)}
+    children.append(child)
+    identity = Identity(child.pid, start_time(child.pid) or "ended at once")
+    found.append(identity)
+    return {"pid": identity.pid, "started": identity.started}
+
+
+if __name__ == "__main__":
+    serve(iter(sys.stdin.readline, ""), sys.argv[1] if len(sys.argv) > 1 else None)
