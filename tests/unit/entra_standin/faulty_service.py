@@ -1,0 +1,119 @@
+"""A tiny SCIM service in memory, right by itself, with faults that a test can plant in its answers."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from entra_standin.checks import ERROR_SCHEMA, LIST_SCHEMA
+from entra_standin.mapping import value_at
+
+TOKEN = "sct_a-token-that-no-message-may-show"
+URL = "https://scim.test/scim/v2"
+
+Fault = Callable[[httpx.Request, httpx.Response], httpx.Response]
+"""Gets a right answer and returns a wrong one, or the same when the request is not its business."""
+
+
+class Service:
+    """Users by id; takes bodies as they are and only the PATCH of both dialects that the tests send."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, dict[str, Any]] = {}
+        self.requests: list[httpx.Request] = []
+        self.fault: Fault = lambda _request, answer: answer
+
+    def transport(self) -> httpx.MockTransport:
+        return httpx.MockTransport(self._answer)
+
+    def bodies(self, method: str) -> list[dict[str, Any]]:
+        return [json.loads(request.content) for request in self.requests if request.method == method]
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        return self.fault(request, self._right(request))
+
+    def _right(self, request: httpx.Request) -> httpx.Response:
+        if request.headers.get("authorization") != f"Bearer {TOKEN}":
+            return error(401, detail="unknown token")
+        user_id = request.url.path.partition("/Users/")[2]
+        if not user_id:
+            return self._post(request) if request.method == "POST" else self._query(request)
+        if user_id not in self.users:
+            return error(404, detail="no such user")
+        if request.method == "DELETE":
+            del self.users[user_id]
+            return httpx.Response(204)
+        if request.method == "PATCH":
+            self._patch(self.users[user_id], json.loads(request.content)["Operations"])
+        return scim(200, self.users[user_id])
+
+    def _query(self, request: httpx.Request) -> httpx.Response:
+        path, _, quoted = request.url.params["filter"].rpartition(" eq ")
+        wanted = json.loads(quoted).casefold()
+        return listing(
+            [user for user in self.users.values() if str(value_at(user, path)).casefold() == wanted]
+        )
+
+    def _post(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        if not body["emails"]:
+            return error(422, detail="emails is missing")
+        if any(user["userName"] == body["userName"] for user in self.users.values()):
+            return error(409, "uniqueness", "userName is taken")
+        user = {**body, "id": f"id-{body['externalId']}"}
+        self.users[user["id"]] = user
+        return scim(201, user)
+
+    @staticmethod
+    def _patch(user: dict[str, Any], operations: list[dict[str, Any]]) -> None:
+        for operation in operations:
+            changes = (
+                {operation["path"]: operation.get("value")} if "path" in operation else operation["value"]
+            )
+            for path, value in changes.items():
+                _put(user, path, value == "True" if value in ("True", "False") else value)
+
+
+def _put(user: dict[str, Any], path: str, value: Any) -> None:
+    extension, _, name = path.rpartition(":")
+    target = user.setdefault(extension, {}) if extension else user
+    if "[" in name:
+        listed, sub = name.partition("[")[0], name.rpartition(".")[2]
+        user[listed] = [{"type": "work", sub: value}]
+        return
+    *parents, last = name.split(".")
+    for parent in parents:
+        target = target.setdefault(parent, {})
+    target[last] = {"value": value} if last == "manager" and value else value
+
+
+def scim(status: int, body: Any, media_type: str = "application/scim+json") -> httpx.Response:
+    return httpx.Response(status, content=json.dumps(body), headers={"content-type": media_type})
+
+
+def listing(users: list[Any], **changed: Any) -> httpx.Response:
+    counts = {"totalResults": len(users), "itemsPerPage": len(users), "startIndex": 1}
+    return scim(200, {"schemas": [LIST_SCHEMA], **counts, "Resources": users, **changed})
+
+
+def error(status: int, scim_type: str | None = None, detail: str = "") -> httpx.Response:
+    kind = {"scimType": scim_type} if scim_type else {}
+    return scim(status, {"schemas": [ERROR_SCHEMA], "status": str(status), "detail": detail, **kind})
+
+
+def on(method: str, change: Callable[[dict[str, Any]], Any]) -> Fault:
+    """A fault in the JSON body of every answer with one to this method."""
+
+    def fault(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
+        if request.method != method or not answer.content:
+            return answer
+        return scim(answer.status_code, change(json.loads(answer.content)))
+
+    return fault
+
+
+def instead(method: str, made: Callable[[], httpx.Response]) -> Fault:
+    """A fault that answers something else to this method."""
+    return lambda request, answer: made() if request.method == method else answer
