@@ -187,7 +187,7 @@ class ControlPlane:
 
     def start_etcd(self) -> None:
         """Start etcd on its ports; not waited for: the API server waits for it."""
-        client, peer = (f"https://127.0.0.1:{self._ports[0]}", f"http://127.0.0.1:{self._ports[1]}")
+        client, peer = (f"https://127.0.0.1:{port}" for port in self._ports[:2])
         self._start(
             "etcd",
             [
@@ -202,6 +202,10 @@ class ControlPlane:
                 f"--key-file={self._pki}/etcd.key",
                 "--client-cert-auth",
                 f"--trusted-ca-file={self._pki}/etcd-ca.crt",
+                f"--peer-cert-file={self._pki}/etcd.crt",
+                f"--peer-key-file={self._pki}/etcd.key",
+                "--peer-client-cert-auth",
+                f"--peer-trusted-ca-file={self._pki}/etcd-ca.crt",
                 "--log-level=warn",
                 # It lives as long as a test: durability over a power cut would only cost disk syncs.
                 "--unsafe-no-fsync",
