@@ -10,7 +10,7 @@ export PYTHONPATH := dev
 .PHONY: help install tools demo demo-stop test test-unit test-api test-operator test-e2e lint format bench crd kind clean
 
 help: ## Show these targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .uv/bin/uv:
 	@echo "== uv is not installed; putting it into .uv"
@@ -55,7 +55,7 @@ format: install ## Format and mend what can be mended
 	@$(RUN) ruff check --fix . ; $(RUN) ruff format .
 
 bench: tools ## How fast a ScimToken becomes a Secret (p50, p99 of 100)
-	@$(RUN) python -m tests.bench.time_to_secret
+	@PYTHONPATH=dev:tests $(RUN) python -m bench.time_to_secret
 
 crd: install ## Generate crds/scimtoken.yaml from the models
 	@$(RUN) python -m scim_operator.crd > crds/scimtoken.yaml

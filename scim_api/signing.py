@@ -19,6 +19,8 @@ ALGORITHM: Final = "EdDSA"
 ISSUER: Final = "scim-operator"
 LIFETIME: Final = timedelta(seconds=60)
 LEEWAY: Final = timedelta(seconds=150)
+PROOF_AGENT: Final = "scim-operator-proof"
+"""User-Agent of the operator's own Test Connection: it is not counted as a use of the token."""
 
 
 class SignatureRefused(Exception):

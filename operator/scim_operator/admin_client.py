@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel, ValidationError
 
 from scim_api.admin_models import AdminError, Connection, ConnectionPage, PutConnection
-from scim_api.signing import sign, utc_now
+from scim_api.signing import PROOF_AGENT, sign, utc_now
 from scim_operator.ports import ApiRefused, ApiUnreachable, Key, ProofFailed, Retry
 
 CALL_SECONDS: Final = 5.0
@@ -140,7 +140,7 @@ class HttpProver:
             answer = await self._client.get(
                 f"{self._scim_url}/Users",
                 params={"filter": f'userName eq "{uuid.uuid4()}"'},
-                headers={"authorization": f"Bearer {token}"},
+                headers={"authorization": f"Bearer {token}", "user-agent": PROOF_AGENT},
                 timeout=CALL_SECONDS,
             )
         except httpx.HTTPError as error:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from scim_api.signing import PROOF_AGENT
 from scim_api.store import Access, Generation, Store, Use
 from scim_api.tokens import digest as token_digest
 
@@ -89,7 +90,7 @@ class Credentials:
                 if len(self._entries) >= MAX_ENTRIES:
                     self._entries.clear()
                 self._entries[digest] = access
-        if access is not None:
+        if access is not None and user_agent != PROOF_AGENT:
             self._used[access.credential] = (self.now(), user_agent)
         return access
 

@@ -200,3 +200,9 @@ async def test_rate_limiting_answers_429_with_retry_after_and_never_401(scim: Sc
     assert set(statuses) == {200, 429}
     limited = next(answer for answer in answers if answer.status_code == 429)
     assert int(limited.headers["retry-after"]) >= 1
+
+
+async def test_the_operators_own_proof_is_no_use_of_a_token(scim: Scim, entra: dict[str, str]) -> None:
+    await scim.client.get(ASK, headers={**entra, "user-agent": "scim-operator-proof"})
+    await scim.service.credentials.flush()
+    assert (await scim.service.store.connection("demo", "entra")).credentials[0].last_used_at is None

@@ -147,13 +147,12 @@ def test_a_lost_database_is_rebuilt_from_the_secrets_superseded_tokens_included(
     for path in stack.directory.glob("scim.db*"):
         path.unlink()
     stack.start_api()
-    for asked in (fresh, token):
-        until(
-            "it works again",
-            lambda asked=asked: stack.ask(asked) == 200,
-            20,
-            lambda: stack.story(namespace, NAME),
-        )
+    until(
+        "both work again",
+        lambda: (stack.ask(fresh), stack.ask(token)) == (200, 200),
+        20,
+        lambda: stack.story(namespace, NAME),
+    )
     assert secret_token(stack, namespace) == fresh
     ids = {item["id"] for item in stack.object(namespace, NAME)["status"]["tokens"]}
     with sqlite3.connect(stack.directory / "scim.db") as database:

@@ -62,7 +62,7 @@ class Stack:
         self._kubeconfig: Path | None = None
 
     # -- Kubernetes ---------------------------------------------------------------------------------
-    def kubectl(self, *arguments: str, input: str | None = None) -> str:  # noqa: A002 (subprocess's word)
+    def kubectl(self, *arguments: str, input: str | None = None) -> str:
         """Run kubectl as administrator; its output."""
         done: subprocess.CompletedProcess[str] = self.control_plane.kubectl(*arguments, input=input)
         return done.stdout

@@ -1,0 +1,125 @@
+"""The operator killed with SIGKILL between any two of its steps, then another one finishes the job."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from scim_operator.models import TOKENS_ANNOTATION
+from support.stack import Stack, until
+
+ISSUE_STEPS = [
+    "get-connection",
+    "read-token",
+    "read-secret",
+    "write-next-token",
+    "put-connection",
+    "prove",
+    "promote",
+    "apply-status",
+]
+NAME = "crash"
+
+
+@pytest.fixture
+def alone(stack: Stack) -> Any:
+    """No operator runs but the one the test starts; afterwards the usual one does."""
+    for operator in stack.operators:
+        if operator.running:
+            operator.stop()
+    yield stack
+    for operator in stack.operators:
+        if operator.running:
+            operator.stop()
+    stack.start_operator()
+
+
+def record_ids(stack: Stack, namespace: str) -> set[str]:
+    """What the Secret's annotation says lives."""
+    secret = json.loads(stack.kubectl("get", "secret", f"{NAME}-scim-token", "-n", namespace, "-o", "json"))
+    return {item["id"] for item in json.loads(secret["metadata"]["annotations"][TOKENS_ANNOTATION])["tokens"]}
+
+
+def status_ids(stack: Stack, namespace: str) -> set[str]:
+    """What the status shows."""
+    return {item["id"] for item in stack.object(namespace, NAME)["status"].get("tokens", [])}
+
+
+def accepted_ids(stack: Stack, namespace: str) -> set[str]:
+    """What the API's database accepts."""
+    query = (
+        "SELECT credential.id FROM credential JOIN connection ON connection.pk = credential.connection"
+        " WHERE namespace = ? AND name = ? AND revoked_at IS NULL"
+    )
+    with sqlite3.connect(stack.directory / "scim.db") as database:
+        return {row[0] for row in database.execute(query, (namespace, NAME))}
+
+
+def crash_then_recover(
+    stack: Stack,
+    namespace: str,
+    step: str,
+    cause: Callable[[], None],
+    finished: Callable[[], bool] = lambda: True,
+) -> None:
+    """Let an operator die at ``step`` of what ``cause`` makes it do, and start another, until ``finished``."""
+    crashing = stack.start_operator(crash_at=step, wait=False)
+    cause()
+    code = crashing.wait_end(60)
+    assert code == -9, crashing.log_text()
+    stack.start_operator()
+    until("the other finishes the job", finished, shown=lambda: stack.story(namespace, NAME))
+    stack.wait_ready(namespace, NAME)
+    until("the status tells of it", lambda: status_ids(stack, namespace) == record_ids(stack, namespace))
+    secret = stack.secret(namespace, f"{NAME}-scim-token")
+    assert stack.ask(secret["token"]) == 200
+    until(
+        "no rotation is left half done",
+        lambda: "next-token" not in stack.secret(namespace, f"{NAME}-scim-token"),
+    )
+    status = stack.object(namespace, NAME)["status"]
+    active = [item["id"] for item in status["tokens"] if item["state"] == "Active"]
+    assert active == [stack.secret(namespace, f"{NAME}-scim-token")["token-id"]]
+    assert (
+        accepted_ids(stack, namespace)
+        == record_ids(stack, namespace)
+        == {item["id"] for item in status["tokens"]}
+    )
+
+
+@pytest.mark.parametrize("step", ISSUE_STEPS)
+def test_an_operator_killed_while_it_issues_the_first_token_is_followed_by_one_that_finishes(
+    alone: Stack, namespace: str, step: str
+) -> None:
+    crash_then_recover(alone, namespace, step, lambda: alone.apply(namespace, NAME))
+
+
+@pytest.mark.parametrize(
+    "step", ["write-next-token:2", "put-connection:2", "prove:2", "promote:2", "apply-status:2"]
+)
+def test_an_operator_killed_while_it_rotates_leaves_the_old_token_working(
+    alone: Stack, namespace: str, step: str
+) -> None:
+    first: dict[str, str] = {}
+
+    def issue_and_rotate() -> None:
+        alone.apply(namespace, NAME)
+        first.update(
+            until(
+                "the first token",
+                lambda: (s := alone.secret(namespace, f"{NAME}-scim-token")).get("token") and s,
+                60,
+            )
+        )
+        alone.kubectl("annotate", "sct", NAME, "-n", namespace, "scim-operator.io/rotate=now")
+
+    def rotated() -> bool:
+        secret = alone.secret(namespace, f"{NAME}-scim-token")
+        return secret["token"] != first["token"] and "next-token" not in secret
+
+    crash_then_recover(alone, namespace, step, issue_and_rotate, rotated)
+    assert alone.ask(first["token"]) == 200
+    states = sorted(item["state"] for item in alone.object(namespace, NAME)["status"]["tokens"])
+    assert states == ["Active", "Superseded"]
