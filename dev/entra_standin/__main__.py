@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
-        token = arguments.token_file.read_text(encoding="utf-8").strip()
+        token = _token(arguments.token_file, arguments.token_env)
         client = EntraClient(arguments.url, token, arguments.dialect, arguments.matching)
     except (OSError, ValueError) as error:
         print(f"can't begin: {_reason(error)}", file=sys.stderr)
@@ -64,15 +65,30 @@ def play(client: EntraClient, tell: Callable[[str], None]) -> bool:
 
 
 def changed_people(people: Sequence[Person]) -> tuple[Person, ...]:
-    """A later state of the six: a new title, a soft delete, a restore, a cleared value, one person gone."""
+    """A later state of the six: changes, a soft delete, a restore, values cleared by null and by "", one gone."""
     ada, grace, edsger, katherine, konrad, _radia = people
     return (
         dataclasses.replace(ada, job_title="Countess", department="Notes"),
         dataclasses.replace(grace, active=False),
         dataclasses.replace(edsger, country="BE", manager="katherine"),
         dataclasses.replace(katherine, department=None, manager=None),
-        dataclasses.replace(konrad, active=True),
+        dataclasses.replace(konrad, active=True, job_title="", country=""),
     )
+
+
+def _token(file: Path | None, variable: str | None) -> str:
+    """From the file, or from the environment variable of that name; never from the command line.
+
+    Raises:
+        OSError: the file can't be read.
+        ValueError: the variable is not set, or the file is not UTF-8.
+    """
+    if file is not None:
+        return file.read_text(encoding="utf-8").strip()
+    token = os.environ.get(variable or "", "").strip()
+    if not token:
+        raise ValueError(f"the environment variable {variable} is not set")
+    return token
 
 
 def _reason(error: Exception) -> str:
@@ -85,7 +101,9 @@ def _reason(error: Exception) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m entra_standin", description=__doc__)
     parser.add_argument("--url", required=True, help="the Tenant URL, as the Secret's `endpoint` has it")
-    parser.add_argument("--token-file", required=True, type=Path, help="holds the Secret Token")
+    secret = parser.add_mutually_exclusive_group(required=True)
+    secret.add_argument("--token-file", type=Path, metavar="FILE", help="holds the Secret Token")
+    secret.add_argument("--token-env", metavar="NAME", help="environment variable that holds it")
     parser.add_argument("--dialect", type=Dialect, choices=list(Dialect), default=Dialect.CLASSIC)
     parser.add_argument("--matching", type=Matching, choices=list(Matching), default=Matching.WORK_EMAIL)
     return parser

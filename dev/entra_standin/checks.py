@@ -3,9 +3,11 @@
 import json
 from collections.abc import Iterable
 from typing import Any, Final, NoReturn
+from urllib.parse import quote
 
 import httpx
 
+from entra_standin.dialects import USER_SCHEMA
 from entra_standin.errors import Finding, Rejected
 
 MEDIA_TYPE: Final = "application/scim+json"
@@ -69,8 +71,20 @@ class Answer:
         return body
 
     def resource(self) -> Resource:
-        """The body, which is a user."""
-        return self._user(self.json_object())
+        """The body, which is a user, at the version that the ETag header names (RFC 7644 section 3.14)."""
+        user = self._user(self.json_object())
+        if self._response.headers.get("etag") != user["meta"].get("version"):
+            self.finding("the ETag header and meta.version differ")
+        return user
+
+    def created(self) -> Resource:
+        """The body, which is a new user, and where it is (RFC 7644 section 3.3)."""
+        user, location = self.resource(), self._response.headers.get("location")
+        if location is None or location != user["meta"].get("location"):
+            self.finding("the Location header is missing or is not meta.location")
+        if not location.endswith(f"/Users/{quote(user['id'], safe='')}"):
+            self.finding("Location does not lead to the id in the body")
+        return user
 
     def resources(self) -> list[Resource]:
         """The users in the body, which is a ListResponse."""
@@ -96,6 +110,11 @@ class Answer:
             self.finding("a user has no userName")
         if not isinstance(resource.get("active"), bool):
             self.finding("active is not a JSON boolean")
+        if USER_SCHEMA not in _list(resource.get("schemas")):
+            self.finding("a user's schemas does not name the User schema")
+        meta = resource.get("meta")
+        if not isinstance(meta, dict) or meta.get("resourceType") != "User":
+            self.finding("a user's meta.resourceType is not User")
         return resource
 
     def _rejected(self) -> Rejected:

@@ -1,11 +1,13 @@
 """Entra's SCIM client: sends what Entra sends, and looks at every answer as strictly."""
 
 import collections
+import itertools
+import json
 import threading
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final, Self
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import httpx
 
@@ -16,6 +18,10 @@ from entra_standin.errors import Rejected, Unreachable
 from entra_standin.mapping import Matching, create_body, value_at
 
 _TIMEOUT_SECONDS: Final = 10.0
+_BODY_TYPES: Final = (f"{MEDIA_TYPE}; charset=utf-8", "application/json; charset=utf-8")
+"""Entra sends bodies as either; a connection alternates."""
+_RAW_IN_QUERY: Final = "@()"
+"""Entra leaves these as they are in the URL; the rest that is special there is escaped."""
 
 
 class EntraClient:
@@ -48,7 +54,7 @@ class EntraClient:
         if not token.isascii() or not token.isprintable() or not token or " " in token:
             raise ValueError("the token is empty or holds a character that a bearer token can't have")
         base = httpx.URL(url)
-        self._query = dict(base.params)
+        self._query = dict(parse_qsl(base.query.decode("ascii"), keep_blank_values=True))
         if dialect is Dialect.AAD_OPT_SCIM:
             self._query.setdefault(dialect.value, "")
         self._base = str(base.copy_with(query=None)).rstrip("/")
@@ -56,9 +62,10 @@ class EntraClient:
         self.dialect, self.matching = dialect, matching
         self.sent = 0
         self.rejected: collections.Counter[int] = collections.Counter()
+        self._body_types = itertools.cycle(_BODY_TYPES)
         self._counting = threading.Lock()
         self._http = httpx.Client(
-            headers={"authorization": f"Bearer {token}", "accept": MEDIA_TYPE, "content-type": MEDIA_TYPE},
+            headers={"authorization": f"Bearer {token}", "accept": MEDIA_TYPE},
             timeout=_TIMEOUT_SECONDS,
             trust_env=False,
             transport=transport,
@@ -106,10 +113,10 @@ class EntraClient:
         return found[0] if found else None
 
     def create(self, person: Person) -> Resource:
-        """POST a person; the answer is what the service stored."""
+        """POST a person; the answer is what the service stored, and says where."""
         answer = self._send("POST", "/Users", body=create_body(person))
         answer.expect([201])
-        return answer.resource()
+        return answer.created()
 
     def get(self, user_id: str) -> Resource:
         """Read a user by id."""
@@ -180,9 +187,13 @@ class EntraClient:
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None
     ) -> Answer:
         request = f"{method} {path}{'?filter=…' if query else ''}"
+        url = self._base + path + _query_string({**self._query, **(query or {})})
+        content, content_type = None, MEDIA_TYPE  # A GET carries a Content-Type as well.
+        if body is not None:
+            content, content_type = json.dumps(body).encode(), self._next_body_type()
         try:
             response = self._http.request(
-                method, self._base + path, params={**self._query, **(query or {})}, json=body
+                method, url, content=content, headers={"content-type": content_type}
             )
         except httpx.HTTPError as error:
             raise Unreachable(f"{request}: {type(error).__name__}") from None
@@ -191,6 +202,16 @@ class EntraClient:
             if response.is_error:
                 self.rejected[response.status_code] += 1
         return Answer(request, response, self._token)
+
+    def _next_body_type(self) -> str:
+        with self._counting:
+            return next(self._body_types)
+
+
+def _query_string(query: Mapping[str, str]) -> str:
+    """As Entra writes it: a flag without a value has no equals sign."""
+    parts = [f"{name}={quote(value, safe=_RAW_IN_QUERY)}" if value else name for name, value in query.items()]
+    return f"?{'&'.join(parts)}" if parts else ""
 
 
 def _path(user_id: str) -> str:

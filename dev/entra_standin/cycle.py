@@ -10,10 +10,11 @@ from entra_standin.checks import Resource
 from entra_standin.client import EntraClient
 from entra_standin.dialects import MANAGER, Value
 from entra_standin.directory import Person
-from entra_standin.errors import EntraError, Finding, Rejected
+from entra_standin.errors import EntraError, Finding, Rejected, Unreachable
 from entra_standin.mapping import attributes, changes_between, differences
 
 _UNPROCESSABLE: Final = 422
+_CONFLICT: Final = 409
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +150,7 @@ class _Run:
         wanted = attributes(person)
         found = self._find(person)
         if found is None:
-            self._ids[person.key] = self._client.create(person)["id"]
+            self._ids[person.key] = self._create(person)["id"]
             self._created.append(person.key)
         else:
             self._ids[person.key] = found["id"]
@@ -212,6 +213,21 @@ class _Run:
     def _find(self, person: Person) -> Resource | None:
         value = self._client.matching.value_of(person)
         return self._client.find(value) if value else None
+
+    def _create(self, person: Person) -> Resource:
+        """POST; once more when no answer came. The first one may have arrived: then the second is refused
+        as a duplicate (409), and the user that the first one made is looked for.
+        """
+        try:
+            return self._client.create(person)
+        except Unreachable:
+            try:
+                return self._client.create(person)
+            except Rejected as refused:
+                made = self._find(person) if refused.status == _CONFLICT else None
+                if made is None:
+                    raise
+                return made
 
     def _has_match(self, person: Person) -> bool:
         return bool(self._client.matching.value_of(person))

@@ -4,12 +4,13 @@ import enum
 from collections.abc import Mapping
 from typing import Any, Final
 
+USER_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE_SCHEMA: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 MANAGER: Final = f"{ENTERPRISE_SCHEMA}:manager"
 PATCH_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 Value = str | bool | None
-"""What an attribute is set to; ``None`` clears it."""
+"""What an attribute is set to; ``None`` and the empty string clear it."""
 
 
 class Dialect(enum.StrEnum):

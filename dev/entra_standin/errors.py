@@ -6,7 +6,9 @@ class EntraError(Exception):
 
 
 class Finding(EntraError):
-    """The service answered something that Entra would not take; the message says to what, and what is wrong.
+    """The service answered something that Entra would not take, or that RFC 7644 forbids.
+
+    The message says to what, and what is wrong.
 
     Attributes:
         status: the HTTP status of that answer.

@@ -5,10 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from entra_standin.dialects import ENTERPRISE_SCHEMA, Value
+from entra_standin.dialects import ENTERPRISE_SCHEMA, USER_SCHEMA, Value
 from entra_standin.directory import Person
 
-USER_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
 WORK_EMAIL: Final = 'emails[type eq "work"].value'
 WORK_COUNTRY: Final = 'addresses[type eq "work"].country'
 DEPARTMENT: Final = f"{ENTERPRISE_SCHEMA}:department"
@@ -51,8 +50,9 @@ def attributes(person: Person) -> dict[str, Value]:
 
 def create_body(person: Person) -> dict[str, Any]:
     """The body of a POST with Entra's noise: empty roles, a bare ``meta``, nulls for what is absent."""
-    emails = [{"type": "work", "value": person.mail, "primary": True}] if person.mail else None
-    addresses = [{"type": "work", "country": person.country}] if person.country else None
+    has_mail, has_country = person.mail is not None, person.country is not None
+    emails = [{"type": "work", "value": person.mail, "primary": True}] if has_mail else None
+    addresses = [{"type": "work", "country": person.country}] if has_country else None
     return {
         "schemas": [USER_SCHEMA, ENTERPRISE_SCHEMA],
         "externalId": person.key,
@@ -96,10 +96,14 @@ def value_at(resource: Mapping[str, Any], path: str) -> Any:
 
 
 def differences(resource: Mapping[str, Any], wanted: Mapping[str, Value]) -> dict[str, Value]:
-    """The part of ``wanted`` that ``resource`` does not hold exactly as it was sent."""
+    """The part of ``wanted`` that ``resource`` does not hold exactly as it was sent.
+
+    An empty string clears, so that it must be absent afterwards: one that is left behind is a difference.
+    """
     return {path: value for path, value in wanted.items() if not _same(value_at(resource, path), value)}
 
 
 def _same(found: Any, wanted: Value) -> bool:
-    """Equal in type as well: 1 is not true, and an empty string is not an absent value."""
-    return type(found) is type(wanted) and bool(found == wanted)
+    """Equal in type as well: 1 is not true."""
+    kept = None if wanted == "" else wanted
+    return type(found) is type(kept) and bool(found == kept)

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from entra_standin.checks import ERROR_SCHEMA, LIST_SCHEMA
-from entra_standin.mapping import value_at
+from entra_standin.mapping import WORK_EMAIL, value_at
 
 TOKEN = "sct_a-token-that-no-message-may-show"
 URL = "https://scim.test/scim/v2"
@@ -47,7 +47,11 @@ class Service:
             return httpx.Response(204)
         if request.method == "PATCH":
             self._patch(self.users[user_id], json.loads(request.content)["Operations"])
-        return scim(200, self.users[user_id])
+        return self._user(200, self.users[user_id])
+
+    @staticmethod
+    def _user(status: int, user: dict[str, Any]) -> httpx.Response:
+        return scim(status, user, etag=user["meta"]["version"], location=user["meta"]["location"])
 
     def _query(self, request: httpx.Request) -> httpx.Response:
         path, _, quoted = request.url.params["filter"].rpartition(" eq ")
@@ -58,13 +62,14 @@ class Service:
 
     def _post(self, request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content)
-        if not body["emails"]:
+        if not value_at(body, WORK_EMAIL):
             return error(422, detail="emails is missing")
         if any(user["userName"] == body["userName"] for user in self.users.values()):
             return error(409, "uniqueness", "userName is taken")
-        user = {**body, "id": f"id-{body['externalId']}"}
-        self.users[user["id"]] = user
-        return scim(201, user)
+        user_id = f"id-{body['externalId']}"
+        meta = {"resourceType": "User", "location": f"{URL}/Users/{user_id}", "version": 'W/"1"'}
+        self.users[user_id] = {**body, "id": user_id, "meta": meta}
+        return self._user(201, self.users[user_id])
 
     @staticmethod
     def _patch(user: dict[str, Any], operations: list[dict[str, Any]]) -> None:
@@ -73,7 +78,11 @@ class Service:
                 {operation["path"]: operation.get("value")} if "path" in operation else operation["value"]
             )
             for path, value in changes.items():
-                _put(user, path, value == "True" if value in ("True", "False") else value)
+                _put(
+                    user,
+                    path,
+                    value == "True" if value in ("True", "False") else (value if value != "" else None),
+                )
 
 
 def _put(user: dict[str, Any], path: str, value: Any) -> None:
@@ -89,8 +98,8 @@ def _put(user: dict[str, Any], path: str, value: Any) -> None:
     target[last] = {"value": value} if last == "manager" and value else value
 
 
-def scim(status: int, body: Any, media_type: str = "application/scim+json") -> httpx.Response:
-    return httpx.Response(status, content=json.dumps(body), headers={"content-type": media_type})
+def scim(status: int, body: Any, media_type: str = "application/scim+json", **headers: str) -> httpx.Response:
+    return httpx.Response(status, content=json.dumps(body), headers={"content-type": media_type, **headers})
 
 
 def listing(users: list[Any], **changed: Any) -> httpx.Response:
@@ -109,7 +118,20 @@ def on(method: str, change: Callable[[dict[str, Any]], Any]) -> Fault:
     def fault(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
         if request.method != method or not answer.content:
             return answer
-        return scim(answer.status_code, change(json.loads(answer.content)))
+        headers = {name: answer.headers[name] for name in ("etag", "location") if name in answer.headers}
+        return scim(answer.status_code, change(json.loads(answer.content)), **headers)
+
+    return fault
+
+
+def header(method: str, name: str, value: str | None) -> Fault:
+    """A fault in one header of every answer to this method; ``None`` leaves the header out."""
+
+    def fault(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
+        if request.method == method:
+            answer.headers.pop(name, None)
+            answer.headers.update({name: value} if value is not None else {})
+        return answer
 
     return fault
 

@@ -13,7 +13,18 @@ from entra_standin.dialects import Dialect
 from entra_standin.directory import Person, six_people
 from entra_standin.errors import EntraError, Finding, Rejected, Unreachable
 from entra_standin.mapping import Matching, create_body
-from unit.entra_standin.faulty_service import TOKEN, URL, Fault, Service, error, instead, listing, on, scim
+from unit.entra_standin.faulty_service import (
+    TOKEN,
+    URL,
+    Fault,
+    Service,
+    error,
+    header,
+    instead,
+    listing,
+    on,
+    scim,
+)
 
 ADA = six_people()[0]
 Act = Callable[[EntraClient], object]
@@ -74,6 +85,16 @@ def resend(client: EntraClient) -> None:
 
 FAULTS: list[tuple[Act, Fault, str]] = [
     (try_connection, instead("GET", lambda: listing([{**create_body(ADA), "id": "x"}])), "found somebody"),
+    (find, on("GET", inside(changed(schemas=[]))), "the User schema"),
+    (find, on("GET", inside(without("meta"))), "meta.resourceType"),
+    (get, on("GET", changed(meta={"resourceType": "Group"})), "meta.resourceType"),
+    (get, header("GET", "etag", None), "ETag"),
+    (get, header("GET", "etag", 'W/"2"'), "ETag"),
+    (get, on("GET", changed(meta={"resourceType": "User"})), "ETag"),
+    (patch, header("PATCH", "etag", 'W/"2"'), "ETag"),
+    (create, header("POST", "location", None), "Location header is missing"),
+    (create, header("POST", "location", f"{URL}/Users/other"), "not meta.location"),
+    (create, on("POST", changed(id="other")), "does not lead to the id"),
     (try_connection, instead("GET", plain_text), "content type"),
     (try_connection, instead("GET", gateway), "502: the content type"),
     (try_connection, instead("GET", lambda: httpx.Response(302)), "expected 200"),
@@ -187,6 +208,36 @@ def test_requests_and_refusals_are_counted(client: EntraClient) -> None:
         assert refused.value.status == 404
     assert client.sent == 4
     assert client.rejected == {409: 1, 404: 2}
+
+
+def test_a_service_without_versions_is_no_finding(client: EntraClient, service: Service) -> None:
+    client.create(ADA)
+    unversioned = {**service.users["id-ada"], "meta": {"resourceType": "User"}}
+    service.fault = instead("GET", lambda: scim(200, unversioned))
+    assert client.get("id-ada")["id"] == "id-ada"
+
+
+def test_bodies_come_as_either_content_type_and_a_get_carries_one_too(
+    client: EntraClient, service: Service
+) -> None:
+    client.create(ADA)
+    client.find("ada@contoso.example")
+    client.patch("id-ada", {"title": "Countess"})
+    assert [request.headers["content-type"] for request in service.requests] == [
+        "application/scim+json; charset=utf-8",
+        "application/scim+json",
+        "application/json; charset=utf-8",
+    ]
+
+
+def test_the_url_is_written_as_entra_writes_it(service: Service) -> None:
+    url = URL + "?aadOptscim062020"
+    with EntraClient(url, TOKEN, Dialect.AAD_OPT_SCIM, transport=service.transport()) as client:
+        client.find("ada+x&y@contoso.example (Z3)")
+    assert service.requests[0].url.raw_path == (
+        b"/scim/v2/Users?aadOptscim062020"
+        b"&filter=emails%5Btype%20eq%20%22work%22%5D.value%20eq%20%22ada%2Bx%26y@contoso.example%20(Z3)%22"
+    )
 
 
 def test_an_id_with_a_slash_stays_one_path_segment(client: EntraClient, service: Service) -> None:

@@ -145,6 +145,72 @@ def test_too_many_failures_quarantine_the_job_and_no_one_failure_stops_the_other
     assert report.rejected == {500: 6}
 
 
+def lost(service: Service, times: int, *, arrives: bool) -> Fault:
+    """So many POSTs get no answer; ``arrives`` tells whether the service has carried them out by then."""
+    left = [times]
+
+    def fault(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
+        if request.method != "POST" or not left[0]:
+            return answer
+        left[0] -= 1
+        if not arrives:
+            service.users.clear()
+        raise httpx.ReadTimeout("lost")
+
+    return fault
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_create_without_an_answer_is_sent_once_more_and_leaves_one_person(
+    client: EntraClient, service: Service, *, arrives: bool
+) -> None:
+    service.fault = lost(service, 1, arrives=arrives)
+    report = initial_cycle(client, [ADA])
+    assert methods(service).count("POST") == 2
+    assert report.ok, report.lines()
+    assert report.created == ("ada",)
+    assert list(service.users) == ["id-ada"]
+    assert report.rejected == ({409: 1} if arrives else {})
+
+
+def test_a_create_without_an_answer_twice_is_a_failure(client: EntraClient, service: Service) -> None:
+    service.fault = lost(service, 2, arrives=True)
+    report = initial_cycle(client, [ADA])
+    assert report.failures == ("POST /Users: ReadTimeout",)
+    assert report.created == ()
+
+
+def test_a_retry_refused_as_a_duplicate_of_somebody_whom_nobody_finds_is_a_failure(
+    client: EntraClient, service: Service
+) -> None:
+    no_answer = lost(service, 1, arrives=False)
+
+    def refuses(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
+        after = no_answer(request, answer)
+        if request.method != "POST":
+            return after
+        service.users.clear()
+        return error(409, "uniqueness")
+
+    service.fault = refuses
+    assert len(initial_cycle(client, [ADA]).failures) == 1
+
+
+def test_an_empty_string_left_behind_where_a_value_was_cleared_is_found(
+    client: EntraClient, service: Service
+) -> None:
+    initial_cycle(client, [ADA])
+
+    def left_behind(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
+        if request.method == "PATCH":
+            service.users["id-ada"]["title"] = ""
+        return answer
+
+    service.fault = left_behind
+    report = incremental_cycle(client, [ADA], [dataclasses.replace(ADA, job_title="")])
+    assert report.findings == ("GET /Users/id-ada: title is not what was sent",)
+
+
 def forgets_title(body: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in body.items() if key != "title"}
 
@@ -230,6 +296,20 @@ def test_a_play_fails_when_a_retry_makes_a_second_user(client: EntraClient, serv
     told: list[str] = []
     assert not play(client, told.append)
     assert told[-1] == "retry: POST /Users answered 201: a create sent twice is not refused"
+
+
+def test_the_command_reads_the_token_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--url", "http://127.0.0.1:9/scim/v2", "--token-env", "SCIM_TOKEN"]
+    monkeypatch.delenv("SCIM_TOKEN", raising=False)
+    assert main(options) == 1
+    assert "SCIM_TOKEN is not set" in capsys.readouterr().err
+    monkeypatch.setenv("SCIM_TOKEN", TOKEN)
+    assert main(options) == 1
+    captured = capsys.readouterr()
+    assert "failure: GET /Users?filter=…: ConnectError" in captured.out
+    assert TOKEN not in captured.out + captured.err
 
 
 @pytest.mark.parametrize(

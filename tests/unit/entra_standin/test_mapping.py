@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
-from entra_standin.dialects import ENTERPRISE_SCHEMA, MANAGER, Value
+from entra_standin.dialects import ENTERPRISE_SCHEMA, MANAGER, USER_SCHEMA, Value
 from entra_standin.directory import Person, six_people
 from entra_standin.mapping import (
     DEPARTMENT,
-    USER_SCHEMA,
     WORK_EMAIL,
     Matching,
     attributes,
@@ -50,6 +49,17 @@ def test_what_a_person_does_not_have_is_sent_as_null() -> None:
     body = create_body(Person("x", "x@contoso.example", None, "X"))
     assert body["emails"] is body["addresses"] is body["title"] is None
     assert create_body(EDSGER)["title"] is None
+
+
+def test_what_is_empty_is_sent_as_it_is() -> None:
+    body = create_body(Person("x", "x@contoso.example", "", "X", country=""))
+    assert body["emails"] == [{"type": "work", "value": "", "primary": True}]
+    assert body["addresses"] == [{"type": "work", "country": ""}]
+
+
+@pytest.mark.parametrize("resource", [{}, {"title": None}])
+def test_a_value_cleared_by_an_empty_string_must_be_absent_or_null(resource: dict[str, Any]) -> None:
+    assert differences(resource, {"title": ""}) == {}
 
 
 def test_a_soft_deleted_person_is_created_inactive() -> None:
@@ -102,6 +112,8 @@ def test_the_value_at_a_path(resource: dict[str, Any], path: str, value: object)
     assert value_at(resource, path) == value
 
 
-@pytest.mark.parametrize(("found", "wanted"), [(1, True), ("False", False), ("", None), ("ada", "Ada")])
+@pytest.mark.parametrize(
+    ("found", "wanted"), [(1, True), ("False", False), ("", None), ("", ""), ("ada", "Ada")]
+)
 def test_a_value_of_another_type_or_spelling_is_a_difference(found: Any, wanted: Any) -> None:
     assert differences({"title": found}, {"title": wanted}) == {"title": wanted}
