@@ -125,7 +125,7 @@ def _compiler(go_mod: str) -> str:
     except subprocess.TimeoutExpired as error:
         raise ClusterError(f"`go env` did not end in {error.timeout:.0f} s") from error
     except subprocess.CalledProcessError as error:
-        raise ClusterError(f"this Go cannot build Kubernetes: {error.stderr.strip()}") from error
+        raise ClusterError(f"`go env` failed: {error.stderr.strip()}") from error
     return " ".join(done.stdout.split())
 
 
@@ -169,7 +169,7 @@ class _Progress:
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._downloaded = self._compiled = 0
-        self.tail = [""]
+        self.tail: list[str] = []
 
     def read(self, line: str) -> None:
         """A module that is fetched, a package that is compiled, or a line of an error."""

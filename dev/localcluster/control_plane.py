@@ -131,10 +131,10 @@ class ControlPlane:
                 plane._reaper = reaper
                 try:
                     plane._start_all()
-                except ClusterError as error:
+                except BaseException as error:
+                    plane._kill_components()
                     if attempt == ATTEMPTS or PORT_TAKEN not in str(error):
                         raise
-                    plane._stop_components()
                     shutil.rmtree(directory / "etcd", ignore_errors=True)
                 else:
                     return plane
@@ -179,10 +179,9 @@ class ControlPlane:
         component = self._components[name]
         if component.running:
             raise ClusterError(f"{name} runs already")
-        reaper = self._reaper or Reaper(None)
-        component.identity = reaper.spawn([self.tools.path(name), *arguments], component.log)
-        if reaper is not self._reaper:
-            reaper.release()
+        if self._reaper is None:
+            raise ClusterError(f"{self.directory} was left running on its own: end it and start another")
+        component.identity = self._reaper.spawn([self.tools.path(name), *arguments], component.log)
         self._write_state()
 
     def start_etcd(self) -> None:
@@ -266,6 +265,11 @@ class ControlPlane:
     def _stop_components(self) -> None:
         for name in reversed(COMPONENTS):
             self._components[name].stop()
+
+    def _kill_components(self) -> None:
+        """For one that did not come up: nothing is worth saving, and without etcd the API server ends slowly."""
+        for name in reversed(COMPONENTS):
+            self._components[name].kill()
 
     def pids(self) -> dict[str, int]:
         """Process ids of what runs, by name."""

@@ -145,13 +145,11 @@ class Reaper:
     runs and only we know of it.
     """
 
-    def __init__(self, directory: Path | None) -> None:
-        """Args:
-        directory: removed after the processes have ended; None for nothing.
-        """
+    def __init__(self, directory: Path) -> None:
+        """Start it; ``directory`` is removed after the processes have ended."""
         source = str(Path(__file__).resolve().parent.parent)
         self._popen = subprocess.Popen(
-            [sys.executable, "-m", "localcluster.reaper", *([str(directory)] if directory else [])],
+            [sys.executable, "-m", "localcluster.reaper", str(directory)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -13,15 +13,16 @@ from localcluster.daemon import Identity, start_time
 STOP_SECONDS: Final = 5.0
 
 
-def serve(lines: Iterable[str], directory: str | None) -> None:
-    """Obey one JSON message a line until there are no more, then end everything."""
+def serve(lines: Iterable[str], directory: str) -> None:
+    """Obey one JSON message a line until there are no more, then end everything and remove the directory."""
+    released = False
     found: list[Identity] = []
     children: list[subprocess.Popen[bytes]] = []
     try:
         for line in lines:
             message = json.loads(line)
             if "release" in message:
-                found, directory = [], None
+                released = True
                 return
             if "watch" in message:
                 found.append(Identity(*message["watch"]))
@@ -33,9 +34,9 @@ def serve(lines: Iterable[str], directory: str | None) -> None:
     except BrokenPipeError:
         return  # Our starter was killed before it read the answer.
     finally:
-        for identity in reversed(found):
-            identity.stop(STOP_SECONDS)
-        if directory is not None:
+        if not released:
+            for identity in reversed(found):
+                identity.stop(STOP_SECONDS)
             shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -61,4 +62,4 @@ def _spawn(
 
 
 if __name__ == "__main__":
-    serve(iter(sys.stdin.readline, ""), sys.argv[1] if len(sys.argv) > 1 else None)
+    serve(iter(sys.stdin.readline, ""), sys.argv[1])

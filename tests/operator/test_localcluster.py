@@ -119,11 +119,13 @@ def test_etcd_asks_for_a_certificate_on_both_of_its_ports(control_plane: Control
     ports = listening(control_plane.pids()["etcd"])
     assert len(ports) == 2
     for _, port in ports:
-        refusal = pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED")
-        with refusal, socket.create_connection(("127.0.0.1", port), 10) as connection:
-            with context.wrap_socket(connection, server_hostname="127.0.0.1") as encrypted:
-                encrypted.sendall(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n")
-                encrypted.recv(1)  # In TLS 1.3 the refusal comes with the first answer.
+        with (
+            pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"),
+            socket.create_connection(("127.0.0.1", port), 10) as connection,
+            context.wrap_socket(connection, server_hostname="127.0.0.1") as encrypted,
+        ):
+            encrypted.sendall(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n")
+            encrypted.recv(1)  # In TLS 1.3 the refusal comes with the first answer.
 
 
 def test_all_listen_on_loopback_only(control_plane: ControlPlane) -> None:

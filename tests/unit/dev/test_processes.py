@@ -39,8 +39,8 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.fixture
-def reaper() -> Iterator[Reaper]:
-    made = Reaper(None)
+def reaper(tmp_path: Path) -> Iterator[Reaper]:
+    made = Reaper(tmp_path / "private")
     yield made
     made.end()
 
