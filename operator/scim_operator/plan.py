@@ -237,6 +237,13 @@ class _Life:
     def record(self) -> Record:
         return self.secret.record if self.secret is not None else Record()
 
+    @property
+    def handled(self) -> str | None:
+        """The rotate request that was answered. A record that was lost counts as having answered it: a good
+        token is not replaced because somebody damaged an annotation.
+        """
+        return self.record.rotate if self.record.tokens else self.token.rotate_request
+
     def superseded(self) -> list[TokenRecord]:
         """Live ones that are neither published nor about to be, and since when."""
         kept = {item.id for item in (self.current, self.coming) if item is not None}
@@ -317,10 +324,10 @@ def _plan_life(life: _Life, endpoint: str) -> Step:
         since = (
             [dataclasses.replace(life.current, superseded_at=life.now)] if life.current is not None else []
         )
-        record = Record(_ordered([life.coming, *since, *_staying(life)]), life.record.rotate)
+        record = Record(_ordered([life.coming, *since, *_staying(life)]), life.handled)
         return Promote(life.coming, record)
     assert life.current is not None  # noqa: S101 (otherwise a token would have been issued)
-    record = Record(_ordered([life.current, *_staying(life)]), life.record.rotate)
+    record = Record(_ordered([life.current, *_staying(life)]), life.handled)
     if life.secret is None or life.secret.drifted or life.secret.record != record or (
         dict(life.secret.public) != public_parts(life.current, endpoint)
     ) or life.secret.next_token is not None:  # fmt: skip
@@ -359,7 +366,7 @@ def _why_issue(life: _Life) -> tuple[Because, str] | None:
         return Because.REVOKED, f"token {current.id} is to be revoked, so another takes its place first"
     if token.spec.suspend:
         return None
-    if token.rotate_request is not None and token.rotate_request != life.record.rotate:
+    if token.rotate_request is not None and token.rotate_request != life.handled:
         return Because.REQUESTED, "the annotation scim-operator.io/rotate asked for it"
     due = rotation_due(token, current)
     if due <= life.now:
@@ -379,7 +386,7 @@ def _why_first(life: _Life) -> tuple[Because, str]:
 
 
 def _issue(life: _Life, because: Because, message: str) -> Step:
-    kept = [item for item in life.known.values() if life.coming is None or item.id != life.coming.id]
+    kept = life.known.keys() - (life.condemned - ({life.current.id} if life.current is not None else set()))
     if len(kept) >= MOST_LIVE:
         return Refuse(
             "TooManyTokens",
