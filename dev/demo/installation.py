@@ -5,20 +5,28 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from demo.console import Console, DemoFailed, Kubectl
+from demo.console import Console, DemoFailed, Kubectl, until
 from demo.processes import Api, ConfigMapMirror, Process, start_api, start_operator
 from localcluster import ClusterError, ControlPlane
 from localcluster.daemon import Identity, Reaper, start_time, uninterrupted
 
 NAMESPACE: Final = "scim-system"
 """The operator's own, as dev/manifests/rbac.yaml makes it."""
+CRD: Final = "scimtokens.scim-operator.io"
 _PROCESSES: Final = "processes.json"
 _CONTROL_PLANE: Final = "kubernetes"
 _READY_SECONDS: Final = 60.0
+_ESTABLISHED_SECONDS: Final = 30.0
+
+
+def is_established(crd: Mapping[str, Any]) -> bool:
+    """Whether the API server serves this CustomResourceDefinition; a new one has no conditions, or null."""
+    conditions = crd.get("status", {}).get("conditions") or []
+    return any(item["type"] == "Established" and item["status"] == "True" for item in conditions)
 
 
 def kept_directory() -> Path:
@@ -62,9 +70,7 @@ class Installation:
         self.kubectl.step(
             "the kind ScimToken is known", "apply", "--server-side", "-f", "crds/scimtoken.yaml"
         )
-        self.kubectl(
-            "wait", "--for=condition=Established", "crd/scimtokens.scim-operator.io", "--timeout=30s"
-        )
+        until("the kind ScimToken is established", self._kind_is_established, _ESTABLISHED_SECONDS)
         self.kubectl.step("the operator may do what it needs", "apply", "-f", "dev/manifests/rbac.yaml")
         keys = self.directory / "admin-keys"
         mirror = ConfigMapMirror(self.kubectl, NAMESPACE, keys)
@@ -80,6 +86,10 @@ class Installation:
         self._console.step(
             f"the operator watches, as ServiceAccount {NAMESPACE}/scim-operator (pid {self._pids()['scim-operator']})"
         )
+
+    def _kind_is_established(self) -> bool:
+        """Asked again and again, because `kubectl wait` gives up on a CRD whose conditions are still null."""
+        return is_established(json.loads(self.kubectl("get", "crd", CRD, "-o", "json")))
 
     def _start_both(self, keys: Path) -> None:
         kubeconfig = self.plane.service_account_kubeconfig(NAMESPACE, "scim-operator")
