@@ -119,21 +119,24 @@ class ConnectionPage(_Model):
     """Give it as ``after`` to read on; absent on the last page."""
 
 
+AdminErrorCode = Literal[
+    "Unauthorized",
+    "Invalid",
+    "RevisionMismatch",
+    "SettingsConflict",
+    "MatchingImmutable",
+    "CredentialRevoked",
+    "DigestInUse",
+    "TenantPurging",
+    "Unavailable",
+    "NotFound",
+]
+
+
 class AdminError(_Model):
     """Body of every 4xx and 5xx of the admin API."""
 
-    code: Literal[
-        "Unauthorized",
-        "Invalid",
-        "RevisionMismatch",
-        "SettingsConflict",
-        "MatchingImmutable",
-        "CredentialRevoked",
-        "DigestInUse",
-        "TenantPurging",
-        "Unavailable",
-        "NotFound",
-    ]
+    code: AdminErrorCode
     message: str
     """One sentence for a person: what is wrong and what to do."""
     fields: tuple[str, ...] = ()

@@ -1,36 +1,62 @@
-"""Structured logs to stderr: JSON lines, or readable ones on a terminal. Never a token."""
+"""Structured logs: one event per fact, JSON on stderr (readable text on a terminal), never a token."""
 
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Final
 
 import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
 
-_TOKEN: Final = re.compile(r"sct_[0-9A-Za-z]{8,}|eyJ[\w-]{10,}\.[\w-]+\.[\w-]+")
-"""Our tokens and JWTs. A last line of defence: nothing should log one in the first place."""
-
-
-def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace whatever looks like a token in every text of a log event."""
-    for name, value in event.items():
-        if isinstance(value, str):
-            event[name] = _TOKEN.sub("[redacted]", value)
-    return event
+REDACTED: Final = "[redacted]"
+_SECRETS: Final = re.compile(r"sct_[0-9A-Za-z]{8,}|c2N0X[0-9A-Za-z+/_=-]{10,}|eyJ[\w-]{10,}\.[\w-]+\.[\w-]+")
+"""A token, the base64 of one as in a Secret's ``data``, or a JWT; deliberately wider than ``tokens.PATTERN``."""
+_KOPF_IN_A_THREAD: Final = "OS signals are ignored"
+_QUIET: Final = (
+    "kopf",
+    "kubernetes",
+    "kubernetes.aio",
+    "client",
+    "httpx",
+    "httpcore",
+    "aiohttp",
+    "asyncio",
+    "urllib3",
+)
+"""Libraries whose debug and info lines nobody needs; some of them print whole bodies at debug."""
 
 
 def configure(level: str) -> None:
-    """Set up structlog and the standard library's loggers, once per process."""
-    terminal = sys.stderr.isatty()
-    shared: list[Any] = [
+    """Send everything, the libraries' warnings included, to stderr in one form.
+
+    Args:
+        level: our own level: debug, info, warning or error.
+    """
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        redact,
     ]
+    terminal = sys.stderr.isatty()
+    last: list[Processor] = (
+        [redact, structlog.dev.ConsoleRenderer()]
+        if terminal
+        else [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(default=str)]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last, redact_line],
+        )
+    )
+    handler.addFilter(_unless_expected)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -38,19 +64,24 @@ def configure(level: str) -> None:
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    renderer: Any = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared[:-1], redact],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact, renderer],
-        )
-    )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    for noisy in ("asyncio", "uvicorn", "uvicorn.error", "httpx", "httpcore"):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Take what looks like a token out of every string of the event; the last line of defence."""
+    return {name: _clean(value) for name, value in event.items()}
+
+
+def redact_line(_logger: WrappedLogger, _method: str, line: EventDict | str) -> str:
+    """The same for the finished line, whatever the values were before they were text."""
+    return _SECRETS.sub(REDACTED, str(line))
+
+
+def _clean(value: object) -> object:
+    return _SECRETS.sub(REDACTED, value) if isinstance(value, str) else value
+
+
+def _unless_expected(record: logging.LogRecord) -> bool:
+    """Drop kopf's warning that it takes no signals in its thread, which is why it is there."""
+    return _KOPF_IN_A_THREAD not in str(record.msg)

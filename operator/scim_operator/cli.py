@@ -4,7 +4,7 @@ import asyncio
 
 import click
 
-from scim_operator import logs as logging_setup
+from scim_api import logs as logging_setup
 from scim_operator.settings import ENV_PREFIX, OperatorSettings, SettingsError, load
 
 

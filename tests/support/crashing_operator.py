@@ -10,7 +10,8 @@ import signal
 import sys
 from collections.abc import Callable
 
-from scim_operator import logs, runtime
+from scim_api import logs
+from scim_operator import runtime
 from scim_operator.settings import load
 
 

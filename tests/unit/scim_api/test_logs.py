@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from scim_api import logs
 from scim_api.tokens import new_token
-from scim_operator import logs
 
 
 @pytest.fixture
