@@ -189,7 +189,7 @@ def test_delete_erases_the_people_before_the_object_goes(stack: Stack, namespace
     assert stack.object(namespace, "gone")["metadata"]["finalizers"]
     stack.kubectl("delete", "sct", "gone", "-n", namespace, "--timeout=60s")
     assert stack.ask(first) == 401
-    until("the Secret is collected", lambda: not stack.secret(namespace, "gone-scim-token"), 30)
+    until("the Secret is collected", lambda: not stack.secret(namespace, "gone-scim-token"), 120)
     stack.apply(namespace, "gone", deletionPolicy="Delete")
     assert listed(stack, stack.wait_ready(namespace, "gone")["token"]) == []
 
