@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from localcluster import Tools
-from support.demo_run import NewDemo, Runs, demos
+from support.demo_run import NewDemo, Runs, demos, written_by
 
 
 @pytest.fixture
@@ -23,4 +23,5 @@ def runs(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
         plain, kept = make(), make()
         plain.start()
         kept.start("--keep")
-        yield Runs(plain, kept, (plain.wait(), kept.wait()))
+        codes = plain.wait(), kept.wait()
+        yield Runs(plain, kept, codes, written_by(kept))

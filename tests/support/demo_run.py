@@ -1,20 +1,25 @@
 """The demo as people start it: a process of its own, whose every descendant can be found again."""
 
+import base64
 import contextlib
 import dataclasses
+import json
 import os
 import secrets
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from demo import search
+from localcluster import ControlPlane
 from support.stack import ROOT, until
 
 SECONDS = 180.0
 MARK = "SCIM_DEMO_RUN"
+MANAGED = "app.kubernetes.io/managed-by=scim-operator"
 
 
 @dataclasses.dataclass
@@ -99,6 +104,39 @@ class Demo:
                 os.kill(pid, signal.SIGKILL)
 
 
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """What a run left in writing, read while it goes on.
+
+    Attributes:
+        places: every file of its directory but etcd's, all objects without the Secrets' data, and its output.
+        tokens: the plaintexts that its Secrets hold.
+    """
+
+    places: Sequence[search.Place]
+    tokens: Sequence[str] = dataclasses.field(repr=False)
+
+
+def written_by(kept: Demo) -> Written:
+    """Read all that a kept run has written; nothing when it did not come up."""
+    directory = kept.state / "scim-operator" / "demo"
+    if not directory.exists():
+        return Written((), ())
+    plane = ControlPlane.attach(directory / "kubernetes")
+
+    def kubectl(*arguments: str) -> str:
+        done: subprocess.CompletedProcess[str] = plane.kubectl(*arguments)
+        return done.stdout
+
+    etcd = directory / "kubernetes" / "etcd"  # Holds the Secrets: the local one does not encrypt at rest.
+    files = [path for path in directory.rglob("*") if path.is_file() and not path.is_relative_to(etcd)]
+    places = [search.Place("files", str(path.relative_to(directory)), path.read_bytes()) for path in files]
+    output = search.Place("output", "output", kept.output.read_bytes())
+    secrets = json.loads(kubectl("get", "secrets", "-A", "-l", MANAGED, "-o", "json"))["items"]
+    tokens = [base64.b64decode(item["data"]["token"]).decode() for item in secrets]
+    return Written((*places, output, *search.objects(kubectl)), tokens)
+
+
 NewDemo = Callable[..., Demo]
 
 
@@ -124,8 +162,10 @@ class Runs:
         plain: of ``make demo``.
         kept: of ``make demo KEEP=1``; what it left goes on running.
         codes: their exit codes.
+        written: by the kept one, read at its end.
     """
 
     plain: Demo
     kept: Demo
     codes: tuple[int, int]
+    written: Written
