@@ -2,13 +2,12 @@
 
 import dataclasses
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from typing import Final, TextIO, TypeVar
 
-from localcluster import ControlPlane
+from localcluster import ClusterError, ControlPlane
 from scim_api.tokens import PATTERN, PREFIX
 
 _SHOWN: Final = len(PREFIX) + 2
@@ -66,8 +65,8 @@ class Kubectl:
         shown = shlex.join(["kubectl", *arguments])
         try:
             done = self.plane.kubectl(*arguments, check=False)
-        except subprocess.TimeoutExpired as error:
-            raise DemoFailed(f"`{shown}` did not end within {error.timeout:g} s") from None
+        except ClusterError as error:
+            raise DemoFailed(str(error)) from None
         if done.returncode != 0:
             raise DemoFailed(f"`{shown}` failed: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
