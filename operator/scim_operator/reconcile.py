@@ -22,9 +22,8 @@ import structlog
 
 from scim_api import tokens
 from scim_api.admin_models import Connection
-from scim_operator import plan, status
+from scim_operator import plan, status, steps
 from scim_operator.models import TOKENS_ANNOTATION, ScimToken, format_time
-from scim_operator.plan import Observed, SecretFacts
 from scim_operator.ports import (
     AdminApi,
     ApiRefused,
@@ -42,6 +41,7 @@ from scim_operator.ports import (
 )
 from scim_operator.record import Record, TokenRecord
 from scim_operator.status import Found, Trouble
+from scim_operator.steps import Observed, SecretFacts
 
 log = structlog.get_logger(__name__)
 CONFLICTS: Final = 5
@@ -156,7 +156,7 @@ class Reconciler:
             world = await self.observe(key)
         except (ApiUnreachable, ApiRefused) as error:
             return await self._without_api(key, _trouble(error))
-        done: plan.Done | None = None
+        done: steps.Done | None = None
         trouble: Trouble | None = None
         try:
             done = await self._work(key, world)
@@ -196,7 +196,7 @@ class Reconciler:
             strays = await self._cluster.other_secrets(token, token.secret_name)
         return token, secret, strays
 
-    async def _work(self, key: Key, world: _World) -> plan.Done:
+    async def _work(self, key: Key, world: _World) -> steps.Done:
         """Do steps until none is left; the world is kept up to date.
 
         Raises:
@@ -205,9 +205,9 @@ class Reconciler:
         for _ in range(STEPS):
             step = plan.plan(world.observed(), self._endpoint)
             match step:
-                case plan.Done():
+                case steps.Done():
                     return step
-                case plan.Refuse():
+                case steps.Refuse():
                     raise _RefusedError(step.reason, step.message)
                 case _:
                     await self._do(key, world, step)
@@ -215,8 +215,8 @@ class Reconciler:
             "PlanDoesNotEnd", "this is a mistake in the operator; please report it with its log"
         )
 
-    async def _do(self, key: Key, world: _World, step: plan.Step) -> None:
-        if isinstance(step, plan.DeleteConnection):
+    async def _do(self, key: Key, world: _World, step: steps.Step) -> None:
+        if isinstance(step, steps.DeleteConnection):
             self._trace("delete-connection")
             world.connection = await self._api.delete(key, revision=world.connection.revision)
             log.info("connection deleted", key=str(key))
@@ -224,27 +224,27 @@ class Reconciler:
         token = world.token
         assert token is not None  # noqa: S101 (all other steps are about one that is there)
         match step:
-            case plan.SetFinalizer(present=present):
+            case steps.SetFinalizer(present=present):
                 self._trace("set-finalizer")
                 await self._cluster.set_finalizer(token, present=present)
                 world.token = await self._cluster.token(key)
-            case plan.Issue():
+            case steps.Issue():
                 await self._issue(world, token, step)
-            case plan.Register():
+            case steps.Register():
                 await self._register(key, world, token, step)
-            case plan.Promote():
+            case steps.Promote():
                 await self._promote(world, token, step)
-            case plan.Rewrite(token=current, record=record):
+            case steps.Rewrite(token=current, record=record):
                 assert world.secret is not None  # noqa: S101 (there is a current token in it)
                 data = {"token": world.secret.data["token"], **plan.public_parts(current, self._endpoint)}
                 await self._write(world, token, data, record, "rewrite-secret")
-            case plan.DeleteStray(name=name):
+            case steps.DeleteStray(name=name):
                 self._trace("delete-stray")
                 view = next(item for item in world.strays if item.name == name)
                 await self._cluster.delete_secret(token, name, resource_version=view.resource_version)
                 world.strays.remove(view)
 
-    async def _issue(self, world: _World, token: ScimToken, step: plan.Issue) -> None:
+    async def _issue(self, world: _World, token: ScimToken, step: steps.Issue) -> None:
         """Step 3: the new token is in the Secret before anybody accepts it."""
         plaintext, name, now = self._new_token(), self._new_id(), world.connection.now
         entry = TokenRecord(name, tokens.digest(plaintext).hex(), now, now + step.lifetime)
@@ -263,7 +263,7 @@ class Reconciler:
             token, "Normal", step.because.value, f"issuing token {name}: {step.message}"
         )
 
-    async def _register(self, key: Key, world: _World, token: ScimToken, step: plan.Register) -> None:
+    async def _register(self, key: Key, world: _World, token: ScimToken, step: steps.Register) -> None:
         """Step 4: the API accepts exactly what the plan says."""
         self._trace("put-connection")
         world.connection = await self._api.put(key, step.wanted, revision=world.connection.revision)
@@ -274,7 +274,7 @@ class Reconciler:
                 token, "Normal", "Revoked", f"revoked, and refused from now on: {names}"
             )
 
-    async def _promote(self, world: _World, token: ScimToken, step: plan.Promote) -> None:
+    async def _promote(self, world: _World, token: ScimToken, step: steps.Promote) -> None:
         """Steps 5 and 6: what the Secret shows has been seen to work."""
         assert world.secret is not None  # noqa: S101 (next-token stands in it)
         plaintext = world.secret.data["next-token"]

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from scim_api.admin_models import Connection
 from scim_operator.models import Condition, ScimToken, ScimTokenStatus, TokenState, TokenStatus, format_time
-from scim_operator.plan import Done, SecretFacts
+from scim_operator.steps import Done, SecretFacts
 
 USE_STEP: Final = timedelta(days=1)
 """``lastUsedAt`` moves in steps of a day: every write of a status is a write to etcd."""

@@ -1,6 +1,6 @@
 """Both of Entra's PATCH dialects, and any other client's, into canonical operations.
 
-The dialects (ENTRA.md, "PATCH, two dialects"): capitalised ``op`` with a path per attribute and booleans
+The dialects: capitalised ``op`` with a path per attribute and booleans
 as strings; lower-case ``op`` without a path and a value object whose keys are paths. After this module
 there is one form: an operation sets or removes one attribute, one sub-attribute, or entries of a
 multi-valued attribute, and its value has been read (``core.values``, which also lists the noise that is

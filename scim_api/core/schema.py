@@ -1,7 +1,7 @@
 """The attributes of User and EnterpriseUser (RFC 7643 sections 3.1, 4.1 and 4.3) as a table.
 
 It is written out here, and not read from scim2-models, because importing the models takes a second; a
-test holds the two together. What differs is what ENTRA.md asks for: ``externalId`` is listed on User,
+test holds the two together. What differs is what Entra asks for: ``externalId`` is listed on User,
 addresses have canonical types, no value's format is checked.
 """
 

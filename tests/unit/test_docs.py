@@ -8,7 +8,7 @@ import pytest
 from scim_api.admin_models import AdminError
 from scim_api.core import limits
 from scim_api.settings import ApiSettings
-from scim_operator import models, plan
+from scim_operator import models, steps
 from scim_operator.settings import OperatorSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +66,7 @@ def test_defaults_of_settings_are_told_as_they_are() -> None:
 def _reasons_in_code() -> set[str]:
     sources = [
         (ROOT / "operator/scim_operator" / name).read_text(encoding="utf-8")
-        for name in ("plan.py", "status.py", "reconcile.py")
+        for name in ("plan.py", "steps.py", "status.py", "reconcile.py")
     ]
     words = set(re.findall(r'"([A-Z][a-z]+(?:[A-Z][a-z]+)*)"', "\n".join(sources)))
     codes = set(AdminError.model_fields["code"].annotation.__args__)  # type: ignore[union-attr]
@@ -84,7 +84,7 @@ def test_every_reason_in_the_table_exists() -> None:
 
 def test_every_reason_of_a_condition_or_event_is_explained() -> None:
     told = set(re.findall(r"`([A-Za-z]+)`", OPERATIONS))
-    events = {because.value for because in plan.Because}
+    events = {because.value for because in steps.Because}
     codes = set(AdminError.model_fields["code"].annotation.__args__) - LIVES_IN_THE_API  # type: ignore[union-attr]
     reconcile = (ROOT / "operator/scim_operator/reconcile.py").read_text(encoding="utf-8")
     troubles = set(re.findall(r'Trouble\("\w+", "(\w+)"', reconcile))

@@ -1,4 +1,4 @@
-"""PATCH of users in both of Entra's dialects. Lines of ENTRA.md, "PATCH" and "Easy to miss"."""
+"""PATCH of users in both of Entra's dialects. What Entra sends, line by line."""
 
 import json
 from typing import Any

@@ -1,6 +1,6 @@
 """The library is the oracle: scim2-server on canonical operations gives what ours gives.
 
-Where ENTRA.md demands something else, the deviation has a name and a test of its own here.
+Where Entra demands something else, the deviation has a name and a test of its own here.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""POST and PUT bodies of users: what is kept, what is noise, what is refused. Lines of ENTRA.md."""
+"""POST and PUT bodies of users: what is kept, what is noise, what is refused. What Entra sends."""
 
 import json
 from typing import Any
