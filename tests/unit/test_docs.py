@@ -8,7 +8,7 @@ import pytest
 from scim_api.admin_models import AdminError
 from scim_api.core import limits
 from scim_api.settings import ApiSettings
-from scim_operator import models, steps
+from scim_operator import models, plan, steps
 from scim_operator.settings import OperatorSettings
 
 ROOT = Path(__file__).resolve().parents[2]
