@@ -6,6 +6,7 @@ condition and Event (the idea is cert-manager's). So a reconcile may stop anywhe
 """
 
 import dataclasses
+import hmac
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -73,12 +74,27 @@ def plan(observed: Observed, endpoint: str) -> Step:
 def _plan_end(observed: Observed) -> Step:
     token, connection = observed.token, observed.connection
     if connection.exists:
-        return DeleteConnection()
+        return _last_word(observed) or DeleteConnection()
     if token is None or FINALIZER not in token.metadata.finalizers:
         return Done(None)
     if connection.purging:
         return Done(observed.now + PURGE_LOOK)
     return SetFinalizer(present=False)
+
+
+def _last_word(observed: Observed) -> Register | None:
+    """The API decides by the policy it holds whether people are erased with the connection, so a policy that
+    was changed right before the deletion has to reach it first. Refused: another ScimToken has the tenant, and
+    nobody is erased with this one.
+    """
+    token, connection = observed.token, observed.connection
+    if token is None or connection.settings is None or connection.tenant is None or observed.settings_refused:
+        return None
+    policy = token.spec.deletion_policy
+    if connection.settings.deletion_policy == policy:
+        return None
+    settings = connection.settings.model_copy(update={"deletion_policy": policy})
+    return Register(PutConnection(tenant=connection.tenant, settings=settings), ())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,18 +116,14 @@ class _Life:
     mistake: str | None
     """What is wrong with the revoke annotation."""
     strays: tuple[str, ...]
+    settings: TenantSettings
+    """Those to register."""
 
     @classmethod
     def of(cls, token: ScimToken, observed: Observed) -> "_Life":
         connection, secret, now = observed.connection, observed.secret, observed.now
         record = secret.record if secret is not None else Record()
-        retired = {item.id for item in connection.credentials if item.retires_at and item.retires_at <= now}
-        ended = retired | set(connection.revoked)
-        known = {
-            item.id: item
-            for item in (*_from_api(connection, token.overlap), *record.tokens)
-            if item.expires_at > now and item.id not in ended
-        }
+        known = _known(connection, record, token.overlap, now)
         current = _holding(known.values(), secret.token if secret else None)
         coming = _holding(known.values(), secret.next_token if secret else None)
         try:
@@ -120,8 +132,20 @@ class _Life:
             condemned, mistake = frozenset[str](), str(error)
         if coming is not None and coming.id in condemned:
             coming = None
+        held = connection.settings if observed.settings_refused else None
+        settings = held or token.tenant_settings()
         return cls(
-            token, now, connection, secret, known, current, coming, condemned, mistake, observed.strays
+            token,
+            now,
+            connection,
+            secret,
+            known,
+            current,
+            coming,
+            condemned,
+            mistake,
+            observed.strays,
+            settings,
         )
 
     @property
@@ -146,11 +170,30 @@ class _Life:
 
     def retires_at(self, item: TokenRecord) -> datetime | None:
         """When overlap ends a superseded token before its own expiry; None when it does not."""
-        overlap = self.token.overlap
-        if overlap is None or item.superseded_at is None:
+        overlap, since = self.token.overlap, item.superseded_at
+        if overlap is None or since is None or overlap >= item.expires_at - since:
             return None
-        end = item.superseded_at + overlap
-        return end if end < item.expires_at else None
+        return since + overlap
+
+
+def _known(
+    connection: Connection, record: Record, overlap: timedelta | None, now: datetime
+) -> dict[str, TokenRecord]:
+    """By id, what API and record know together. Of a token that both know, the API's word counts: the record
+    can be edited by hand, and adds only when it was superseded.
+    """
+    merged = {item.id: item for item in _from_api(connection, overlap)}
+    digests = {item.digest for item in merged.values()}
+    for item in record.tokens:
+        told = merged.get(item.id)
+        if told is not None:
+            merged[item.id] = dataclasses.replace(told, superseded_at=item.superseded_at)
+        elif item.digest not in digests:
+            merged[item.id] = item
+            digests.add(item.digest)
+    retired = {item.id for item in connection.credentials if item.retires_at and item.retires_at <= now}
+    ended = retired | set(connection.revoked)
+    return {item.id: item for item in merged.values() if item.expires_at > now and item.id not in ended}
 
 
 def _from_api(connection: Connection, overlap: timedelta | None) -> Iterable[TokenRecord]:
@@ -161,7 +204,13 @@ def _from_api(connection: Connection, overlap: timedelta | None) -> Iterable[Tok
 
 
 def _holding(known: Iterable[TokenRecord], digest: str | None) -> TokenRecord | None:
-    return next((item for item in known if item.digest == digest), None) if digest else None
+    """The token that stands in the Secret. One that was superseded and stands there again (a restored
+    backup) is no longer superseded, or ``overlap`` would end it while it is published.
+    """
+    if digest is None:
+        return None
+    found = next((item for item in known if hmac.compare_digest(item.digest, digest)), None)
+    return None if found is None else dataclasses.replace(found, superseded_at=None)
 
 
 def _condemned(
@@ -201,7 +250,8 @@ def rotation_due(token: ScimToken, current: TokenRecord) -> datetime:
     """When ``current`` is to be replaced: ``rotateBefore`` before its end, or sooner when ``lifetime`` has
     become shorter since it was issued. A longer lifetime never extends an issued token.
     """
-    return min(current.expires_at, current.issued_at + token.lifetime) - token.rotate_before
+    lifetime = min(current.expires_at - current.issued_at, token.lifetime)
+    return current.issued_at + lifetime - token.rotate_before
 
 
 def _plan_life(life: _Life, endpoint: str) -> Step:
@@ -322,13 +372,13 @@ def _register(life: _Life) -> Register | None:
         connection.exists
         and connection.tenant == token.tenant
         and connection.settings is not None
-        and _comparable(connection.settings) == _comparable(token.tenant_settings())
+        and _comparable(connection.settings) == _comparable(life.settings)
         and {item.id: (item.digest, item.retires_at) for item in wanted}
         == {name: held[name] for name in live}
     )
     if is_so:
         return None
-    put = PutConnection(tenant=token.tenant, settings=token.tenant_settings(), credentials=tuple(wanted))
+    put = PutConnection(tenant=token.tenant, settings=life.settings, credentials=tuple(wanted))
     return Register(put, tuple(sorted(doomed & held.keys())))
 
 

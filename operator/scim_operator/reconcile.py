@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
+from pydantic import ValidationError
 
 from scim_api import tokens
 from scim_api.admin_models import Connection
@@ -67,6 +68,8 @@ class _World:
     token: ScimToken | None
     secret: SecretView | None
     strays: list[SecretView] = dataclasses.field(default_factory=list)
+    refused: ApiRefused | None = None
+    """Why the API did not take the wanted settings; the tokens go on without them."""
 
     def observed(self) -> Observed:
         """The same without plaintext."""
@@ -75,6 +78,7 @@ class _World:
             self.token,
             facts(self.token, self.secret),
             tuple(view.name for view in self.strays),
+            self.refused is not None,
         )
 
 
@@ -82,7 +86,9 @@ def facts(token: ScimToken | None, view: SecretView | None) -> SecretFacts | Non
     """What the plan may know of a Secret: digests for plaintext."""
     if token is None or view is None:
         return None
-    wanted_annotations = token.spec.secret.annotations
+    wanted_annotations = {
+        name: value for name, value in token.spec.secret.annotations.items() if name != TOKENS_ANNOTATION
+    }
     drifted = not (
         token.secret_labels().items() <= view.labels.items()
         and wanted_annotations.items() <= view.annotations.items()
@@ -149,13 +155,19 @@ class Reconciler:
             except Retry as error:
                 log.debug("a write lost; looking again", key=str(key), reason=str(error))
                 await self._pause(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 (jitter)
+            except _UnreadableError as error:
+                log.warning("unreadable ScimToken; is its CRD newer?", key=str(key), fields=str(error))
+                return Outcome(retry=True, reason="NotUnderstood")
+            except ClusterRefused as error:
+                log.warning("Kubernetes refuses even to be told", key=str(key), reason=str(error))
+                return Outcome(retry=True, reason="ClusterRefused")
         return Outcome(retry=True, reason="Conflict")
 
     async def _pass(self, key: Key) -> Outcome:
         try:
             world = await self.observe(key)
-        except (ApiUnreachable, ApiRefused) as error:
-            return await self._without_api(key, _trouble(error))
+        except (ApiUnreachable, ApiRefused, ClusterRefused) as error:
+            return await self._without_view(key, _trouble(error))
         done: steps.Done | None = None
         trouble: Trouble | None = None
         try:
@@ -164,6 +176,8 @@ class Reconciler:
             trouble = _trouble(error)
         if world.token is None:
             return Outcome(retry=trouble is not None, reason=trouble.reason if trouble else "")
+        if trouble is None and world.refused is not None and not world.token.deleting:
+            trouble = _trouble(world.refused)
         seen = world.observed()
         found = Found(world.token, world.connection, seen.secret, done, trouble)
         await self._tell(found, world.connection.now)
@@ -184,8 +198,7 @@ class Reconciler:
         return await self._api.get(key)
 
     async def _read_cluster(self, key: Key) -> tuple[ScimToken | None, SecretView | None, list[SecretView]]:
-        self._trace("read-token")
-        token = await self._cluster.token(key)
+        token = await self._read_token(key)
         if token is None:
             return None, None, []
         self._trace("read-secret")
@@ -195,6 +208,14 @@ class Reconciler:
             self._trace("list-secrets")
             strays = await self._cluster.other_secrets(token, token.secret_name)
         return token, secret, strays
+
+    async def _read_token(self, key: Key) -> ScimToken | None:
+        self._trace("read-token")
+        try:
+            return await self._cluster.token(key)
+        except ValidationError as error:
+            places = sorted({".".join(map(str, item["loc"])) for item in error.errors(include_input=False)})
+            raise _UnreadableError(", ".join(places)) from None
 
     async def _work(self, key: Key, world: _World) -> steps.Done:
         """Do steps until none is left; the world is kept up to date.
@@ -227,7 +248,7 @@ class Reconciler:
             case steps.SetFinalizer(present=present):
                 self._trace("set-finalizer")
                 await self._cluster.set_finalizer(token, present=present)
-                world.token = await self._cluster.token(key)
+                world.token = await self._read_token(key)
             case steps.Issue():
                 await self._issue(world, token, step)
             case steps.Register():
@@ -264,9 +285,21 @@ class Reconciler:
         )
 
     async def _register(self, key: Key, world: _World, token: ScimToken, step: steps.Register) -> None:
-        """Step 4: the API accepts exactly what the plan says."""
+        """Step 4: the API accepts exactly what the plan says.
+
+        Settings that it refuses must not keep tokens from being rotated or revoked: the plan is asked again, with
+        the settings that the API holds, and the refusal is told at the end.
+        """
         self._trace("put-connection")
-        world.connection = await self._api.put(key, step.wanted, revision=world.connection.revision)
+        held = world.connection
+        try:
+            world.connection = await self._api.put(key, step.wanted, revision=held.revision)
+        except ApiRefused as error:
+            known = held.exists and held.tenant == step.wanted.tenant and held.settings is not None
+            if error.code not in _ABOUT_SETTINGS or not known or world.refused is not None:
+                raise
+            world.refused = error
+            return
         if step.revoked:
             names = ", ".join(step.revoked)
             log.info("tokens revoked", key=str(key), token_ids=list(step.revoked))
@@ -306,10 +339,9 @@ class Reconciler:
             version = world.secret.resource_version
             world.secret = await self._cluster.replace_secret(token, draft, resource_version=version)
 
-    async def _without_api(self, key: Key, trouble: Trouble) -> Outcome:
+    async def _without_view(self, key: Key, trouble: Trouble) -> Outcome:
         """Nothing can be decided, but it can be told."""
-        self._trace("read-token")
-        token = await self._cluster.token(key)
+        token = await self._read_token(key)
         if token is not None:
             await self._tell(Found(token, None, None, None, trouble), self._clock())
         return Outcome(retry=True, reason=trouble.reason)
@@ -344,6 +376,11 @@ class _RefusedError(Exception):
         self.reason, self.message = reason, message
 
 
+class _UnreadableError(Exception):
+    """The ScimToken has values that this version does not know; the message names the fields."""
+
+
+_ABOUT_SETTINGS: Final = ("SettingsConflict", "MatchingImmutable")
 _SECRET_REASONS: Final = ("SecretNotOwned", "SecretDeleting", "TooManyTokens")
 
 

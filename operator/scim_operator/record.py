@@ -7,8 +7,16 @@ stands beside it, because it must be written together with the token that answer
 import dataclasses
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, Self
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Self
+
+from pydantic import TypeAdapter
+
+from scim_api.admin_models import Sha256Hex, TokenId
+from scim_operator.durations import LONGEST
+
+_ID: Final = TypeAdapter(TokenId)
+_DIGEST: Final = TypeAdapter(Sha256Hex)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,14 +43,15 @@ class TokenRecord:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Read what ``to_json`` wrote. Raises ``ValueError``, ``KeyError`` or ``TypeError``."""
+        """Read what ``to_json`` wrote. Raises ``ValueError``, ``KeyError``, ``TypeError`` or ``OverflowError``."""
         superseded = content.get("supersededAt")
         record = cls(
-            str(content["id"]), str(content["digest"]), _moment(content["issuedAt"]), _moment(content["expiresAt"]),
+            _ID.validate_python(content["id"], strict=True), _DIGEST.validate_python(content["digest"], strict=True),
+            _moment(content["issuedAt"]), _moment(content["expiresAt"]),
             None if superseded is None else _moment(superseded),
         )  # fmt: skip
-        if len(bytes.fromhex(record.digest)) != 32:
-            raise ValueError("a SHA-256 digest has 32 bytes")
+        if not timedelta(0) < record.expires_at - record.issued_at <= LONGEST:
+            raise ValueError("no token is issued for such a time")
         return record
 
 
@@ -63,14 +72,21 @@ class Record:
 
     @classmethod
     def from_text(cls, text: str | None) -> Self:
-        """Read it; what somebody has damaged counts as empty, since the API knows the tokens as well."""
+        """Read it. What somebody has damaged counts as missing, entry by entry: the API knows the tokens too."""
         try:
             content = json.loads(text or "{}")
-            rotate = content.get("rotate")
-            tokens = tuple(TokenRecord.from_json(item) for item in content.get("tokens", ()))
-        except (ValueError, KeyError, TypeError, AttributeError):
+            rotate, entries = content.get("rotate"), list(content.get("tokens", ()))
+        except (ValueError, TypeError, AttributeError, RecursionError):
             return cls()
+        tokens = tuple(token for token in map(_entry, entries) if token is not None)
         return cls(tokens, rotate if isinstance(rotate, str) else None)
+
+
+def _entry(content: Any) -> TokenRecord | None:
+    try:
+        return TokenRecord.from_json(content)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return None
 
 
 def _text(moment: datetime) -> str:

@@ -81,18 +81,23 @@ def _verdicts(
 ) -> Sequence[tuple[str, Verdict, str, str]]:
     """Type, status, reason and message of each condition."""
     trouble, token = found.trouble, found.token
+    published: tuple[str, Verdict, str, str] = (
+        "Published", "True", "Published", f"Secret {token.secret_name} holds endpoint and token"
+    )  # fmt: skip
     if trouble is None:
         message = _well(found, active)
         return (
             ("Ready", "True", "Ready", message),
             ("Registered", "True", "Registered", "the SCIM API accepts the tokens listed here"),
-            ("Published", "True", "Published", f"Secret {token.secret_name} holds endpoint and token"),
+            published,
         )
     still_good = active is not None and active.expires_at > now
     stages: list[tuple[str, Verdict, str, str]] = []
     for stage in ("Registered", "Published"):
         if trouble.stage == stage:
             stages.append((stage, trouble.verdict, trouble.reason, trouble.message))
+        elif stage == "Published" and found.done is not None:
+            stages.append(published)
         elif (before := token.status.condition(stage)) is not None:
             stages.append((stage, before.status, before.reason, before.message))
         else:

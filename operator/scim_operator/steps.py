@@ -48,6 +48,8 @@ class Observed:
     secret: SecretFacts | None
     strays: tuple[str, ...] = ()
     """Our Secrets under a name that is no longer wanted."""
+    settings_refused: bool = False
+    """Whether the API has refused the wanted settings: tokens then go on under those it holds."""
 
     @property
     def now(self) -> datetime:
