@@ -20,7 +20,11 @@ else
     kind create cluster --config dev/kind/kind.yaml --kubeconfig "$KUBECONFIG" --wait 120s
 fi
 kubectl apply --server-side -f crds/scimtoken.yaml
-kubectl wait --for=condition=Established crd/scimtokens.scim-operator.io --timeout=60s
+# A new CRD has no conditions for a moment, on which `kubectl wait` gives up: try again.
+for _ in 1 2 3 4 5; do
+  kubectl wait --for=condition=Established crd/scimtokens.scim-operator.io --timeout=60s && break
+  sleep 1
+done
 kubectl apply -f dev/manifests/rbac.yaml
 
 # The operator runs as its own ServiceAccount, not as the admin that kind made.

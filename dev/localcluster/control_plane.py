@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -309,6 +310,21 @@ class ControlPlane:
         if check and done.returncode != 0:
             raise ClusterError(f"kubectl {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
         return done
+
+    def wait_established(self, crd: str, seconds: float = 30.0) -> None:
+        """Wait until the API server serves a CustomResourceDefinition, such as ``scimtokens.scim-operator.io``.
+
+        ``kubectl wait`` gives up on one whose conditions are still null, hence this.
+
+        Raises:
+            ClusterError: it was not served in time.
+        """
+        path = 'jsonpath={.status.conditions[?(@.type=="Established")].status}'
+        deadline = time.monotonic() + seconds
+        while self.kubectl("get", "crd", crd, "-o", path, check=False).stdout != "True":
+            if time.monotonic() > deadline:
+                raise ClusterError(f"{crd} was not served after {seconds:g} s")
+            time.sleep(0.1)
 
     def service_account_kubeconfig(self, namespace: str, name: str, duration: str = "24h") -> Path:
         """A kubeconfig with exactly the permissions of a ServiceAccount (TokenRequest), mode 0600."""

@@ -30,7 +30,7 @@ def plane(tools: Tools) -> Iterator[ControlPlane]:
 @pytest.fixture(scope="module")
 def with_crd(plane: ControlPlane) -> ControlPlane:
     plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
-    plane.kubectl("wait", "--for=condition=Established", "crd/scimtokens.scim-operator.io", "--timeout=30s")
+    plane.wait_established("scimtokens.scim-operator.io")
     return plane
 
 

@@ -220,9 +220,7 @@ async def test_the_watch_outlives_a_restart_of_the_api_server(
 ) -> None:
     with ControlPlane.start(tools) as plane:
         plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
-        plane.kubectl(
-            "wait", "--for=condition=Established", "crd/scimtokens.scim-operator.io", "--timeout=30s"
-        )
+        plane.wait_established("scimtokens.scim-operator.io")
         async with (
             watching(plane.kubeconfig, "default", monkeypatch) as notebook,
             await config.new_client_from_config(str(plane.kubeconfig)) as api,  # type: ignore[no-untyped-call]

@@ -26,9 +26,7 @@ def installed(tools: Tools) -> Iterator[ControlPlane]:
     with ControlPlane.start(tools) as plane:
         plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
         plane.kubectl("apply", "-f", str(ROOT / "dev/manifests/rbac.yaml"))
-        plane.kubectl(
-            "wait", "--for=condition=Established", "crd/scimtokens.scim-operator.io", "--timeout=30s"
-        )
+        plane.wait_established("scimtokens.scim-operator.io")
         yield plane
 
 

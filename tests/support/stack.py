@@ -174,9 +174,7 @@ class Stack:
         """Apply CRD and RBAC, start operator and API, as an installation does."""
         self.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
         self.kubectl("apply", "-f", str(ROOT / "dev/manifests/rbac.yaml"))
-        self.kubectl(
-            "wait", "--for=condition=Established", "crd/scimtokens.scim-operator.io", "--timeout=30s"
-        )
+        self.control_plane.wait_established("scimtokens.scim-operator.io")
         self._mirror = ConfigMapMirror(self.kubectl, OPERATOR_NAMESPACE, self.keys)
         self._mirror.start()
         self.start_operator(wait=False)
