@@ -18,7 +18,15 @@ from scim_api.admin_models import (
 )
 from scim_api.tokens import digest
 from scim_operator.models import FINALIZER, Key, ScimToken
-from scim_operator.ports import ApiRefused, ApiUnreachable, ProofFailed, Retry, SecretDraft, SecretView
+from scim_operator.ports import (
+    ApiRefused,
+    ApiUnreachable,
+    ClusterRefused,
+    ProofFailed,
+    Retry,
+    SecretDraft,
+    SecretView,
+)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = Key("team", "entra")
@@ -47,12 +55,17 @@ class World:
     revoked: dict[str, datetime] = dataclasses.field(default_factory=dict)
     exists: bool = False
     revision: int = 0
+    databases: int = 1
+    """How many databases there were: revisions of a lost one never come back."""
     tenant: str | None = None
     settings: TenantSettings | None = None
     purging: bool = False
     version: int = 1
     api_down: bool = False
     refuse: ApiRefused | None = None
+    """How a PUT of other settings than those held is answered."""
+    secret_forbidden: bool = False
+    status_forbidden: bool = False
     proof_fails: bool = False
     statuses: int = 0
     events: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
@@ -125,6 +138,7 @@ class World:
         self.credentials.clear()
         self.revoked.clear()
         self.exists, self.revision, self.tenant, self.settings = False, 0, None, None
+        self.databases += 1
 
     def connection(self) -> Connection:
         """What the API answers."""
@@ -132,7 +146,7 @@ class World:
             namespace=KEY.namespace,
             name=KEY.name,
             exists=self.exists,
-            revision=str(self.revision) if self.revision else NEVER_SEEN,
+            revision=f"{self.databases}-{self.revision}" if self.revision else NEVER_SEEN,
             now=self.now,
             tenant=self.tenant,
             settings=self.settings,
@@ -165,7 +179,7 @@ class FakeApi:
         world = self._world
         if revision != world.connection().revision:
             raise Retry("412")
-        if world.refuse is not None:
+        if world.refuse is not None and wanted.settings != world.settings:
             raise world.refuse
         listed = {item.id: item for item in wanted.credentials}
         if set(listed) & {name for name, end in world.revoked.items() if end > world.now}:
@@ -219,6 +233,8 @@ class FakeCluster:
 
     async def secret(self, owner: ScimToken, name: str) -> SecretView | None:
         await self._point("secret")
+        if self._world.secret_forbidden:
+            raise ClusterRefused(f"reading Secret {name}: forbidden")
         return self._view(owner, name)
 
     async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretView:
@@ -250,6 +266,8 @@ class FakeCluster:
 
     async def apply_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
         await self._point("status")
+        if self._world.status_forbidden:
+            raise ClusterRefused("writing the status: forbidden")
         if self._world.object is None:
             raise Retry("404")
         self._world.object["status"] = dict(status)

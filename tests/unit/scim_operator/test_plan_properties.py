@@ -6,6 +6,7 @@ the API's database is thrown away. After every event the promises are checked.
 """
 
 import contextlib
+import json
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scim_operator.models import ROTATE_ANNOTATION, ScimToken
+from scim_operator.models import ROTATE_ANNOTATION, TOKENS_ANNOTATION, ScimToken
 from scim_operator.plan import MOST_LIVE
 from scim_operator.reconcile import Outcome, Reconciler
 from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeProver, World
@@ -159,6 +160,10 @@ events = st.one_of(  # times in lifetimes
     st.tuples(st.just("kill"), st.integers(0, 12)),
     st.tuples(st.just("delete secret"), st.none()),
     st.tuples(st.just("edit secret"), st.sampled_from(["token", "next-token", "token-id", "annotation"])),
+    st.tuples(st.just("restore secret"), st.integers(0, 5)),
+    st.tuples(
+        st.just("edit record"), st.sampled_from(["id", "digest", "issuedAt", "expiresAt", "supersededAt"])
+    ),
     st.tuples(st.just("lose database"), st.none()),
     st.tuples(st.just("api down"), st.floats(0.01, 2)),
 )
@@ -190,6 +195,20 @@ def happen(life: Life, kind: str, value: Any) -> None:
                     secret.annotations.clear()
                 else:
                     secret.data[value] = "garbage"
+        case (
+            "restore secret"
+        ):  # somebody puts back a superseded token that is still good: it stays from then on
+            good = [token for token in world.published if world.accepts(token)]
+            for secret in world.secrets.values():
+                secret.version += 1
+                secret.data["token"] = good[value % len(good)]
+        case "edit record":
+            for secret in world.secrets.values():
+                record = json.loads(secret.annotations.get(TOKENS_ANNOTATION, "{}"))
+                for item in record.get("tokens", ()):
+                    item[value] = "9999-12-31T23:59:59-01:00"
+                secret.version += 1
+                secret.annotations[TOKENS_ANNOTATION] = json.dumps(record)
         case "lose database":
             # A lost database together with a Secret that nobody has looked at since it was damaged is a loss
             # of both records: nothing could know those tokens then.
