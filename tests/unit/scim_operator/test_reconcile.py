@@ -166,6 +166,16 @@ async def test_a_longer_life_written_into_the_record_lengthens_nothing(world: Wo
     assert not world.accepts(token)
 
 
+async def test_a_second_name_for_a_token_in_the_record_is_not_registered(world: World) -> None:
+    await begun(world)
+    record = json.loads(world.secrets[SECRET].annotations[TOKENS_ANNOTATION])
+    record["tokens"].append({**record["tokens"][0], "id": "copied"})
+    world.secrets[SECRET].annotations[TOKENS_ANNOTATION] = json.dumps(record)
+    await look(world)
+    assert world.live() == 1
+    assert "copied" not in world.secrets[SECRET].annotations[TOKENS_ANNOTATION]
+
+
 async def test_a_secret_that_may_not_be_read_is_told(world: World) -> None:
     world.secret_forbidden = True
     world.apply()

@@ -128,6 +128,18 @@ def test_trouble_with_the_api_keeps_what_was_known_and_says_how_long_the_token_i
     assert (status.users, status.expires_at, len(status.tokens)) == (7, NOW + 89 * DAY, 2)
 
 
+def test_refused_settings_do_not_hide_that_the_secret_is_in_order_again() -> None:
+    before = told(scim_token(), trouble=Trouble("Published", "ProofFailed", "401 to Test Connection"))
+    refused = Trouble("Registered", "SettingsConflict", "the settings differ in groups")
+    found = Found(scim_token(before), connection(NEW), SECRET, DONE, refused)
+    status = describe(found, ENDPOINT, NOW)
+    ready, published = status.condition("Ready"), status.condition("Published")
+    assert ready is not None
+    assert published is not None
+    assert (ready.status, ready.reason) == ("False", "SettingsConflict")
+    assert (published.status, published.reason) == ("True", "Published")
+
+
 def test_trouble_before_the_first_token_promises_nothing() -> None:
     status = told(scim_token(), trouble=TROUBLE)
     ready, published = status.condition("Ready"), status.condition("Published")
