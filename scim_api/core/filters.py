@@ -18,20 +18,26 @@ _EMAIL = re.compile(
     rf'\s*([\w:.-]+)\[\s*type\s+eq\s+"work"\s*\]\.value\s+eq\s+{_STRING}\s*', re.IGNORECASE | re.ASCII
 )
 
-_LOOKUPS = {
+_COMMON = {
     Attribute((), "string", column="id"): Lookup.ID,
-    Attribute(("username",), "string"): Lookup.NAME,
     Attribute(("externalid",), "string"): Lookup.EXTERNAL,
+}
+_LOOKUPS: dict[ResourceKind | None, dict[Attribute, Lookup]] = {
+    "User": {**_COMMON, Attribute(("username",), "string"): Lookup.NAME},
+    "Group": {**_COMMON, Attribute(("displayname",), "string"): Lookup.NAME},
+    None: {},
 }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Indexed:
-    """An equality that an index answers."""
+    """An equality that an index answers, and what the few resources that have it must satisfy besides."""
 
     by: Lookup
     key: str
     """The operand in the comparable form."""
+    rest: Predicate | None = None
+    """Such as the second half of Entra's ``id eq "A" and manager eq "B"``."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,12 +47,12 @@ class Expression:
     ast: Predicate
 
 
-def parse_filter(profile: Profile, kind: ResourceKind, text: str) -> Indexed | Expression:
+def parse_filter(profile: Profile, kind: ResourceKind | None, text: str) -> Indexed | Expression:
     """Read the ``filter`` of a query.
 
     Args:
         profile: the tenant's.
-        kind: the resource type that is searched.
+        kind: the resource type that is searched; None for all of them.
         text: the parameter, already URL-decoded.
 
     Raises:
@@ -57,13 +63,13 @@ def parse_filter(profile: Profile, kind: ResourceKind, text: str) -> Indexed | E
         raise invalid_filter(f"The filter has {len(text)} characters; at most {MAX_FILTER} are read.")
     if not storable(text):
         raise invalid_filter("The filter contains a NUL character or is not valid UTF-8.")
-    table = profile.tables[kind]
+    table = profile.anything if kind is None else profile.tables[kind]
     predicate = _quick(table, text)
     if predicate is None:
         from scim_api.core.grammar import read_filter
 
         predicate = read_filter(table, text)
-    return _indexed(predicate) or Expression(predicate)
+    return _indexed(kind, predicate) or Expression(predicate)
 
 
 def warm_up() -> None:
@@ -107,11 +113,26 @@ def _unescape(literal: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _indexed(predicate: Predicate) -> Indexed | None:
-    """The look-up that the predicate amounts to, if it is one."""
+def _indexed(kind: ResourceKind | None, predicate: Predicate) -> Indexed | None:
+    """The look-up that the predicate amounts to, or starts with, if it does."""
+    found = _looked_up(kind, predicate)
+    if found is not None or not isinstance(predicate, Junction) or predicate.op != "and":
+        return found
+    for position, term in enumerate(predicate.terms):
+        found = _looked_up(kind, term)
+        if found is not None:
+            others = predicate.terms[:position] + predicate.terms[position + 1 :]
+            rest = others[0] if len(others) == 1 else Junction("and", others)
+            return dataclasses.replace(found, rest=rest)
+    return None
+
+
+def _looked_up(kind: ResourceKind | None, predicate: Predicate) -> Indexed | None:
     match predicate:
-        case Compare(attribute, "eq", str(key)) if attribute in _LOOKUPS:
-            return Indexed(_LOOKUPS[attribute], key)
+        case Compare(attribute, "eq", str(key)) if attribute in _LOOKUPS[kind]:
+            return Indexed(_LOOKUPS[kind][attribute], key)
+        case Entries() if kind != "User":
+            return None
         case Entries(
             Attribute(path=("emails",)),
             Junction(

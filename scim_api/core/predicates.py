@@ -14,7 +14,7 @@ from scim_api.core.schema import AttributeType
 
 Operator = Literal["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"]
 Operand = str | int | float | bool | None
-Column = Literal["id", "created", "modified"]
+Column = Literal["id", "created", "modified", "kind"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def matches(predicate: Predicate, form: Any, columns: Mapping[str, str] | None =
     Args:
         predicate: the resolved filter.
         form: the comparable form (see ``core.keys``); for an entry that is a plain value, the value.
-        columns: ``id``, ``created`` and ``modified``, where the predicate may name them.
+        columns: ``id``, ``created``, ``modified`` and ``kind``, where the predicate may name them.
     """
     match predicate:
         case Compare(attribute, op, operand):

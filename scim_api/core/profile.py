@@ -10,9 +10,11 @@ from scim_api.admin_models import CustomField, Matching, TenantSettings
 from scim_api.core.records import ResourceKind
 from scim_api.core.schema import (
     COMMON_FIELDS,
+    CORE_GROUP,
     CORE_USER,
     CUSTOM_USER,
     ENTERPRISE,
+    GROUP_FIELDS,
     USER_FIELDS,
     AttributeType,
     Field,
@@ -37,9 +39,10 @@ _TYPES: Mapping[str, AttributeType] = MappingProxyType(
 class Table:
     """The attributes of one resource type."""
 
-    kind: ResourceKind
+    kind: ResourceKind | None
+    """None: the union of all kinds, for a search across them."""
     urn: str
-    """The core schema."""
+    """The core schema; empty for the union."""
     fields: tuple[Field, ...]
     """The core attributes, without the common ones."""
     extensions: tuple[Field, ...]
@@ -60,7 +63,9 @@ class Profile:
     settings: TenantSettings
     settings_hash: str
     tables: Mapping[ResourceKind, Table]
-    """The served resource types; groups come with their own issue."""
+    """The served resource types; without Group when the tenant has groups switched off."""
+    anything: Table
+    """The attributes of all served types; a resource simply lacks those of the others."""
 
     @property
     def matching(self) -> Matching:
@@ -71,6 +76,11 @@ class Profile:
     def user(self) -> Table:
         """The attributes of users."""
         return self.tables["User"]
+
+    @property
+    def group(self) -> Table:
+        """The attributes of groups. Raises ``KeyError`` when the tenant has groups switched off."""
+        return self.tables["Group"]
 
 
 def custom_extension(fields: tuple[CustomField, ...]) -> Field:
@@ -91,11 +101,12 @@ def custom_extension(fields: tuple[CustomField, ...]) -> Field:
     )
 
 
-def _user_table(matching: Matching, custom: tuple[CustomField, ...]) -> Table:
+def _user_table(matching: Matching, groups: str, custom: tuple[CustomField, ...]) -> Table:
     required = {Matching.WORK_EMAIL: "emails", Matching.EXTERNAL_ID: "externalId"}.get(matching)
     fields = tuple(
         dataclasses.replace(field, required=True) if field.name == required else field
         for field in USER_FIELDS
+        if field.name != "groups" or groups == "Enabled"
     )
     extensions = (ENTERPRISE, custom_extension(custom))
     names = index(ENTERPRISE.listed)
@@ -109,11 +120,28 @@ def _user_table(matching: Matching, custom: tuple[CustomField, ...]) -> Table:
     return Table("User", CORE_USER, fields, extensions, MappingProxyType(names))
 
 
+def _group_table() -> Table:
+    names = index(GROUP_FIELDS) | index(COMMON_FIELDS)
+    names |= {f"{CORE_GROUP}:{field.name}".lower(): field for field in GROUP_FIELDS}
+    return Table("Group", CORE_GROUP, GROUP_FIELDS, (), MappingProxyType(names))
+
+
+_GROUP_TABLE = _group_table()
+
+
 @functools.lru_cache(maxsize=_CACHED)
-def _tables(matching: Matching, groups: str, custom: frozenset[CustomField]) -> Mapping[ResourceKind, Table]:
-    del groups  # Part of the key already; the table of groups comes with their issue.
-    ordered = tuple(sorted(custom, key=lambda field: field.name))
-    return MappingProxyType({"User": _user_table(matching, ordered)})
+def _tables(
+    matching: Matching, groups: str, custom: frozenset[CustomField]
+) -> tuple[Mapping[ResourceKind, Table], Table]:
+    user = _user_table(matching, groups, tuple(sorted(custom, key=lambda field: field.name)))
+    tables: dict[ResourceKind, Table] = {"User": user}
+    if groups == "Enabled":
+        tables["Group"] = _GROUP_TABLE
+    names: dict[str, Field] = {}
+    for table in reversed(tables.values()):
+        names |= table.names
+    anything = Table(None, "", (), (), MappingProxyType(names))
+    return MappingProxyType(tables), anything
 
 
 _profiles: collections.OrderedDict[str, Profile] = collections.OrderedDict()
@@ -129,8 +157,8 @@ def profile(settings: TenantSettings, settings_hash: str) -> Profile:
     found = _profiles.get(settings_hash)
     if found is not None:
         return found
-    tables = _tables(settings.matching, settings.groups, frozenset(settings.custom_fields))
-    made = _profiles[settings_hash] = Profile(settings, settings_hash, tables)
+    tables, anything = _tables(settings.matching, settings.groups, frozenset(settings.custom_fields))
+    made = _profiles[settings_hash] = Profile(settings, settings_hash, tables, anything)
     while len(_profiles) > _CACHED:
         _profiles.popitem(last=False)
     return made

@@ -4,7 +4,22 @@ import dataclasses
 import enum
 from typing import Literal
 
+from scim_api.core.predicates import Predicate
+
 ResourceKind = Literal["User", "Group"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MemberChange:
+    """One step of a change of a group's members; the store takes the steps in order."""
+
+    op: Literal["add", "remove", "replace"]
+    """``replace`` removes all that are not named and adds those that are."""
+    ids: tuple[str, ...] = ()
+    """Ids of users and groups in their canonical form (lower case), without repetition."""
+    chosen: Predicate | None = None
+    """With ``remove``: instead of ids, those members that satisfy it; its comparable form is
+    ``{"value": id, "type": "user" or "group"}``."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,6 +39,8 @@ class Prepared:
     """``externalId`` (case exact); unique only where it is the matching attribute."""
     email_keys: tuple[str, ...] = ()
     """Comparable values of all work e-mails, without repetition."""
+    members: tuple[MemberChange, ...] = ()
+    """Of a group: what becomes of its members, which are rows of their own and not part of ``doc``."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,6 +53,26 @@ class Resource:
     created: str
     modified: str
     doc: str
+    pk: int = 0
+    """The database's own key: the order of lists, and what cursors and memberships hold on to; never shown."""
+    kind: ResourceKind = "User"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Member:
+    """A direct member of a group."""
+
+    pk: int
+    id: str
+    kind: ResourceKind
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GroupOf:
+    """A group that a user directly belongs to."""
+
+    id: str
+    display: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,10 +87,36 @@ class Where:
     parameters: tuple[str | int | float | bool, ...] = ()
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Order:
+    """A compiled ``sortBy``: what to sort by, first things first, over ``resource`` with alias ``r``.
+
+    Resources without a value come last in ascending and first in descending order (RFC 7644 section
+    3.4.2.3); among equals the one created first comes first.
+    """
+
+    sql: tuple[str, ...]
+    descending: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Query:
+    """Which slice of a list is wanted."""
+
+    where: Where | None = None
+    order: Order | None = None
+    """None: in the order of creation."""
+    after: int = 0
+    """Only resources whose ``pk`` is larger; the total counts the others, too. Not with ``order``."""
+    offset: int = 0
+    limit: int = 100
+
+
 class Lookup(enum.StrEnum):
     """The equality look-ups that Entra sends, each answered by an index."""
 
     ID = "id"
     NAME = "name"
+    """``userName`` of users, ``displayName`` of groups."""
     EXTERNAL = "external"
     WORK_EMAIL = "workEmail"

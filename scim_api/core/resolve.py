@@ -3,23 +3,30 @@
 Independent of the grammar: both the quick regular expressions and the tree of scim2-models end here.
 """
 
-from scim_api.core.errors import ScimError, invalid_filter, shown
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from scim_api.core.errors import ScimError, invalid_filter, invalid_path, shown
 from scim_api.core.keys import comparable_value
 from scim_api.core.predicates import (
     Attribute,
+    Column,
     Compare,
     Constant,
     Operand,
     Operator,
     Predicate,
     Present,
-    compare,
 )
 from scim_api.core.profile import Table
 from scim_api.core.schema import Field
 from scim_api.core.text import microseconds, storable, timestamp
 from scim_api.core.values import read_scalar
 
+_MOMENTS: Mapping[str, Column] = MappingProxyType(
+    {"created": "created", "lastModified": "modified", "resourceType": "kind"}
+)
+"""What of ``meta`` is a column."""
 _SUBSTRING = frozenset({"co", "sw", "ew"})
 _ORDER = frozenset({"gt", "ge", "lt", "le"})
 
@@ -40,7 +47,7 @@ def comparison(table: Table, name: str, sub: str | None, op: Operator, operand: 
     field = _head(table, name)
     full = name if sub is None else f"{name}.{sub}"
     if field.name in {"id", "meta"} and field.urn is None:
-        return _metadata(table, field, sub, op, operand, full)
+        return _metadata(field, sub, op, operand, full)
     if sub is None and field.type == "complex":
         if "value" not in field.fields:
             raise invalid_filter(f"{shown(name)} is complex: compare one of its sub-attributes.")
@@ -88,7 +95,8 @@ def _head(table: Table, name: str) -> Field:
     field = table.find(name)
     if field is None or field.mutability == "writeOnly" or field.extension:
         raise invalid_filter(
-            f"{shown(name)} is no attribute of {table.kind} that can be filtered; /Schemas lists them."
+            f"{shown(name)} is no attribute of {table.kind or 'any resource'} that can be filtered; /Schemas"
+            " lists them."
         )
     return field
 
@@ -97,6 +105,8 @@ def _sub(field: Field, name: str) -> Field:
     sub = field.fields.get(name.lower())
     if sub is None:
         raise invalid_filter(f"{field.path} has no sub-attribute {shown(name)}; /Schemas lists them.")
+    if field.linked and sub.name in {"$ref", "display"}:
+        raise invalid_filter(f"{sub.path} is not kept: compare {field.path}.value, which holds the id.")
     return sub
 
 
@@ -139,18 +149,15 @@ def _operand(field: Field, op: Operator, operand: Operand, name: str) -> Operand
     return key
 
 
-def _metadata(
-    table: Table, field: Field, sub: str | None, op: Operator, operand: Operand, name: str
-) -> Predicate:
+def _metadata(field: Field, sub: str | None, op: Operator, operand: Operand, name: str) -> Predicate:
     if field.name == "id":
         if not isinstance(operand, str):
             raise invalid_filter("id is a string: compare it with one.")
         return Compare(Attribute((), "string", column="id"), op, _operand(field, op, operand, name))
     leaf = _sub(field, sub) if sub else None
     if leaf is not None and leaf.name == "resourceType":
-        expected = _operand(leaf, op, operand, name)
-        holds = table.kind != expected if op == "ne" else compare(op, table.kind, expected)
-        return Constant(holds)
+        kind = Attribute((), "string", column="kind")
+        return Compare(kind, op, _operand(leaf, op, operand, name))
     if leaf is None or leaf.name not in {"created", "lastModified"}:
         raise invalid_filter(
             f"{shown(name)} cannot be filtered: use meta.created, meta.lastModified or meta.resourceType."
@@ -159,5 +166,37 @@ def _metadata(
     text = None if moment is None else timestamp(moment)
     if text is None or op in _SUBSTRING:
         raise invalid_filter(f"{shown(name)} is compared with a moment such as 2026-01-23T04:56:22Z.")
-    column: Attribute = Attribute((), "string", column="created" if leaf.name == "created" else "modified")
-    return Compare(column, op, text)
+    return Compare(Attribute((), "string", column=_MOMENTS[leaf.name]), op, text)
+
+
+def sorting(table: Table, path: str) -> Attribute:
+    """The attribute that ``sortBy`` names, with or without a sub-attribute.
+
+    Raises:
+        ScimError: 400 invalidPath when it names none, or one that has no order.
+    """
+    try:
+        return _sorting(table, path)
+    except ScimError as error:
+        raise invalid_path(f"sortBy: {error.detail}") from None
+
+
+def _sorting(table: Table, path: str) -> Attribute:
+    name, sub = path, None
+    if table.find(path) is None:
+        name, _, sub = path.rpartition(".")
+    field = _head(table, name)
+    if field.name == "id":
+        return Attribute((), "string", column="id")
+    leaf = field if sub is None else _sub(field, sub)
+    if field.name == "meta":
+        if leaf.name not in _MOMENTS:
+            raise invalid_filter("sort by meta.created, meta.lastModified or meta.resourceType.")
+        return Attribute((), "string", column=_MOMENTS[leaf.name])
+    if field.linked or field.name == "schemas":
+        raise invalid_filter(f"{field.path} has no order.")
+    if leaf.type == "complex":
+        leaf = leaf.fields.get("value") or leaf.fields.get("formatted") or leaf
+        if leaf.type == "complex":
+            raise invalid_filter(f"{field.path} is complex: sort by one of its sub-attributes.")
+    return _attribute(field, leaf)

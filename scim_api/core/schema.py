@@ -1,8 +1,9 @@
-"""The attributes of User and EnterpriseUser (RFC 7643 sections 3.1, 4.1 and 4.3) as a table.
+"""The attributes of User, Group and EnterpriseUser (RFC 7643 sections 3.1 and 4.1 to 4.3) as a table.
 
 It is written out here, and not read from scim2-models, because importing the models takes a second; a
-test holds the two together. What differs is what Entra asks for: ``externalId`` is listed on User,
-addresses have canonical types, no value's format is checked.
+test holds the two together. What differs is what Entra asks for: ``externalId`` is listed on User and
+Group, addresses have canonical types, no value's format is checked. And ``User.groups`` is returned on
+request alone: it changes without the user, so that no stored body could hold it.
 """
 
 import dataclasses
@@ -10,13 +11,14 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 CORE_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
+CORE_GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 CUSTOM_USER = "urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User"
 
 AttributeType = Literal[
     "string", "boolean", "integer", "decimal", "dateTime", "reference", "binary", "complex", "any"
 ]
-Mutability = Literal["readWrite", "readOnly", "writeOnly"]
+Mutability = Literal["readWrite", "readOnly", "writeOnly", "immutable"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +31,7 @@ class Field:
     multi_valued: bool = False
     case_exact: bool = False
     mutability: Mutability = "readWrite"
-    returned: Literal["default", "always", "never"] = "default"
+    returned: Literal["default", "always", "never", "request"] = "default"
     uniqueness: Literal["none", "server"] = "none"
     required: bool = False
     canonical_values: tuple[str, ...] = ()
@@ -44,6 +46,8 @@ class Field:
     """Holds nothing but the id of another resource: stored and returned as ``{"value": id}``."""
     extension: bool = False
     """The attribute is an extension's container, named by its URN."""
+    linked: bool = False
+    """The entries are memberships: rows of their own, and no part of a stored body."""
 
     @property
     def listed(self) -> tuple["Field", ...]:
@@ -120,7 +124,10 @@ _ADDRESSES = holding(
 )
 
 _GROUPS = holding(
-    Field("groups", description="Groups of the user.", multi_valued=True, mutability="readOnly"),
+    Field(
+        "groups", description="The groups that the user directly belongs to.", multi_valued=True,
+        mutability="readOnly", returned="request", linked=True,
+    ),
     Field("value", description="The group's id.", case_exact=True, mutability="readOnly"),
     Field(
         "$ref", "reference", "The group's address.", case_exact=True, mutability="readOnly",
@@ -201,6 +208,31 @@ ENTERPRISE = extension(
                 Field("displayName", description="The manager's name.", mutability="readOnly"),
             ),
             pointer=True,
+        ),
+    ),
+)  # fmt: skip
+
+GROUP_FIELDS: tuple[Field, ...] = (
+    Field(
+        "displayName", description="The group's name; unique within the tenant.", uniqueness="server",
+        required=True, path="displayName",
+    ),
+    Field(
+        "externalId", description="The client's identifier of the group.", case_exact=True,
+        path="externalId",
+    ),
+    holding(
+        Field("members", description="The direct members of the group.", multi_valued=True, linked=True),
+        Field(
+            "value", description="The id of the member's User or Group resource.", mutability="immutable"
+        ),
+        Field(
+            "$ref", "reference", "The address of the member's resource.", case_exact=True,
+            mutability="immutable", reference_types=("User", "Group"),
+        ),
+        Field(
+            "type", description="The member's resource type.", mutability="immutable",
+            canonical_values=("User", "Group"),
         ),
     ),
 )  # fmt: skip

@@ -6,12 +6,21 @@ test class. Every statement about resources carries the tenant. Times inside are
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
 from scim_api.admin_models import Connection, ConnectionPage, PutConnection, TenantSettings
-from scim_api.core.records import Lookup, Prepared, Resource, ResourceKind, Where
+from scim_api.core.records import (
+    GroupOf,
+    Lookup,
+    Member,
+    Prepared,
+    Query,
+    Resource,
+    ResourceKind,
+    Where,
+)
 
 __all__ = [
     "Access",
@@ -19,10 +28,13 @@ __all__ = [
     "CredentialRevoked",
     "DigestInUse",
     "Generation",
+    "GroupOf",
     "Lookup",
     "MatchingImmutable",
+    "Member",
     "Page",
     "Prepared",
+    "Query",
     "Resource",
     "ResourceKind",
     "RevisionMismatch",
@@ -33,6 +45,7 @@ __all__ = [
     "TooSlow",
     "Transform",
     "Unavailable",
+    "UnknownMembers",
     "Use",
     "VersionMismatch",
     "Where",
@@ -49,11 +62,21 @@ class Unavailable(StoreError):
 
 
 class Conflict(StoreError):
-    """A unique key is taken. ``attribute`` is ``userName``, ``externalId`` or ``emails``. -> 409"""
+    """A unique key is taken. ``attribute`` is ``userName``, ``externalId``, ``emails`` or, of groups,
+    ``displayName``. -> 409
+    """
 
     def __init__(self, attribute: str) -> None:
         super().__init__(attribute)
         self.attribute = attribute
+
+
+class UnknownMembers(StoreError):
+    """A group names members that are no resources of this tenant; ``ids`` holds them. -> 400"""
+
+    def __init__(self, ids: tuple[str, ...]) -> None:
+        super().__init__(f"{len(ids)} unknown members")
+        self.ids = ids
 
 
 class VersionMismatch(StoreError):
@@ -188,16 +211,27 @@ class Store(Protocol):
     async def get(self, tenant: int, kind: ResourceKind, resource_id: str) -> Resource | None:
         """One resource of this tenant."""
 
-    async def lookup(self, tenant: int, kind: ResourceKind, by: Lookup, key: str) -> Sequence[Resource]:
-        """Those whose indexed key equals ``key`` (already comparable), ordered by creation."""
+    async def lookup(
+        self, tenant: int, kind: ResourceKind, by: Lookup, key: str, where: Where | None = None
+    ) -> Sequence[Resource]:
+        """Those whose indexed key equals ``key`` (already comparable) and that also meet ``where``, ordered
+        by creation.
+        """
 
-    async def search(
-        self, tenant: int, kind: ResourceKind, where: Where | None, *, offset: int, limit: int
-    ) -> Page:
-        """A page in creation order. Without ``where`` the total comes from counters, not from counting.
+    async def search(self, tenant: int, kind: ResourceKind | None, query: Query) -> Page:
+        """A slice of all resources of a kind, or of both kinds with None. Without ``where`` the total of
+        one kind comes from counters, not from counting.
 
         Raises:
-            TooSlow: a ``where`` without an index took longer than the driver's deadline.
+            TooSlow: what no index answers took longer than the driver's deadline.
+        """
+
+    async def members(self, tenant: int, container: int, *, after: int, limit: int) -> Sequence[Member]:
+        """Direct members of the group with the key ``container``, ordered by ``pk``, from ``after`` on."""
+
+    async def groups_of(self, tenant: int, members: Sequence[int]) -> Mapping[int, Sequence[GroupOf]]:
+        """The groups that each of these resources (by ``pk``) directly belongs to, ordered by creation; a
+        resource without any is not in the answer.
         """
 
     async def create(self, tenant: int, kind: ResourceKind, prepared: Prepared, *, actor: str) -> Resource:
@@ -211,6 +245,7 @@ class Store(Protocol):
 
         Raises:
             Conflict: a unique key is taken; nothing was written.
+            UnknownMembers: of a group; nothing was written.
         """
 
     async def modify(
@@ -225,8 +260,9 @@ class Store(Protocol):
     ) -> Resource | None:
         """Read, transform and write one resource atomically; None when there is none.
 
-        No concurrent change is lost: the transform sees the state it replaces. Raises ``Conflict``,
-        ``VersionMismatch``, and what the transform raises.
+        No concurrent change is lost: the transform sees the state it replaces. The version stays when
+        neither body nor members change. Raises ``Conflict``, ``UnknownMembers``, ``VersionMismatch``, and
+        what the transform raises.
         """
 
     async def delete(
@@ -238,7 +274,9 @@ class Store(Protocol):
         actor: str,
         expected_version: int | None = None,
     ) -> bool:
-        """Delete one resource and its memberships; False when there is none. Raises ``VersionMismatch``."""
+        """Delete one resource and its memberships; False when there is none. Groups that lose a member get a
+        new version. Raises ``VersionMismatch``.
+        """
 
     # -- administration ---------------------------------------------------------------------------
     async def connection(self, namespace: str, name: str) -> Connection:

@@ -50,7 +50,6 @@ def test_entras_equality_filters_are_answered_by_an_index(text: str, by: Lookup,
         'userName ne "a"',
         'emails[type eq "work" or value eq "a"]',
         'title eq "a"',
-        'id eq "A" and manager eq "B"',
         f'{ENT}:manager eq "B"',
     ],
 )
