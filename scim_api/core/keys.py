@@ -10,23 +10,29 @@ from typing import Any
 
 import orjson
 
-from scim_api.core.profile import Profile, Table
+from scim_api.core.profile import Table
 from scim_api.core.schema import Field
 from scim_api.core.text import comparable, microseconds
 
+_UNDECLARED = Field("", "any", "A custom field that was declared once.")
 
-def keys(profile: Profile, doc: dict[str, Any]) -> str:
-    """JSON text of the comparable form of a user.
+
+def keys(table: Table, doc: dict[str, Any]) -> str:
+    """JSON text of the comparable form of a resource.
 
     Args:
-        profile: the tenant's.
+        table: of its resource type.
         doc: the resource as stored, ``schemas`` included, without ``id`` and ``meta``.
     """
-    return orjson.dumps(comparable_form(profile.user, doc)).decode()
+    return orjson.dumps(comparable_form(table, doc)).decode()
 
 
 def comparable_form(table: Table, doc: Mapping[str, Any]) -> dict[str, Any]:
-    """The comparable form as Python has it; attributes that are no longer declared are left out."""
+    """The comparable form as Python has it.
+
+    Custom fields that are no longer declared are in it, as what their JSON types say, so that they are
+    found again once they are declared anew.
+    """
     form: dict[str, Any] = {"schemas": doc.get("schemas", [])}
     names = table.names
     for name, value in doc.items():
@@ -58,7 +64,9 @@ def _comparable_object(field: Field, value: Mapping[str, Any]) -> dict[str, Any]
     for name, item in value.items():
         sub = fields.get(name)
         if sub is None:
-            continue
+            if not field.extension:
+                continue
+            sub = _UNDECLARED
         if isinstance(item, str) and sub.type != "dateTime":
             form[name.lower()] = comparable(item, case_exact=sub.case_exact)
         else:

@@ -6,6 +6,8 @@ MAX_DEPTH = 16
 """Levels of objects and arrays in a body; a user needs four. -> 400 invalidSyntax"""
 MAX_OPERATIONS = 100
 """Operations in a user PATCH. -> 413"""
+MAX_GROUP_OPERATIONS = 1000
+"""Operations in a group PATCH, which some clients fill with one for each member. -> 413"""
 MAX_CHANGES = 400
 """Attributes that one PATCH changes, after value objects were taken apart. -> 413"""
 MAX_VALUES = 200

@@ -19,6 +19,7 @@ import dataclasses
 import enum
 from collections.abc import Iterator
 
+from scim_api.core.bodies import undeclared
 from scim_api.core.errors import (
     ScimError,
     invalid_path,
@@ -29,11 +30,12 @@ from scim_api.core.errors import (
     shown,
     too_large,
 )
-from scim_api.core.limits import MAX_CHANGES, MAX_OPERATIONS, MAX_VALUES
+from scim_api.core.limits import MAX_CHANGES, MAX_GROUP_OPERATIONS, MAX_OPERATIONS, MAX_VALUES
+from scim_api.core.members import read_change
 from scim_api.core.paths import Target, locate
 from scim_api.core.profile import Profile, Table
+from scim_api.core.records import ResourceKind
 from scim_api.core.schema import CUSTOM_USER, Field
-from scim_api.core.users import undeclared
 from scim_api.core.values import Json, read_object, read_pointer, read_scalar, read_value, wrong
 
 PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -56,15 +58,16 @@ class Operation:
     target: Target
     value: Json = None
     """What to set. With REMOVE on a whole multi-valued attribute: a list naming the entries to remove,
-    or None for all."""
+    or None for all. With members: a ``MemberChange``."""
 
 
-def read_patch(profile: Profile, body: dict[str, Json]) -> tuple[Operation, ...]:
-    """Read the body of a user PATCH.
+def read_patch(profile: Profile, body: dict[str, Json], kind: ResourceKind = "User") -> tuple[Operation, ...]:
+    """Read the body of a PATCH.
 
     Args:
         profile: the tenant's.
         body: as decoded.
+        kind: of the resource that is changed.
 
     Returns:
         Canonical operations in their order; none when all that was sent is noise.
@@ -76,16 +79,19 @@ def read_patch(profile: Profile, body: dict[str, Json]) -> tuple[Operation, ...]
             413 for too many operations.
     """
     operations: list[Operation] = []
-    for raw in _raw_operations(body):
-        operations.extend(_read_operation(profile.user, raw))
-        if len(operations) > MAX_CHANGES:
+    most, changes = (
+        (MAX_OPERATIONS, MAX_CHANGES) if kind == "User" else (MAX_GROUP_OPERATIONS, 2 * MAX_GROUP_OPERATIONS)
+    )
+    for raw in _raw_operations(body, most):
+        operations.extend(_read_operation(profile.tables[kind], raw))
+        if len(operations) > changes:
             raise too_large(
-                f"The PATCH changes more than {MAX_CHANGES} attributes; split it into several requests."
+                f"The PATCH changes more than {changes} attributes; split it into several requests."
             )
     return tuple(operations)
 
 
-def _raw_operations(body: dict[str, Json]) -> list[Json]:
+def _raw_operations(body: dict[str, Json], most: int) -> list[Json]:
     names = {name.lower(): value for name, value in body.items()}
     schemas = names.get("schemas")
     if schemas is not None and (
@@ -96,10 +102,8 @@ def _raw_operations(body: dict[str, Json]) -> list[Json]:
     operations = names.get("operations")
     if not isinstance(operations, list) or not operations:
         raise invalid_syntax('The body of a PATCH needs "Operations", an array with one or more of them.')
-    if len(operations) > MAX_OPERATIONS:
-        raise too_large(
-            f"The PATCH has {len(operations)} operations; at most {MAX_OPERATIONS} are possible. Split it."
-        )
+    if len(operations) > most:
+        raise too_large(f"The PATCH has {len(operations)} operations; at most {most} are possible. Split it.")
     return operations
 
 
@@ -166,6 +170,8 @@ def _change(op: Op, target: Target, value: Json) -> Iterator[Operation]:
         raise mutability(f"{target.path} is read-only; remove it from the attribute mappings.")
     if field.extension:
         return _extension(op, field, value)
+    if field.linked:
+        return _linked(op, target, value)
     if target.selection is not None:
         return _selected(op, target, value)
     if field.pointer:
@@ -177,6 +183,15 @@ def _change(op: Op, target: Target, value: Json) -> Iterator[Operation]:
     if field.type == "complex":
         return _complex(op, field, value)
     return _single(op, target, field, value)
+
+
+def _linked(op: Op, target: Target, value: Json) -> Iterator[Operation]:
+    """Members of a group, as steps of a change."""
+    if target.sub is not None:
+        raise mutability(f"{target.path} cannot be changed: remove the member and add another one.")
+    chosen = target.selection.predicate if target.selection else None
+    for change in read_change(op.value, value, path=target.path, chosen=chosen):
+        yield Operation(op, target, change)
 
 
 def _extension(op: Op, container: Field, value: Json) -> Iterator[Operation]:

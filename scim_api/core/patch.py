@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from scim_api.core.bodies import count_primaries, two_primaries
 from scim_api.core.errors import invalid_value, mutability, no_target
 from scim_api.core.keys import comparable_value
 from scim_api.core.limits import MAX_VALUES
@@ -19,7 +20,7 @@ from scim_api.core.predicates import matches
 from scim_api.core.profile import Profile
 from scim_api.core.records import Prepared, Resource
 from scim_api.core.schema import Field
-from scim_api.core.users import count_primaries, missing, prepare, two_primaries
+from scim_api.core.users import missing, prepare
 from scim_api.core.values import Json, is_husk
 
 _LOOSE = frozenset({"$ref", "display"})
@@ -43,7 +44,7 @@ def patch_user(profile: Profile, current: Resource, operations: tuple[Operation,
     del doc["schemas"]
     before = orjson.dumps(doc, option=orjson.OPT_SORT_KEYS)
     for operation in operations:
-        _apply(doc, operation)
+        apply(doc, operation)
     _drop_husks(doc)
     if orjson.dumps(doc, option=orjson.OPT_SORT_KEYS) == before:
         return None
@@ -56,7 +57,8 @@ def patch_user(profile: Profile, current: Resource, operations: tuple[Operation,
     return prepare(profile, doc)
 
 
-def _apply(doc: dict[str, Json], operation: Operation) -> None:
+def apply(doc: dict[str, Json], operation: Operation) -> None:
+    """Change a decoded body by one operation; not for members, which are no part of it."""
     field = operation.target.field
     holder: dict[str, Json] = doc if field.urn is None else doc.setdefault(field.urn, {})
     if field.multi_valued:

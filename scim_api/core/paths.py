@@ -6,13 +6,13 @@ import json
 import re
 
 from scim_api.core import resolve
+from scim_api.core.bodies import undeclared
 from scim_api.core.errors import ScimError, invalid_path, shown
 from scim_api.core.limits import MAX_PATH
 from scim_api.core.predicates import Operand, Predicate
 from scim_api.core.profile import Table
 from scim_api.core.schema import CUSTOM_USER, Field
 from scim_api.core.text import storable
-from scim_api.core.users import undeclared
 from scim_api.core.values import Json, read_scalar
 
 Equalities = tuple[tuple[str, Operand], ...]
@@ -83,13 +83,13 @@ def _locate(table: Table, path: str) -> Target | None:
     field = table.find(head)
     if field is not None and not field.extension:
         return Target(field, _sub(field, tail, path))
-    raise _unknown(path)
+    raise _unknown(table, path)
 
 
 def _select(table: Table, head: str, path: str) -> Target:
     field = table.find(head)
     if field is None:
-        raise _unknown(path)
+        raise _unknown(table, path)
     if not field.multi_valued:
         raise invalid_path(f"{field.path} has a single value, so the path {shown(path)} needs no brackets.")
     quick = _BRACKETS.fullmatch(path, len(head))
@@ -138,10 +138,10 @@ def _sub(field: Field, name: str, path: str) -> Field:
     return sub
 
 
-def _unknown(path: str) -> ScimError:
+def _unknown(table: Table, path: str) -> ScimError:
     if path.lower().startswith(_CUSTOM):
         return invalid_path(undeclared(path[len(_CUSTOM) :]))
     return invalid_path(
-        f"The path {shown(path)} names no attribute of User. Correct the attribute mapping in Entra ID;"
+        f"The path {shown(path)} names no attribute of {table.kind}. Correct the attribute mapping in Entra ID;"
         " /Schemas lists what can be mapped."
     )

@@ -57,18 +57,42 @@ def test_other_filters_are_expressions(text: str) -> None:
     assert isinstance(parse_filter(TENANT, "User", text), Expression)
 
 
-def test_a_reference_check_finds_the_user_with_that_manager_only() -> None:
+def test_a_reference_check_starts_from_the_id_and_finds_the_user_with_that_manager_only() -> None:
     body = {"userName": "ada", "manager": "B"}
     form = comparable_form(TENANT.user, json.loads(create_user(TENANT, body).doc))
     for text, holds in (
         ('id eq "A" and manager eq "B"', True),
+        ('manager eq "B" and id eq "A"', True),
         ('id eq "A" and manager eq "C"', False),
-        ('id eq "Z" and manager eq "B"', False),
         (f'id eq "A" and {ENT}:manager.value eq "B"', True),
+        ('id eq "A" and manager eq "B" and userName eq "bob"', False),
     ):
-        expression = parse_filter(TENANT, "User", text)
-        assert isinstance(expression, Expression)
-        assert matches(expression.ast, form, {"id": "A"}) is holds, text
+        found = parse_filter(TENANT, "User", text)
+        assert isinstance(found, Indexed)
+        assert (found.by, found.key) == (Lookup.ID, "A")
+        assert found.rest is not None
+        assert matches(found.rest, form) is holds, text
+
+
+def test_a_group_is_found_by_its_name_and_checked_for_a_member() -> None:
+    assert parse_filter(TENANT, "Group", 'DisplayName eq "R&D (all)"') == Indexed(Lookup.NAME, "r&d (all)")
+    assert parse_filter(TENANT, "Group", 'externalId eq "X"') == Indexed(Lookup.EXTERNAL, "X")
+    for text in ('id eq "G" and members[value eq "U"]', 'id eq "G" and members eq "U"'):
+        found = parse_filter(TENANT, "Group", text)
+        assert isinstance(found, Indexed)
+        assert (found.by, found.key) == (Lookup.ID, "G")
+        assert found.rest is not None
+        assert matches(found.rest, {"members": [{"value": "u", "type": "user"}]})
+        assert not matches(found.rest, {"members": [{"value": "v", "type": "user"}]})
+
+
+def test_across_all_types_an_attribute_of_either_can_be_named() -> None:
+    for text in ('userName eq "ada"', 'displayName eq "ada"', 'members[value eq "U"]', "title pr"):
+        assert isinstance(parse_filter(TENANT, None, text), Expression)
+    found = parse_filter(TENANT, None, 'meta.resourceType eq "User"')
+    assert isinstance(found, Expression)
+    assert matches(found.ast, {}, {"kind": "User"})
+    assert not matches(found.ast, {}, {"kind": "Group"})
 
 
 @pytest.mark.parametrize(

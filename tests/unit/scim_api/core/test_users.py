@@ -7,9 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scim_api.admin_models import Matching
+from scim_api.admin_models import CustomField, Matching, TenantSettings
 from scim_api.core.errors import ScimError
+from scim_api.core.filters import Expression, parse_filter
 from scim_api.core.limits import MAX_HOT_KEY, MAX_VALUES
+from scim_api.core.normalise import read_patch
+from scim_api.core.patch import patch_user
+from scim_api.core.predicates import matches
+from scim_api.core.profile import Profile, profile
 from scim_api.core.records import Prepared
 from scim_api.core.users import create_user, replace_user
 from support.scim_core import CUSTOM, ENT, json_values, names, profile_of, resource
@@ -250,3 +255,43 @@ def test_any_json_object_is_stored_validly_or_refused_with_a_scim_error(body: di
     else:
         check_valid(prepared)
         assert create_user(TENANT, json.loads(prepared.doc)) == prepared
+
+
+def with_fields(*fields: CustomField) -> Profile:
+    """The tenant after its custom fields were declared anew."""
+    settings_now = TenantSettings(matching=Matching.USER_NAME, custom_fields=fields)
+    return profile(settings_now, f"test-{fields}")
+
+
+def test_a_custom_field_that_is_no_longer_declared_keeps_its_value_through_put_and_patch() -> None:
+    before = with_fields(CustomField(name="badge"), CustomField(name="floor", type="Integer"))
+    after = with_fields(CustomField(name="floor", type="Integer"))
+    made = create_user(before, {"userName": "ada", CUSTOM: {"badge": "B-7", "floor": 3}})
+
+    put = replace_user(after, resource(made), {"userName": "ada", CUSTOM: {"floor": 4}})
+    cleared = replace_user(after, resource(put), {"userName": "ada"})
+    patch = {"Operations": [{"op": "remove", "path": CUSTOM}]}
+    patched = patch_user(after, resource(put), read_patch(after, patch))
+
+    assert json.loads(put.doc)[CUSTOM] == {"badge": "B-7", "floor": 4}
+    assert json.loads(cleared.doc)[CUSTOM] == {"badge": "B-7"}
+    assert patched is not None
+    assert json.loads(patched.doc)[CUSTOM] == {"badge": "B-7"}
+
+
+def test_a_value_written_while_its_field_was_not_declared_is_found_once_it_is_again() -> None:
+    field = CustomField(name="badge")
+    made = create_user(with_fields(field), {"userName": "ada", CUSTOM: {"badge": "B-7"}})
+    put = replace_user(with_fields(), resource(made), {"userName": "ada"})
+
+    found = parse_filter(with_fields(field), "User", f'{CUSTOM}:badge eq "b-7"')
+
+    assert isinstance(found, Expression)
+    assert matches(found.ast, json.loads(put.keys))
+
+
+def test_a_field_declared_in_another_spelling_is_the_same_field() -> None:
+    made = create_user(with_fields(CustomField(name="badge")), {"userName": "ada", CUSTOM: {"badge": "B-7"}})
+    renamed = with_fields(CustomField(name="Badge"))
+    put = replace_user(renamed, resource(made), {"userName": "ada", CUSTOM: {"Badge": "B-8"}})
+    assert json.loads(put.doc)[CUSTOM] == {"Badge": "B-8"}
