@@ -14,6 +14,7 @@ Noise that is accepted and not kept; everything else is stored or refused:
 * read-only attributes in bodies and value objects: ``id``, ``meta``, ``groups``, ``manager.displayName``;
 * ``manager.$ref`` beside ``manager.value``: it says the same, and depends on the address of the server;
 * ``schemas``, which is computed from what is present, and ``password``, which is never stored;
+* ``display``, ``type`` and ``$ref`` beside the ``value`` of a group's member (``core.members``);
 * entries of a multi-valued attribute that have nothing but ``type`` and ``primary``;
 * the ``value`` of a PATCH Remove on an attribute that holds a single value.
 """
