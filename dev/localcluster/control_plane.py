@@ -244,6 +244,10 @@ class ControlPlane:
         """SIGKILL kube-apiserver; ``start_api_server`` brings it back with its data."""
         self._components["kube-apiserver"].kill()
 
+    def kill_etcd(self) -> None:
+        """SIGKILL etcd; ``start_etcd`` brings it back with its data."""
+        self._components["etcd"].kill()
+
     def restart_api_server(self) -> None:
         """Kill it and bring it back."""
         self.kill_api_server()

@@ -98,6 +98,20 @@ class OwnServer:
             self._process.wait(STOP_SECONDS)
         self._process = None
 
+    def kill(self) -> None:
+        """SIGKILL the server, which takes its connections' processes with it: what a crash looks like."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(STOP_SECONDS)
+            self._process = None
+
+    def pids(self) -> list[int]:
+        """The server's process and its children's, as they are now."""
+        if self._process is None:
+            return []
+        task = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        return [self._process.pid, *(int(pid) for pid in task.read_text().split())]
+
 
 @functools.cache
 def _binary(name: str) -> str:

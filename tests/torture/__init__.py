@@ -1,0 +1,5 @@
+"""A fault campaign: Entra-like traffic while everything is killed, frozen and edited, and a judge.
+
+``rules`` decides, ``schedule`` chooses the faults, ``world`` runs the real processes and breaks them,
+``traffic`` sends the requests, ``campaign`` puts them together. ``make torture`` runs it.
+"""

@@ -1,0 +1,150 @@
+"""One campaign from beginning to end, and its table."""
+
+import asyncio
+import collections
+import dataclasses
+import random
+import time
+from collections.abc import Callable
+from typing import Final
+
+from localcluster import Tools
+from torture.rules import Violation, lost, stuck
+from torture.schedule import Step, steps
+from torture.traffic import Counts, Traffic
+from torture.world import NAMES, Ground, World, ground, world
+
+OBSERVE_SECONDS: Final = 0.25
+PROGRESS_SECONDS: Final = 10.0
+
+
+@dataclasses.dataclass
+class Result:
+    """What a campaign found."""
+
+    seed: int
+    seconds: float
+    faults: collections.Counter[str]
+    rotations: int
+    tokens: int
+    counts: Counts
+    people: int
+    violations: list[Violation]
+
+    def table(self) -> str:
+        """For people, in Markdown."""
+        done = ", ".join(f"{what} {number}" for what, number in sorted(self.faults.items()))
+        rows = [
+            ("seed", self.seed),
+            ("minutes", f"{self.seconds / 60:.1f}"),
+            ("faults", done),
+            ("rotations", self.rotations),
+            ("tokens", self.tokens),
+            ("answers judged", self.counts.answers),
+            ("served", self.counts.served),
+            ("refused, rightly", self.counts.refused),
+            ("service not available (no answer, 503)", self.counts.unavailable),
+            ("writes acknowledged", self.counts.writes),
+            ("people read back", self.people),
+            ("**promises broken**", f"**{len(self.violations)}**"),
+        ]
+        return "\n".join(
+            ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
+            + [f"\n{one.fault}: {one.detail}" for one in self.violations]
+        )
+
+
+def campaign(seed: int, seconds: float, say: Callable[[str], None], tools: Tools | None = None) -> Result:
+    """Run one.
+
+    Args:
+        seed: of faults and traffic.
+        seconds: how long faults go on; starting, mending and reading back come on top of it.
+        say: takes a line of progress.
+        tools: built when they are not given.
+    """
+    say("starting: control plane, PostgreSQL, two API replicas, two operators")
+    with ground(tools) as on:
+        return asyncio.run(_campaign(on, seed, seconds, say))
+
+
+async def _campaign(on: Ground, seed: int, seconds: float, say: Callable[[str], None]) -> Result:
+    async with world(on) as made:
+        traffic = Traffic(made.replicas, made.tokens, seed)
+        stop = asyncio.Event()
+        began = time.time()
+        sending = asyncio.create_task(traffic.run(stop))
+        watching = asyncio.create_task(_observe(made, stop))
+        try:
+            faults = await _break(made, traffic, seed, seconds, say)
+            say("mending: everything runs; waiting until every ScimToken is Ready")
+            await made.settled()
+        finally:
+            stop.set()
+            await asyncio.gather(sending, watching, return_exceptions=True)
+        found = [*traffic.violations, *await _read_back(made, traffic), *_gaps(made, began)]
+        await traffic.close()
+        return Result(
+            seed, time.time() - began, faults, made.rotations,
+            sum(known.token.published_at is not None for known in made.known),
+            traffic.counts, len(traffic.people), found,
+        )  # fmt: skip
+
+
+async def _observe(made: World, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        await made.observe()
+        await asyncio.sleep(OBSERVE_SECONDS)
+
+
+async def _break(
+    made: World, traffic: Traffic, seed: int, seconds: float, say: Callable[[str], None]
+) -> "collections.Counter[str]":
+    faults: collections.Counter[str] = collections.Counter()
+    dice = random.Random(seed)
+    deadline = time.monotonic() + seconds
+    told = time.monotonic()
+    edits: set[asyncio.Task[None]] = set()
+    for number, step in enumerate(steps(seed)):
+        if time.monotonic() + step.wait + step.seconds > deadline:
+            break
+        await asyncio.sleep(step.wait)
+        faults[f"{step.action} {step.target}"] += 1
+        if step.action == "edit":
+            edits.add(asyncio.create_task(made.edit(step.target, dice.choice(NAMES), number)))
+        else:
+            await _hit(made, step)
+        if time.monotonic() - told > PROGRESS_SECONDS:
+            told = time.monotonic()
+            say(
+                f"{deadline - told:4.0f} s left: {sum(faults.values())} faults, {made.rotations} rotations,"
+                f" {traffic.counts.answers} answers judged, {len(traffic.violations)} promises broken"
+            )
+    await asyncio.gather(*edits)
+    return faults
+
+
+async def _hit(made: World, step: Step) -> None:
+    name = await made.name_of(step.target)
+    await (made.kill if step.action == "kill" else made.freeze)(name, step.seconds)
+
+
+async def _read_back(made: World, traffic: Traffic) -> list[Violation]:
+    """Everybody, through each replica, with a token that is in its time."""
+    found: list[Violation] = []
+    for replica in made.replicas:
+        plaintext = max(
+            (known for known in made.known if known.token.published_at is not None),
+            key=lambda known: known.token.published_at or 0,
+        ).plaintext
+        found += lost(traffic.people.values(), await traffic.read_back(plaintext, replica))
+    return found
+
+
+def _gaps(made: World, began: float) -> list[Violation]:
+    now = max(time.time(), began)
+    return [
+        gap
+        for name in NAMES
+        for gap in stuck([known.token for known in made.known if known.owner == name], now)
+    ]
