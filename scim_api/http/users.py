@@ -5,13 +5,13 @@ from typing import Final
 
 from scim_api.core import limits
 from scim_api.core.errors import ScimError, invalid_value, not_found
-from scim_api.core.filters import Indexed, parse_filter
+from scim_api.core.filters import Expression, Indexed, parse_filter
 from scim_api.core.normalise import read_patch
 from scim_api.core.patch import patch_user
 from scim_api.core.render import etag, list_response, project, read_etag, render
 from scim_api.core.users import create_user, replace_user
 from scim_api.http.protocol import Answer, Call
-from scim_api.store import Page, Resource, VersionMismatch
+from scim_api.store import Page, Query, Resource, VersionMismatch
 from scim_api.store.where import compile_where
 
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -93,13 +93,18 @@ async def search(call: Call) -> Answer:
 async def _page(call: Call, text: str | None, offset: int, limit: int) -> Page:
     store, tenant = call.service.store, call.access.tenant
     if not text:
-        return await store.search(tenant, "User", None, offset=offset, limit=limit)
+        return await store.search(tenant, "User", Query(offset=offset, limit=limit))
     wanted = parse_filter(call.profile, "User", text)
     if isinstance(wanted, Indexed):
-        found = await store.lookup(tenant, "User", wanted.by, wanted.key)
+        rest = (
+            None
+            if wanted.rest is None
+            else compile_where(call.profile, Expression(wanted.rest), store.dialect)
+        )
+        found = await store.lookup(tenant, "User", wanted.by, wanted.key, rest)
         return Page(len(found), found[offset : offset + limit])
     where = compile_where(call.profile, wanted, store.dialect)
-    return await store.search(tenant, "User", where, offset=offset, limit=limit)
+    return await store.search(tenant, "User", Query(where, offset=offset, limit=limit))
 
 
 async def create(call: Call) -> Answer:

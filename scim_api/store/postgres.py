@@ -1,16 +1,26 @@
 """The store for several replicas: PostgreSQL through asyncpg, one round trip for almost everything."""
 
 import contextlib
+import dataclasses
 import random
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar
 
 import asyncpg
 
 from scim_api.admin_models import Connection, ConnectionPage, PutConnection
-from scim_api.core.records import Lookup, Prepared, Resource, ResourceKind, Where
+from scim_api.core.records import (
+    GroupOf,
+    Lookup,
+    Member,
+    Prepared,
+    Query,
+    Resource,
+    ResourceKind,
+    Where,
+)
 from scim_api.store import (
     Access,
     Conflict,
@@ -22,17 +32,27 @@ from scim_api.store import (
     Use,
     VersionMismatch,
     admin,
+    groups,
     postgres_pool,
     postgres_sql,
 )
-from scim_api.store.records import access_of, check_version, conflict_attribute, page_of
+from scim_api.store.records import (
+    access_of,
+    check_version,
+    conflict_attribute,
+    groups_by_member,
+    members_of,
+    page_of,
+)
 from scim_api.store.scripts import Row, Script, numbered
 from scim_api.store.statements import (
     ACCESS,
     GET,
-    LOOKUP,
+    MEMBERS,
     RECORD_USE,
+    groups_of,
     list_page,
+    lookup,
     search_page,
     taken_by_name,
 )
@@ -142,18 +162,28 @@ class PostgresStore:
         rows = await self._read(GET, tenant, kind, resource_id)
         return Resource(*rows[0]) if rows else None
 
-    async def lookup(self, tenant: int, kind: ResourceKind, by: Lookup, key: str) -> Sequence[Resource]:
-        """Those whose indexed key equals ``key``, ordered by creation."""
-        return [Resource(*row) for row in await self._read(LOOKUP[by], tenant, kind, key)]
+    async def lookup(
+        self, tenant: int, kind: ResourceKind, by: Lookup, key: str, where: Where | None = None
+    ) -> Sequence[Resource]:
+        """Those whose indexed key equals ``key`` and that meet ``where``, ordered by creation."""
+        statement = lookup(tenant, kind, by, key, where)
+        return [Resource(*row) for row in await self._read(statement.sql, *statement.parameters)]
 
-    async def search(
-        self, tenant: int, kind: ResourceKind, where: Where | None, *, offset: int, limit: int
-    ) -> Page:
-        """A page in creation order. Raises ``TooSlow``."""
-        if where is None:
-            statement = list_page(tenant, kind, offset=offset, limit=limit)
+    async def members(self, tenant: int, container: int, *, after: int, limit: int) -> Sequence[Member]:
+        """Direct members of a group, ordered by ``pk``, from ``after`` on."""
+        return members_of(await self._read(MEMBERS, container, tenant, after, limit))
+
+    async def groups_of(self, tenant: int, members: Sequence[int]) -> Mapping[int, Sequence[GroupOf]]:
+        """The groups that each of these resources directly belongs to."""
+        statement = groups_of(tenant, members)
+        return groups_by_member(await self._read(statement.sql, *statement.parameters) if members else [])
+
+    async def search(self, tenant: int, kind: ResourceKind | None, query: Query) -> Page:
+        """A slice of all resources of a kind, or of both. Raises ``TooSlow``."""
+        if kind is not None and query.where is None and query.order is None:
+            statement = list_page(tenant, kind, query)
             return page_of(await self._read(statement.sql, *statement.parameters))
-        statement = search_page(tenant, kind, where.sql, where.parameters, offset=offset, limit=limit)
+        statement = search_page(tenant, kind, query)
         async with postgres_pool.pooled(self._search_pool) as connection:
             try:
                 return page_of(await postgres_pool.fetch(connection, statement.sql, *statement.parameters))
@@ -162,14 +192,16 @@ class PostgresStore:
 
     async def create(self, tenant: int, kind: ResourceKind, prepared: Prepared, *, actor: str) -> Resource:
         """Insert, with an audit row; returns after the durable commit. Raises ``Conflict``."""
+        if kind == "Group":
+            return await self._create_group(tenant, kind, prepared, actor)
         identity = str(uuid.uuid4())
         keys = (prepared.match_key, prepared.name_key, prepared.external_key)
         body = (prepared.doc, prepared.keys, list(prepared.email_keys))
         async with self._conflicts(tenant, kind, prepared, identity):
-            [[now]] = await self._write(
+            [[now, pk]] = await self._write(
                 postgres_sql.CREATE, tenant, kind, identity, *keys, *body, _shard(), actor
             )
-        return Resource(identity, 1, now, now, prepared.doc)
+        return Resource(identity, 1, now, now, prepared.doc, pk, kind)
 
     async def modify(
         self,
@@ -182,6 +214,8 @@ class PostgresStore:
         expected_version: int | None = None,
     ) -> Resource | None:
         """Read, transform and write one resource atomically; None when there is none."""
+        if kind == "Group":
+            return await self._modify_group(tenant, kind, resource_id, transform, actor, expected_version)
         for _ in range(OPTIMISTIC_ATTEMPTS):
             resource = await self.get(tenant, kind, resource_id)
             if resource is None:
@@ -313,6 +347,56 @@ class PostgresStore:
                 raise
             raise await self._conflict(error, tenant, kind, prepared, resource_id) from error
 
+    async def _create_group(
+        self, tenant: int, kind: ResourceKind, prepared: Prepared, actor: str
+    ) -> Resource:
+        async with self._conflicts(tenant, kind, prepared, ""):
+            return await self._transaction(
+                lambda now: groups.create(
+                    "postgresql", tenant, kind, prepared, actor=actor, now=now, shard=_shard()
+                )
+            )
+
+    async def _modify_group(
+        self,
+        tenant: int,
+        kind: ResourceKind,
+        resource_id: str,
+        transform: Transform,
+        actor: str,
+        expected_version: int | None,
+    ) -> Resource | None:
+        """Groups are changed under their row's lock: many clients change the same one at once."""
+        prepared: Prepared | None = None
+
+        def remembered(resource: Resource) -> Prepared | None:
+            nonlocal prepared
+            prepared = transform(resource)
+            return prepared
+
+        def script(now: str) -> Script[Resource | None]:
+            return groups.modify(
+                "postgresql", tenant, kind, resource_id, remembered,
+                actor=actor, expected_version=expected_version, now=now,
+            )  # fmt: skip
+
+        try:
+            return await self._transaction(script)
+        except asyncpg.UniqueViolationError as error:
+            if prepared is None:
+                raise
+            raise await self._conflict(error, tenant, kind, prepared, resource_id) from error
+
+    async def _transaction(self, script: Callable[[str], Script[T]]) -> T:
+        """Run a script on resources in a transaction of its own, with the database's time."""
+
+        async def attempt() -> T:
+            async with postgres_pool.pooled(self._pool) as connection, connection.transaction():
+                now = await connection.fetchval(f"SELECT {postgres_sql.NOW}")
+                return await postgres_pool.run(connection, script(now))
+
+        return await postgres_pool.retrying(attempt)
+
     @contextlib.asynccontextmanager
     async def _conflicts(
         self, tenant: int, kind: ResourceKind, prepared: Prepared, resource_id: str
@@ -354,4 +438,4 @@ def _update(
 
 
 def _changed(resource: Resource, prepared: Prepared, now: str) -> Resource:
-    return Resource(resource.id, resource.version + 1, resource.created, now, prepared.doc)
+    return dataclasses.replace(resource, version=resource.version + 1, modified=now, doc=prepared.doc)

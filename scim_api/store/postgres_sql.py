@@ -31,9 +31,9 @@ WITH moment AS MATERIALIZED (
     INSERT INTO audit (at, tenant, kind, resource_id, action, actor)
     SELECT created, $1, $2, $3, 'create', $11::text FROM made
 )
-SELECT created FROM made
+SELECT created, pk FROM made
 """
-"""tenant, kind, id, match, name, external, doc, keys, e-mails, shard, actor -> the time."""
+"""tenant, kind, id, match, name, external, doc, keys, e-mails, shard, actor -> the time, the key."""
 
 UPDATE: Final = f"""
 WITH changed AS (
@@ -57,9 +57,17 @@ SELECT modified FROM changed
 the resource is no longer at that version."""
 
 DELETE: Final = f"""
-WITH gone AS (
+WITH containers AS (
+    SELECT g.pk FROM resource r JOIN membership m ON m.member = r.pk JOIN resource g ON g.pk = m.container
+    WHERE r.tenant + 0 = $1::bigint AND r.kind = $2::text AND r.id = $3::text
+        AND ($4::bigint IS NULL OR r.version = $4)
+    ORDER BY g.pk FOR NO KEY UPDATE OF g
+), changed AS (
+    UPDATE resource SET version = version + 1, modified = {NOW} WHERE pk IN (SELECT pk FROM containers)
+    RETURNING pk
+), gone AS (
     DELETE FROM resource WHERE tenant + 0 = $1::bigint AND kind = $2::text AND id = $3::text
-        AND ($4::bigint IS NULL OR version = $4)
+        AND ($4::bigint IS NULL OR version = $4) AND (SELECT count(*) FROM changed) >= 0
     RETURNING pk
 ), counted AS ({_COUNTED.format(shard="$5::integer", change="-1", source="gone")}), audited AS (
     INSERT INTO audit (at, tenant, kind, resource_id, action, actor)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from scim_api.admin_models import Matching, TenantSettings
-from scim_api.core.records import Resource, ResourceKind
+from scim_api.core.records import GroupOf, Member, Resource, ResourceKind
 from scim_api.store import Access, Page, VersionMismatch
 from scim_api.store.scripts import Row
 from scim_api.store.times import to_posix
@@ -34,6 +34,19 @@ def access_of(row: Row) -> Access:
 def page_of(rows: Sequence[Row]) -> Page:
     """The page of rows of ``statements.list_page`` or ``search_page``."""
     return Page(rows[0][0], [Resource(*row[1:]) for row in rows if row[1] is not None])
+
+
+def members_of(rows: Sequence[Row]) -> list[Member]:
+    """The members in rows of ``statements.MEMBERS``."""
+    return [Member(*row) for row in rows]
+
+
+def groups_by_member(rows: Sequence[Row]) -> dict[int, list[GroupOf]]:
+    """The groups in rows of ``statements.groups_of``."""
+    found: dict[int, list[GroupOf]] = {}
+    for member, identity, doc in rows:
+        found.setdefault(member, []).append(GroupOf(identity, json.loads(doc)["displayName"]))
+    return found
 
 
 @functools.lru_cache(maxsize=1024)

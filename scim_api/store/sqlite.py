@@ -10,13 +10,22 @@ import functools
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal, TypeVar
 
 import apsw
 
 from scim_api.admin_models import Connection, ConnectionPage, PutConnection
-from scim_api.core.records import Lookup, Prepared, Resource, ResourceKind, Where
+from scim_api.core.records import (
+    GroupOf,
+    Lookup,
+    Member,
+    Prepared,
+    Query,
+    Resource,
+    ResourceKind,
+    Where,
+)
 from scim_api.store import (
     Access,
     Generation,
@@ -28,11 +37,20 @@ from scim_api.store import (
     admin,
     sqlite_resources,
 )
-from scim_api.store.records import access_of, page_of
+from scim_api.store.records import access_of, groups_by_member, members_of, page_of
 from scim_api.store.scripts import Row, Script, Statement
 from scim_api.store.sqlite_file import connect, explain, explained, fetch, path_of, run
 from scim_api.store.sqlite_writer import Writer
-from scim_api.store.statements import ACCESS, GET, LOOKUP, RECORD_USE, list_page, search_page
+from scim_api.store.statements import (
+    ACCESS,
+    GET,
+    MEMBERS,
+    RECORD_USE,
+    groups_of,
+    list_page,
+    lookup,
+    search_page,
+)
 from scim_api.store.times import text_of_posix, to_text
 
 SEARCH_SECONDS: Final = 1.0
@@ -143,21 +161,30 @@ class SqliteStore:
         rows = self._read(GET, tenant, kind, resource_id)
         return Resource(*rows[0]) if rows else None
 
-    async def lookup(self, tenant: int, kind: ResourceKind, by: Lookup, key: str) -> Sequence[Resource]:
-        """Those whose indexed key equals ``key``, ordered by creation."""
-        return [Resource(*row) for row in self._read(LOOKUP[by], tenant, kind, key)]
+    async def lookup(
+        self, tenant: int, kind: ResourceKind, by: Lookup, key: str, where: Where | None = None
+    ) -> Sequence[Resource]:
+        """Those whose indexed key equals ``key`` and that meet ``where``, ordered by creation."""
+        statement = lookup(tenant, kind, by, key, where)
+        return [Resource(*row) for row in self._read(statement.sql, *statement.parameters)]
 
-    async def search(
-        self, tenant: int, kind: ResourceKind, where: Where | None, *, offset: int, limit: int
-    ) -> Page:
-        """A page in creation order. Raises ``TooSlow``."""
-        if where is not None:
-            statement = search_page(tenant, kind, where.sql, where.parameters, offset=offset, limit=limit)
-            return page_of(await self._scan(statement))
-        statement = list_page(tenant, kind, offset=offset, limit=limit)
-        if offset > FAR_OFFSET:
+    async def search(self, tenant: int, kind: ResourceKind | None, query: Query) -> Page:
+        """A slice of all resources of a kind, or of both. Raises ``TooSlow``."""
+        if kind is None or query.where is not None or query.order is not None:
+            return page_of(await self._scan(search_page(tenant, kind, query)))
+        statement = list_page(tenant, kind, query)
+        if query.offset > FAR_OFFSET:
             return page_of(await self._scan(statement))
         return page_of(self._read(statement.sql, *statement.parameters))
+
+    async def members(self, tenant: int, container: int, *, after: int, limit: int) -> Sequence[Member]:
+        """Direct members of a group, ordered by ``pk``, from ``after`` on."""
+        return members_of(self._read(MEMBERS, container, tenant, after, limit))
+
+    async def groups_of(self, tenant: int, members: Sequence[int]) -> Mapping[int, Sequence[GroupOf]]:
+        """The groups that each of these resources directly belongs to."""
+        statement = groups_of(tenant, members)
+        return groups_by_member(self._read(statement.sql, *statement.parameters) if members else [])
 
     async def create(self, tenant: int, kind: ResourceKind, prepared: Prepared, *, actor: str) -> Resource:
         """Insert, with an audit row; returns after the durable commit. Raises ``Conflict``."""

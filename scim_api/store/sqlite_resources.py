@@ -1,14 +1,15 @@
 """Writing resources in SQLite: functions of a connection whose transaction the writer has begun."""
 
+import dataclasses
 import uuid
 from collections.abc import Iterable
 
 import apsw
 
 from scim_api.core.records import Prepared, Resource, ResourceKind
-from scim_api.store import Conflict, Transform, Unavailable
+from scim_api.store import Conflict, Transform, Unavailable, groups
 from scim_api.store.records import check_version, conflict_attribute
-from scim_api.store.sqlite_file import fetch
+from scim_api.store.sqlite_file import fetch, run
 from scim_api.store.statements import AUDIT, COUNT, GET, taken_by_name
 
 _INSERT = """
@@ -20,6 +21,11 @@ UPDATE resource SET match_key = ?, name_key = ?, external_key = ?, version = ver
     doc = ?, keys = ?
 WHERE tenant + 0 = ? AND kind = ? AND id = ? RETURNING pk
 """
+_CHANGE_CONTAINERS = """
+UPDATE resource SET version = version + 1, modified = ?
+WHERE pk IN (SELECT container FROM membership WHERE member = ?)
+"""
+"""Groups that are about to lose a member are other groups than before."""
 _SHARD = 0
 """One writer needs one counter."""
 
@@ -27,7 +33,16 @@ _SHARD = 0
 def create(
     connection: apsw.Connection, tenant: int, kind: ResourceKind, prepared: Prepared, actor: str, now: str
 ) -> Resource:
-    """Insert a resource with its e-mails, counter and audit row. Raises ``Conflict``."""
+    """Insert a resource with its e-mails or members, counter and audit row.
+
+    Raises ``Conflict`` and ``UnknownMembers``.
+    """
+    if kind == "Group":
+        script = groups.create("sqlite", tenant, kind, prepared, actor=actor, now=now, shard=_SHARD)
+        try:
+            return run(connection, script)
+        except apsw.ConstraintError as error:
+            raise _refused(connection, tenant, kind, prepared, "", error) from error
     identity = str(uuid.uuid4())
     keys = (prepared.match_key, prepared.name_key, prepared.external_key)
     values = (tenant, kind, identity, *keys, now, now, prepared.doc, prepared.keys)
@@ -38,7 +53,7 @@ def create(
     _add_emails(connection, pk, tenant, kind, prepared.email_keys)
     connection.execute(COUNT, (tenant, kind, _SHARD, 1))
     connection.execute(AUDIT, (now, tenant, kind, identity, "create", actor))
-    return Resource(identity, 1, now, now, prepared.doc)
+    return Resource(identity, 1, now, now, prepared.doc, pk, kind)
 
 
 def modify(
@@ -51,7 +66,12 @@ def modify(
     expected_version: int | None,
     now: str,
 ) -> Resource | None:
-    """Read, transform and write. Raises ``Conflict``, ``VersionMismatch`` and what the transform raises."""
+    """Read, transform and write.
+
+    Raises ``Conflict``, ``UnknownMembers``, ``VersionMismatch`` and what the transform raises.
+    """
+    if kind == "Group":
+        return _modify_group(connection, tenant, kind, resource_id, transform, actor, expected_version, now)
     rows = fetch(connection, GET, (tenant, kind, resource_id))
     if not rows:
         return None
@@ -68,7 +88,36 @@ def modify(
         raise _refused(connection, tenant, kind, prepared, resource_id, error) from error
     _replace_emails(connection, pk, tenant, kind, prepared.email_keys)
     connection.execute(AUDIT, (now, tenant, kind, resource_id, "modify", actor))
-    return Resource(resource_id, resource.version + 1, resource.created, now, prepared.doc)
+    return dataclasses.replace(resource, version=resource.version + 1, modified=now, doc=prepared.doc)
+
+
+def _modify_group(
+    connection: apsw.Connection,
+    tenant: int,
+    kind: ResourceKind,
+    resource_id: str,
+    transform: Transform,
+    actor: str,
+    expected_version: int | None,
+    now: str,
+) -> Resource | None:
+    prepared: Prepared | None = None
+
+    def remembered(resource: Resource) -> Prepared | None:
+        nonlocal prepared
+        prepared = transform(resource)
+        return prepared
+
+    script = groups.modify(
+        "sqlite", tenant, kind, resource_id, remembered,
+        actor=actor, expected_version=expected_version, now=now,
+    )  # fmt: skip
+    try:
+        return run(connection, script)
+    except apsw.ConstraintError as error:
+        if prepared is None:
+            raise
+        raise _refused(connection, tenant, kind, prepared, resource_id, error) from error
 
 
 def delete(
@@ -87,6 +136,7 @@ def delete(
         return False
     [(pk, version)] = rows
     check_version(version, expected_version)
+    connection.execute(_CHANGE_CONTAINERS, (now, pk))
     connection.execute("DELETE FROM resource WHERE pk = ?", (pk,))
     connection.execute(COUNT, (tenant, kind, _SHARD, -1))
     connection.execute(AUDIT, (now, tenant, kind, resource_id, "delete", actor))

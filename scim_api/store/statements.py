@@ -1,11 +1,13 @@
 """SQL about resources and credentials that both databases understand alike; placeholders are ``?``."""
 
+import re
+from collections.abc import Sequence
 from typing import Final
 
-from scim_api.core.records import Lookup, ResourceKind
+from scim_api.core.records import Lookup, Query, ResourceKind, Where
 from scim_api.store.scripts import Statement
 
-RESOURCE: Final = "r.id, r.version, r.created, r.modified, r.doc"
+RESOURCE: Final = "r.id, r.version, r.created, r.modified, r.doc, r.pk, r.kind"
 """The columns of a ``Resource``, in its order."""
 
 ACCESS: Final = """
@@ -22,19 +24,33 @@ WHERE id = ? AND (last_used_at IS NULL OR last_used_at < ?)
 # "tenant + 0" is what the keys' indexes hold; the reason is in `schema`.
 GET: Final = f"SELECT {RESOURCE} FROM resource r WHERE r.tenant + 0 = ? AND r.kind = ? AND r.id = ?"
 
-LOOKUP: Final = {
-    Lookup.ID: GET,
-    Lookup.NAME: f"SELECT {RESOURCE} FROM resource r WHERE r.tenant + 0 = ? AND r.kind = ? AND r.name_key = ?",
+_LOOKUP: Final = {
+    Lookup.ID: (GET, ""),
+    Lookup.NAME: (
+        f"SELECT {RESOURCE} FROM resource r WHERE r.tenant + 0 = ? AND r.kind = ? AND r.name_key = ?",
+        "",
+    ),
     Lookup.EXTERNAL: (
-        f"SELECT {RESOURCE} FROM resource r WHERE r.tenant + 0 = ? AND r.kind = ? AND r.external_key = ?"
-        " ORDER BY r.pk"
+        f"SELECT {RESOURCE} FROM resource r WHERE r.tenant + 0 = ? AND r.kind = ? AND r.external_key = ?",
+        " ORDER BY r.pk",
     ),
     Lookup.WORK_EMAIL: (
-        f"SELECT {RESOURCE} FROM resource_email e JOIN resource r ON r.pk = e.resource"
-        " WHERE e.tenant = ? AND e.kind = ? AND e.email_key = ? ORDER BY e.resource"
+        (
+            f"SELECT {RESOURCE} FROM resource_email e JOIN resource r ON r.pk = e.resource"
+            " WHERE e.tenant = ? AND e.kind = ? AND e.email_key = ?"
+        ),
+        " ORDER BY e.resource",
     ),
 }
-"""Parameters: tenant, kind, comparable key."""
+
+
+def lookup(tenant: int, kind: ResourceKind, by: Lookup, key: str, where: Where | None = None) -> Statement:
+    """Those with this comparable key that also meet a compiled filter."""
+    select, order = _LOOKUP[by]
+    if where is None:
+        return Statement(select + order, (tenant, kind, key))
+    return Statement(f"{select} AND ({where.sql}){order}", (tenant, kind, key, *where.parameters))
+
 
 # "pk + 0" is the order that the index `resource_order` holds. The one row of `counted` carries the total when the page is empty.
 LIST: Final = f"""
@@ -42,41 +58,62 @@ WITH counted AS (
     SELECT cast(coalesce(sum(n.number), 0) AS bigint) AS total
     FROM resource_count n WHERE n.tenant = ? AND n.kind = ?
 ), slice AS (
-    SELECT * FROM resource WHERE tenant = ? AND kind = ? ORDER BY pk + 0 LIMIT ? OFFSET ?
+    SELECT * FROM resource WHERE tenant = ? AND kind = ? AND pk + 0 > ? ORDER BY pk + 0 LIMIT ? OFFSET ?
 )
 SELECT counted.total, {RESOURCE} FROM counted LEFT JOIN slice r ON true ORDER BY r.pk
 """
 
 _SEARCH: Final = """
 WITH hits AS MATERIALIZED (
-    SELECT r.pk FROM resource r WHERE r.tenant = ? AND r.kind = ? AND ({condition})
+    SELECT r.pk{keys} FROM resource r WHERE r.tenant = ? AND r.kind {kinds} AND ({condition})
 ), counted AS (
     SELECT count(*) AS total FROM hits
 ), slice AS (
-    SELECT pk FROM hits ORDER BY pk LIMIT ? OFFSET ?
+    SELECT * FROM hits WHERE pk > ? ORDER BY {order} LIMIT ? OFFSET ?
 )
-SELECT counted.total, {columns} FROM counted LEFT JOIN slice ON true LEFT JOIN resource r ON r.pk = slice.pk
-ORDER BY r.pk
+SELECT counted.total, {columns} FROM counted LEFT JOIN slice s ON true LEFT JOIN resource r ON r.pk = s.pk
+ORDER BY {final}
 """
 
 
-def list_page(tenant: int, kind: ResourceKind, *, offset: int, limit: int) -> Statement:
+def list_page(tenant: int, kind: ResourceKind, query: Query) -> Statement:
     """A page of all; each row is the total and a resource's columns (NULLs on an empty page)."""
-    return Statement(LIST, (tenant, kind, tenant, kind, limit, offset))
+    return Statement(LIST, (tenant, kind, tenant, kind, query.after, query.limit, query.offset))
 
 
-def search_page(
-    tenant: int,
-    kind: ResourceKind,
-    condition: str,
-    parameters: tuple[object, ...],
-    *,
-    offset: int,
-    limit: int,
-) -> Statement:
+def search_page(tenant: int, kind: ResourceKind | None, query: Query) -> Statement:
     """A page of those that meet a compiled filter, which is evaluated once for total and page."""
-    sql = _SEARCH.replace("{condition}", condition).replace("{columns}", RESOURCE)
-    return Statement(sql, (tenant, kind, *parameters, limit, offset))
+    where = query.where or Where("1 = 1")
+    keys = query.order.sql if query.order else ()
+    way = "DESC NULLS FIRST" if query.order and query.order.descending else "ASC NULLS LAST"
+    order = [f"k{number} {way}" for number in range(len(keys))]
+    parts = {
+        "keys": "".join(f", {key} AS k{number}" for number, key in enumerate(keys)),
+        "kinds": "= ?" if kind is not None else "IN ('User', 'Group')",
+        "condition": where.sql,
+        "order": ", ".join([*order, "pk"]),
+        "final": ", ".join([*(f"s.{one}" for one in order), "s.pk"]),
+        "columns": RESOURCE,
+    }
+    sql = re.sub(r"\{(\w+)\}", lambda found: parts[found[1]], _SEARCH)
+    kinds = () if kind is None else (kind,)
+    return Statement(sql, (tenant, *kinds, *where.parameters, query.after, query.limit, query.offset))
+
+
+MEMBERS: Final = """
+SELECT x.pk, x.id, x.kind FROM membership m JOIN resource x ON x.pk = m.member
+WHERE m.container = ? AND m.tenant = ? AND m.member > ? ORDER BY m.member LIMIT ?
+"""
+"""Parameters: the group's key, tenant, the member's key to begin after, how many."""
+
+
+def groups_of(tenant: int, members: Sequence[int]) -> Statement:
+    """Rows of the member's key and the id and body of a group that it directly belongs to."""
+    return Statement(
+        "SELECT m.member, r.id, r.doc FROM membership m JOIN resource r ON r.pk = m.container"
+        f" WHERE m.tenant = ? AND m.member IN ({', '.join('?' * len(members))}) ORDER BY m.member, r.pk",
+        (tenant, *members),
+    )
 
 
 def taken_by_name(tenant: int, kind: ResourceKind, name_key: str, but: str) -> Statement:

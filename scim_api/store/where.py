@@ -5,11 +5,17 @@ All comparisons are on the comparable form (``r.keys``: JSON text in SQLite, jso
 operands and values went through the same Python function, substrings are never LIKE patterns, and order
 is that of code points.
 
+Memberships (``members`` of groups, ``groups`` of users) are rows and no part of ``r.keys``. Asking for one
+of them by its id starts at that id's index and ends at the membership's, so that it costs the same in a
+group of any size; whatever else is asked of them sees each as the JSON object that the predicates know.
+
 Every expression first asks for the JSON type of the value, so that an old value of another type (a custom
 field may be declared anew) is a value that does not match, and never an error.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal
 
 from scim_api.core.filters import Expression
 from scim_api.core.predicates import (
@@ -25,7 +31,7 @@ from scim_api.core.predicates import (
     Present,
 )
 from scim_api.core.profile import Profile
-from scim_api.core.records import Where
+from scim_api.core.records import Order, Where
 
 Dialect = Literal["sqlite", "postgresql"]
 _SYMBOLS = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
@@ -46,6 +52,22 @@ def compile_where(profile: Profile, expression: Expression, dialect: Dialect) ->
     compiler = _Sqlite() if dialect == "sqlite" else _Postgres()
     sql = compiler.condition(expression.ast)
     return Where(sql, tuple(compiler.parameters))
+
+
+def compile_order(attribute: Attribute, dialect: Dialect, *, descending: bool) -> Order:
+    """What ``sortBy`` sorts by.
+
+    Args:
+        attribute: from ``resolve.sorting``.
+        dialect: of the store.
+        descending: ``sortOrder``.
+    """
+    compiler = _Sqlite() if dialect == "sqlite" else _Postgres()
+    return Order(compiler.order(attribute), descending)
+
+
+_LINKS: Final[Mapping[tuple[str, ...], str]] = MappingProxyType({("members",): "Group", ("groups",): "User"})
+"""Memberships by their place in the comparable form, and the kind of resource that has them."""
 
 
 def _quoted(name: str) -> str:
@@ -88,6 +110,17 @@ class _Compiler:
         """The entries at the path as rows of a table ``e``."""
         raise NotImplementedError
 
+    position = ""
+    """The place of an entry among ``ordered_rows``."""
+
+    def ordered_rows(self, root: str, path: tuple[str, ...]) -> str:
+        """As ``rows``, with ``position``."""
+        raise NotImplementedError
+
+    def json_object(self, *pairs: tuple[str, str]) -> str:
+        """A JSON object of names and SQL expressions."""
+        raise NotImplementedError
+
     def bind_number(self, value: float) -> str | int | float:
         """A number as the driver takes it."""
         raise NotImplementedError
@@ -108,8 +141,12 @@ class _Compiler:
                 return f"(NOT {self.condition(term)})"
             case Junction(op, terms):
                 return "(" + f" {op.upper()} ".join(self.condition(term) for term in terms) + ")"
+            case Entries(Attribute(path=path), Compare(Attribute(path=("value",)), "eq", str(key))) if (
+                path in _LINKS
+            ):
+                return self._linked_to(path, key)
             case Entries(attribute, term):
-                rows = self.rows(self._root, attribute.path)
+                rows = self._rows(attribute.path)
                 outer, self._root = self._root, "e"
                 try:
                     return f"EXISTS (SELECT 1 FROM {rows} WHERE {self.condition(term)})"
@@ -123,12 +160,72 @@ class _Compiler:
             return f"(NOT {self._compare(attribute, 'eq', operand)})"
         if not attribute.multi_valued:
             return self._compare_one(self._root, attribute.path, attribute, op, operand)
+        if attribute.path in _LINKS and (attribute.sub, op) == ("value", "eq") and isinstance(operand, str):
+            return self._linked_to(attribute.path, operand)
         path = () if attribute.sub is None else (attribute.sub,)
-        rows = self.rows(self._root, attribute.path)
+        rows = self._rows(attribute.path)
         some = f"EXISTS (SELECT 1 FROM {rows} WHERE {self._compare_one('e', path, attribute, op, operand)})"
         if operand is None and op == "eq":
-            return f"(NOT {self.exists(self._root, attribute.path)} OR {some})"
+            return f"(NOT {self._some(attribute.path)} OR {some})"
         return some
+
+    def _rows(self, path: tuple[str, ...]) -> str:
+        """The entries of a multi-valued attribute as rows of a table ``e``."""
+        if path not in _LINKS:
+            return self.rows(self._root, path)
+        mine, other, kind = "container", "member", "lower(x.kind)"
+        if path == ("groups",):
+            mine, other, kind = "member", "container", "'direct'"
+        entry = self.json_object(("value", "x.id"), ("type", kind))
+        return (
+            f"(SELECT {entry} AS value FROM membership m JOIN resource x ON x.pk = m.{other}"
+            f" WHERE m.{mine} = r.pk AND r.kind = '{_LINKS[path]}') AS e"
+        )
+
+    def _some(self, path: tuple[str, ...]) -> str:
+        """Whether a multi-valued attribute has any entry."""
+        if path not in _LINKS:
+            return self.exists(self._root, path)
+        return f"EXISTS (SELECT 1 FROM {self._rows(path)})"
+
+    def _linked_to(self, path: tuple[str, ...], key: str) -> str:
+        """Whether there is a membership with the resource of this id."""
+        mine, other = ("container", "member") if path == ("members",) else ("member", "container")
+        self.parameters.append(key)
+        return (
+            "EXISTS (SELECT 1 FROM resource x JOIN membership m"
+            f" ON m.{other} = x.pk AND m.{mine} = r.pk"
+            f" WHERE x.id = {self.placeholder_text} AND x.kind IN ('User', 'Group')"
+            f" AND x.tenant + 0 = r.tenant AND r.kind = '{_LINKS[path]}')"
+        )
+
+    # -- the order ------------------------------------------------------------------------------
+    def order(self, attribute: Attribute) -> tuple[str, ...]:
+        """What to sort by: numbers before text where an attribute may hold both."""
+        if attribute.column:
+            return (f"r.{attribute.column}{self.order_collation}",)
+        if attribute.multi_valued:
+            path = () if attribute.sub is None else (attribute.sub,)
+            return tuple(self._of_first(attribute, key) for key in self._sort_keys(attribute, "e", path))
+        return tuple(self._sort_keys(attribute, "r.keys", attribute.path))
+
+    def _sort_keys(self, attribute: Attribute, root: str, path: tuple[str, ...]) -> list[str]:
+        number, text = self.number(root, path), f"({self.text(root, path)}){self.order_collation}"
+        match attribute.type:
+            case "boolean":
+                return [self.boolean(root, path)]
+            case "integer" | "decimal" | "dateTime":
+                return [number]
+            case "any":
+                return [number, text]
+            case _:
+                return [text]
+
+    def _of_first(self, attribute: Attribute, key: str) -> str:
+        """Of the entry that is marked as primary, else of the first (RFC 7644 section 3.4.2.3)."""
+        primary = f"coalesce({self.boolean('e', ('primary',))}, 0) DESC, " if attribute.sub else ""
+        rows = self.ordered_rows("r.keys", attribute.path)
+        return f"(SELECT {key} FROM {rows} ORDER BY {primary}{self.position} LIMIT 1)"
 
     def _compare_one(
         self, root: str, path: tuple[str, ...], attribute: Attribute, op: Operator, operand: Operand
@@ -161,8 +258,10 @@ class _Compiler:
         return f"(r.{attribute.column} IS NOT NULL)" if attribute.column else self.exists(root, path)
 
     def _present(self, attribute: Attribute) -> str:
+        if attribute.multi_valued and attribute.path in _LINKS:
+            return self._some(attribute.path)
         if attribute.multi_valued and attribute.sub is not None:
-            rows = self.rows(self._root, attribute.path)
+            rows = self._rows(attribute.path)
             return f"EXISTS (SELECT 1 FROM {rows} WHERE {self.exists('e', (attribute.sub,))})"
         return self._there(self._root, attribute.path, attribute)
 
@@ -198,6 +297,14 @@ class _Sqlite(_Compiler):
 
     def rows(self, root: str, path: tuple[str, ...]) -> str:
         return f"json_each({self._arguments(root, path)}) AS e"
+
+    position = "e.key"
+
+    def ordered_rows(self, root: str, path: tuple[str, ...]) -> str:
+        return self.rows(root, path)
+
+    def json_object(self, *pairs: tuple[str, str]) -> str:
+        return "json_object(" + ", ".join(f"'{name}', {value}" for name, value in pairs) + ")"
 
     def bind_number(self, value: float) -> int | float:
         return value
@@ -242,6 +349,16 @@ class _Postgres(_Compiler):
         node = self.node(root, path)
         array = f"CASE jsonb_typeof({node}) WHEN 'array' THEN {node} ELSE jsonb_build_array() END"
         return f"jsonb_array_elements({array}) AS e(value)"
+
+    position = "e.position"
+
+    def ordered_rows(self, root: str, path: tuple[str, ...]) -> str:
+        node = self.node(root, path)
+        array = f"CASE jsonb_typeof({node}) WHEN 'array' THEN {node} ELSE jsonb_build_array() END"
+        return f"jsonb_array_elements({array}) WITH ORDINALITY AS e(value, position)"
+
+    def json_object(self, *pairs: tuple[str, str]) -> str:
+        return "jsonb_build_object(" + ", ".join(f"'{name}', {value}" for name, value in pairs) + ")"
 
     def bind_number(self, value: float) -> str:
         return repr(value)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from scim_api.admin_models import NEVER_SEEN, Connection, CustomField, Matching, TenantSettings
+from scim_api.core.records import Query
 from scim_api.store import (
     CredentialRevoked,
     DigestInUse,
@@ -370,7 +371,7 @@ class TestDeletion:
         fresh = await store.access(digest_of("new"))
         assert fresh is not None
         assert fresh.tenant != access.tenant
-        assert (await store.search(fresh.tenant, "User", None, offset=0, limit=9)).total == 0
+        assert (await store.search(fresh.tenant, "User", Query(limit=9))).total == 0
         assert await store.get(bystander, "User", kept.id) == kept
 
     async def test_a_connection_that_moves_to_another_tenant_leaves_the_old_one_to_its_policy(

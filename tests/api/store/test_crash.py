@@ -6,7 +6,7 @@ import sys
 
 import asyncpg
 
-from scim_api.core.records import Lookup
+from scim_api.core.records import Lookup, Query
 from scim_api.store import Store
 from support.stored import prepared, tenant_of
 
@@ -51,7 +51,7 @@ async def test_a_killed_writer_loses_nothing_acknowledged(store: Store, tenant: 
     created = {line[1:].decode().strip() for line in lines if line.startswith(b"+")}
 
     await _until_orphans_ended(store)
-    page = await store.search(tenant, "User", None, offset=0, limit=100_000)
+    page = await store.search(tenant, "User", Query(limit=100_000))
     assert page.total == len(page.resources)
 
     held = {resource.id for resource in page.resources}
@@ -80,7 +80,7 @@ async def _until_orphans_ended(store: Store) -> None:
 
 async def _assert_whole(store: Store, tenant: int) -> None:
     """Every resource that is there has its keys: it was written whole or not at all."""
-    page = await store.search(tenant, "User", None, offset=0, limit=100_000)
+    page = await store.search(tenant, "User", Query(limit=100_000))
     for resource in page.resources:
         name = resource.doc.split('"userName":"')[1].split('"')[0]
         found = await store.lookup(tenant, "User", Lookup.WORK_EMAIL, f"{name}@contoso.com")

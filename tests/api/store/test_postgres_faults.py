@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 
-from scim_api.core.records import Where
+from scim_api.core.records import Query, Where
 from scim_api.store import TooSlow, Unavailable, create_store
 from scim_api.store.migrations import migrate
 from scim_api.store.postgres import PostgresStore
@@ -73,7 +73,7 @@ async def test_a_request_whose_backend_is_ended_is_unavailable_and_the_pool_heal
     assert [type(result) for result in results] == [Unavailable] * 3
     locker.terminate()
     await healed(store, tenant, "after")
-    page = await store.search(tenant, "User", None, offset=0, limit=9)
+    page = await store.search(tenant, "User", Query(limit=9))
     assert page.total == len(page.resources) == 1
 
 
@@ -91,7 +91,7 @@ async def test_a_server_that_goes_and_comes_back_needs_no_help(mortal_server: Po
             store.get(tenant, "User", ada.id),
             store.create(tenant, "User", prepared("lost"), actor="c"),
             store.modify(tenant, "User", ada.id, retitle(lambda _: "x"), actor="c"),
-            store.search(tenant, "User", Where("true"), offset=0, limit=1),
+            store.search(tenant, "User", Query(Where("true"), limit=1)),
             store.generation(),
             store.connection("apps", "contoso"),
             store.purge(),
@@ -111,8 +111,8 @@ async def test_a_search_ends_at_its_deadline(store: PostgresStore) -> None:
     await store.create(tenant, "User", prepared("ada"), actor="c")
 
     with pytest.raises(TooSlow):
-        await store.search(tenant, "User", SLEEPING, offset=0, limit=1)
-    assert (await store.search(tenant, "User", Where("true"), offset=0, limit=1)).total == 1
+        await store.search(tenant, "User", Query(SLEEPING, limit=1))
+    assert (await store.search(tenant, "User", Query(Where("true"), limit=1))).total == 1
 
 
 async def test_slow_searches_leave_point_reads_alone(postgres_url: str) -> None:
@@ -120,7 +120,7 @@ async def test_slow_searches_leave_point_reads_alone(postgres_url: str) -> None:
     await store.open()
     tenant = await tenant_of(store)
     ada = await store.create(tenant, "User", prepared("ada"), actor="c")
-    slow = [asyncio.create_task(store.search(tenant, "User", SLEEPING, offset=0, limit=1)) for _ in range(4)]
+    slow = [asyncio.create_task(store.search(tenant, "User", Query(SLEEPING, limit=1))) for _ in range(4)]
     await asyncio.sleep(0)
 
     assert await store.get(tenant, "User", ada.id) == ada

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from scim_api.admin_models import Matching, TenantSettings
-from scim_api.core.records import Lookup, Resource, Where
+from scim_api.core.records import Lookup, Query, Resource, Where
 from scim_api.store import Conflict, Store, VersionMismatch
 from support.stored import connect, credential, digest_of, prepared, retitle, tenant_of
 
@@ -15,7 +15,7 @@ ACTOR = "c1"
 
 
 async def names(store: Store, tenant: int, offset: int = 0, limit: int = 1000) -> list[str]:
-    page = await store.search(tenant, "User", None, offset=offset, limit=limit)
+    page = await store.search(tenant, "User", Query(offset=offset, limit=limit))
     return [json.loads(resource.doc)["userName"] for resource in page.resources]
 
 
@@ -162,13 +162,13 @@ class TestResources:
         await store.delete(tenant, "User", created[2].id, actor=ACTOR)
         await store.modify(tenant, "User", created[0].id, retitle(lambda _: "x"), actor=ACTOR)
 
-        page = await store.search(tenant, "User", None, offset=1, limit=3)
+        page = await store.search(tenant, "User", Query(offset=1, limit=3))
 
         assert page.total == 6
         assert await names(store, tenant, 1, 3) == ["u1", "u3", "u4"]
-        past = await store.search(tenant, "User", None, offset=60, limit=3)
+        past = await store.search(tenant, "User", Query(offset=60, limit=3))
         assert (past.total, list(past.resources)) == (6, [])
-        none = await store.search(tenant, "User", None, offset=0, limit=0)
+        none = await store.search(tenant, "User", Query(limit=0))
         assert (none.total, list(none.resources)) == (6, [])
 
     async def test_a_filter_gives_its_own_total_and_page(self, store: Store, tenant: int) -> None:
@@ -176,11 +176,11 @@ class TestResources:
             await store.create(tenant, "User", prepared(f"u{n}"), actor=ACTOR)
         where = Where("r.name_key > ? AND r.version = ?", ("u1", 1))
 
-        page = await store.search(tenant, "User", where, offset=1, limit=2)
+        page = await store.search(tenant, "User", Query(where, offset=1, limit=2))
 
         assert page.total == 4
         assert [json.loads(r.doc)["userName"] for r in page.resources] == ["u3", "u4"]
-        past = await store.search(tenant, "User", where, offset=9, limit=2)
+        past = await store.search(tenant, "User", Query(where, offset=9, limit=2))
         assert (past.total, list(past.resources)) == (4, [])
 
     async def test_no_tenant_reaches_into_another(self, store: Store, tenant: int) -> None:
@@ -194,7 +194,7 @@ class TestResources:
         for by, key in ((Lookup.NAME, "ada"), (Lookup.WORK_EMAIL, "ada@contoso.com"), (Lookup.ID, twin.id)):
             assert [r.id for r in await store.lookup(stranger, "User", by, key)] == [twin.id]
         everything = Where("1 = 1 OR r.tenant > ?", (0,))
-        found = await store.search(stranger, "User", everything, offset=0, limit=10)
+        found = await store.search(stranger, "User", Query(everything, limit=10))
         assert [r.id for r in found.resources] == [twin.id]
         assert await store.get(tenant, "User", ada.id) == ada
 
@@ -226,7 +226,7 @@ class TestConcurrency:
         winners = [result for result in results if isinstance(result, Resource)]
         losers = [result for result in results if isinstance(result, Conflict)]
         assert (len(winners), len(losers)) == (1, 39)
-        assert (await store.search(tenant, "User", None, offset=0, limit=5)).total == 1
+        assert (await store.search(tenant, "User", Query(limit=5))).total == 1
 
     async def test_counters_are_right_after_parallel_creates_and_deletes(
         self, store: Store, other: Store, tenant: int
@@ -239,7 +239,7 @@ class TestConcurrency:
         )
 
         assert sum(deleted) == 40
-        page = await other.search(tenant, "User", None, offset=0, limit=1000)
+        page = await other.search(tenant, "User", Query(limit=1000))
         assert page.total == len(page.resources) == 60
         assert (await store.connection("apps", "contoso")).resources == 60
 
@@ -254,4 +254,4 @@ class TestConcurrency:
         )
 
         assert [n for n, result in enumerate(results) if isinstance(result, Conflict)] == [3]
-        assert (await store.search(tenant, "User", None, offset=0, limit=1)).total == 10
+        assert (await store.search(tenant, "User", Query(limit=1))).total == 10
