@@ -24,7 +24,7 @@ async def test_postgresql_finds_what_the_predicates_match(postgres_url: str) -> 
     connection = await asyncpg.connect(postgres_url)
     try:
         await connection.execute(
-            "CREATE TEMP TABLE filtered (id text, created text, modified text, keys jsonb)"
+            "CREATE TEMP TABLE filtered (id text, created text, modified text, keys jsonb, kind text DEFAULT 'User')"
         )
         await connection.executemany("INSERT INTO filtered VALUES ($1, $2, $3, $4)", ROWS)
         for text, expression in expressions(400):
@@ -34,7 +34,7 @@ async def test_postgresql_finds_what_the_predicates_match(postgres_url: str) -> 
                 if matches(
                     expression.ast,
                     json.loads(keys),
-                    {"id": resource_id, "created": created, "modified": modified},
+                    {"id": resource_id, "created": created, "modified": modified, "kind": "User"},
                 )
             }
             where = compile_where(TENANT, expression, "postgresql")

@@ -19,8 +19,10 @@ ROWS = rows(120)
 def database() -> Iterator[apsw.Connection]:
     """A table of resources with what filters look at."""
     connection = apsw.Connection(":memory:")
-    connection.execute("CREATE TABLE resource (id TEXT, created TEXT, modified TEXT, keys TEXT)")
-    connection.executemany("INSERT INTO resource VALUES (?, ?, ?, ?)", ROWS)
+    connection.execute(
+        "CREATE TABLE resource (id TEXT, created TEXT, modified TEXT, keys TEXT, kind TEXT DEFAULT 'User')"
+    )
+    connection.executemany("INSERT INTO resource (id, created, modified, keys) VALUES (?, ?, ?, ?)", ROWS)
     yield connection
     connection.close()
 
@@ -42,7 +44,7 @@ def test_sqlite_finds_what_the_predicates_match(database: apsw.Connection) -> No
             if matches(
                 expression.ast,
                 json.loads(keys),
-                {"id": resource_id, "created": created, "modified": modified},
+                {"id": resource_id, "created": created, "modified": modified, "kind": "User"},
             )
         }
         assert found(database, compile_where(TENANT, expression, "sqlite")) == expected, text
@@ -61,7 +63,9 @@ def test_an_old_value_of_another_type_does_not_match_and_is_no_error(database: a
         "share": {"a": 1},
     }
     with database:
-        database.execute("INSERT INTO resource VALUES ('odd', '', '', ?)", (json.dumps({urn.lower(): odd}),))
+        database.execute(
+            "INSERT INTO resource VALUES ('odd', '', '', ?, 'User')", (json.dumps({urn.lower(): odd}),)
+        )
         for text in (
             f"{urn}:floor ge 0",
             f'{urn}:hiredAt ge "1900-01-01T00:00:00Z"',
