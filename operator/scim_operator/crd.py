@@ -35,6 +35,8 @@ HEADER: Final = (
 )
 RULES: Final = "x-kubernetes-validations"
 INT32_MAX: Final = 2**31 - 1
+UNSEEN: Final = -1
+"""No generation: ``status.observedGeneration`` before any operator has written it."""
 
 PATTERN_MESSAGES: Final[Mapping[str, str]] = {
     PATTERN: "write a number and s, m, h or d, such as 90d or 12h",
@@ -228,9 +230,11 @@ def spec_schema() -> JsonSchema:
 
 
 def status_schema() -> JsonSchema:
-    """``status``, complete, so that nothing in it is pruned."""
+    """``status``, complete, so that nothing in it is pruned. An object that no operator has seen yet says so in
+    the form that kstatus reads: without it, tools that wait for readiness take a fresh ScimToken for done.
+    """
     raw = ScimTokenStatus.model_json_schema(by_alias=True)
-    return _with_list_keys(structural(raw, raw["$defs"]))
+    return {**_with_list_keys(structural(raw, raw["$defs"])), "default": {"observedGeneration": UNSEEN}}
 
 
 def _column(

@@ -6,6 +6,7 @@ this one*; the reconcile reads everything live.
 
 import dataclasses
 import hashlib
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ import orjson
 
 from scim_operator.models import GROUP, KIND, REVOKE_ANNOTATION, ROTATE_ANNOTATION
 from scim_operator.ports import Key
+from scim_operator.status import IN_USE, REACHABLE
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,6 +33,10 @@ class TokenSighting:
     active_token: str | None
     """Id of the token in the Secret, as the status has it."""
     next_rotation: datetime | None
+    in_use: bool = False
+    """Its status warns of a superseded token in use."""
+    reach: str | None = None
+    """Reason and message of EndpointReachable, as the status has them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,6 +82,8 @@ def token_sighting(body: Mapping[str, Any]) -> TokenSighting:
             (token.get("id") for token in status.get("tokens") or () if token.get("state") == "Active"), None
         ),
         next_rotation=_moment(status.get("nextRotation")),
+        in_use=_condition(status, IN_USE).get("status") == "True",
+        reach=_words(_condition(status, REACHABLE)),
     )
 
 
@@ -104,6 +112,10 @@ class Known:
 
     def __iter__(self) -> Iterator[TokenSighting]:
         return iter(self._tokens.values())
+
+    def told_otherwise(self, words: str) -> frozenset[Key]:
+        """ScimTokens whose EndpointReachable says something else than these words, or nothing yet."""
+        return frozenset(token.key for token in self._tokens.values() if token.reach != words)
 
     def take(self, seen: Seen) -> bool:
         """Remember it; says whether its ScimToken should be looked at now."""
@@ -140,9 +152,20 @@ class Known:
         return frozenset(token.key for token in fresh.values() if self._take_token(token, gone=False))
 
 
+def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    found: Iterator[Mapping[str, Any]] = (
+        item for item in status.get("conditions") or () if item.get("type") == kind
+    )
+    return next(found, {})
+
+
 def _is_ready(status: Mapping[str, Any]) -> bool:
-    conditions = status.get("conditions") or ()
-    return any(item.get("type") == "Ready" and item.get("status") == "True" for item in conditions)
+    return _condition(status, "Ready").get("status") == "True"
+
+
+def _words(condition: Mapping[str, Any]) -> str | None:
+    """One string for all: ten thousand of them say the same."""
+    return None if not condition else sys.intern(f"{condition.get('reason')} {condition.get('message')}")
 
 
 def _moment(text: object) -> datetime | None:

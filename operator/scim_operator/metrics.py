@@ -1,8 +1,12 @@
 """The operator's Prometheus metrics; names are part of its interface."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from scim_operator.endpoint import Reach
+from scim_operator.models import Key
 
 Result = Literal["ok", "retry", "conflict", "error", "not_leading"]
 
@@ -53,6 +57,19 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._in_use = Gauge(
+            "scim_operator_superseded_token_in_use",
+            "1 for a ScimToken whose superseded token ends soon and is still used: paste the new one.",
+            ["namespace", "name"],
+            registry=self.registry,
+        )
+        self._reachable = Gauge(
+            "scim_operator_endpoint_reachable",
+            "1 when the last check of the public endpoint found the SCIM API, 0 when not; absent when unchecked.",
+            ["reason"],
+            registry=self.registry,
+        )
+
     def reconciled(self, result: str, seconds: float) -> None:
         """One reconcile ended."""
         self._reconciles.labels(result).inc()
@@ -71,6 +88,18 @@ class Metrics:
         """ScimTokens that are Ready for their present generation, and the others."""
         self._tokens.labels("ready").set(settled)
         self._tokens.labels("not_ready").set(unsettled)
+
+    def in_use(self, keys: Iterable[Key]) -> None:
+        """The ScimTokens whose superseded token is in use near its end."""
+        self._in_use.clear()
+        for key in keys:
+            self._in_use.labels(key.namespace, key.name).set(1)
+
+    def endpoint(self, reach: Reach | None) -> None:
+        """What the last check of the endpoint told; None when this process does not check."""
+        self._reachable.clear()
+        if reach is not None and reach.status != "Unknown":
+            self._reachable.labels(reach.reason).set(int(reach.status == "True"))
 
     def watch_restarted(self) -> None:
         """The watch ended and is started anew."""

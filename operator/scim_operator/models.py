@@ -36,6 +36,8 @@ ROTATE_ANNOTATION: Final = f"{GROUP}/rotate"
 """On a ScimToken: any new value rotates once."""
 REVOKE_ANNOTATION: Final = f"{GROUP}/revoke"
 """On a ScimToken: ``<token id>``, ``all-superseded`` or ``all-before/<RFC 3339>``."""
+FORCE_DELETE_ANNOTATION: Final = f"{GROUP}/force-delete"
+"""On a ScimToken that is being deleted: ``true`` lets it go although the API has not finished, or not begun."""
 TOKENS_ANNOTATION: Final = f"{GROUP}/tokens"
 """On its Secret: id, digest and times of every token still in its time."""
 FINALIZER: Final = f"{GROUP}/delete-users"
@@ -152,9 +154,8 @@ class ScimTokenSpec(_Model):
     urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User:<name>. An attribute that is not
     declared here is refused with an error that names it, never dropped."""
     groups: Literal["Enabled", "Disabled"] = "Enabled"
-    """Whether groups are served. Disabled answers as a server without groups. Group provisioning itself
-    arrives with a later release: until then switch it off in Entra, whatever is written here; the setting
-    is kept for then."""
+    """Whether groups are served. Enabled (default) serves them with their members; Disabled answers as a
+    server without groups, for which group provisioning is switched off in Entra too."""
     rate_limit: RateLimitSpec = RateLimitSpec()
     """How many requests the tenant may send before it is told to wait. Never answered with 401: Entra takes
     a 429 for what it is and tries again."""
@@ -220,7 +221,8 @@ class ScimTokenStatus(_Model):
     secret_name: str | None = None
     """The Secret that holds the token."""
     conditions: tuple[Condition, ...] = ()
-    """Ready, and one for each stage that can fail. Try: kubectl wait --for=condition=Ready sct/<name>."""
+    """Ready, one for each stage that can fail (Registered, Published), and what warns before anything fails:
+    SupersededTokenInUse and EndpointReachable. Try: kubectl wait --for=condition=Ready sct/<name>."""
     observed_generation: int | None = None
     """The metadata.generation that this status describes."""
     next_rotation: Time | None = None
@@ -334,6 +336,11 @@ class ScimToken(_Model):
     def revoke_request(self) -> str | None:
         """The value of the annotation that asks for a revocation."""
         return self.metadata.annotations.get(REVOKE_ANNOTATION)
+
+    @property
+    def forced(self) -> bool:
+        """Whether somebody does not want its deletion to wait for the API."""
+        return self.metadata.annotations.get(FORCE_DELETE_ANNOTATION) == "true"
 
     def secret_labels(self) -> dict[str, str]:
         """Labels of its Secret: the spec's, then ours, by which the operator finds it."""

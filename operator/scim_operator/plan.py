@@ -29,6 +29,7 @@ from scim_operator.steps import (
     SetFinalizer,
     Step,
 )
+from scim_operator.usage import Superseded, looks, still_used
 
 MOST_LIVE: Final = 16
 """Tokens of one ScimToken that the admin API takes (``PutConnection.credentials``)."""
@@ -77,7 +78,7 @@ def _plan_end(observed: Observed) -> Step:
         return _last_word(observed) or DeleteConnection()
     if token is None or FINALIZER not in token.metadata.finalizers:
         return Done(None)
-    if connection.purging:
+    if connection.purging and not token.forced:
         return Done(observed.now + PURGE_LOOK)
     return SetFinalizer(present=False)
 
@@ -390,6 +391,16 @@ def _comparable(settings: TenantSettings) -> TenantSettings:
 
 def _done(life: _Life, current: TokenRecord) -> Step:
     due = rotation_due(life.token, current)
-    ends = [life.retires_at(item) or item.expires_at for item in life.superseded()]
-    moments = [*ends, current.expires_at if life.token.spec.suspend else due]
-    return Done(min(moment for moment in moments if moment > life.now), current, due, life.mistake)
+    superseded = [
+        Superseded(item.id, item.superseded_at or life.now, life.retires_at(item) or item.expires_at)
+        for item in life.superseded()
+    ]
+    in_use = still_used(superseded, life.connection.credentials, life.now)
+    moments = [
+        due,
+        current.expires_at,
+        *(item.ends_at for item in superseded),
+        *looks(superseded, in_use, life.now),
+    ]
+    next_look = min(moment for moment in moments if moment > life.now)
+    return Done(next_look, current, due, life.mistake, in_use)

@@ -24,7 +24,8 @@ from pydantic import ValidationError
 from scim_api import tokens
 from scim_api.admin_models import Connection
 from scim_operator import plan, status, steps
-from scim_operator.models import TOKENS_ANNOTATION, ScimToken, format_time
+from scim_operator.endpoint import Reach
+from scim_operator.models import FINALIZER, TOKENS_ANNOTATION, ScimToken, format_time
 from scim_operator.ports import (
     AdminApi,
     ApiRefused,
@@ -123,6 +124,7 @@ class Reconciler:
         trace: told each step's name before it is done.
         pause: waits some seconds after a lost write.
         clock: for a status written while the database's clock can't be read; UTC.
+        reach: what the last check of the endpoint told; nothing waits for one.
     """
 
     def __init__(
@@ -137,10 +139,11 @@ class Reconciler:
         trace: Callable[[str], None] = lambda _step: None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], datetime] = status.local_now,
+        reach: Callable[[], Reach | None] = lambda: None,
     ) -> None:
         self._api, self._cluster, self._prover = api, cluster, prover
         self._endpoint, self._new_token, self._new_id = endpoint, new_token, new_id
-        self._trace, self._pause, self._clock = trace, pause, clock
+        self._trace, self._pause, self._clock, self._reach = trace, pause, clock, reach
 
     async def reconcile(self, key: Key) -> Outcome:
         """Do what is to be done about ``key`` and write its status.
@@ -178,8 +181,10 @@ class Reconciler:
             return Outcome(retry=trouble is not None, reason=trouble.reason if trouble else "")
         if trouble is None and world.refused is not None and not world.token.deleting:
             trouble = _trouble(world.refused)
+        if trouble is not None and await self._let_go(world.token, trouble):
+            return Outcome()
         seen = world.observed()
-        found = Found(world.token, world.connection, seen.secret, done, trouble)
+        found = Found(world.token, world.connection, seen.secret, done, trouble, self._reach())
         await self._tell(found, world.connection.now)
         if trouble is not None:
             log.info("reconcile stopped", key=str(key), reason=trouble.reason, message=trouble.message)
@@ -199,8 +204,9 @@ class Reconciler:
 
     async def _read_cluster(self, key: Key) -> tuple[ScimToken | None, SecretView | None, list[SecretView]]:
         token = await self._read_token(key)
-        if token is None:
-            return None, None, []
+        if token is None or token.deleting:
+            # Its Secret goes by itself. When the whole namespace goes, so does a RoleBinding that let us read it.
+            return token, None, []
         self._trace("read-secret")
         secret = await self._cluster.secret(token, token.secret_name)
         strays: list[SecretView] = []
@@ -343,11 +349,29 @@ class Reconciler:
         """Nothing can be decided, but it can be told."""
         token = await self._read_token(key)
         if token is not None:
-            await self._tell(Found(token, None, None, None, trouble), self._clock())
+            if await self._let_go(token, trouble):
+                return Outcome()
+            await self._tell(Found(token, None, None, None, trouble, self._reach()), self._clock())
         return Outcome(retry=True, reason=trouble.reason)
 
+    async def _let_go(self, token: ScimToken, trouble: Trouble) -> bool:
+        """Take our finalizer off although the API has not finished, where a person asks for that; whether so.
+
+        What is left in the API is a connection without a ScimToken then, which the sweep ends by the policy that
+        the API holds.
+        """
+        if not (token.deleting and token.forced and FINALIZER in token.metadata.finalizers):
+            return False
+        await self._cluster.event(token, "Warning", "DeletionForced", f"let go although {trouble.message}")
+        log.warning("deletion forced", key=str(token.key), reason=trouble.reason)
+        self._trace("set-finalizer")
+        await self._cluster.set_finalizer(token, present=False)
+        return True
+
     async def _tell(self, found: Found, now: datetime) -> None:
-        """Write the status if it differs, and an Event when Ready flips or its reason changes."""
+        """Write the status if it differs, and an Event when Ready flips or its reason changes, or when there is
+        news of a superseded token in use: once a day at most, since last uses move in days.
+        """
         token = found.token
         if token.deleting and not token.metadata.finalizers:
             return
@@ -360,9 +384,12 @@ class Reconciler:
         if after is not None and (
             before is None or (before.status, before.reason) != (after.status, after.reason)
         ):
-            await self._cluster.event(
-                token, "Normal" if after.status == "True" else "Warning", after.reason, after.message
-            )
+            good = after.status == "True" or after.reason == "Deleting"
+            await self._cluster.event(token, "Normal" if good else "Warning", after.reason, after.message)
+        warned, warning = token.status.condition(status.IN_USE), fresh.condition(status.IN_USE)
+        told = warned is not None and warning is not None and warned.message == warning.message
+        if warning is not None and warning.status == "True" and not told:
+            await self._cluster.event(token, "Warning", status.IN_USE, warning.message)
         mistake = found.done.mistake if found.done is not None else None
         if mistake is not None and (before is None or mistake not in before.message):
             await self._cluster.event(token, "Warning", "InvalidRevoke", mistake)

@@ -5,6 +5,7 @@ reconciles. SIGTERM: the Lease is given up first, then what runs comes to its en
 """
 
 import asyncio
+import random
 import signal
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -18,6 +19,7 @@ from kubernetes.aio.client import ApiException
 from scim_operator.admin_client import HttpAdminApi, HttpProver
 from scim_operator.admin_key import AdminKey, AdminKeyStore
 from scim_operator.elector import Elector
+from scim_operator.endpoint import EndpointCheck
 from scim_operator.events import EventRecorder
 from scim_operator.health import Check, HealthServer
 from scim_operator.known import Known, Seen
@@ -111,6 +113,7 @@ class Operator:
         self._leads = asyncio.Event()
         self._leading: asyncio.Task[None] | None = None
         self._reconciler: Reconciler | None = None
+        self._check: EndpointCheck | None = None
         self._scheduler = Scheduler(
             self._reconcile, workers=settings.workers, longest_rest=self._longest_rest, metrics=self._metrics
         )
@@ -179,7 +182,7 @@ class Operator:
                 await asyncio.wait({leading})
             finally:
                 leading.cancel()
-                self._leading = self._reconciler = None
+                self._leading = self._reconciler = self._check = None
             if not leading.cancelled():
                 leading.result()
 
@@ -189,12 +192,19 @@ class Operator:
             key = await self._admin_key()
             api = HttpAdminApi(self._settings.admin_url, key.private, key.installation_id, self._http)
             recorder = EventRecorder(self._kube)
+            check = self._check = EndpointCheck(
+                self._settings.endpoint_url,
+                self._http,
+                interval=self._settings.endpoint_check_seconds if self._settings.endpoint_check else None,
+                changed=self._endpoint_changed,
+            )
             self._reconciler = Reconciler(
                 api=api,
                 cluster=KubeCluster(self._kube, self._elector.guard, recorder),
                 prover=HttpProver(self._settings.proof_url, self._http),
                 endpoint=self._settings.endpoint_url,
                 trace=self._trace or _no_trace,
+                reach=lambda: check.reach,
             )
             self._scheduler.resume()
             resync = Resync(
@@ -204,8 +214,10 @@ class Operator:
                 scheduler=self._scheduler,
                 metrics=self._metrics,
             )
-            await resync.run(api, self._key_store.ensure)
-        except NotLeading:
+            async with asyncio.TaskGroup() as parts:
+                parts.create_task(check.run(), name="endpoint check")
+                parts.create_task(resync.run(api, self._key_store.ensure), name="resync")
+        except* NotLeading:
             log.info("the Lease was lost on the way; standing by")
 
     async def _admin_key(self) -> AdminKey:
@@ -229,6 +241,16 @@ class Operator:
         for seen in batch:
             if self._known.take(seen) and self._leads.is_set():
                 self._scheduler.add(seen.what.key)
+
+    def _endpoint_changed(self) -> None:
+        """Have it told in every status, at the pace at which a new leader looks at what seems well."""
+        reach = self._check.reach if self._check is not None else None
+        if reach is None:
+            return
+        told_otherwise = self._known.told_otherwise(reach.words)
+        spread = len(told_otherwise) / self._settings.catch_up_per_second
+        for key in told_otherwise:
+            self._scheduler.add(key, spread * random.random())  # noqa: S311 (jitter)
 
     async def _reconcile(self, key: Key) -> Outcome:
         if self._reconciler is None:
@@ -271,6 +293,8 @@ class Operator:
     def _count_tokens(self) -> None:
         settled = sum(token.settled for token in self._known)
         self._metrics.tokens(settled=settled, unsettled=len(self._known) - settled)
+        self._metrics.in_use(token.key for token in self._known if token.in_use)
+        self._metrics.endpoint(self._check.reach if self._check is not None else None)
 
 
 def _no_trace(_step: str) -> None:

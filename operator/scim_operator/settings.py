@@ -62,6 +62,12 @@ class OperatorSettings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=256)] = 8
     """How many ScimTokens are reconciled at the same time."""
 
+    endpoint_check: bool = True
+    """Whether ``endpoint_url`` is checked for the condition EndpointReachable; off where the cluster can't reach
+    its own ingress."""
+    endpoint_check_seconds: Annotated[float, Field(ge=1, le=86_400)] = 300
+    """How often; once for all ScimTokens together."""
+
     health_host: str = "127.0.0.1"
     """Address of ``/healthz``, ``/readyz`` and ``/metrics``; ``0.0.0.0`` in a pod."""
     health_port: Annotated[int, Field(ge=0, le=65_535)] = 8090

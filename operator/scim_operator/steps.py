@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from scim_api.admin_models import Connection, PutConnection
 from scim_operator.models import ScimToken
 from scim_operator.record import Record, TokenRecord
+from scim_operator.usage import StillUsed
 
 
 class Because(enum.StrEnum):
@@ -130,6 +131,8 @@ class Done:
     next_rotation: datetime | None = None
     mistake: str | None = None
     """What is wrong with the revoke annotation; all else is well."""
+    in_use: tuple[StillUsed, ...] = ()
+    """Superseded tokens that end soon and that somebody still uses."""
 
 
 Step = Refuse | SetFinalizer | DeleteConnection | Issue | Register | Promote | Rewrite | DeleteStray | Done

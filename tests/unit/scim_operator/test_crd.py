@@ -68,7 +68,8 @@ def test_nothing_of_later_work_is_promised() -> None:
 
 def test_no_default_is_null_and_status_has_none() -> None:
     assert [path for path, node in ALL.items() if "default" in node and node["default"] is None] == []
-    assert [path for path, node in ALL.items() if path.startswith(".status") and "default" in node] == []
+    inside = [path for path, node in ALL.items() if path.startswith(".status.") and "default" in node]
+    assert inside == []
 
 
 def test_parents_of_defaults_have_one_themselves() -> None:
