@@ -96,12 +96,12 @@ def uniqueness(attribute: str) -> ScimError:
     """Another resource of the tenant has this value.
 
     Args:
-        attribute: ``userName``, ``externalId`` or ``emails``.
+        attribute: ``userName``, ``externalId``, ``emails`` or, of groups, ``displayName``.
     """
     name = 'work e-mail (emails[type eq "work"].value)' if attribute == "emails" else attribute
     return ScimError(
         409,
-        f"Another resource of this tenant already has this {name}. It must be unique: change the value, or"
-        " match the existing resource instead of creating a second one.",
+        f"Another {'group' if attribute == 'displayName' else 'resource'} of this tenant already has this {name}."
+        " It must be unique: change the value, or match the existing resource instead of creating a second one.",
         "uniqueness",
     )

@@ -28,3 +28,9 @@ MAX_RESULTS = 200
 """Resources on one page of a list; a larger ``count`` gets this many (RFC 7644 section 3.4.2.4)."""
 MAX_ECHO = 100
 """Characters of a client's value that an error may repeat."""
+MAX_NAMES = 8192
+"""Characters of ``attributes`` or ``excludedAttributes``. -> 400 invalidValue"""
+DEFAULT_RESULTS = 100
+"""Resources on a page when the client asks for no number."""
+MAX_BULK_OPERATIONS = 1000
+"""Operations in a bulk request; its payload is bounded by ``MAX_BODY``. -> 413"""

@@ -10,7 +10,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -19,15 +19,28 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scim_api.core import limits
 from scim_api.core.errors import ScimError, too_many, uniqueness
+from scim_api.core.members import unknown_members
 from scim_api.core.profile import Profile, profile
 from scim_api.core.text import decode_json
 from scim_api.http.credentials import Credentials
 from scim_api.http.metrics import Metrics
 from scim_api.http.rate_limit import RateLimiter
-from scim_api.store import Access, Conflict, Store, TooSlow, Unavailable, VersionMismatch
+from scim_api.store import (
+    Access,
+    Conflict,
+    Store,
+    TooSlow,
+    Unavailable,
+    UnknownMembers,
+    VersionMismatch,
+)
 
 log = structlog.get_logger(__name__)
 MEDIA_TYPE: Final = b"application/scim+json"
+CACHE: Final = (b"cache-control", b"private, no-cache")
+"""Answers hold personal data: no shared cache keeps them, and a client's own asks with its entity tag."""
+WHOLE_BYTES: Final = 256 * 1024
+"""A body in pieces that is no longer than this is sent whole."""
 DRAIN_BYTES: Final = 32 * 1024 * 1024
 """How much of a body that nobody wants is read, so that the client can read why."""
 DRAIN_SECONDS: Final = 5.0
@@ -62,7 +75,10 @@ class Call:
         """The body as an object. Raises ``ScimError`` 415 or 400 (invalidSyntax)."""
         content_type = self.headers.get(b"content-type", b"").split(b";", 1)[0].strip().lower()
         if content_type not in (b"", b"application/scim+json", b"application/json"):
-            raise ScimError(415, "send the body as application/scim+json (or application/json)")
+            raise ScimError(
+                415,
+                "Send the body as application/scim+json or application/json: its Content-Type is another one.",
+            )
         return decode_json(self.body)
 
     def parameters(self) -> dict[str, str]:
@@ -75,17 +91,20 @@ class Call:
             )
         except ValueError as error:
             raise ScimError(
-                400, "the query string is not valid percent-encoded UTF-8", "invalidValue"
+                400,
+                "The query string has more than 100 parameters, or is not percent-encoded UTF-8; correct it.",
+                "invalidValue",
             ) from error
         return {name.lower(): value for name, value in pairs}
 
 
 @dataclasses.dataclass(slots=True)
 class Answer:
-    """Status, body, and headers beside Content-Type and Content-Length."""
+    """Status, body, and headers beside Content-Type, Content-Length and Cache-Control."""
 
     status: int
-    body: bytes = b""
+    body: bytes | AsyncIterator[bytes] = b""
+    """In pieces where it can be long."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
@@ -144,28 +163,38 @@ def failure(error: Exception) -> Answer:
         return Answer(error.status, error.body())
     if isinstance(error, Conflict):
         return Answer(409, uniqueness(error.attribute).body())
+    if isinstance(error, UnknownMembers):
+        return failure(unknown_members(error.ids))
     if isinstance(error, VersionMismatch):
         return Answer(
-            412, ScimError(412, "the resource has changed since this version; read it again").body()
+            412,
+            ScimError(
+                412, "The resource is not at the version that the request names; read it again and repeat."
+            ).body(),
         )
     if isinstance(error, TooSlow):
         return Answer(
-            400, too_many("the filter takes too long; narrow it or filter by an indexed attribute").body()
+            400,
+            too_many(
+                "The query takes too long. Narrow its filter, or filter by userName, externalId, work e-mail or id."
+            ).body(),
         )
     if isinstance(error, Unavailable):
-        body = ScimError(503, "the service's database does not answer; try again").body()
+        body = ScimError(
+            503, "The service's database does not answer; repeat the request after some seconds."
+        ).body()
         return Answer(503, body, ((b"retry-after", b"2"),))
     if isinstance(error, BodyTooLarge):
         return Answer(
-            413, ScimError(413, f"the body is larger than {limits.MAX_BODY} bytes; send less").body()
+            413, ScimError(413, f"The body is larger than {limits.MAX_BODY} bytes; send less at once.").body()
         )
-    return Answer(500, ScimError(500, "the service failed to answer; its log says why").body())
+    return Answer(500, ScimError(500, "The service failed to answer; its log says why.").body())
 
 
 _UNAUTHORIZED: Final = Answer(
     401,
     ScimError(
-        401, "the token is missing, unknown, expired or revoked; paste the current one into Entra"
+        401, "The token is missing, unknown, expired or revoked; paste the current one into Entra."
     ).body(),
     ((b"www-authenticate", b'Bearer realm="scim"'),),
 )
@@ -223,12 +252,14 @@ class Endpoint:
             if wait:
                 rate = access.settings.rate_limit.requests_per_second
                 body = ScimError(
-                    429, f"more than {rate} requests per second for this tenant; wait and repeat"
+                    429, f"This tenant sent more than {rate} requests per second; wait and repeat."
                 ).body()
                 return Answer(429, body, ((b"retry-after", str(math.ceil(wait)).encode()),))
             handler = self._handlers.get(scope["method"])
             if handler is None:
-                body = ScimError(405, f"{scope['method'][:20]} is not possible here").body()
+                body = ScimError(
+                    405, f"{scope['method'][:20]} is not possible here; the header Allow lists what is."
+                ).body()
                 return Answer(405, body, ((b"allow", self._allow),))
             body = await read_body(receive, limits.MAX_BODY) if _has_body(headers) else b""
             body_read = True
@@ -241,7 +272,10 @@ class Endpoint:
                 body,
                 scope.get("path_params", {}).get("id", ""),
             )
-            return await handler(call)
+            answer = await handler(call)
+            if not isinstance(answer.body, bytes):
+                answer.body = await gather(answer.body)
+            return answer
         except ClientGone:
             body_read = True
             raise
@@ -259,15 +293,45 @@ def _has_body(headers: Mapping[bytes, bytes]) -> bool:
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
+async def gather(pieces: AsyncIterator[bytes]) -> bytes | AsyncIterator[bytes]:
+    """The whole body if it is short, else its pieces, of which the first are read already.
+
+    So a body that cannot be read at all is still answered by an error.
+    """
+    parts, size = [], 0
+    async for piece in pieces:
+        parts.append(piece)
+        size += len(piece)
+        if size > WHOLE_BYTES:
+            return _resume(b"".join(parts), pieces)
+    return b"".join(parts)
+
+
+async def _resume(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
+
+
 async def respond(send: Send, answer: Answer) -> None:
-    """Send an answer; every body is ``application/scim+json``."""
-    headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
-    if answer.body:
+    """Send an answer; every body is ``application/scim+json``.
+
+    Raises:
+        Exception: whatever ends a body before its end; the server then closes the connection, so that the
+            client does not take what it has for the whole.
+    """
+    headers, body = [*answer.headers, CACHE], answer.body
+    if answer.status not in {204, 304}:
         headers.append((b"content-type", MEDIA_TYPE))
-    if answer.status == 204:
-        headers = list(answer.headers)
+        if isinstance(body, bytes):
+            headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    if isinstance(body, bytes):
+        await send({"type": "http.response.body", "body": body})
+        return
+    async for piece in body:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 _CANONICAL: Final = {
@@ -291,7 +355,7 @@ def canonical_path(path: str) -> str:
     """The path in the RFC's spelling: Entra and people vary case, and add or double slashes."""
     segments = [segment for segment in path.split("/") if segment]
     return "/" + "/".join(
-        _CANONICAL.get(segment.lower(), segment) if position < 3 else segment
+        _CANONICAL.get(segment.lower(), segment) if position < 3 or segment.lower() == ".search" else segment
         for position, segment in enumerate(segments)
     )
 

@@ -7,9 +7,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scim_api.core import discovery
-from scim_api.core.errors import ScimError
+from scim_api.core.errors import ScimError, shown
 from scim_api.http import users
 from scim_api.http.protocol import Answer, Call, Endpoint, PathNormaliser, Service, drain, respond
+from scim_api.http.queries import by_body, by_parameters
 from scim_api.settings import SCIM_PATH
 
 
@@ -18,7 +19,9 @@ async def _schemas(call: Call) -> Answer:
     if call.path_id:
         body = discovery.schema(call.profile, call.service.base_url, call.path_id)
         if body is None:
-            raise ScimError(404, "there is no such schema; GET /Schemas lists them")
+            raise ScimError(
+                404, f"There is no schema {shown(call.path_id)}; GET /Schemas lists those of this tenant."
+            )
         return Answer(200, body)
     return Answer(200, discovery.schemas(call.profile, call.service.base_url))
 
@@ -28,7 +31,10 @@ async def _resource_types(call: Call) -> Answer:
     if call.path_id:
         body = discovery.resource_type(call.profile, call.service.base_url, call.path_id)
         if body is None:
-            raise ScimError(404, "there is no such resource type; GET /ResourceTypes lists them")
+            raise ScimError(
+                404,
+                f"There is no resource type {shown(call.path_id)}; GET /ResourceTypes lists those of this tenant.",
+            )
         return Answer(200, body)
     return Answer(200, discovery.resource_types(call.profile, call.service.base_url))
 
@@ -41,14 +47,14 @@ async def _service_provider_config(call: Call) -> Answer:
 def _refuse_filter(call: Call) -> None:
     """RFC 7644 section 4: a filter on discovery SHALL be answered with 403."""
     if "filter" in call.parameters():
-        raise ScimError(403, "discovery answers whole; leave the filter out")
+        raise ScimError(403, "Discovery is answered whole: leave the filter out of the request.")
 
 
-def _not_implemented(what: str) -> Callable[[Call], Awaitable[Answer]]:
-    async def handler(call: Call) -> Answer:  # noqa: ARG001 (a handler's signature)
-        raise ScimError(501, f"{what} is not served; see /ServiceProviderConfig")
-
-    return handler
+async def _me(call: Call) -> Answer:  # noqa: ARG001 (a handler's signature)
+    """RFC 7644 section 3.11 leaves /Me to the service: here a token stands for a connection."""
+    raise ScimError(
+        501, "/Me is not served: a token belongs to a connection, not to a user. Use /Users/{id}."
+    )
 
 
 class _Nothing:
@@ -61,7 +67,7 @@ class _Nothing:
         if scope["type"] != "http":
             return
         await drain(receive)
-        detail = f"nothing is served here; the Tenant URL is {self._service.base_url}"
+        detail = f"Nothing is served here; the Tenant URL is {self._service.base_url}."
         await respond(send, Answer(404, ScimError(404, detail).body()))
 
 
@@ -72,18 +78,18 @@ def public_app(service: Service) -> ASGIApp:
     def at(path: str, **handlers: Callable[[Call], Awaitable[Answer]]) -> None:
         app.router.routes.append(Route(SCIM_PATH + path, Endpoint(service, path, **handlers)))
 
+    at("", GET=by_parameters(None))
+    at("/.search", POST=by_body(None))
+    at("/Users/.search", POST=by_body("User"))
+    at("/Groups/.search", POST=by_body("Group"))
     at("/Users/{id}", GET=users.get, PUT=users.replace, PATCH=users.patch, DELETE=users.delete)
-    at("/Users", GET=users.search, POST=users.create)
-    at("/Groups/{id}", GET=users.groups, PUT=users.groups, PATCH=users.groups, DELETE=users.groups)
-    at("/Groups", GET=users.groups, POST=users.groups)
+    at("/Users", GET=by_parameters("User"), POST=users.create)
+    at("/Groups", GET=by_parameters("Group"))
     at("/Schemas/{id}", GET=_schemas)
     at("/Schemas", GET=_schemas)
     at("/ResourceTypes/{id}", GET=_resource_types)
     at("/ResourceTypes", GET=_resource_types)
     at("/ServiceProviderConfig", GET=_service_provider_config)
-    at("/Me", **dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), _not_implemented("/Me")))
-    at("/Bulk", POST=_not_implemented("/Bulk"))
-    at("/.search", POST=_not_implemented("/.search"))
-    at("/Users/.search", POST=_not_implemented("/.search"))
+    at("/Me", **dict.fromkeys(("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"), _me))
     app.router.default = _Nothing(service)
     return PathNormaliser(app)

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from scim_api.core.errors import ScimError, not_found, uniqueness
-from scim_api.core.render import etag, list_response, project, read_etag, render
+from scim_api.core.errors import not_found, uniqueness
+from scim_api.core.records import GroupOf, Member
+from scim_api.core.render import etag, list_head, read_etags, render, render_member, with_groups
 from scim_api.core.users import create_user
 from support.scim_core import ENT, profile_of, resource
 
@@ -22,7 +23,7 @@ USER = resource(
         },
     )
 )
-TEXT = render(USER, "User", BASE)
+TEXT = render(USER, BASE)
 
 
 def test_id_and_meta_are_spliced_into_the_stored_body() -> None:
@@ -39,59 +40,31 @@ def test_id_and_meta_are_spliced_into_the_stored_body() -> None:
 
 
 def test_a_base_url_is_escaped_as_json() -> None:
-    assert (
-        json.loads(render(USER, "User", 'https://x/"\\'))["meta"]["location"]
-        == f'https://x/"\\/Users/{USER.id}'
-    )
+    assert json.loads(render(USER, 'https://x/"\\'))["meta"]["location"] == f'https://x/"\\/Users/{USER.id}'
 
 
-@pytest.mark.parametrize(
-    ("attributes", "kept"),
-    [
-        ("userName", {"userName"}),
-        (" USERNAME , nothing", {"userName"}),
-        ("meta", {"meta"}),
-        ("nothing", set()),
-        ("urn:ietf:params:scim:schemas:core:2.0:User:userName", {"userName"}),
-        (ENT, {ENT}),
-    ],
-)
-def test_attributes_names_what_is_returned_beside_id_and_schemas(attributes: str, kept: set[str]) -> None:
-    assert json.loads(project(TENANT, TEXT, attributes, None)).keys() == {"id", "schemas"} | kept
+def test_a_user_without_groups_has_no_such_attribute() -> None:
+    assert with_groups(TEXT, (), BASE) == TEXT
 
 
-def test_sub_attributes_are_projected() -> None:
-    chosen = json.loads(project(TENANT, TEXT, f"name.givenName,emails.value,{ENT}:manager.value", None))
-    assert chosen["name"] == {"givenName": "A"}
-    assert chosen["emails"] == [{"value": "a@x"}]
-    assert chosen[ENT] == {"manager": {"value": "m"}}
+def test_groups_of_a_user_are_spliced_in() -> None:
+    document = json.loads(with_groups(TEXT, (GroupOf("g1", 'The "A"\\ Team'),), BASE))
+    assert document["groups"] == [
+        {"value": "g1", "$ref": f"{BASE}/Groups/g1", "display": 'The "A"\\ Team', "type": "direct"}
+    ]
+    assert document["userName"] == "ada"
 
 
-def test_excluded_attributes_leave_the_rest() -> None:
-    whole = json.loads(TEXT)
-    rest = json.loads(
-        project(
-            TENANT, json.loads(TEXT), None, f"id,schemas,emails,name.givenName,{ENT}:department,meta.version"
-        )
-    )
-    assert rest["name"] == {"familyName": "L"}
-    assert rest[ENT] == {"manager": {"value": "m"}}
-    assert "version" not in rest["meta"]
-    assert rest.keys() == whole.keys() - {"emails"}
-
-
-def test_without_projection_the_text_is_returned_as_it_is() -> None:
-    assert project(TENANT, TEXT, None, "") is TEXT
-
-
-def test_both_parameters_at_once_are_refused() -> None:
-    with pytest.raises(ScimError) as refusal:
-        project(TENANT, TEXT, "userName", "emails")
-    assert (refusal.value.status, refusal.value.scim_type) == (400, "invalidValue")
+def test_a_member_is_named_by_id_address_and_type() -> None:
+    assert json.loads(render_member(Member(7, "g1", "Group"), BASE)) == {
+        "value": "g1",
+        "$ref": f"{BASE}/Groups/g1",
+        "type": "Group",
+    }
 
 
 def test_an_empty_list_has_resources_and_echoes_start_index() -> None:
-    assert json.loads(list_response([], 7, 100)) == {
+    assert json.loads(list_head(7, 0, start_index=100) + "]}") == {
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
         "totalResults": 7,
         "startIndex": 100,
@@ -100,24 +73,30 @@ def test_an_empty_list_has_resources_and_echoes_start_index() -> None:
     }
 
 
-def test_a_list_holds_the_rendered_resources() -> None:
-    assert json.loads(list_response([TEXT, TEXT], 2, 1))["Resources"] == [json.loads(TEXT)] * 2
+def test_a_page_by_cursor_has_no_start_index() -> None:
+    page = json.loads(f"{list_head(7, 2, next_cursor='abc')}{TEXT},{TEXT}]}}")
+    assert page["nextCursor"] == "abc"
+    assert "startIndex" not in page
+    assert page["Resources"] == [json.loads(TEXT)] * 2
 
 
 @pytest.mark.parametrize(
-    ("header", "version"),
+    ("header", "versions"),
     [
-        (etag(12), 12),
-        ('"12"', 12),
+        (etag(12), {12}),
+        ('"12"', {12}),
+        ("12", {12}),
         ("*", "*"),
-        ('"other", W/"3"', 3),
-        ('"other"', None),
-        ("", None),
-        ('W/"1" x', None),
+        ('"other", W/"3", "4"', {3, 4}),
+        ('"other"', set()),
+        ('"a,3"', set()),
+        ("", set()),
+        ('W/"1" x', set()),
+        ('W/"' + "9" * 30 + '"', set()),
     ],
 )
-def test_entity_tags_are_read_back(header: str, version: int | str | None) -> None:
-    assert read_etag(header) == version
+def test_entity_tags_are_read_back(header: str, versions: set[int] | str) -> None:
+    assert read_etags(header) == versions
 
 
 def test_error_bodies_are_scim_errors() -> None:

@@ -1,0 +1,202 @@
+"""What a query asks for (RFC 7644 sections 3.4.2 and 3.4.3), and cursors (RFC 9865), without any I/O.
+
+A cursor is bound to its query: it carries a digest of tenant, resource type, filter and order, so that it
+cannot be taken to another one. Without ``sortBy`` it holds the key of the last resource returned, so that
+nothing is skipped or repeated while others create and delete. With ``sortBy`` it holds the number of
+resources returned so far, which is as exact as ``startIndex`` is. Nothing is kept between requests, so
+that a cursor never expires.
+"""
+
+import base64
+import binascii
+import dataclasses
+import hashlib
+import re
+import struct
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from scim_api.core.errors import ScimError, invalid_syntax, invalid_value, shown
+from scim_api.core.limits import DEFAULT_RESULTS, MAX_RESULTS
+
+SEARCH_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
+_FAR: Final = 2**53
+"""No list is that long; larger numbers would not fit into the databases' integers."""
+_CURSOR: Final = struct.Struct(">c8sQ")
+_NAMES: Final = {
+    name.lower(): name
+    for name in (
+        "attributes",
+        "excludedAttributes",
+        "filter",
+        "sortBy",
+        "sortOrder",
+        "startIndex",
+        "count",
+        "cursor",
+    )
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Search:
+    """A query, its numbers within their bounds."""
+
+    attributes: str | None
+    """Names separated by commas, as ``projection`` takes them."""
+    excluded: str | None
+    filter: str | None
+    sort_by: str | None
+    descending: bool
+    start_index: int
+    count: int
+    cursor: str | None
+    """None: pages by index; "": the first page."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Position:
+    """Where a page begins."""
+
+    after: int = 0
+    """Only resources whose key is larger."""
+    offset: int = 0
+    """Of those, so many are left out."""
+
+
+def read_query(parameters: Mapping[str, str]) -> Search:
+    """The query of a GET.
+
+    Args:
+        parameters: by name in lower case, URL-decoded; those that mean nothing here are ignored.
+
+    Raises:
+        ScimError: 400 that names the parameter and what to write.
+    """
+    return _search(parameters.get)
+
+
+def read_search(body: Mapping[str, Any]) -> Search:
+    """The query of a SearchRequest; names in any case, unknown ones are ignored.
+
+    Raises:
+        ScimError: 400 that names the attribute and what to write.
+    """
+    values: dict[str, str] = {}
+    for name, value in body.items():
+        known = _NAMES.get(name.lower())
+        if known is None or value is None:
+            continue
+        if known.lower() in values:
+            raise invalid_syntax(f"{known} is sent twice, under two spellings of its name; send it once.")
+        values[known.lower()] = _text(known, value)
+    return _search(values.get)
+
+
+def _text(name: str, value: object) -> str:
+    """A value of a SearchRequest as the parameter of a GET has it."""
+    if name in {"attributes", "excludedAttributes"}:
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            return ",".join(value)
+        if isinstance(value, str):
+            return value
+        raise invalid_value(f'{name} must be an array of attribute names, such as ["userName"].')
+    if name in {"startIndex", "count"}:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise _no_integer(name, str(value), cursor=False)
+        return str(value)
+    if isinstance(value, str):
+        return value
+    raise invalid_value(f"{name} must be a string, but {shown(value)} was sent; write it between quotes.")
+
+
+def _search(get: Any) -> Search:
+    cursor: str | None = get("cursor")
+    if cursor is not None and get("startindex"):
+        raise invalid_value(
+            "startIndex and cursor exclude each other: send startIndex to page by index, or cursor to page by"
+            " cursor."
+        )
+    order = (get("sortorder") or "ascending").lower()
+    if order not in {"ascending", "descending"}:
+        raise invalid_value(f"sortOrder is {shown(order)}; write ascending or descending.")
+    count = _integer("count", get("count"), DEFAULT_RESULTS, 0, cursor=cursor is not None)
+    return Search(
+        attributes=get("attributes"),
+        excluded=get("excludedattributes"),
+        filter=get("filter") or None,
+        sort_by=get("sortby") or None,
+        descending=order == "descending",
+        start_index=_integer("startIndex", get("startindex"), 1, 1, cursor=False),
+        count=min(count, MAX_RESULTS),
+        cursor=cursor,
+    )
+
+
+def _integer(name: str, text: str | None, default: int, lowest: int, *, cursor: bool) -> int:
+    """Paging numbers: below the lowest counts as the lowest (RFC 7644 section 3.4.2.4)."""
+    if not text:
+        return default
+    if _INTEGER.fullmatch(text) is None:
+        raise _no_integer(name, text, cursor=cursor)
+    return max(lowest, min(int(text), _FAR))
+
+
+def _no_integer(name: str, text: str, *, cursor: bool) -> ScimError:
+    detail = f"{name} is {shown(text)}, which is no integer; write a number such as {DEFAULT_RESULTS}."
+    return ScimError(400, detail, "invalidCount" if cursor else "invalidValue")
+
+
+def cursor_at(search: Search, tenant: int, kind: str | None, position: Position) -> str:
+    """The cursor of the page that begins at a position.
+
+    Args:
+        search: the query that it belongs to.
+        tenant: its tenant.
+        kind: the resource type that is searched; None for all.
+        position: with one of both numbers set.
+    """
+    mark, number = (b"o", position.offset) if search.sort_by else (b"k", position.after)
+    packed = _CURSOR.pack(mark, _digest(search, tenant, kind), number)
+    return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
+
+
+def position_of(search: Search, tenant: int, kind: str | None) -> Position:
+    """Where the page begins that a query asks for, by cursor or by index.
+
+    Raises:
+        ScimError: 400 invalidCursor for what is no cursor of this query.
+    """
+    if search.cursor is None:
+        return Position(offset=search.start_index - 1)
+    if not search.cursor:
+        return Position()
+    mark, digest, number = _unpacked(search.cursor)
+    expected: Literal[b"o", b"k"] = b"o" if search.sort_by else b"k"
+    if mark != expected or digest != _digest(search, tenant, kind) or number > _FAR:
+        raise _invalid_cursor()
+    return Position(offset=number) if search.sort_by else Position(after=number)
+
+
+def _unpacked(cursor: str) -> tuple[bytes, bytes, int]:
+    try:
+        packed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
+        mark, digest, number = _CURSOR.unpack(packed)
+    except (binascii.Error, struct.error, ValueError):
+        raise _invalid_cursor() from None
+    return mark, digest, number
+
+
+def _invalid_cursor() -> ScimError:
+    return ScimError(
+        400,
+        "cursor is not one that this query was answered with. Send the nextCursor of the page before, with the"
+        " same filter, sortBy and sortOrder, or an empty cursor to begin again.",
+        "invalidCursor",
+    )
+
+
+def _digest(search: Search, tenant: int, kind: str | None) -> bytes:
+    parts = (tenant, kind, search.filter, search.sort_by, search.descending)
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).digest()[:8]
