@@ -60,6 +60,7 @@ class World:
     tenant: str | None = None
     settings: TenantSettings | None = None
     purging: bool = False
+    people: int = 0
     version: int = 1
     api_down: bool = False
     refuse: ApiRefused | None = None
@@ -113,6 +114,14 @@ class World:
             for item in self.credentials.values()
         )
 
+    def use(self, plaintext: str, agent: str = "Azure-AD-SCIM") -> None:
+        """A client comes with this token now."""
+        wanted = digest(plaintext).hex()
+        for name, item in self.credentials.items():
+            if item.digest == wanted:
+                used = {"last_used_at": self.now, "user_agent": agent}
+                self.credentials[name] = item.model_copy(update=used)
+
     def live(self) -> int:
         """How many tokens are accepted now."""
         return sum(
@@ -151,6 +160,7 @@ class World:
             tenant=self.tenant,
             settings=self.settings,
             purging=self.purging,
+            resources=self.people,
             credentials=tuple(item for item in self.credentials.values() if item.expires_at > self.now),
             revoked=tuple(name for name, end in self.revoked.items() if end > self.now),
         )
@@ -192,7 +202,8 @@ class FakeApi:
             held = world.credentials.get(name)
             if held is not None and min(held.expires_at, held.retires_at or held.expires_at) <= world.now:
                 continue  # what has ended stays ended
-            world.credentials[name] = CredentialStatus.model_validate(item.model_dump())
+            uses = {} if held is None else {"last_used_at": held.last_used_at, "user_agent": held.user_agent}
+            world.credentials[name] = CredentialStatus.model_validate({**item.model_dump(), **uses})
         world.exists, world.tenant, world.settings = True, wanted.tenant, wanted.settings
         world.revision += 1
         return world.connection()

@@ -66,7 +66,7 @@ def test_defaults_of_settings_are_told_as_they_are() -> None:
 def _reasons_in_code() -> set[str]:
     sources = [
         (ROOT / "operator/scim_operator" / name).read_text(encoding="utf-8")
-        for name in ("plan.py", "steps.py", "status.py", "reconcile.py")
+        for name in ("plan.py", "steps.py", "status.py", "reconcile.py", "endpoint.py")
     ]
     words = set(re.findall(r'"([A-Z][a-z]+(?:[A-Z][a-z]+)*)"', "\n".join(sources)))
     codes = set(AdminError.model_fields["code"].annotation.__args__)  # type: ignore[union-attr]
@@ -89,10 +89,13 @@ def test_every_reason_of_a_condition_or_event_is_explained() -> None:
     reconcile = (ROOT / "operator/scim_operator/reconcile.py").read_text(encoding="utf-8")
     troubles = set(re.findall(r'Trouble\("\w+", "(\w+)"', reconcile))
     decision = (ROOT / "operator/scim_operator/plan.py").read_text(encoding="utf-8")
+    check = (ROOT / "operator/scim_operator/endpoint.py").read_text(encoding="utf-8")
+    reaches = set(re.findall(r'(?:_no|Reach)\(\s*(?:"(?:True|Unknown)",\s*)?"(\w+)"', check))
+    assert len(reaches) >= 14
     refusals = set(re.findall(r'Refuse\(\s*"(\w+)"', decision))
     assert len(troubles) >= 3
     assert len(refusals) >= 4
-    assert (events | codes | troubles | refusals) - told == set()
+    assert (events | codes | troubles | refusals | reaches) - told == set()
 
 
 def test_every_make_target_that_is_named_exists() -> None:

@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 import structlog
 
-from scim_operator.models import FINALIZER, REVOKE_ANNOTATION, ROTATE_ANNOTATION, TOKENS_ANNOTATION
+from scim_operator.models import (
+    FINALIZER,
+    FORCE_DELETE_ANNOTATION,
+    REVOKE_ANNOTATION,
+    ROTATE_ANNOTATION,
+    TOKENS_ANNOTATION,
+)
 from scim_operator.ports import ApiRefused
 from scim_operator.reconcile import Outcome, Reconciler
 from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeProver, World
@@ -317,6 +323,143 @@ async def test_delete_waits_for_the_purge_and_then_lets_the_object_go(life: Life
     life.world.purging = False
     await life.look()
     assert life.world.object is None
+
+
+async def deleting(life: Life) -> str:
+    """One with deletionPolicy Delete and people, as it is right after ``kubectl delete``; its token."""
+    life.world.people = 700
+    token = await begun(life, deletionPolicy="Delete")
+    life.world.delete()
+    return token
+
+
+async def test_the_status_counts_down_while_people_are_erased(life: Life) -> None:
+    await deleting(life)
+    for left in (700, 200):
+        life.world.people = left
+        await life.look()
+        ready = life.world.condition()
+        assert (ready["status"], ready["reason"]) == ("False", "Deleting")
+        assert f"{left} users are left" in ready["message"]
+        assert life.world.object is not None
+        assert life.world.object["status"]["users"] == left
+    assert [reason for _, reason, _ in life.world.events].count("Deleting") == 1
+
+
+async def test_a_deletion_waits_for_the_api_and_says_how_to_let_go(life: Life) -> None:
+    token = await deleting(life)
+    life.world.api_down = True
+    assert (await life.look()).retry
+    ready = life.world.condition()
+    assert (ready["status"], ready["reason"]) == ("False", "DeletionWaits")
+    assert "scim-operator.io/force-delete=true" in ready["message"]
+    assert ("Warning", "DeletionWaits") in {(kind, reason) for kind, reason, _ in life.world.events}
+    life.world.api_down = False
+    await life.look()
+    assert not life.world.accepts(token)
+    assert life.world.purging
+
+
+async def test_a_forced_deletion_does_not_wait_and_the_api_finishes_it_later(life: Life) -> None:
+    token = await deleting(life)
+    life.world.api_down = True
+    life.world.annotate(FORCE_DELETE_ANNOTATION, "true")
+    assert not (await life.look()).retry
+    assert life.world.object is None
+    assert life.world.accepts(token)
+    life.world.api_down = False
+    await life.look()
+    assert not life.world.accepts(token)
+    assert life.world.purging
+
+
+async def test_a_forced_deletion_revokes_first_where_it_can_and_does_not_wait_for_the_people(
+    life: Life,
+) -> None:
+    token = await deleting(life)
+    life.world.annotate(FORCE_DELETE_ANNOTATION, "true")
+    await life.look()
+    assert life.world.object is None
+    assert not life.world.accepts(token)
+    assert life.world.purging
+
+
+@pytest.mark.parametrize("value", ["", "false", "yes"])
+async def test_only_true_forces(life: Life, value: str) -> None:
+    await deleting(life)
+    life.world.api_down = True
+    life.world.annotate(FORCE_DELETE_ANNOTATION, value)
+    await life.look()
+    assert life.world.object is not None
+
+
+async def test_to_force_is_nothing_to_one_that_is_not_being_deleted(life: Life) -> None:
+    token = await begun(life, deletionPolicy="Delete")
+    life.world.annotate(FORCE_DELETE_ANNOTATION, "true")
+    life.world.api_down = True
+    await life.look()
+    life.world.api_down = False
+    await life.look()
+    assert life.world.object is not None
+    assert life.world.object["metadata"]["finalizers"] == [FINALIZER]
+    assert life.world.accepts(token)
+
+
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+async def test_a_deletion_needs_no_secret(life: Life, policy: str) -> None:
+    token = await begun(life, deletionPolicy=policy)
+    life.world.delete()
+    life.world.secret_forbidden = True
+    await life.look()
+    life.world.purging = False
+    await life.look()
+    assert life.world.object is None
+    assert not life.world.accepts(token)
+
+
+async def test_a_superseded_token_in_use_is_told_in_time_without_anything_happening(life: Life) -> None:
+    """From one look to the next that the operator itself asked for; Entra comes every 40 minutes."""
+    first = await begun(life, lifetime="90d")
+    ends = life.world.published[first]
+    life.world.now = ends - timedelta(days=30)
+    while life.world.now < ends:
+        life.world.use(first)
+        outcome = await life.look()
+        if life.world.condition("SupersededTokenInUse")["status"] == "True":
+            break
+        assert outcome.next_look is not None
+        life.world.now += outcome.next_look
+    assert life.world.now == ends - timedelta(days=7)
+    said = life.world.condition("SupersededTokenInUse")["message"]
+    for part in ("Azure-AD-SCIM", "Secret team/entra-scim-token", "key token", "Secret Token", "2026-03-25"):
+        assert part in said
+    assert said in [text for kind, reason, text in life.world.events if reason == "SupersededTokenInUse"]
+    assert life.world.condition()["status"] == "True"
+
+
+async def test_the_warning_ends_soon_after_the_new_token_was_pasted(life: Life) -> None:
+    first = await begun(life, overlap="8d")
+    life.world.now += timedelta(minutes=1)
+    second = await rotated(life)
+    life.world.now += timedelta(days=7)
+    life.world.use(first)
+    await life.look()
+    assert life.world.condition("SupersededTokenInUse")["status"] == "True"
+    life.world.now += timedelta(hours=2)
+    life.world.use(second)
+    await life.look()
+    assert life.world.condition("SupersededTokenInUse")["status"] == "False"
+
+
+async def test_a_warning_is_repeated_once_a_day_not_with_each_look(life: Life) -> None:
+    first = await begun(life, overlap="20d")
+    await rotated(life)
+    life.world.now += timedelta(days=16)
+    for _ in range(72):
+        life.world.use(first)
+        await life.look()
+        life.world.now += timedelta(hours=1)
+    assert [reason for _, reason, _ in life.world.events].count("SupersededTokenInUse") == 3
 
 
 async def test_retain_revokes_when_the_object_is_gone(life: Life) -> None:

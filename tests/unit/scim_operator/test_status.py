@@ -1,15 +1,19 @@
 """What people are told: pure, so each sentence is looked at without a reconcile."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from scim_api.admin_models import Connection, CredentialStatus
-from scim_operator.models import ScimToken, ScimTokenStatus, TokenState
+from scim_operator.endpoint import Reach
+from scim_operator.events import MESSAGE_LIMIT
+from scim_operator.models import Condition, ScimToken, ScimTokenStatus, TokenState
 from scim_operator.record import Record, TokenRecord
 from scim_operator.status import Found, Trouble, describe, same
 from scim_operator.steps import Done, SecretFacts
+from scim_operator.usage import StillUsed
 
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
 ENDPOINT = "https://scim.example.com/scim/v2"
@@ -166,6 +170,99 @@ def test_a_transition_is_dated_when_the_status_flips_not_when_words_change() -> 
     failed = told(token, trouble=TROUBLE, now=NOW + DAY).condition("Ready")
     assert failed is not None
     assert failed.last_transition_time == NOW + DAY
+
+
+def test_suspended_beyond_its_rotation_says_when_that_was() -> None:
+    due = Done(NOW + 2 * DAY, ACTIVE, NOW - DAY)
+    found = Found(scim_token(suspend=True), connection(NEW), SECRET, due, None)
+    ready = describe(found, ENDPOINT, NOW).condition("Ready")
+    assert ready is not None
+    assert "safe until the token expires at 2026-04-09T00:00:00Z" in ready.message
+    assert "was to be replaced at 2026-01-09" in ready.message
+
+
+USED = StillUsed("id1", NOW - 3 * DAY, NOW + 2 * DAY, NOW - timedelta(hours=1), "Azure-AD-SCIM")
+
+
+def in_use(*items: StillUsed, before: ScimTokenStatus | None = None) -> ScimTokenStatus:
+    old = OLD.model_copy(update={"last_used_at": items[0].last_used_at if items else None})
+    done = Done(NOW + DAY, ACTIVE, NOW + 59 * DAY, None, items)
+    return describe(Found(scim_token(before), connection(old, NEW), SECRET, done, None), ENDPOINT, NOW)
+
+
+def test_what_is_in_use_is_told_with_client_time_and_what_to_paste_where() -> None:
+    warning = in_use(USED).condition("SupersededTokenInUse")
+    assert warning is not None
+    assert (warning.status, warning.reason) == ("True", "StillUsed")
+    assert warning.message.startswith("Azure-AD-SCIM came with token id1 at 2026-01-09T23:00:00Z")
+    assert "refused with it from 2026-01-12T00:00:00Z on" in warning.message
+    assert "kubectl get secret entra-scim-token -n team -o jsonpath='{.data.token}'" in warning.message
+
+
+def test_the_first_warning_tells_the_very_last_use_and_later_ones_that_of_the_day() -> None:
+    before = well().model_copy(
+        update={
+            "tokens": (well().tokens[1].model_copy(update={"last_used_at": NOW - 20 * timedelta(hours=1)}),)
+        }
+    )
+    first = in_use(USED, before=before)
+    assert "2026-01-09T23:00:00Z" in (first.condition("SupersededTokenInUse") or pytest.fail()).message
+    later = dataclasses.replace(USED, last_used_at=NOW - timedelta(minutes=1))
+    assert same(in_use(later, before=first), first)
+
+
+def test_many_in_use_fit_into_one_event() -> None:
+    items = [dataclasses.replace(USED, id=f"id-of-sixteen-{n:02}") for n in range(15)]
+    warning = in_use(*items).condition("SupersededTokenInUse")
+    assert warning is not None
+    assert "and 12 more" in warning.message
+    assert len(warning.message) <= MESSAGE_LIMIT
+
+
+def test_nobody_with_an_old_token_is_told_as_well() -> None:
+    warning = in_use().condition("SupersededTokenInUse")
+    assert warning is not None
+    assert (warning.status, warning.reason) == ("False", "NotInUse")
+
+
+def test_the_warning_stays_while_the_api_is_down() -> None:
+    warned = in_use(USED)
+    after = told(scim_token(warned), trouble=TROUBLE)
+    assert after.condition("SupersededTokenInUse") == warned.condition("SupersededTokenInUse")
+
+
+def reachable(reach: Reach | None, before: ScimTokenStatus | None = None) -> Condition:
+    found = Found(scim_token(before), connection(NEW), SECRET, DONE, None, reach)
+    condition = describe(found, ENDPOINT, NOW).condition("EndpointReachable")
+    assert condition is not None
+    return condition
+
+
+def test_an_endpoint_out_of_reach_is_told_and_leaves_ready_alone() -> None:
+    reach = Reach("False", "DnsFailed", "the name scim.example.com does not resolve")
+    found = Found(scim_token(), connection(NEW), SECRET, DONE, None, reach)
+    status = describe(found, ENDPOINT, NOW)
+    ready, endpoint = status.condition("Ready"), status.condition("EndpointReachable")
+    assert ready is not None
+    assert endpoint is not None
+    assert ready.status == "True"
+    assert (endpoint.status, endpoint.reason, endpoint.message) == ("False", reach.reason, reach.message)
+
+
+def test_before_the_first_check_the_last_one_counts_so_that_a_restart_writes_nothing() -> None:
+    assert reachable(None).reason == "NotCheckedYet"
+    good = Reach("True", "Reachable", "it answers")
+    found = Found(scim_token(), connection(NEW), SECRET, DONE, None, good)
+    assert reachable(None, describe(found, ENDPOINT, NOW)).reason == "Reachable"
+
+
+def test_one_that_is_being_deleted_has_one_condition_left() -> None:
+    token = scim_token(well())
+    gone = token.model_copy(
+        update={"metadata": token.metadata.model_copy(update={"deletion_timestamp": NOW})}
+    )
+    status = describe(Found(gone, connection(purging=True, resources=3), None, None, None), ENDPOINT, NOW)
+    assert [(item.type, item.reason) for item in status.conditions] == [("Ready", "Deleting")]
 
 
 def test_a_suspended_one_has_no_next_rotation() -> None:
