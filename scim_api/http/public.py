@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scim_api.core import discovery
 from scim_api.core.errors import ScimError, shown
-from scim_api.http import users
+from scim_api.http import groups, users
 from scim_api.http.protocol import Answer, Call, Endpoint, PathNormaliser, Service, drain, respond
 from scim_api.http.queries import by_body, by_parameters
 from scim_api.settings import SCIM_PATH
@@ -84,7 +84,8 @@ def public_app(service: Service) -> ASGIApp:
     at("/Groups/.search", POST=by_body("Group"))
     at("/Users/{id}", GET=users.get, PUT=users.replace, PATCH=users.patch, DELETE=users.delete)
     at("/Users", GET=by_parameters("User"), POST=users.create)
-    at("/Groups", GET=by_parameters("Group"))
+    at("/Groups/{id}", GET=groups.get, PUT=groups.replace, PATCH=groups.patch, DELETE=groups.delete)
+    at("/Groups", GET=by_parameters("Group"), POST=groups.create)
     at("/Schemas/{id}", GET=_schemas)
     at("/Schemas", GET=_schemas)
     at("/ResourceTypes/{id}", GET=_resource_types)
