@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from scim_api.core import discovery
 from scim_api.core.errors import ScimError, shown
 from scim_api.http import groups, users
+from scim_api.http.bulk import bulk
 from scim_api.http.protocol import Answer, Call, Endpoint, PathNormaliser, Service, drain, respond
 from scim_api.http.queries import by_body, by_parameters
 from scim_api.settings import SCIM_PATH
@@ -91,6 +92,7 @@ def public_app(service: Service) -> ASGIApp:
     at("/ResourceTypes/{id}", GET=_resource_types)
     at("/ResourceTypes", GET=_resource_types)
     at("/ServiceProviderConfig", GET=_service_provider_config)
+    at("/Bulk", POST=bulk)
     at("/Me", **dict.fromkeys(("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"), _me))
     app.router.default = _Nothing(service)
     return PathNormaliser(app)
