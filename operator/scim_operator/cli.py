@@ -1,4 +1,4 @@
-"""``scim-operator``: run it, or print the CRD."""
+"""``scim-operator``: run it, prepare its uninstallation, or print the CRD."""
 
 import asyncio
 
@@ -55,6 +55,27 @@ def run(show_settings: bool = False) -> None:
         asyncio.run(runtime.run(settings))
     except runtime.StartError as error:
         raise click.ClickException(str(error)) from None
+
+
+@cli.command()
+def release() -> None:
+    """Take the operator's finalizer off every ScimToken, before the operator is uninstalled.
+
+    Takes the Lease first, so that no running operator puts it back for the next five minutes. Configured as
+    `scim-operator run` is, by the same environment.
+    """
+    try:
+        settings = load()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    logging_setup.configure(settings.log_level)
+    from scim_operator import runtime
+
+    try:
+        released = asyncio.run(runtime.release(settings))
+    except runtime.StartError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"finalizer taken off {released} ScimTokens")
 
 
 @cli.command()

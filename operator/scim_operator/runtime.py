@@ -16,6 +16,7 @@ import structlog
 from kubernetes.aio import client, config
 from kubernetes.aio.client import ApiException
 
+from scim_operator import release as releasing
 from scim_operator.admin_client import HttpAdminApi, HttpProver
 from scim_operator.admin_key import AdminKey, AdminKeyStore
 from scim_operator.elector import Elector
@@ -69,6 +70,23 @@ async def run(settings: OperatorSettings, trace: Callable[[str], None] | None = 
     ):
         await Operator(settings, kube=kube, lease_api=lease_api, http=http, trace=trace).run(stop)
     log.info("stopped")
+
+
+async def release(settings: OperatorSettings) -> int:
+    """Take the finalizer off every ScimToken, before an uninstallation; returns off how many.
+
+    Raises:
+        StartError: it could not be done.
+    """
+    await load_kube_config()
+    async with client.ApiClient() as kube:
+        try:
+            return await releasing.release(kube, settings)
+        except releasing.NotReleased as error:
+            raise StartError(str(error)) from None
+        except KUBERNETES_TROUBLE as error:
+            trouble = f"{type(error).__name__} {getattr(error, 'status', '')}".strip()
+            raise StartError(f"Kubernetes did not do it ({trouble}); run it again") from None
 
 
 async def load_kube_config() -> None:

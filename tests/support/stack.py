@@ -145,14 +145,19 @@ class Stack:
         return f"http://127.0.0.1:{self._internal_port}"
 
     def start_operator(
-        self, *, crash_at: str | None = None, environment: Mapping[str, str] | None = None, wait: bool = True
+        self,
+        *,
+        command: str = "run",
+        crash_at: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        wait: bool = True,
     ) -> Process:
         """Start an operator with its ServiceAccount's credentials; ``crash_at`` kills it at that step."""
         if self._kubeconfig is None:
             self._kubeconfig = self.control_plane.service_account_kubeconfig(
                 OPERATOR_NAMESPACE, "scim-operator"
             )
-        program: Sequence[str] = (sys.executable, "-m", "scim_operator.cli", "run")
+        program: Sequence[str] = (sys.executable, "-m", "scim_operator.cli", command)
         if crash_at is not None:
             program = (sys.executable, str(ROOT / "tests/support/crashing_operator.py"), crash_at)
         operator = start_operator(
