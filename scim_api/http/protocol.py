@@ -191,6 +191,11 @@ def failure(error: Exception) -> Answer:
     return Answer(500, ScimError(500, "The service failed to answer; its log says why.").body())
 
 
+def too_fast(detail: str, wait: float) -> Answer:
+    """The answer to a tenant that asks for more than its rate; it may ask again after ``wait`` seconds."""
+    return Answer(429, ScimError(429, detail).body(), ((b"retry-after", str(math.ceil(wait)).encode()),))
+
+
 _UNAUTHORIZED: Final = Answer(
     401,
     ScimError(
@@ -251,10 +256,9 @@ class Endpoint:
             wait = service.limiter.wait_seconds(access.tenant, access.settings.rate_limit)
             if wait:
                 rate = access.settings.rate_limit.requests_per_second
-                body = ScimError(
-                    429, f"This tenant sent more than {rate} requests per second; wait and repeat."
-                ).body()
-                return Answer(429, body, ((b"retry-after", str(math.ceil(wait)).encode()),))
+                return too_fast(
+                    f"This tenant sent more than {rate} requests per second; wait and repeat.", wait
+                )
             handler = self._handlers.get(scope["method"])
             if handler is None:
                 body = ScimError(
