@@ -205,7 +205,7 @@ def _extension(op: Op, container: Field, value: Json) -> Iterator[Operation]:
         inner = container.fields.get(name) or container.fields.get(name.lower())
         if inner is not None:
             yield from _change_quietly(op, Target(inner), item)
-        else:
+        elif name.lower() != "schemas":  # python-scim's clients write it into extensions too
             raise _unknown(container, name)
 
 

@@ -1,0 +1,95 @@
+"""``scim-api serve`` as a real process, on either database, for clients that need an address."""
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from demo.processes import start_api
+from scim_api.admin_models import Credential, PutConnection, RateLimit, TenantSettings
+from scim_api.store import create_store
+from scim_api.store.migrations import migrate
+from scim_api.tokens import digest, new_token, new_token_id
+from support.postgres import PostgresServer, execute
+
+_UNLIMITED: Final = RateLimit(requests_per_second=10_000, burst=10_000)
+
+
+@dataclasses.dataclass(frozen=True)
+class Endpoint:
+    """What Entra is given."""
+
+    url: str
+    token: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ScimService:
+    """A running service.
+
+    Attributes:
+        url: its SCIM base URL.
+        database_url: its database.
+    """
+
+    url: str
+    database_url: str
+
+    def connect(self, name: str, **settings: Any) -> Endpoint:
+        """A new connection, and tenant, of this name.
+
+        Args:
+            name: must be new.
+            settings: of the tenant, such as ``matching``; the rate limit is out of the way unless given.
+        """
+        token = new_token()
+        asyncio.run(self._put(name, token, {"rate_limit": _UNLIMITED, **settings}))
+        return Endpoint(self.url, token)
+
+    async def _put(self, name: str, token: str, settings: dict[str, Any]) -> None:
+        store = create_store(self.database_url)
+        await store.open()
+        try:
+            present = await store.connection("demo", name)
+            credential = Credential(
+                id=new_token_id(),
+                digest=digest(token).hex(),
+                issued_at=present.now,
+                expires_at=present.now + timedelta(days=1),
+            )
+            wanted = PutConnection(
+                tenant=name, settings=TenantSettings.model_validate(settings), credentials=(credential,)
+            )
+            await store.put_connection("demo", name, wanted, if_match=present.revision)
+        finally:
+            await store.close()
+
+
+@contextlib.contextmanager
+def running_service(directory: Path, database_url: str) -> Iterator[ScimService]:
+    """Start it, wait until it is ready, and stop it at the end."""
+    keys = directory / "keys"
+    keys.mkdir()
+    api = start_api(directory, admin_keys_dir=keys, database_url=database_url)
+    try:
+        api.wait_ready()
+        yield ScimService(api.scim_url, database_url)
+    finally:
+        api.stop()
+
+
+@contextlib.contextmanager
+def database_of(kind: str, directory: Path, server: PostgresServer, name: str) -> Iterator[str]:
+    """The URL of a new database: ``sqlite`` in the directory, ``postgresql`` on the server."""
+    if kind == "sqlite":
+        yield f"sqlite:///{directory / 'scim.db'}"
+        return
+    asyncio.run(execute(server.url, f"CREATE DATABASE {name}"))
+    try:
+        asyncio.run(migrate(server.url_of(name)))
+        yield server.url_of(name)
+    finally:
+        asyncio.run(execute(server.url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
