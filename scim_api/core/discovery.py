@@ -2,7 +2,9 @@
 
 Entra's attribute discovery reads /Schemas: camelCase characteristics, no nulls, ``externalId`` on User,
 the types of e-mails, phone numbers and addresses as canonicalValues, the tenant's custom fields. Group is
-absent: groups are not served by this version.
+absent where the tenant has groups switched off. The schemas of Schema, ResourceType and
+ServiceProviderConfig are not listed (RFC 7643 section 7 leaves that open): Entra would offer their
+attributes for mapping.
 """
 
 import functools
@@ -10,14 +12,15 @@ from typing import Any
 
 import orjson
 
-from scim_api.core.limits import MAX_RESULTS
-from scim_api.core.profile import Profile
+from scim_api.core.limits import DEFAULT_RESULTS, MAX_BODY, MAX_BULK_OPERATIONS, MAX_RESULTS
+from scim_api.core.profile import Profile, Table
 from scim_api.core.schema import CUSTOM_USER, ENTERPRISE_USER, Field
 
 _CORE = "urn:ietf:params:scim:schemas:core:2.0"
 _LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 _CACHED = 256
 _NAMES = {ENTERPRISE_USER: "EnterpriseUser", CUSTOM_USER: "CustomUser"}
+_DESCRIPTIONS = {"User": "User Account", "Group": "Group"}
 _PUBLISHED_TYPES = {"any": "string"}
 """Custom fields of type Any take a string, number or boolean; RFC 7643 has no name for that."""
 
@@ -40,13 +43,16 @@ def schema(profile: Profile, base_url: str, urn: str) -> bytes | None:
 @functools.lru_cache(maxsize=_CACHED)
 def resource_types(profile: Profile, base_url: str) -> bytes:
     """All resource types, as a ListResponse."""
-    return _list([_user_type(profile, base_url)])
+    return _list([_resource_type(table, base_url) for table in profile.tables.values()])
 
 
 @functools.lru_cache(maxsize=_CACHED)
 def resource_type(profile: Profile, base_url: str, name: str) -> bytes | None:
     """One resource type by its name in any case; None when there is none."""
-    return orjson.dumps(_user_type(profile, base_url)) if name.lower() == "user" else None
+    for kind, table in profile.tables.items():
+        if kind.lower() == name.lower():
+            return orjson.dumps(_resource_type(table, base_url))
+    return None
 
 
 @functools.lru_cache(maxsize=_CACHED)
@@ -56,7 +62,7 @@ def service_provider_config(
     """What this service can do.
 
     Args:
-        profile: the tenant's; the answer does not depend on it yet.
+        profile: the tenant's; the answer does not depend on it.
         base_url: of the SCIM service, without a slash at the end.
         documentation_uri: of pages for people, if there are any.
     """
@@ -66,11 +72,22 @@ def service_provider_config(
         content["documentationUri"] = documentation_uri
     content |= {
         "patch": {"supported": True},
-        "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+        "bulk": {
+            "supported": True,
+            "maxOperations": MAX_BULK_OPERATIONS,
+            "maxPayloadSize": MAX_BODY,
+        },
         "filter": {"supported": True, "maxResults": MAX_RESULTS},
         "changePassword": {"supported": False},
-        "sort": {"supported": False},
+        "sort": {"supported": True},
         "etag": {"supported": True},
+        "pagination": {
+            "cursor": True,
+            "index": True,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": DEFAULT_RESULTS,
+            "maxPageSize": MAX_RESULTS,
+        },
         "authenticationSchemes": [
             {
                 "type": "oauthbearertoken",
@@ -101,11 +118,14 @@ def _list(resources: list[dict[str, Any]]) -> bytes:
 
 
 def _schemas(profile: Profile, base_url: str) -> list[dict[str, Any]]:
-    table = profile.user
-    parts = [(table.urn, "User", "User Account", table.fields)]
-    for container in table.extensions:
-        if container.listed:
-            parts.append((container.name, _NAMES[container.name], container.description, container.listed))
+    parts: list[tuple[str, str, str, tuple[Field, ...]]] = []
+    for kind, table in profile.tables.items():
+        parts.append((table.urn, kind, _DESCRIPTIONS[kind], table.fields))
+        for container in table.extensions:
+            if container.listed:
+                parts.append(
+                    (container.name, _NAMES[container.name], container.description, container.listed)
+                )
     return [
         {
             "schemas": [f"{_CORE}:Schema"],
@@ -140,19 +160,19 @@ def _attribute(field: Field) -> dict[str, Any]:
     return content
 
 
-def _user_type(profile: Profile, base_url: str) -> dict[str, Any]:
-    table = profile.user
+def _resource_type(table: Table, base_url: str) -> dict[str, Any]:
+    kind = table.kind or ""
     return {
         "schemas": [f"{_CORE}:ResourceType"],
-        "id": "User",
-        "name": "User",
-        "description": "User Account",
-        "endpoint": "/Users",
+        "id": kind,
+        "name": kind,
+        "description": _DESCRIPTIONS[kind],
+        "endpoint": f"/{kind}s",
         "schema": table.urn,
         "schemaExtensions": [
             {"schema": container.name, "required": False}
             for container in table.extensions
             if container.listed
         ],
-        "meta": {"resourceType": "ResourceType", "location": f"{base_url}/ResourceTypes/User"},
+        "meta": {"resourceType": "ResourceType", "location": f"{base_url}/ResourceTypes/{kind}"},
     }

@@ -412,7 +412,7 @@ async def test_discovery_tells_the_truth_about_the_tenant(scim: Scim) -> None:
     assert [item["name"] for item in by_id[CUSTOM]["attributes"]] == ["postalCode"]
     config = (await scim.client.get("/ServiceProviderConfig", headers=headers)).json()
     assert config["patch"]["supported"] is True
-    assert config["bulk"]["supported"] is False
+    assert config["bulk"]["supported"] is True
     types = (await scim.client.get("/ResourceTypes", headers=headers)).json()
-    assert [item["name"] for item in types["Resources"]] == ["User"]
+    assert [item["name"] for item in types["Resources"]] == ["User", "Group"]
     assert "null" not in (await scim.client.get("/Schemas", headers=headers)).text

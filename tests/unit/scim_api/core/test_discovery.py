@@ -4,14 +4,22 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from scim2_models import Schema, ServiceProviderConfig
+import pytest
+from scim2_models import Context, ListResponse, ResourceType, Schema, ServiceProviderConfig
 from scim2_server.utils import load_default_schemas
 
 from scim_api.admin_models import Matching, TenantSettings
 from scim_api.core import discovery
-from scim_api.core.limits import MAX_RESULTS
+from scim_api.core.limits import DEFAULT_RESULTS, MAX_BODY, MAX_BULK_OPERATIONS, MAX_RESULTS
 from scim_api.core.profile import profile
-from scim_api.core.schema import CORE_USER, ENTERPRISE, ENTERPRISE_USER, USER_FIELDS, Field
+from scim_api.core.schema import (
+    CORE_GROUP,
+    CORE_USER,
+    ENTERPRISE,
+    ENTERPRISE_USER,
+    USER_FIELDS,
+    Field,
+)
 from support.scim_core import CUSTOM, CUSTOM_FIELDS, profile_of
 
 TENANT = profile_of()
@@ -37,11 +45,40 @@ def nodes(value: Any) -> Iterator[Any]:
         yield from nodes(child)
 
 
-def test_schemas_lists_users_and_their_extensions_and_no_group() -> None:
+WITHOUT_GROUPS = profile(TenantSettings(groups="Disabled"), "without groups")
+
+
+def test_schemas_lists_users_their_extensions_and_groups() -> None:
     content = json.loads(discovery.schemas(TENANT, BASE))
-    assert schemas().keys() == {CORE_USER, ENTERPRISE_USER, CUSTOM}
-    assert content["totalResults"] == content["itemsPerPage"] == 3
-    assert "Group" not in {content["name"] for content in schemas().values()}
+    assert schemas().keys() == {CORE_USER, ENTERPRISE_USER, CUSTOM, CORE_GROUP}
+    assert content["totalResults"] == content["itemsPerPage"] == 4
+
+
+def test_without_groups_nothing_speaks_of_them() -> None:
+    assert schemas(WITHOUT_GROUPS).keys() == {CORE_USER, ENTERPRISE_USER}
+    assert "groups" not in attributes(schemas(WITHOUT_GROUPS)[CORE_USER])
+    assert discovery.schema(WITHOUT_GROUPS, BASE, CORE_GROUP) is None
+    assert discovery.resource_type(WITHOUT_GROUPS, BASE, "Group") is None
+    types = json.loads(discovery.resource_types(WITHOUT_GROUPS, BASE))["Resources"]
+    assert [content["name"] for content in types] == ["User"]
+
+
+def test_the_resource_types_are_users_and_groups() -> None:
+    user, group = json.loads(discovery.resource_types(TENANT, BASE))["Resources"]
+    assert (user["name"], user["endpoint"], user["schema"]) == ("User", "/Users", CORE_USER)
+    assert (group["name"], group["endpoint"], group["schema"]) == ("Group", "/Groups", CORE_GROUP)
+    assert [one["schema"] for one in user["schemaExtensions"]] == [ENTERPRISE_USER, CUSTOM]
+    assert group["schemaExtensions"] == []
+
+
+def test_characteristics_that_clients_act_on_are_told() -> None:
+    user, group = attributes(schemas()[CORE_USER]), attributes(schemas()[CORE_GROUP])
+    assert user["password"]["returned"] == "never"
+    assert user["password"]["mutability"] == "writeOnly"
+    assert (user["groups"]["returned"], user["groups"]["mutability"]) == ("request", "readOnly")
+    assert user["userName"]["uniqueness"] == group["displayName"]["uniqueness"] == "server"
+    assert attributes(group["members"])["value"]["mutability"] == "immutable"
+    assert group["externalId"]["caseExact"] is True
 
 
 def test_schemas_has_no_nulls() -> None:
@@ -86,23 +123,65 @@ def test_emails_are_required_where_users_match_by_them() -> None:
         assert user["userName"]["required"] is True
 
 
-def test_the_library_can_read_what_is_published() -> None:
-    for content in schemas().values():
-        Schema.model_validate(content)
-    config = json.loads(discovery.service_provider_config(TENANT, BASE, documentation_uri="https://x/"))
-    assert ServiceProviderConfig.model_validate(config).documentation_uri
+def holds(read: Any, published: Any) -> bool:
+    """Whether the library understood every name and value; its own defaults may be there, too."""
+    if isinstance(published, dict):
+        return all(value == [] or holds(read.get(name), value) for name, value in published.items())
+    if isinstance(published, list) and published and isinstance(published[0], dict):
+        return len(read) == len(published) and all(map(holds, read, published))
+    return bool(read == published)
+
+
+@pytest.mark.parametrize("tenant", [TENANT, WITHOUT_GROUPS], ids=["whole", "without groups"])
+def test_all_answers_are_valid_by_the_schemas_of_the_rfc(tenant: Any) -> None:
+    answer = Context.RESOURCE_QUERY_RESPONSE
+    listed = json.loads(discovery.schemas(tenant, BASE))
+    found = ListResponse[Schema].model_validate(listed, scim_ctx=answer)
+    assert found.total_results == len(listed["Resources"])
+    types = json.loads(discovery.resource_types(tenant, BASE))
+    ListResponse[ResourceType].model_validate(types, scim_ctx=answer)
+    for content in listed["Resources"]:
+        assert holds(Schema.model_validate(content, scim_ctx=answer).model_dump(scim_ctx=answer), content)
+    for content in types["Resources"]:
+        assert holds(
+            ResourceType.model_validate(content, scim_ctx=answer).model_dump(scim_ctx=answer), content
+        )
+    config = json.loads(discovery.service_provider_config(tenant, BASE, documentation_uri="https://x/"))
+    assert holds(
+        ServiceProviderConfig.model_validate(config, scim_ctx=answer).model_dump(scim_ctx=answer), config
+    )
+
+
+def test_all_names_are_spelt_as_in_the_rfc() -> None:
+    for body in (
+        discovery.schemas(TENANT, BASE),
+        discovery.resource_types(TENANT, BASE),
+        discovery.service_provider_config(TENANT, BASE, documentation_uri="https://x/"),
+    ):
+        names = {name for node in nodes(json.loads(body)) if isinstance(node, dict) for name in node}
+        assert all(name[0].islower() and name.isalnum() for name in names - {"Resources"})
 
 
 def test_one_schema_and_one_resource_type_are_found_in_any_case() -> None:
     assert json.loads(discovery.schema(TENANT, BASE, CORE_USER.upper()) or b"{}") == schemas()[CORE_USER]
     assert json.loads(discovery.resource_type(TENANT, BASE, "USER") or b"{}")["endpoint"] == "/Users"
-    assert discovery.resource_type(TENANT, BASE, "Group") is None
+    assert json.loads(discovery.resource_type(TENANT, BASE, "group") or b"{}")["endpoint"] == "/Groups"
+    assert discovery.resource_type(TENANT, BASE, "Device") is None
 
 
 def test_the_service_provider_config_tells_what_is_served() -> None:
     config = json.loads(discovery.service_provider_config(TENANT, BASE))
     served = {name for name, part in config.items() if isinstance(part, dict) and part.get("supported")}
-    assert served == {"patch", "filter", "etag"}
+    assert served == {"patch", "bulk", "filter", "sort", "etag"}
+    assert config["bulk"]["maxOperations"] == MAX_BULK_OPERATIONS
+    assert config["bulk"]["maxPayloadSize"] == MAX_BODY
+    assert config["pagination"] == {
+        "cursor": True,
+        "index": True,
+        "defaultPaginationMethod": "index",
+        "defaultPageSize": DEFAULT_RESULTS,
+        "maxPageSize": MAX_RESULTS,
+    }
     assert config["filter"]["maxResults"] == MAX_RESULTS
     assert "documentationUri" not in config
 
