@@ -227,11 +227,11 @@ class Endpoint:
         service.metrics.in_flight.inc()
         try:
             answer = await self._answer(scope, receive)
+            await respond(send, answer)
         except ClientGone:
             return
         finally:
             service.metrics.in_flight.dec()
-        await respond(send, answer)
         seconds = time.perf_counter() - began
         service.metrics.count(
             method if method in self._handlers else "other", self._route, answer.status, seconds
