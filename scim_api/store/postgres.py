@@ -91,7 +91,10 @@ class PostgresStore:
         if self._pool is not None:
             return
         pool = await postgres_pool.open_pool(
-            self.url, size=self._pool_size, statement_seconds=postgres_pool.COMMAND_SECONDS
+            self.url,
+            size=self._pool_size,
+            statement_seconds=postgres_pool.COMMAND_SECONDS,
+            planner=postgres_pool.BY_INDEX,
         )
         try:
             self._search_pool = await postgres_pool.open_pool(

@@ -7,7 +7,8 @@ a round trip each. Whatever is lost is opened anew by the pool at the next reque
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, TypeAlias, cast
 
 import asyncpg
@@ -44,8 +45,33 @@ _GONE: Final = (
 )
 
 
-async def open_pool(url: str, *, size: int, statement_seconds: float, cache: int = 100) -> Pool:
+BY_INDEX: Final = MappingProxyType(
+    {
+        "enable_bitmapscan": "off",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
+        "enable_seqscan": "off",
+    }
+)
+"""Settings of the planner for connections whose every query walks an index to a few rows, row by row. While
+statistics are young, PostgreSQL believes that 100,000 members are one, and would read and sort them all for
+each page of them."""
+
+
+_AS_IT_IS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+async def open_pool(
+    url: str, *, size: int, statement_seconds: float, cache: int = 100, planner: Mapping[str, str] = _AS_IT_IS
+) -> Pool:
     """A pool whose statements the server itself ends after ``statement_seconds``.
+
+    Args:
+        url: of the database.
+        size: connections at most.
+        statement_seconds: the server ends a statement after so long.
+        cache: prepared statements kept for each connection.
+        planner: more settings of a session.
 
     Raises:
         Unavailable: the server does not answer or refuses.
@@ -60,7 +86,7 @@ async def open_pool(url: str, *, size: int, statement_seconds: float, cache: int
             command_timeout=COMMAND_SECONDS,
             statement_cache_size=cache,
             reset=_keep,
-            server_settings=_settings(statement_seconds),
+            server_settings={**_settings(statement_seconds), **planner},
         )
     try:
         async with pooled(pool):
