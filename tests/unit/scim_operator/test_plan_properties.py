@@ -1,13 +1,14 @@
 """``plan`` through years of simulated time, with everything that can happen to it on the way.
 
 A simulated world executes its steps through the real reconcile on in-memory ports. Between two events time
-jumps, specs change, writes are lost, operators are killed in the middle, Secrets are deleted or edited, and
-the API's database is thrown away. After every event the promises are checked.
+passes or the clock jumps, specs change, tokens are revoked, answers to writes are lost, operators are killed in
+the middle, Secrets are deleted or edited, and the API's database is thrown away. After every event the promises
+are checked.
 """
 
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -16,8 +17,10 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scim_operator.models import ROTATE_ANNOTATION, TOKENS_ANNOTATION, ScimToken
+from scim_api.admin_models import Connection, PutConnection
+from scim_operator.models import REVOKE_ANNOTATION, ROTATE_ANNOTATION, TOKENS_ANNOTATION, Key, ScimToken
 from scim_operator.plan import MOST_LIVE
+from scim_operator.ports import ApiUnreachable, ClusterUnreachable, SecretDraft, SecretView
 from scim_operator.reconcile import Outcome, Reconciler
 from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeProver, World
 
@@ -41,6 +44,48 @@ async def no_pause(_seconds: float) -> None:
     """A lost write is followed by a new look at once."""
 
 
+class LossyApi(FakeApi):
+    """The write is done, and its answer may be lost."""
+
+    def __init__(self, life: "Life") -> None:
+        super().__init__(life.world, life.point)
+        self._life = life
+
+    async def put(self, key: Key, wanted: PutConnection, *, revision: str) -> Connection:
+        answer = await super().put(key, wanted, revision=revision)
+        if self._life.loses():
+            raise ApiUnreachable("the answer was lost")
+        return answer
+
+
+class LossyCluster(FakeCluster):
+    """The same with Kubernetes."""
+
+    def __init__(self, life: "Life") -> None:
+        super().__init__(life.world, life.point)
+        self._life = life
+
+    async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretView:
+        view = await super().create_secret(owner, draft)
+        self._answer()
+        return view
+
+    async def replace_secret(
+        self, owner: ScimToken, draft: SecretDraft, *, resource_version: str
+    ) -> SecretView:
+        view = await super().replace_secret(owner, draft, resource_version=resource_version)
+        self._answer()
+        return view
+
+    async def apply_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
+        await super().apply_status(owner, status)
+        self._answer()
+
+    def _answer(self) -> None:
+        if self._life.loses():
+            raise ClusterUnreachable("the answer was lost")
+
+
 class Life:
     """One ScimToken's life, with an operator that comes and goes."""
 
@@ -50,22 +95,31 @@ class Life:
         self.names = iter(range(10**6))
         self.kill_in: int | None = None
         self.lose_in: int | None = None
-        self.on_demand = False
 
     async def point(self, label: str) -> None:
-        """Each call of the outside: here the operator dies, or a call's answer is lost."""
+        """Each call of the outside: here the operator dies."""
         if self.kill_in is not None:
             self.kill_in -= 1
             if self.kill_in < 0:
                 self.kill_in = None
                 raise Killed
 
+    def loses(self) -> bool:
+        """Whether the answer to the write that was just done is lost."""
+        if self.lose_in is None:
+            return False
+        self.lose_in -= 1
+        if self.lose_in >= 0:
+            return False
+        self.lose_in = None
+        return True
+
     def reconcile(self) -> Outcome | None:
-        """A fresh operator process looks at it once; None when it was killed."""
+        """A fresh operator process looks at it once; None when it was killed, or Kubernetes was not there."""
         point: Callable[[str], Awaitable[None]] = self.point
         one = Reconciler(
-            api=FakeApi(self.world, point),
-            cluster=FakeCluster(self.world, point),
+            api=LossyApi(self),
+            cluster=LossyCluster(self),
             prover=FakeProver(self.world, point),
             endpoint=ENDPOINT,
             new_token=lambda: f"token-{next(self.numbers)}",
@@ -74,7 +128,7 @@ class Life:
             clock=lambda: self.world.now,
         )
         going = one.reconcile(KEY)
-        with contextlib.suppress(Killed):
+        with contextlib.suppress(Killed, ClusterUnreachable):
             try:
                 going.send(None)  # the ports answer at once: there is nothing to wait for
             except StopIteration as end:
@@ -158,6 +212,10 @@ events = st.one_of(  # times in lifetimes
     st.tuples(st.just("spec"), specs()),
     st.tuples(st.just("rotate"), st.text("abc", min_size=1, max_size=3)),
     st.tuples(st.just("kill"), st.integers(0, 12)),
+    st.tuples(st.just("lose answer"), st.integers(0, 6)),
+    st.tuples(st.just("clock"), st.floats(-120, 120)),
+    st.tuples(st.just("revoke"), st.sampled_from(["all-superseded", "all-before", "active", "none"])),
+    st.tuples(st.just("use"), st.integers(0, 5)),
     st.tuples(st.just("delete secret"), st.none()),
     st.tuples(st.just("edit secret"), st.sampled_from(["token", "next-token", "token-id", "annotation"])),
     st.tuples(st.just("restore secret"), st.integers(0, 5)),
@@ -186,6 +244,19 @@ def happen(life: Life, kind: str, value: Any) -> None:
             life.kill_in = value
             life.reconcile()
             life.kill_in = None
+        case "lose answer":
+            life.lose_in = value
+            life.reconcile()
+            life.lose_in = None
+        case "clock":  # the database's: it is set, or a replica with another one takes over
+            world.now += timedelta(seconds=value)
+        case "revoke":
+            named = {"all-before": f"all-before/{world.now.isoformat()}", "none": ""}
+            named["active"] = world.secret()["token-id"]
+            world.annotate(REVOKE_ANNOTATION, named.get(value, value))
+        case "use":
+            good = [token for token in world.published if world.accepts(token)]
+            world.use(good[value % len(good)])
         case "delete secret":
             world.secrets.clear()
         case "edit secret":
@@ -246,9 +317,10 @@ def test_the_token_in_the_secret_is_accepted_whatever_happens_and_none_past_its_
     specs().filter(lambda spec: not spec["suspend"]),
     st.floats(0.1, 20),
     st.lists(st.integers(0, 12), max_size=6),
+    st.lists(st.floats(-120, 120), max_size=6),
 )
 def test_at_most_three_tokens_live_through_years_and_none_of_those_published_is_ever_rejected_in_its_time(
-    spec: dict[str, Any], lifetimes: float, kills: list[int]
+    spec: dict[str, Any], lifetimes: float, kills: list[int], jumps: list[float]
 ) -> None:
     spec = {**spec, "overlap": "untilExpiry"}
     life = Life()
@@ -256,7 +328,7 @@ def test_at_most_three_tokens_live_through_years_and_none_of_those_published_is_
     life.settle()
     lifetime = life.token().lifetime
     end = life.world.now + lifetime * lifetimes
-    killing = iter(kills)
+    killing, jumping, latest = iter(kills), iter(jumps), life.world.now
     while life.world.now < end:
         life.kill_in = next(killing, None)
         life.reconcile()
@@ -267,12 +339,14 @@ def test_at_most_three_tokens_live_through_years_and_none_of_those_published_is_
         refused = [
             token
             for token, until in life.world.published.items()
-            if life.world.now < until and not life.world.accepts(token)
+            if latest < until and not life.world.accepts(token)
         ]
         assert refused == []
         life.check_expired()
         assert outcome.next_look is not None
         life.world.now += max(outcome.next_look, timedelta(seconds=1))
+        life.world.now += timedelta(seconds=next(jumping, 0.0))
+        latest = max(latest, life.world.now)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -289,3 +363,23 @@ def test_a_rotation_comes_rotate_before_the_expiry_and_not_earlier(spec: dict[st
     life.world.now = due
     life.settle()
     assert life.world.secret()["token"] != first
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(specs(), st.floats(0.01, 1.5)), min_size=2, max_size=6))
+def test_no_change_of_lifetime_or_rotation_ends_an_issued_token_sooner_or_later(
+    history: list[tuple[dict[str, Any], float]],
+) -> None:
+    """Each token lives exactly as long as it said when it was published, whatever the spec says afterwards."""
+    life = Life()
+    for spec, lifetimes in history:
+        life.world.apply(**{**spec, "overlap": "untilExpiry"})
+        life.settle()
+        if life.world.live() > MOST_LIVE - 3:
+            break
+        told = dict(life.world.published)
+        life.sleep(life.token().lifetime * lifetimes)
+        assert {token for token in told if life.world.accepts(token)} == {
+            token for token, end in told.items() if life.world.now < end
+        }
+        assert all(life.world.published[token] == end for token, end in told.items())
