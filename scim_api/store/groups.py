@@ -1,8 +1,9 @@
 """Creating and changing groups, with the steps on their members: scripts for both drivers.
 
-A group's row is locked first, then the members that join, in the order of their keys: so two groups that
-take each other in at once wait for nobody in a circle. What a step costs depends on how many it names, and
-never on how many are in the group; only members chosen by something else than their ids are read.
+A group's row is locked first, then the members that join, in the order of their ids and only against being
+deleted: so two groups that take each other in at once wait for nobody in a circle. What a step costs
+depends on how many it names, and never on how many are in the group; only members chosen by something else
+than their ids are read.
 """
 
 import json
@@ -120,16 +121,24 @@ def _key(dialect: Dialect) -> str:
     return "j.value" if dialect == "sqlite" else "CAST(j.value AS bigint)"
 
 
+def _resources(dialect: Dialect, *, lock: bool) -> str:
+    """The tenant's resources with the ids of a JSON array, as rows of ``r``: each from its own index look-up.
+
+    Parameters: the array, tenant. Said so that no planner can begin with the resources instead.
+    """
+    mine = "x.id = j.value AND x.kind IN ('User', 'Group') AND x.tenant + 0 = ?"
+    if dialect == "sqlite":
+        return f"{_list(dialect)} CROSS JOIN resource r ON {mine.replace('x.', 'r.')}"
+    one = f"SELECT x.pk, x.id FROM resource x WHERE {mine} LIMIT 1{' FOR KEY SHARE' if lock else ''}"
+    return f"{_list(dialect)} CROSS JOIN LATERAL ({one}) AS r"
+
+
 def _keys(dialect: Dialect, tenant: int, ids: Sequence[str]) -> Script[list[int]]:
     """The keys of resources that are to join; they stay until the transaction ends."""
     if not ids:
         return []
-    lock = " FOR KEY SHARE OF r" if dialect == "postgresql" else ""
     rows = yield Statement(
-        f"SELECT r.pk, r.id FROM {_list(dialect)} CROSS JOIN resource r"
-        " WHERE r.id = j.value AND r.kind IN ('User', 'Group') AND r.tenant + 0 = ?"
-        f" ORDER BY r.pk{lock}",
-        (json.dumps(ids), tenant),
+        f"SELECT r.pk, r.id FROM {_resources(dialect, lock=True)}", (json.dumps(sorted(ids)), tenant)
     )
     known = {row[1] for row in rows}
     unknown = tuple(one for one in ids if one not in known)
@@ -147,10 +156,7 @@ def _join(dialect: Dialect, tenant: int, container: int, keys: Sequence[int]) ->
 
 
 def _leave_by_id(dialect: Dialect, tenant: int, container: int, ids: Sequence[str]) -> Script[bool]:
-    members = (
-        f"member IN (SELECT r.pk FROM {_list(dialect)} CROSS JOIN resource r"
-        " WHERE r.id = j.value AND r.kind IN ('User', 'Group') AND r.tenant + 0 = ?)"
-    )
+    members = f"member IN (SELECT r.pk FROM {_resources(dialect, lock=False)})"
     rows = yield Statement(
         f"{_LEAVE} AND {members} RETURNING member", (container, tenant, json.dumps(ids), tenant)
     )
