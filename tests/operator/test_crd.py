@@ -265,7 +265,7 @@ def test_the_category_finds_them(installed: ControlPlane, quiet_namespace: str) 
         ("spec.rotateBefore", "at most half of lifetime"),
         ("spec.overlap", "untilExpiry (default)"),
         ("spec.customFields.multiValued", "list of values"),
-        ("spec.groups", "later release"),
+        ("spec.groups", "serves them with their members"),
         ("status.tokens.state", "still accepted until expiresAt"),
     ],
 )
