@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from api.conftest import Scim
-from api.entra.conftest import Connect
 from scim_api.http.public import public_app
 from support.conversation import (
     CUSTOM,
@@ -23,7 +22,9 @@ from support.conversation import (
     raw_request,
     refusal,
 )
+from support.shared_scim import SHARED, Connect
 
+pytestmark = SHARED
 Person = Callable[..., dict[str, Any]]
 MANAGER = f"{ENTERPRISE}:manager"
 
@@ -104,7 +105,7 @@ async def test_user_name_is_mutable(contoso: Conversation, person: Person) -> No
 async def test_several_users_may_share_a_work_email_unless_it_is_matched_by(
     connect: Connect, person: Person, matching: str
 ) -> None:
-    tenant = await connect("shared", matching=matching)
+    tenant = await connect(matching=matching)
     emails = [{"type": "work", "value": "desk@contoso.com"}]
     made = [await tenant.create(person(name, emails=emails)) for name in ("ada", "bob")]
     assert await tenant.find(f'{WORK_EMAIL} eq "DESK@contoso.com"') == made

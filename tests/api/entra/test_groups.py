@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from api.conftest import Scim
 from scim_api.http.public import public_app
@@ -19,12 +20,14 @@ from support.conversation import (
     raw_request,
     refusal,
 )
+from support.shared_scim import SHARED
 
+pytestmark = SHARED
 Person = Callable[..., dict[str, Any]]
 BARE = {"excludedAttributes": "members"}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def people(contoso: Conversation, person: Person) -> list[str]:
     """The ids of four users."""
     return [(await contoso.create(person(name)))["id"] for name in ("ada", "bob", "cy", "dee")]

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from support.conversation import WORK_EMAIL, Conversation, op, refusal
+from support.shared_scim import SHARED
 
+pytestmark = SHARED
 Person = Callable[..., dict[str, Any]]
 
 NAMES = {

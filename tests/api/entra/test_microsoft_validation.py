@@ -22,7 +22,9 @@ from support.conversation import (
     op,
     refusal,
 )
+from support.shared_scim import SHARED
 
+pytestmark = SHARED
 Person = Callable[..., dict[str, Any]]
 MANAGER = f"{ENTERPRISE}:manager"
 MAPPED = {

@@ -15,7 +15,9 @@ from support.conversation import (
     op,
     refusal,
 )
+from support.shared_scim import SHARED
 
+pytestmark = SHARED
 Person = Callable[..., dict[str, Any]]
 DEPARTMENT = f"{ENTERPRISE}:department"
 MANAGER = f"{ENTERPRISE}:manager"

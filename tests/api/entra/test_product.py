@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from api.entra.conftest import Connect
 from support.conversation import (
     CUSTOM,
     ENTERPRISE,
@@ -18,7 +17,9 @@ from support.conversation import (
     op,
     refusal,
 )
+from support.shared_scim import SHARED, Connect
 
+pytestmark = SHARED
 Person = Callable[..., dict[str, Any]]
 
 
@@ -138,7 +139,7 @@ async def test_a_user_without_a_work_email_is_unprocessable_with_a_detail_that_n
 async def test_a_declared_custom_field_is_written_cleared_and_shown_in_the_schemas(
     connect: Connect, person: Person
 ) -> None:
-    tenant = await connect("custom", customFields=[{"name": "postalCode", "type": "Any"}])
+    tenant = await connect(customFields=[{"name": "postalCode", "type": "Any"}])
     made = await tenant.create(person("ada", **{CUSTOM: {"postalCode": "12345"}}))
     assert made[CUSTOM] == {"postalCode": "12345"}
     assert CUSTOM in made["schemas"]
@@ -155,7 +156,7 @@ async def test_a_declared_custom_field_is_written_cleared_and_shown_in_the_schem
 async def test_an_undeclared_custom_field_is_refused_with_its_name_and_how_to_declare_it(
     connect: Connect, person: Person
 ) -> None:
-    tenant = await connect("custom", customFields=[{"name": "postalCode"}])
+    tenant = await connect(customFields=[{"name": "postalCode"}])
     made = await tenant.create(person("ada"))
     answers = [
         await tenant.send("POST", "/Users", person("bob", **{CUSTOM: {"shoeSize": "44"}})),
@@ -185,7 +186,7 @@ async def test_a_restart_matches_the_existing_users_and_duplicates_none(
 
 
 async def test_groups_disabled_answers_as_a_server_without_groups(connect: Connect, person: Person) -> None:
-    tenant = await connect("nogroups", groups="Disabled")
+    tenant = await connect(groups="Disabled")
     made = await tenant.create(person("ada"))
     for method, path in (("GET", "/Groups"), ("POST", "/Groups"), ("GET", f"/Groups/{made['id']}")):
         body = {"displayName": "x"} if method == "POST" else None
