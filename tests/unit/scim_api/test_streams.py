@@ -1,9 +1,13 @@
 """Bodies in pieces: short ones whole, long ones as they come, broken ones broken off."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
+import uvicorn
 
 from scim_api.http.protocol import WHOLE_BYTES, Answer, gather, respond
 
@@ -59,3 +63,21 @@ async def test_an_answer_without_a_body_tells_neither_type_nor_length(status: in
     (start, _) = await sent(Answer(status, b"", ((b"etag", b'W/"1"'),)))
     names = {name for name, _ in start["headers"]}
     assert names == {b"etag", b"cache-control"}
+
+
+async def test_a_client_notices_that_a_body_broke_off() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        del scope, receive
+        await respond(send, Answer(200, pieces(b'{"members":[', b"1", then=OSError("gone"))))
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            async with httpx.AsyncClient() as client:
+                with pytest.raises(httpx.RemoteProtocolError):
+                    await client.get(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        finally:
+            server.should_exit = True
+            await serving
