@@ -149,10 +149,19 @@ class Stack:
         *,
         command: str = "run",
         crash_at: str | None = None,
+        freeze_by: Path | None = None,
         environment: Mapping[str, str] | None = None,
         wait: bool = True,
     ) -> Process:
-        """Start an operator with its ServiceAccount's credentials; ``crash_at`` kills it at that step."""
+        """Start an operator with its ServiceAccount's credentials.
+
+        Args:
+            command: of ``scim-operator``.
+            crash_at: a step at which it is killed.
+            freeze_by: a file that may come to name a step, at which it is stopped until a SIGCONT.
+            environment: more settings.
+            wait: until it is ready.
+        """
         if self._kubeconfig is None:
             self._kubeconfig = self.control_plane.service_account_kubeconfig(
                 OPERATOR_NAMESPACE, "scim-operator"
@@ -160,6 +169,8 @@ class Stack:
         program: Sequence[str] = (sys.executable, "-m", "scim_operator.cli", command)
         if crash_at is not None:
             program = (sys.executable, str(ROOT / "tests/support/crashing_operator.py"), crash_at)
+        if freeze_by is not None:
+            program = (sys.executable, str(ROOT / "tests/support/freezing_operator.py"), str(freeze_by))
         operator = start_operator(
             self.directory,
             kubeconfig=self._kubeconfig,
