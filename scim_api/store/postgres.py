@@ -57,6 +57,7 @@ from scim_api.store.statements import (
     taken_by_name,
 )
 from scim_api.store.times import to_text
+from scim_api.store.turns import Turns
 
 SEARCH_SECONDS: Final = 1.0
 """Deadline of an unindexed search."""
@@ -85,6 +86,7 @@ class PostgresStore:
         self._pool_size, self._search_seconds = pool_size, search_seconds
         self._pool: postgres_pool.Pool | None = None
         self._search_pool: postgres_pool.Pool | None = None
+        self._turns = Turns()
 
     async def open(self) -> None:
         """Connect; does not migrate. Raises ``Unavailable``."""
@@ -187,7 +189,7 @@ class PostgresStore:
             statement = list_page(tenant, kind, query)
             return page_of(await self._read(statement.sql, *statement.parameters))
         statement = search_page(tenant, kind, query)
-        async with postgres_pool.pooled(self._search_pool) as connection:
+        async with self._turns.of(tenant), postgres_pool.pooled(self._search_pool) as connection:
             try:
                 return page_of(await postgres_pool.fetch(connection, statement.sql, *statement.parameters))
             except asyncpg.QueryCanceledError as error:

@@ -52,9 +52,10 @@ from scim_api.store.statements import (
     search_page,
 )
 from scim_api.store.times import text_of_posix, to_text
+from scim_api.store.turns import Turns
 
 SEARCH_SECONDS: Final = 1.0
-"""Deadline of an unindexed search, waiting for a thread included."""
+"""Deadline of an unindexed search, from when it begins."""
 READER_THREADS: Final = 2
 FAR_OFFSET: Final = 1_000
 """A page further in than this is not walked to in the event loop."""
@@ -88,6 +89,7 @@ class SqliteStore:
         self._writer: Writer | None = None
         self._threads: concurrent.futures.ThreadPoolExecutor | None = None
         self._thread_connections = threading.local()
+        self._turns = Turns()
         self._data_version: int | None = None
         self._generation = 0
 
@@ -171,10 +173,10 @@ class SqliteStore:
     async def search(self, tenant: int, kind: ResourceKind | None, query: Query) -> Page:
         """A slice of all resources of a kind, or of both. Raises ``TooSlow``."""
         if kind is None or query.where is not None or query.order is not None:
-            return page_of(await self._scan(search_page(tenant, kind, query)))
+            return page_of(await self._scan(tenant, search_page(tenant, kind, query)))
         statement = list_page(tenant, kind, query)
         if query.offset > FAR_OFFSET:
-            return page_of(await self._scan(statement))
+            return page_of(await self._scan(tenant, statement))
         return page_of(self._read(statement.sql, *statement.parameters))
 
     async def members(self, tenant: int, container: int, *, after: int, limit: int) -> Sequence[Member]:
@@ -282,18 +284,17 @@ class SqliteStore:
     async def _write_script(self, script: Callable[[], Script[T]]) -> T:
         return await self._write(lambda connection: run(connection, script()))
 
-    async def _scan(self, statement: Statement) -> list[Row]:
+    async def _scan(self, tenant: int, statement: Statement) -> list[Row]:
         """Run a read of unknown cost in a thread. Raises ``TooSlow``."""
-        if self._threads is None:
-            raise Unavailable("the database is closed")
-        deadline = time.monotonic() + self._search_seconds
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._scan_until, deadline, statement)
+        async with self._turns.of(tenant):
+            if self._threads is None:
+                raise Unavailable("the database is closed")
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, self._scan_in_time, statement)
 
-    def _scan_until(self, deadline: float, statement: Statement) -> list[Row]:
+    def _scan_in_time(self, statement: Statement) -> list[Row]:
         connection = self._thread_connection()
-        if time.monotonic() >= deadline:
-            raise TooSlow("the search waited too long for others")
+        deadline = time.monotonic() + self._search_seconds
         connection.set_progress_handler(lambda: time.monotonic() > deadline, _PROGRESS_STEPS)
         with explained(self._path):
             try:
