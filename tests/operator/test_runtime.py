@@ -1,6 +1,7 @@
 """The operator as a real process on a real API server: it starts, leads, hands over, and ends as it should."""
 
 import json
+import signal
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -112,6 +113,27 @@ def test_a_standby_takes_over_at_once_when_the_leader_is_stopped(
     leader.stop()
     until(lambda: holder(with_crd) == "standby", 3, standby.log_text)
     until(lambda: "scim_operator_leader 1.0" in metrics(standby))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["SIGKILL", "SIGSTOP"])
+def test_a_standby_takes_over_within_the_lease_when_the_leader_is_killed_or_frozen(
+    with_crd: ControlPlane, start: Start, number: signal.Signals
+) -> None:
+    quick = {
+        "SCIM_OPERATOR_LEASE_DURATION_SECONDS": "3", "SCIM_OPERATOR_LEASE_DEADLINE_SECONDS": "2",
+        "SCIM_OPERATOR_LEASE_RENEW_SECONDS": "0.5",
+    }  # fmt: skip
+    leader = start("leader", **quick)
+    until(lambda: holder(with_crd) == "leader", story=leader.log_text)
+    standby = start("standby", **quick)
+    standby.wait_ready()
+    leader.signal(number)
+    until(lambda: holder(with_crd) == "standby", 6, standby.log_text)
+    until(lambda: "scim_operator_leader 1.0" in metrics(standby))
+    leader.signal(signal.SIGCONT)
+    if number is signal.SIGSTOP:
+        until(lambda: "scim_operator_leader 0.0" in metrics(leader), 10, leader.log_text)
+    assert holder(with_crd) == "standby"
 
 
 def test_a_config_map_edited_by_hand_is_repaired_within_a_resync(
