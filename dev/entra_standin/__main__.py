@@ -2,17 +2,23 @@
 
 import argparse
 import dataclasses
+import functools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from entra_standin.client import EntraClient
 from entra_standin.cycle import CycleReport, incremental_cycle, initial_cycle
-from entra_standin.dialects import Dialect
-from entra_standin.directory import Person, six_people
+from entra_standin.dialects import GROUP_SCHEMA, Dialect
+from entra_standin.directory import Person, Team, six_people, three_teams
+from entra_standin.discovery import discover
 from entra_standin.errors import EntraError
+from entra_standin.groups import GroupReport, incremental_groups, initial_groups
 from entra_standin.mapping import Matching
+
+Groups = Callable[[Mapping[str, str]], GroupReport]
+"""A cycle's part for groups; takes the people's ids by key."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def play(client: EntraClient, tell: Callable[[str], None]) -> bool:
     """Six people from their creation to changes, a soft delete, a delete, a restart and a retry.
 
+    Three groups as well, when /Schemas lists them; as in Entra, they come after the people of each cycle.
+
     Args:
         client: the connection.
         tell: takes one line of the report at a time.
@@ -42,23 +50,41 @@ def play(client: EntraClient, tell: Callable[[str], None]) -> bool:
     Returns:
         Whether all went as Entra needs it.
     """
-    people = six_people()
+    people, teams = six_people(), three_teams()
     changed = changed_people(people)
-    cycles: tuple[tuple[str, Callable[[], CycleReport]], ...] = (
-        ("initial cycle", lambda: initial_cycle(client, people)),
-        ("incremental cycle", lambda: incremental_cycle(client, people, changed)),
-        ("restart", lambda: initial_cycle(client, changed)),
+    cycles: tuple[tuple[str, Callable[[], CycleReport], Groups], ...] = (
+        (
+            "initial cycle",
+            lambda: initial_cycle(client, people),
+            functools.partial(initial_groups, client, teams),
+        ),
+        (
+            "incremental cycle",
+            lambda: incremental_cycle(client, people, changed),
+            functools.partial(incremental_groups, client, teams, changed_teams(teams)),
+        ),
+        (
+            "restart",
+            lambda: initial_cycle(client, changed),
+            functools.partial(initial_groups, client, changed_teams(teams)),
+        ),
     )
-    for name, cycle in cycles:
-        report = cycle()
-        for line in report.lines():
-            tell(f"{name}: {line}")
-        if not report.ok:
-            return False
+    schemas: frozenset[str] | None = None
+    step = "discovery"
     try:
+        for name, cycle, groups in cycles:
+            reports: list[CycleReport | GroupReport] = [report := cycle()]
+            if report.ok:
+                schemas = schemas or discover(client)
+                reports += [groups(report.ids)] if GROUP_SCHEMA in schemas else []
+            for line in (line for one in reports for line in one.lines()):
+                tell(f"{name}: {line}")
+            if not all(one.ok for one in reports):
+                return False
+        step = "retry"
         client.resend(changed[0])
     except EntraError as error:
-        tell(f"retry: {error}")
+        tell(f"{step}: {error}")
         return False
     tell("retry: a create sent twice is refused as a duplicate")
     return True
@@ -73,6 +99,16 @@ def changed_people(people: Sequence[Person]) -> tuple[Person, ...]:
         dataclasses.replace(edsger, country="BE", manager="katherine"),
         dataclasses.replace(katherine, department=None, manager=None),
         dataclasses.replace(konrad, active=True, job_title="", country=""),
+    )
+
+
+def changed_teams(teams: Sequence[Team]) -> tuple[Team, ...]:
+    """A later state of the three: other members, another name, one gone and one new."""
+    everybody, compilers, _empty = teams
+    return (
+        dataclasses.replace(everybody, members=everybody.members - {"radia", "ada"}),
+        dataclasses.replace(compilers, display_name="Compilers", members=frozenset({"grace", "katherine"})),
+        Team("team-new", "New (1)", frozenset({"konrad"})),
     )
 
 

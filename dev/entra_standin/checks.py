@@ -2,18 +2,19 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any, Final, NoReturn
+from typing import Any, Final, Literal, NoReturn
 from urllib.parse import quote
 
 import httpx
 
-from entra_standin.dialects import USER_SCHEMA
+from entra_standin.dialects import GROUP_SCHEMA, USER_SCHEMA
 from entra_standin.errors import Finding, Rejected
 
 MEDIA_TYPE: Final = "application/scim+json"
 LIST_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 ERROR_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:Error"
 
+Kind = Literal["User", "Group"]
 Resource = dict[str, Any]
 """A SCIM resource as it came."""
 
@@ -70,24 +71,28 @@ class Answer:
             self.finding("the body is not a JSON object")
         return body
 
-    def resource(self) -> Resource:
-        """The body, which is a user, at the version that the ETag header names (RFC 7644 section 3.14)."""
-        user = self._user(self.json_object())
-        if self._response.headers.get("etag") != user["meta"].get("version"):
+    def resource(self, kind: Kind = "User") -> Resource:
+        """The body, which is a resource at the version that the ETag header names (RFC 7644 section 3.14)."""
+        found = self._resource(self.json_object(), kind)
+        if self._response.headers.get("etag") != found["meta"].get("version"):
             self.finding("the ETag header and meta.version differ")
-        return user
+        return found
 
-    def created(self) -> Resource:
-        """The body, which is a new user, and where it is (RFC 7644 section 3.3)."""
-        user, location = self.resource(), self._response.headers.get("location")
-        if location is None or location != user["meta"].get("location"):
+    def created(self, kind: Kind = "User") -> Resource:
+        """The body, which is a new resource, and where it is (RFC 7644 section 3.3)."""
+        made, location = self.resource(kind), self._response.headers.get("location")
+        if location is None or location != made["meta"].get("location"):
             self.finding("the Location header is missing or is not meta.location")
-        if not location.endswith(f"/Users/{quote(user['id'], safe='')}"):
+        if not location.endswith(f"/{kind}s/{quote(made['id'], safe='')}"):
             self.finding("Location does not lead to the id in the body")
-        return user
+        return made
 
-    def resources(self) -> list[Resource]:
-        """The users in the body, which is a ListResponse."""
+    def resources(self, kind: Kind = "User") -> list[Resource]:
+        """The resources in the body, which is a ListResponse."""
+        return [self._resource(item, kind) for item in self.listed()]
+
+    def listed(self) -> list[Any]:
+        """Whatever is in the body, which is a ListResponse."""
         body = self.json_object()
         if LIST_SCHEMA not in _list(body.get("schemas")):
             self.finding("schemas does not name the ListResponse")
@@ -99,22 +104,23 @@ class Answer:
             self.finding("Resources is not a list; an empty one is []")
         if len(found) != body["itemsPerPage"] or len(found) > body["totalResults"]:
             self.finding("itemsPerPage and totalResults do not fit the number of Resources")
-        return [self._user(item) for item in found]
+        return found
 
-    def _user(self, resource: Any) -> Resource:
+    def _resource(self, resource: Any, kind: Kind) -> Resource:
         if not isinstance(resource, dict):
             self.finding("a resource is not a JSON object")
+        name, what = ("userName", "user") if kind == "User" else ("displayName", "group")
         if not isinstance(resource.get("id"), str) or not resource["id"]:
-            self.finding("a user has no id")
-        if not isinstance(resource.get("userName"), str):
-            self.finding("a user has no userName")
-        if not isinstance(resource.get("active"), bool):
+            self.finding(f"a {what} has no id")
+        if not isinstance(resource.get(name), str):
+            self.finding(f"a {what} has no {name}")
+        if kind == "User" and not isinstance(resource.get("active"), bool):
             self.finding("active is not a JSON boolean")
-        if USER_SCHEMA not in _list(resource.get("schemas")):
-            self.finding("a user's schemas does not name the User schema")
+        if (USER_SCHEMA if kind == "User" else GROUP_SCHEMA) not in _list(resource.get("schemas")):
+            self.finding(f"a {what}'s schemas does not name the {kind} schema")
         meta = resource.get("meta")
-        if not isinstance(meta, dict) or meta.get("resourceType") != "User":
-            self.finding("a user's meta.resourceType is not User")
+        if not isinstance(meta, dict) or meta.get("resourceType") != kind:
+            self.finding(f"a {what}'s meta.resourceType is not {kind}")
         return resource
 
     def _rejected(self) -> Rejected:

@@ -114,13 +114,13 @@ class EntraClient:
 
     def create(self, person: Person) -> Resource:
         """POST a person; the answer is what the service stored, and says where."""
-        answer = self._send("POST", "/Users", body=create_body(person))
+        answer = self.send("POST", "/Users", body=create_body(person))
         answer.expect([201])
         return answer.created()
 
     def get(self, user_id: str) -> Resource:
         """Read a user by id."""
-        answer = self._send("GET", _path(user_id))
+        answer = self.send("GET", _path(user_id))
         answer.expect([200])
         return self._the_same(answer, user_id)
 
@@ -131,7 +131,7 @@ class EntraClient:
             user_id: the service's id of the user.
             changes: new values by attribute path.
         """
-        answer = self._send("PATCH", _path(user_id), body=patch_body(changes, self.dialect))
+        answer = self.send("PATCH", _path(user_id), body=patch_body(changes, self.dialect))
         answer.expect([200, 204])
         if answer.status == httpx.codes.NO_CONTENT:
             answer.nothing()
@@ -145,14 +145,14 @@ class EntraClient:
             Finding: also when the user is still active afterwards.
         """
         self.patch(user_id, {"active": False})
-        answer = self._send("GET", _path(user_id))
+        answer = self.send("GET", _path(user_id))
         answer.expect([200])
         if self._the_same(answer, user_id)["active"]:
             answer.finding("a disabled user is still active")
 
     def delete(self, user_id: str) -> None:
         """Delete for good."""
-        answer = self._send("DELETE", _path(user_id))
+        answer = self.send("DELETE", _path(user_id))
         answer.expect([204])
         answer.nothing()
 
@@ -162,7 +162,7 @@ class EntraClient:
         Raises:
             Finding: when it is not refused as a duplicate (409, ``uniqueness``).
         """
-        answer = self._send("POST", "/Users", body=create_body(person))
+        answer = self.send("POST", "/Users", body=create_body(person))
         if answer.status < httpx.codes.BAD_REQUEST:
             answer.finding("a create sent twice is not refused")
         try:
@@ -173,7 +173,7 @@ class EntraClient:
 
     def _query_users(self, value: str) -> Answer:
         quoted = value.replace("\\", "\\\\").replace('"', '\\"')
-        answer = self._send("GET", "/Users", {"filter": f'{self.matching.path} eq "{quoted}"'})
+        answer = self.send("GET", "/Users", {"filter": f'{self.matching.path} eq "{quoted}"'})
         answer.expect([200])
         return answer
 
@@ -183,9 +183,20 @@ class EntraClient:
             answer.finding("the user in the answer has another id")
         return resource
 
-    def _send(
+    def send(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None
     ) -> Answer:
+        """One request as Entra writes it.
+
+        Args:
+            method: the HTTP method.
+            path: below the Tenant URL.
+            query: parameters beside those of the Tenant URL.
+            body: sent as JSON.
+
+        Raises:
+            Unreachable: when there is no answer.
+        """
         request = f"{method} {path}{'?filter=…' if query else ''}"
         url = self._base + path + _query_string({**self._query, **(query or {})})
         content, content_type = None, MEDIA_TYPE  # A GET carries a Content-Type as well.

@@ -1,10 +1,11 @@
 """Entra's two ways to write a PATCH request; a service has to take both."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 USER_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
+GROUP_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE_SCHEMA: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 MANAGER: Final = f"{ENTERPRISE_SCHEMA}:manager"
 PATCH_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -36,6 +37,33 @@ def patch_body(changes: Mapping[str, Value], dialect: Dialect) -> dict[str, Any]
     if not changes:
         raise ValueError("a PATCH request needs at least one change")
     operations = _classic(changes) if dialect is Dialect.CLASSIC else _optimised(changes)
+    return _body(operations)
+
+
+def rename_body(name: str, dialect: Dialect) -> dict[str, Any]:
+    """The body of a PATCH that gives a group another name."""
+    if dialect is Dialect.CLASSIC:
+        return _body([{"op": "Replace", "path": "displayName", "value": name}])
+    return _body([{"op": "replace", "value": {"displayName": name}}])
+
+
+def add_members_body(ids: Sequence[str], dialect: Dialect) -> dict[str, Any]:
+    """The body of a PATCH that adds members, several in one operation; ``$ref`` is there and null."""
+    members = [{"$ref": None, "value": one} for one in ids]
+    return _body(
+        [{"op": "Add" if dialect is Dialect.CLASSIC else "add", "path": "members", "value": members}]
+    )
+
+
+def remove_members_body(ids: Sequence[str], dialect: Dialect) -> dict[str, Any]:
+    """The body of a PATCH that removes members: by a list of values, or each by a filter in the path."""
+    if dialect is Dialect.CLASSIC:
+        members = [{"$ref": None, "value": one} for one in ids]
+        return _body([{"op": "Remove", "path": "members", "value": members}])
+    return _body([{"op": "remove", "path": f'members[value eq "{one}"]'} for one in ids])
+
+
+def _body(operations: list[dict[str, Any]]) -> dict[str, Any]:
     return {"schemas": [PATCH_SCHEMA], "Operations": operations}
 
 

@@ -37,6 +37,33 @@ class Person:
     manager: str | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Team:
+    """A group in Entra ID.
+
+    Attributes:
+        key: Entra's object id, sent as ``externalId``.
+        display_name: its name, which it is looked for by.
+        members: ``key`` of each member.
+    """
+
+    key: str
+    display_name: str
+    members: frozenset[str] = frozenset()
+
+
+def three_teams() -> tuple[Team, ...]:
+    """Three groups of the six people: one with all, one with some and a name full of signs, one empty."""
+    everybody = frozenset(person.key for person in six_people())
+    return (
+        Team("team-all", "All of Contoso", everybody),
+        Team(
+            "team-compilers", "Compilers (R&D) and friends @ home", frozenset({"grace", "edsger", "konrad"})
+        ),
+        Team("team-empty", "Nobody yet"),
+    )
+
+
 def six_people() -> tuple[Person, ...]:
     """Six people of whom one has no job title, one is soft-deleted, and four have a manager."""
     return (

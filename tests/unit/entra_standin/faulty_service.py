@@ -1,12 +1,15 @@
 """A tiny SCIM service in memory, right by itself, with faults that a test can plant in its answers."""
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import httpx
 
 from entra_standin.checks import ERROR_SCHEMA, LIST_SCHEMA
+from entra_standin.dialects import ENTERPRISE_SCHEMA, GROUP_SCHEMA, USER_SCHEMA
+from entra_standin.discovery import ENTERPRISE_PATHS, GROUP_PATHS, USER_PATHS
 from entra_standin.mapping import WORK_EMAIL, value_at
 
 TOKEN = "sct_a-token-that-no-message-may-show"
@@ -21,6 +24,12 @@ class Service:
 
     def __init__(self) -> None:
         self.users: dict[str, dict[str, Any]] = {}
+        self.groups: dict[str, dict[str, Any]] = {}
+        self.schemas: list[dict[str, Any]] = [
+            schema(USER_SCHEMA, USER_PATHS),
+            schema(ENTERPRISE_SCHEMA, ENTERPRISE_PATHS),
+            schema(GROUP_SCHEMA, GROUP_PATHS),
+        ]
         self.requests: list[httpx.Request] = []
         self.fault: Fault = lambda _request, answer: answer
 
@@ -37,6 +46,10 @@ class Service:
     def _right(self, request: httpx.Request) -> httpx.Response:
         if request.headers.get("authorization") != f"Bearer {TOKEN}":
             return error(401, detail="unknown token")
+        if request.url.path.endswith("/Schemas"):
+            return listing(self.schemas)
+        if "/Groups" in request.url.path:
+            return self._group(request)
         user_id = request.url.path.partition("/Users/")[2]
         if not user_id:
             return self._post(request) if request.method == "POST" else self._query(request)
@@ -44,10 +57,58 @@ class Service:
             return error(404, detail="no such user")
         if request.method == "DELETE":
             del self.users[user_id]
+            for group in self.groups.values():
+                group["members"].discard(user_id)
             return httpx.Response(204)
         if request.method == "PATCH":
             self._patch(self.users[user_id], json.loads(request.content)["Operations"])
         return self._user(200, self.users[user_id])
+
+    # -- groups: members are a set of ids, and never part of an answer ------------------------------
+    def _group(self, request: httpx.Request) -> httpx.Response:
+        group_id = request.url.path.partition("/Groups/")[2]
+        if not group_id:
+            return self._post_group(request) if request.method == "POST" else self._query_groups(request)
+        if group_id not in self.groups:
+            return error(404, detail="no such group")
+        if request.method == "DELETE":
+            del self.groups[group_id]
+            return httpx.Response(204)
+        if request.method == "PATCH":
+            for operation in json.loads(request.content)["Operations"]:
+                self._change_group(self.groups[group_id], operation)
+            return httpx.Response(204)
+        return self._user(200, bare(self.groups[group_id]))
+
+    def _post_group(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        group_id = f"id-{body['externalId']}"
+        meta = {"resourceType": "Group", "location": f"{URL}/Groups/{group_id}", "version": 'W/"1"'}
+        self.groups[group_id] = {**body, "id": group_id, "meta": meta, "members": set()}
+        return self._user(201, bare(self.groups[group_id]))
+
+    def _query_groups(self, request: httpx.Request) -> httpx.Response:
+        text = request.url.params["filter"]
+        if by_name := re.fullmatch(r"displayName eq (?P<name>.*)", text):
+            wanted = json.loads(by_name["name"])
+            return listing([bare(group) for group in self.groups.values() if group["displayName"] == wanted])
+        check = re.fullmatch(r'id eq "(?P<id>.*)" and members\[value eq "(?P<member>.*)"\]', text)
+        assert check is not None, text
+        group = self.groups.get(check["id"])
+        return listing([bare(group)] if group and check["member"] in group["members"] else [])
+
+    @staticmethod
+    def _change_group(group: dict[str, Any], operation: dict[str, Any]) -> None:
+        path, value = operation.get("path"), operation.get("value", {})
+        if path == "displayName" or path is None:
+            group["displayName"] = value["displayName"] if path is None else value
+        elif path == "members":
+            ids = {member["value"] for member in value}
+            group["members"] = (
+                group["members"] | ids if operation["op"].lower() == "add" else group["members"] - ids
+            )
+        else:
+            group["members"].discard(path.split('"')[1])
 
     @staticmethod
     def _user(status: int, user: dict[str, Any]) -> httpx.Response:
@@ -83,6 +144,28 @@ class Service:
                     path,
                     value == "True" if value in ("True", "False") else (value if value != "" else None),
                 )
+
+
+def bare(group: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in group.items() if name != "members"}
+
+
+def schema(urn: str, paths: Iterable[str]) -> dict[str, Any]:
+    """A schema in which Entra discovers these paths."""
+    attributes: dict[str, dict[str, Any]] = {}
+    for path in paths:
+        ((name, kind, sub),) = re.findall(r'^(\w+)(?:\[type eq "(\w+)"\])?(?:\.(\w+))?$', path)
+        found = attributes.setdefault(name, attribute(name))
+        if sub:
+            found.setdefault("subAttributes", []).append(attribute(sub))
+        if kind:
+            found["subAttributes"].append({**attribute("type"), "canonicalValues": [kind]})
+    return {"id": urn, "attributes": list(attributes.values())}
+
+
+def attribute(name: str) -> dict[str, Any]:
+    traits = {"multiValued": False, "required": False, "mutability": "readWrite", "returned": "default"}
+    return {"name": name, "type": "string", **traits}
 
 
 def _put(user: dict[str, Any], path: str, value: Any) -> None:
