@@ -51,20 +51,27 @@ def doomed(control_plane: ControlPlane) -> str:
     return name
 
 
-@pytest.fixture
-def lonely(stack: Stack) -> Iterator[Stack]:
-    """No operator runs; afterwards one does, as soon as the Lease lets it."""
-    for operator in stack.operators:
-        if operator.running:
-            operator.stop()
+@pytest.fixture(scope="module")
+def usual_one_afterwards(stack: Stack) -> Iterator[Stack]:
+    """The last of these tests is followed by an operator as the session had it before."""
     yield stack
+    stack.start_operator()
+
+
+@pytest.fixture
+def lonely(usual_one_afterwards: Stack) -> Iterator[Stack]:
+    """No operator runs, nor afterwards, and nobody holds the Lease."""
+    stack = usual_one_afterwards
+    stop_all(stack)
+    yield stack
+    stop_all(stack)
+    stack.kubectl("delete", "lease", "scim-operator", "-n", OPERATOR_NAMESPACE, "--ignore-not-found")
+
+
+def stop_all(stack: Stack) -> None:
     for operator in stack.operators:
         if operator.running:
             operator.stop()
-    stack.control_plane.kubectl(
-        "delete", "lease", "scim-operator", "-n", OPERATOR_NAMESPACE, "--ignore-not-found"
-    )
-    stack.start_operator()
 
 
 def two(stack: Stack, namespace: str) -> list[str]:
@@ -136,6 +143,23 @@ def test_the_rights_are_gone_before_the_scimtoken_and_it_goes_all_the_same(bound
     assert bound.ask(token) == 401
 
 
+def test_a_deletion_waits_for_the_api_says_so_and_can_be_forced(stack: Stack, namespace: str) -> None:
+    token = two(stack, namespace)[1]
+    assert stack.api is not None
+    stack.api.kill()
+    stack.kubectl("delete", "sct", "erased", "-n", namespace, "--wait=false")
+    ready = until(
+        "the condition says that the deletion waits",
+        lambda: (found := stack.condition(namespace, "erased")).get("reason") == "DeletionWaits" and found,
+        shown=lambda: stack.story(namespace, "erased"),
+    )
+    assert "scim-operator.io/force-delete=true" in ready["message"]
+    stack.kubectl("annotate", "sct", "erased", "-n", namespace, "scim-operator.io/force-delete=true")
+    until("it is let go", lambda: not exists(stack, "sct", "erased", "-n", namespace))
+    stack.start_api()
+    until("the API ends its token", lambda: stack.ask(token) == 401, 70)
+
+
 def test_a_namespace_deleted_while_no_operator_runs_goes_when_one_is_back(lonely: Stack, doomed: str) -> None:
     lonely.start_operator()
     two(lonely, doomed)
@@ -162,29 +186,12 @@ def test_after_release_the_operator_can_go_first_and_nothing_is_held(lonely: Sta
     until_namespace_gone(lonely, doomed)
 
 
-def test_a_deletion_waits_for_the_api_says_so_and_can_be_forced(stack: Stack, namespace: str) -> None:
-    token = two(stack, namespace)[1]
-    assert stack.api is not None
-    stack.api.kill()
-    stack.kubectl("delete", "sct", "erased", "-n", namespace, "--wait=false")
-    ready = until(
-        "the condition says that the deletion waits",
-        lambda: (found := stack.condition(namespace, "erased")).get("reason") == "DeletionWaits" and found,
-        shown=lambda: stack.story(namespace, "erased"),
-    )
-    assert "scim-operator.io/force-delete=true" in ready["message"]
-    stack.kubectl("annotate", "sct", "erased", "-n", namespace, "scim-operator.io/force-delete=true")
-    until("it is let go", lambda: not exists(stack, "sct", "erased", "-n", namespace))
-    stack.start_api()
-    until("the API ends its token", lambda: stack.ask(token) == 401, 70)
-
-
 def test_people_are_erased_to_the_last_although_the_api_and_the_operator_are_killed_meanwhile(
     lonely: Stack, namespace: str
 ) -> None:
     operator = lonely.start_operator()
     lonely.apply(namespace, "erased", deletionPolicy="Delete")
-    people(lonely, lonely.wait_ready(namespace, "erased")["token"], 40)
+    people(lonely, lonely.wait_ready(namespace, "erased")["token"], 20)
     assert lonely.api is not None
     operator.stop()
     dying = lonely.start_operator(crash_at="set-finalizer", wait=False)

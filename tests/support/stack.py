@@ -34,14 +34,16 @@ def until(
     what: str, holds: Callable[[], Any], seconds: float = 30.0, shown: Callable[[], object] = lambda: ""
 ) -> Any:
     """Poll until ``holds()`` is truthy and return it."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.05
     while True:
         found = holds()
         if found:
             return found
         if time.monotonic() > deadline:
             raise NotInTime(f"not within {seconds:g} s: {what}\n{shown()}")
-        time.sleep(0.05)
+        # Most questions start a kubectl, which takes the time of a core that what is waited for needs.
+        time.sleep(pause)
+        pause = min(0.4, pause * 1.25)
 
 
 @dataclasses.dataclass
