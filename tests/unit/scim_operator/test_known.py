@@ -146,3 +146,29 @@ def test_a_full_list_forgets_what_vanished_and_tells_what_changed_unseen() -> No
     changed = known.replace_tokens([token_sighting(scim_token(metadata={"generation": 5}))])
     assert changed == {KEY}
     assert [token.key for token in known] == [KEY]
+
+
+def warned(**statuses: str) -> dict[str, Any]:
+    """A status with these conditions, each with its reason and a message."""
+    conditions = [
+        {"type": kind, "status": status, "reason": f"{kind}{status}", "message": "words"}
+        for kind, status in statuses.items()
+    ]
+    return {"conditions": conditions}
+
+
+@pytest.mark.parametrize(("status", "expected"), [("True", True), ("False", False), ("Unknown", False)])
+def test_a_superseded_token_in_use_is_known_from_the_status(status: str, expected: bool) -> None:
+    assert token_sighting(scim_token(status=warned(SupersededTokenInUse=status))).in_use is expected
+    assert not token_sighting(scim_token()).in_use
+
+
+def test_whose_status_tells_something_else_of_the_endpoint_is_found() -> None:
+    known = Known()
+    for name, conditions in (
+        ("up", {"EndpointReachable": "True"}),
+        ("down", {"EndpointReachable": "False"}),
+        ("new", {}),
+    ):
+        see(known, scim_token(metadata={"name": name}, status=warned(**conditions)))
+    assert known.told_otherwise("EndpointReachableTrue words") == {Key("ns", "down"), Key("ns", "new")}

@@ -1,0 +1,99 @@
+"""What ``scim-operator release`` does to a real API server, with the operator's own permissions."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from kubernetes.aio import client
+
+from localcluster import ControlPlane
+from scim_operator.models import FINALIZER
+from scim_operator.release import HELD_SECONDS, release
+from scim_operator.settings import OperatorSettings
+from support.installed import OPERATOR_NAMESPACE, applied, manifest
+
+OTHER = "example.com/theirs"
+
+
+class Pauses:
+    """Remembers what would have been waited for."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+def settings(*namespaces: str) -> OperatorSettings:
+    return OperatorSettings(
+        endpoint_url="https://scim.example.com/scim/v2",
+        admin_url="http://scim-api:8081",
+        namespace=OPERATOR_NAMESPACE,
+        identity="uninstaller",
+        watch_namespaces=namespaces,
+    )
+
+
+@pytest.fixture
+async def leases(
+    installed: ControlPlane, operator_client: client.ApiClient
+) -> AsyncIterator[client.CoordinationV1Api]:
+    """There is no Lease before, nor afterwards."""
+    yield client.CoordinationV1Api(operator_client)
+    installed.kubectl("delete", "lease", "scim-operator", "-n", OPERATOR_NAMESPACE, "--ignore-not-found")
+
+
+def finalizers(installed: ControlPlane, namespace: str, name: str) -> list[str]:
+    found: dict[str, Any] = json.loads(
+        installed.kubectl("get", "sct", name, "-n", namespace, "-o", "json").stdout
+    )
+    return list(found["metadata"].get("finalizers", []))
+
+
+async def test_only_our_finalizer_goes_and_only_in_watched_namespaces(
+    installed: ControlPlane, operator_client: client.ApiClient, quiet_namespace: str, leases: object
+) -> None:
+    elsewhere = f"{quiet_namespace}-other"
+    installed.kubectl("create", "namespace", elsewhere)
+    for namespace, name, held in (
+        (quiet_namespace, "both", [OTHER, FINALIZER]),
+        (quiet_namespace, "theirs", [OTHER]),
+        (quiet_namespace, "free", []),
+        (elsewhere, "ours", [FINALIZER]),
+    ):
+        applied(installed, manifest(name, namespace, finalizers=held))
+    assert await release(operator_client, settings(quiet_namespace), Pauses()) == 1
+    assert finalizers(installed, quiet_namespace, "both") == [OTHER]
+    assert finalizers(installed, quiet_namespace, "theirs") == [OTHER]
+    assert finalizers(installed, elsewhere, "ours") == [FINALIZER]
+    assert await release(operator_client, settings(elsewhere), Pauses()) == 1
+    assert await release(operator_client, settings(elsewhere), Pauses()) == 0
+
+
+async def test_where_no_operator_ever_ran_nothing_is_waited_for(
+    operator_client: client.ApiClient, quiet_namespace: str, leases: object
+) -> None:
+    pauses = Pauses()
+    assert await release(operator_client, settings(quiet_namespace), pauses) == 0
+    assert pauses.seconds == []
+
+
+async def test_a_leader_is_waited_for_and_others_are_kept_from_leading(
+    operator_client: client.ApiClient, quiet_namespace: str, leases: client.CoordinationV1Api
+) -> None:
+    now = datetime.now(UTC)
+    held = client.V1LeaseSpec(
+        holder_identity="leader", lease_duration_seconds=15, acquire_time=now, renew_time=now
+    )
+    body = client.V1Lease(metadata=client.V1ObjectMeta(name="scim-operator"), spec=held)
+    await leases.create_namespaced_lease(OPERATOR_NAMESPACE, body)
+    pauses = Pauses()
+    await release(operator_client, settings(quiet_namespace), pauses)
+    assert pauses.seconds == [15.0]
+    lease = await leases.read_namespaced_lease("scim-operator", OPERATOR_NAMESPACE)
+    assert lease.spec is not None
+    assert lease.spec.holder_identity == "released-uninstaller"
+    assert lease.spec.lease_duration_seconds == HELD_SECONDS
