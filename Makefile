@@ -7,7 +7,7 @@ RUN := $(UV) run --frozen --all-extras
 export PYTHONPATH := dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools demo demo-stop test test-unit test-api test-operator test-e2e lint format bench torture crd kind clean
+.PHONY: help install tools demo demo-stop test test-unit test-api test-operator test-e2e lint format bench bench-scale torture crd kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -56,6 +56,9 @@ format: install ## Format and mend what can be mended
 
 bench: tools ## How fast a ScimToken becomes a Secret (p50, p99 of 100)
 	@PYTHONPATH=dev:tests $(RUN) python -m bench.time_to_secret
+
+bench-scale: tools ## Many ScimTokens: issuing, rest, restart (COUNT=10000)
+	@PYTHONPATH=dev:tests $(RUN) python -m bench.scale --count $(or $(COUNT),10000)
 
 torture: tools ## Kill, freeze and edit everything under traffic, and judge each answer (MINUTES=2 SEED=...)
 	@PYTHONPATH=dev:tests $(RUN) python -m torture --minutes $(or $(MINUTES),2) $(if $(SEED),--seed $(SEED))

@@ -103,6 +103,8 @@ class Known:
         self._tokens: dict[Key, TokenSighting] = {}
         self._secrets: dict[str, str] = {}
         """Version of each Secret by uid, so that a repeated list wakes nobody."""
+        self._told: set[Key] = set()
+        """Of which ScimTokens the watch has told since ``listing``."""
 
     def __contains__(self, key: Key) -> bool:
         return key in self._tokens
@@ -124,6 +126,7 @@ class Known:
         return self._take_secret(seen.what, gone=seen.gone, listed=seen.listed)
 
     def _take_token(self, token: TokenSighting, *, gone: bool) -> bool:
+        self._told.add(token.key)
         before = self._tokens.get(token.key)
         if gone:
             if before is None or before.uid != token.uid:
@@ -141,13 +144,19 @@ class Known:
         self._secrets[secret.uid] = secret.resource_version
         return before != secret.resource_version and not (listed and before is None)
 
-    def replace_tokens(self, listed: Iterable[TokenSighting]) -> frozenset[Key]:
-        """Take a complete list as the truth; returns which changed without the watch telling.
+    def listing(self) -> None:
+        """A complete list is about to be read: what the watch tells from now on may be newer than it."""
+        self._told.clear()
 
-        What vanished is only forgotten here: the sweep finds what is left of it, and has a brake.
+    def replace_tokens(self, listed: Iterable[TokenSighting]) -> frozenset[Key]:
+        """Take a complete list as the truth about all of which the watch has not told since ``listing``.
+
+        Returns which changed without the watch telling. What vanished is only forgotten here: the sweep finds
+        what is left of it, and has a brake.
         """
-        fresh = {token.key: token for token in listed}
-        for key in self._tokens.keys() - fresh.keys():
+        told = frozenset(self._told)
+        fresh = {token.key: token for token in listed if token.key not in told}
+        for key in self._tokens.keys() - fresh.keys() - told:
             del self._tokens[key]
         return frozenset(token.key for token in fresh.values() if self._take_token(token, gone=False))
 

@@ -77,6 +77,7 @@ class Resync:
     async def _compare(self, api: AdminApi, *, everything: bool) -> bool:
         started = time.monotonic()
         holdings = await self._holdings(api)
+        self._known.listing()
         tokens = await list_tokens(self._kube, self._settings.watch_namespaces)
         changed = self._known.replace_tokens(tokens)
         comparison = compare(

@@ -143,6 +143,7 @@ def test_a_full_list_forgets_what_vanished_and_tells_what_changed_unseen() -> No
     known = Known()
     see(known, scim_token())
     see(known, scim_token(metadata={"name": "gone", "uid": "u9"}))
+    known.listing()
     changed = known.replace_tokens([token_sighting(scim_token(metadata={"generation": 5}))])
     assert changed == {KEY}
     assert [token.key for token in known] == [KEY]
@@ -172,3 +173,36 @@ def test_whose_status_tells_something_else_of_the_endpoint_is_found() -> None:
     ):
         see(known, scim_token(metadata={"name": name}, status=warned(**conditions)))
     assert known.told_otherwise("EndpointReachableTrue words") == {Key("ns", "down"), Key("ns", "new")}
+
+
+def test_what_the_watch_told_while_a_list_was_read_is_newer_than_the_list() -> None:
+    known = Known()
+    see(known, scim_token())
+    old_list = [token_sighting(scim_token())]
+    known.listing()
+    see(known, scim_token(status=ready_status()))
+    see(known, scim_token(metadata={"name": "fabrikam", "uid": "u2"}))
+
+    assert known.replace_tokens(old_list) == frozenset()
+
+    assert {token.key.name: token.settled for token in known} == {"contoso": True, "fabrikam": False}
+
+
+def test_what_was_deleted_while_a_list_was_read_does_not_come_back() -> None:
+    known = Known()
+    see(known, scim_token())
+    known.listing()
+    see(known, scim_token(), gone=True)
+
+    assert known.replace_tokens([token_sighting(scim_token())]) == frozenset()
+
+    assert KEY not in known
+
+
+def test_the_next_list_counts_again() -> None:
+    known = Known()
+    known.listing()
+    see(known, scim_token())
+    known.listing()
+    assert known.replace_tokens([]) == frozenset()
+    assert len(known) == 0

@@ -1,0 +1,146 @@
+"""Many ScimTokens: how long until all are issued, what they cost at rest, and what a restart does.
+
+Run by ``make bench-scale`` (COUNT=10000). Everything is real, on this machine alone: etcd, kube-apiserver,
+operator and API share its processors. What the operator asks of Kubernetes is counted by kube-apiserver
+itself, in its own metrics.
+"""
+
+import argparse
+import asyncio
+import os
+import re
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import httpx
+
+from bench.time_to_secret import context
+from demo.processes import Process
+from localcluster import ControlPlane
+from support.stack import Stack, running
+
+GOAL_ISSUE_SECONDS = 600.0
+GOAL_RESTART_SECONDS = 30.0
+GOAL_IDLE_CPU = 0.02
+GOAL_IDLE_BYTES = 500 * 1024 * 1024
+CREATORS = 8
+IDLE_SECONDS = 30.0
+_PATH = "/apis/scim-operator.io/v1alpha1/namespaces/default/scimtokens"
+_REQUESTS = re.compile(r"^apiserver_request_total\{(.*)\} ([0-9.e+]+)$", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
+RESOURCES = ("scimtokens", "secrets", "events")
+
+
+def requests(plane: ControlPlane) -> Counter[tuple[str, str]]:
+    """How often each verb was asked of each resource, since kube-apiserver began."""
+    found: Counter[tuple[str, str]] = Counter()
+    for labels, number in _REQUESTS.findall(plane.kubectl("get", "--raw", "/metrics").stdout):
+        label = dict(_LABEL.findall(labels))
+        if label["resource"] in RESOURCES:
+            found[label["verb"], label["resource"]] += int(float(number))
+    return found
+
+
+def resident(process: Process) -> int:
+    """Resident memory in bytes."""
+    text = Path(f"/proc/{process.pid}/status").read_text()
+    return int(text.partition("VmRSS:")[2].split()[0]) * 1024
+
+
+def cpu_seconds(process: Process) -> float:
+    """Processor time used so far."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def known(process: Process) -> Counter[str]:
+    """ScimTokens by state, as the operator's metrics tell."""
+    url = process.ready_url.replace("/readyz", "/metrics")
+    text = httpx.get(url, trust_env=False, timeout=30).text
+    rows = re.findall(r'^scim_operator_tokens\{state="(\w+)"\} ([0-9.e+]+)$', text, re.MULTILINE)
+    return Counter({state: int(float(number)) for state, number in rows})
+
+
+async def create(plane: ControlPlane, count: int) -> None:
+    """Apply so many ScimTokens, some at once."""
+    numbers = iter(range(count))
+    async with httpx.AsyncClient(
+        base_url=plane.url, verify=context(plane), trust_env=False, timeout=60
+    ) as client:
+
+        async def some() -> None:
+            for number in numbers:
+                body = {
+                    "apiVersion": "scim-operator.io/v1alpha1",
+                    "kind": "ScimToken",
+                    "metadata": {"name": f"scale-{number:05}"},
+                }
+                (await client.post(_PATH, json=body)).raise_for_status()
+
+        await asyncio.gather(*(some() for _ in range(CREATORS)))
+
+
+def wait_known(process: Process, count: int, seconds: float) -> float:
+    """Seconds until the operator knows so many as ready."""
+    began = time.monotonic()
+    while (ready := known(process)["ready"]) < count:
+        if time.monotonic() - began > seconds:
+            raise SystemExit(f"after {seconds:.0f} s {ready} of {count} are ready: {dict(known(process))}")
+        print(f"\r  {ready} of {count} ready, {time.monotonic() - began:.0f} s ", end="", flush=True)
+        time.sleep(1)
+    print()
+    return time.monotonic() - began
+
+
+def main() -> int:
+    """Print the figures; 1 when a goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=1000)
+    count = parser.parse_args().count
+    print("starting Kubernetes, operator and API", flush=True)
+    with (
+        ControlPlane.start() as plane,
+        tempfile.TemporaryDirectory() as directory,
+        running(Stack(plane, Path(directory))) as stack,
+    ):
+        began = time.monotonic()
+        asyncio.run(create(plane, count))
+        print(f"  {count} ScimTokens created in {time.monotonic() - began:.0f} s", flush=True)
+        operator = stack.operators[-1]
+        wait_known(operator, count, 4 * GOAL_ISSUE_SECONDS)
+        issued = time.monotonic() - began
+        time.sleep(10)
+        used = cpu_seconds(operator)
+        time.sleep(IDLE_SECONDS)
+        idle, memory = (cpu_seconds(operator) - used) / IDLE_SECONDS, resident(operator)
+        operator.stop()
+        before = requests(plane)
+        began = time.monotonic()
+        again = stack.start_operator()
+        wait_known(again, count, 4 * GOAL_RESTART_SECONDS)
+        restarted = time.monotonic() - began
+        time.sleep(5)
+        asked = requests(plane) - before
+    writes = {
+        f"{verb} {resource}": number
+        for (verb, resource), number in asked.items()
+        if verb not in {"GET", "LIST", "WATCH"}
+    }
+    figures = [
+        (f"{count} issued", f"{issued:.0f} s", issued < GOAL_ISSUE_SECONDS * max(count, 1000) / 10_000 + 30),
+        ("at rest, of a core", f"{idle:.1%}", idle < GOAL_IDLE_CPU),
+        ("at rest, memory", f"{memory / 1024**2:.0f} MiB", memory < GOAL_IDLE_BYTES),
+        ("restart until all are known", f"{restarted:.1f} s", restarted < GOAL_RESTART_SECONDS),
+        ("writes at a restart", str(writes or "none"), not writes),
+    ]
+    for name, figure, good in figures:
+        print(f"{'ok    ' if good else 'MISSED'} {name}: {figure}")
+    print(f"       asked at a restart: {dict(sorted(asked.items()))}")
+    return 0 if all(good for _, _, good in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
