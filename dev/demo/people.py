@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from demo.console import Console, DemoFailed, check
+from entra_standin import groups
 from entra_standin.client import EntraClient
 from entra_standin.dialects import ENTERPRISE_SCHEMA, Dialect
-from entra_standin.directory import Person, six_people
+from entra_standin.directory import Person, Team, six_people
 from entra_standin.errors import EntraError, Rejected
 from entra_standin.mapping import DEPARTMENT
 
+_TEAM: Final = Team("team-all", "All of Contoso")
 _TITLE: Final = "Countess"
 _DEPARTMENT: Final = "Notes"
 _DIALECTS: Final = {Dialect.CLASSIC: "without the flag", Dialect.AAD_OPT_SCIM: "with aadOptscim062020"}
@@ -42,8 +44,10 @@ class _Cycle:
         for user, dialect in zip(ids, Dialect, strict=False):
             with EntraClient(endpoint, token, dialect) as client:
                 self._patch(client, user)
+        group = self._group(ids)
         self._disable(ids[2], self._people[2])
         self._delete(ids[3], self._people[3])
+        self._members_now(group, stays=ids[2], gone=ids[3])
         self._resend(ids[0], self._people[0])
         self._without_mail()
         left = sum(self._find(person) is not None for person in self._people)
@@ -64,6 +68,21 @@ class _Cycle:
         told = _DIALECTS[client.dialect]
         check(got == (_TITLE, _DEPARTMENT), f"after a PATCH {told}, title and department are {got}")
         self._console.step(f"patched in Entra's dialect {told}: title and department are as sent")
+
+    def _group(self, ids: list[str]) -> str:
+        """As Entra does it: made bare, members added after all people, checked by reference."""
+        group = str(groups.create_group(self._client, _TEAM)["id"])
+        groups.add_members(self._client, group, ids)
+        groups.remove_members(self._client, group, ids[:1])
+        check(not groups.has_member(self._client, group, ids[0]), "a removed member is still in the group")
+        check(groups.has_member(self._client, group, ids[1]), "an added member is not in the group")
+        self._console.step(f"a group created, {len(ids)} members added, one removed: the others are in it")
+        return group
+
+    def _members_now(self, group: str, *, stays: str, gone: str) -> None:
+        check(groups.has_member(self._client, group, stays), "a disabled user has lost its group")
+        check(not groups.has_member(self._client, group, gone), "a deleted user is still in a group")
+        self._console.step("in the group now: the disabled one still, the deleted one no more")
 
     def _disable(self, user: str, person: Person) -> None:
         self._client.disable(user)
