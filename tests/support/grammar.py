@@ -141,7 +141,13 @@ USER_ATTRIBUTES: Final[dict[str, Strategy]] = {
     "phoneNumbers": entries("value"),
     "addresses": entries("country", "locality", "formatted", "streetAddress"),
     "roles": entries("value", "display"),
-    "x509Certificates": entries("value"),
+    "x509Certificates": mostly(
+        st.lists(
+            st.fixed_dictionaries({"value": st.sampled_from(["MIIDQzCC", "AA==", "AQ", "_-8="])}), max_size=2
+        ),
+        entries("value"),
+        2,
+    ),
     "photos": entries("value"),
     ENTERPRISE: enterprise,
     CUSTOM: custom,
