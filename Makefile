@@ -60,8 +60,8 @@ bench: tools ## How fast a ScimToken becomes a Secret (p50, p99 of 100)
 bench-scale: tools ## Many ScimTokens: issuing, rest, restart (COUNT=10000)
 	@PYTHONPATH=dev:tests $(RUN) python -m bench.scale --count $(or $(COUNT),10000)
 
-torture: tools ## Kill, freeze and edit everything under traffic, and judge each answer (MINUTES=2 SEED=...)
-	@PYTHONPATH=dev:tests $(RUN) python -m torture --minutes $(or $(MINUTES),2) $(if $(SEED),--seed $(SEED))
+torture: tools ## Kill, freeze and edit everything under traffic, and judge each answer (MINUTES=2 TOKENS=3 SEED=...)
+	@PYTHONPATH=dev:tests $(RUN) python -m torture --minutes $(or $(MINUTES),2) --tokens $(or $(TOKENS),3) $(if $(SEED),--seed $(SEED))
 
 crd: install ## Generate crds/scimtoken.yaml from the models
 	@$(RUN) python -m scim_operator.crd > crds/scimtoken.yaml

@@ -14,6 +14,7 @@ def main() -> int:
     parser.add_argument(
         "--seed", type=int, default=None, help="repeats a campaign's faults (default: a new one)"
     )
+    parser.add_argument("--tokens", type=int, default=3, help="how many ScimTokens (default 3)")
     chosen = parser.parse_args()
     seed = chosen.seed if chosen.seed is not None else int(time.time())
     began = time.monotonic()
@@ -21,7 +22,7 @@ def main() -> int:
     def say(line: str) -> None:
         print(f"{time.monotonic() - began:7.1f} s  {line}", flush=True)
 
-    result = campaign(seed, chosen.minutes * 60, say)
+    result = campaign(seed, chosen.minutes * 60, say, scimtokens=chosen.tokens)
     print(f"\n{result.table()}")
     return 1 if result.violations else 0
 

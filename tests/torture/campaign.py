@@ -12,7 +12,7 @@ from localcluster import Tools
 from torture.rules import Violation, lost, stuck
 from torture.schedule import Step, steps
 from torture.traffic import Counts, Traffic
-from torture.world import NAMES, Ground, World, ground, world
+from torture.world import Ground, World, ground, world
 
 OBSERVE_SECONDS: Final = 0.25
 PROGRESS_SECONDS: Final = 10.0
@@ -54,7 +54,13 @@ class Result:
         )
 
 
-def campaign(seed: int, seconds: float, say: Callable[[str], None], tools: Tools | None = None) -> Result:
+def campaign(
+    seed: int,
+    seconds: float,
+    say: Callable[[str], None],
+    tools: Tools | None = None,
+    scimtokens: int = 3,
+) -> Result:
     """Run one.
 
     Args:
@@ -62,15 +68,18 @@ def campaign(seed: int, seconds: float, say: Callable[[str], None], tools: Tools
         seconds: how long faults go on; starting, mending and reading back come on top of it.
         say: takes a line of progress.
         tools: built when they are not given.
+        scimtokens: how many; the traffic of each is the thinner the more there are.
     """
     say("starting: control plane, PostgreSQL, two API replicas, two operators")
     with ground(tools) as on:
-        return asyncio.run(_campaign(on, seed, seconds, say))
+        return asyncio.run(_campaign(on, seed, seconds, say, scimtokens))
 
 
-async def _campaign(on: Ground, seed: int, seconds: float, say: Callable[[str], None]) -> Result:
-    async with world(on) as made:
-        traffic = Traffic(made.replicas, made.tokens, seed)
+async def _campaign(
+    on: Ground, seed: int, seconds: float, say: Callable[[str], None], scimtokens: int
+) -> Result:
+    async with world(on, scimtokens) as made:
+        traffic = Traffic(made.replicas, made.tokens, seed, thinner=max(1.0, scimtokens / 3))
         stop = asyncio.Event()
         began = time.time()
         sending = asyncio.create_task(traffic.run(stop))
@@ -111,7 +120,7 @@ async def _break(
         await asyncio.sleep(step.wait)
         faults[f"{step.action} {step.target}"] += 1
         if step.action == "edit":
-            edits.add(asyncio.create_task(made.edit(step.target, dice.choice(NAMES), number)))
+            edits.add(asyncio.create_task(made.edit(step.target, dice.choice(made.names), number)))
         else:
             await _hit(made, step)
         if time.monotonic() - told > PROGRESS_SECONDS:
@@ -145,6 +154,6 @@ def _gaps(made: World, began: float) -> list[Violation]:
     now = max(time.time(), began)
     return [
         gap
-        for name in NAMES
+        for name in made.names
         for gap in stuck([known.token for known in made.known if known.owner == name], now)
     ]

@@ -39,6 +39,7 @@ class Traffic:
         tokens: the tokens known by now, with their plaintext; read anew before each request.
         seed: of the mix.
         transport: instead of the network.
+        thinner: so many times longer between two requests with one token.
     """
 
     def __init__(
@@ -47,9 +48,11 @@ class Traffic:
         tokens: Callable[[], list[tuple[Token, str]]],
         seed: int,
         transport: httpx.AsyncBaseTransport | None = None,
+        thinner: float = 1.0,
     ) -> None:
         self._replicas, self._tokens = replicas, tokens
         self._dice = random.Random(seed)
+        self._thinner = thinner
         self._unjudged: list[tuple[Answer, Token]] = []
         self.counts = Counts()
         self.violations: list[Violation] = []
@@ -119,7 +122,7 @@ class Traffic:
     async def _ask(self, token: Token, plaintext: str, replica: str) -> None:
         query = {"filter": 'userName eq "2f1c0d5e-nobody"'}
         await self._request(token, plaintext, replica, "GET", "/Users", params=query)
-        await asyncio.sleep(BETWEEN_SECONDS * self._dice.random())
+        await asyncio.sleep(BETWEEN_SECONDS * (self._thinner - 1 + self._dice.random()))
 
     async def _write(self, stop: asyncio.Event) -> None:
         """Create people and change them, one write at a time, so that the last acknowledged is known."""

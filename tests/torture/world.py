@@ -26,7 +26,6 @@ from torture.rules import Token
 ROOT: Final = Path(__file__).resolve().parents[2]
 OPERATOR_NAMESPACE: Final = "scim-system"
 NAMESPACE: Final = "torture"
-NAMES: Final = ("red", "green", "blue")
 SPEC: Final = {
     "tenant": "colours",
     "lifetime": "60s",
@@ -56,9 +55,12 @@ class Known:
 class World:
     """One installation: two operators, two API replicas on one PostgreSQL, a control plane of its own."""
 
-    def __init__(self, plane: ControlPlane, postgres: OwnServer, database_url: str, directory: Path) -> None:
+    def __init__(
+        self, plane: ControlPlane, postgres: OwnServer, database_url: str, directory: Path, scimtokens: int
+    ) -> None:
         self.plane, self._postgres, self._database_url = plane, postgres, database_url
         self.directory = directory
+        self.names = tuple(f"colour-{number}" for number in range(scimtokens))
         self._keys = directory / "admin-keys"
         self._ports = {f"api-{n}": (free_port(), free_port()) for n in range(2)}
         self._public = Balancer({name: ports[0] for name, ports in self._ports.items()})
@@ -111,7 +113,7 @@ class World:
             self._start_api(name)
         for process in (*self._apis.values(), *self._operators.values()):
             process.wait_ready(RESTART_SECONDS)
-        for name in NAMES:
+        for name in self.names:
             self._apply(name)
 
     def _apply(self, name: str) -> None:
@@ -162,7 +164,7 @@ class World:
     # -- what is there --------------------------------------------------------------------------------
     async def observe(self) -> None:
         """Look at each Secret once; a token that is new there counts from now on."""
-        for name in NAMES:
+        for name in self.names:
             data = await self._secret(name)
             plaintext = data.get("token", "")
             if not plaintext or plaintext in self._forged or not data.get("expires-at"):
@@ -189,7 +191,7 @@ class World:
 
     async def _all_published(self) -> bool:
         await self.observe()
-        return {known.owner for known in self.known} == set(NAMES)
+        return {known.owner for known in self.known} == set(self.names)
 
     async def _leader(self) -> str:
         lease = await self._get(
@@ -204,7 +206,7 @@ class World:
 
     async def _all_ready(self) -> bool:
         await self.observe()
-        for name in NAMES:
+        for name in self.names:
             found = await self._get(f"{_SCIMTOKENS}/{name}")
             conditions = found.get("status", {}).get("conditions") or []
             if not any(item["type"] == "Ready" and item["status"] == "True" for item in conditions):
@@ -380,13 +382,13 @@ def ground(tools: Tools | None = None) -> Iterator[Ground]:
 
 
 @contextlib.asynccontextmanager
-async def world(on: Ground) -> AsyncIterator[World]:
-    """A running one; its processes end with the block."""
+async def world(on: Ground, scimtokens: int) -> AsyncIterator[World]:
+    """A running one with so many ScimTokens; its processes end with the block."""
     if on.postgres.own is None:
         raise RuntimeError("the campaign needs a PostgreSQL of its own")
     async with fresh_database(on.postgres) as url:
         await migrate(url)
-        made = World(on.plane, on.postgres.own, url, on.directory)
+        made = World(on.plane, on.postgres.own, url, on.directory, scimtokens)
         try:
             await made.start()
             yield made
