@@ -195,7 +195,8 @@ group_bodies = _with_noise(
 
 # -- filters and paths ------------------------------------------------------------------------------
 ATTRIBUTES: Final = (
-    "userName", "externalId", "displayName", "title", "active", "id", "name.givenName", "emails.value", "emails",
+    "userName", "externalId", "displayName", "title", "active", "id", "name", "name.givenName", "emails.value", "emails",
+    "addresses", "roles",
     "meta.created", "meta.lastModified", "meta.version", "meta.resourceType", "manager", "groups", "groups.value",
     "members", "members.value", "members.type", "schemas", "phoneNumbers.primary", "addresses.country", "password",
     f"{ENTERPRISE}:department", f"{ENTERPRISE}:manager.value", f"{USER}:userName", f"{CUSTOM}:postalCode",
