@@ -168,7 +168,7 @@ async def test_groups_that_are_switched_off_answer_as_a_server_without_groups(
         ("GET", f"/Schemas/{GROUP}"),
         ("GET", "/ResourceTypes/Group"),
     ):
-        body = {} if method in {"POST", "PUT", "PATCH"} else None
+        body: dict[str, Any] | None = {} if method in {"POST", "PUT", "PATCH"} else None
         answer = await scim.client.request(method, path, json=body, headers=headers)
         assert answer.status_code == 404, (method, path, answer.text)
     await scim.client.post("/Users", json=person(), headers=headers)
