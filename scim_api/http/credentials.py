@@ -38,20 +38,28 @@ class Credentials:
         self._entries: dict[bytes, Access] = {}
         self._number: int | None = None
         self._read_at = float("-inf")
-        self._offset = 0.0
+        self._offset: float | None = None
         self._used: dict[str, tuple[float, str | None]] = {}
 
     def now(self) -> float:
-        """The database's clock, as far as its last reading tells: a POSIX time in seconds."""
-        return self._clock() + self._offset
+        """The database's clock, as far as its readings tell: a POSIX time in seconds."""
+        return self._clock() + (self._offset or 0.0)
 
-    def observe(self, generation: Generation, *, asked_at: float) -> None:
-        """Take a reading that was asked for at ``asked_at`` (of this object's clock)."""
+    def observe(self, generation: Generation, *, asked_at: float, answered_at: float) -> None:
+        """Take a reading that was asked for and answered at these moments of this object's clock.
+
+        The database looked at its clock somewhere between the two, so that a slow answer tells little of the
+        time: it moves ours no further than it must. Else an answer that took two seconds would end tokens
+        two seconds early, or late.
+        """
         if generation.number != self._number:
             self._entries.clear()
             self._number = generation.number
         self._read_at = asked_at
-        self._offset = generation.now - asked_at
+        least, most = generation.now - answered_at, generation.now - asked_at
+        if self._offset is None:
+            self._offset = (least + most) / 2
+        self._offset = min(max(self._offset, least), most)
 
     def invalidate(self) -> None:
         """Ask the database before the next answer: this process has just changed a credential."""
@@ -60,13 +68,14 @@ class Credentials:
     async def refresh(self) -> None:
         """Read the auth generation. Raises ``Unavailable``."""
         asked_at = self._clock()
-        self.observe(await self._store.generation(), asked_at=asked_at)
+        generation = await self._store.generation()
+        self.observe(generation, asked_at=asked_at, answered_at=self._clock())
 
     def _is_fresh(self) -> bool:
         asked_at = self._clock()
         reading = self._store.generation_now()
         if reading is not None:
-            self.observe(reading, asked_at=asked_at)
+            self.observe(reading, asked_at=asked_at, answered_at=self._clock())
             return True
         return asked_at - self._read_at <= FRESH
 
