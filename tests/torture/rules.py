@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 SLACK: Final = 1.0
+SEEN: Final = 2.0
+"""Secrets and statuses are looked at every now and then: what is published may be seen so much later."""
 UNAVAILABLE: Final = frozenset({0, 503})
 """0 stands for no answer at all: refused, reset, timed out."""
 
@@ -121,9 +123,9 @@ def stuck(tokens: Sequence[Token], until: float) -> list[Violation]:
     gaps: list[Violation] = []
     covered = lives[0][1] if lives else until
     for begin, end in lives[1:]:
-        if begin > covered:
+        if begin > covered + SEEN:
             gaps.append(Violation(Fault.STUCK, f"nothing valid was published from {covered} to {begin}"))
         covered = max(covered, end)
-    if covered < until:
+    if covered + SEEN < until:
         gaps.append(Violation(Fault.STUCK, f"nothing valid was published from {covered} to {until}"))
     return gaps
