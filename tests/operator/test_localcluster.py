@@ -232,7 +232,9 @@ def test_a_part_that_cannot_start_is_told_with_its_log(tools: Tools, monkeypatch
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_is_left_however_the_owner_ends(number: signal.Signals, tools: Tools) -> None:
     program = (
-        "import json, time\nfrom localcluster import ControlPlane\n"
+        "import json, signal, time\nfrom localcluster import ControlPlane\n"
+        # A shell that starts these tests in the background has SIGINT ignored for all below it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "with ControlPlane.start() as plane:\n"
         "    print(json.dumps([list(plane.pids().values()), str(plane.directory)]), flush=True)\n"
         "    time.sleep(600)\n"
