@@ -58,11 +58,18 @@ def run(show_settings: bool = False) -> None:
 
 
 @cli.command()
-def release() -> None:
+@click.option(
+    "--hold",
+    type=click.IntRange(10, 3600),
+    default=300,
+    show_default=True,
+    help="Seconds for which no operator leads afterwards; those that run have to be gone by then.",
+)
+def release(hold: int) -> None:
     """Take the operator's finalizer off every ScimToken, before the operator is uninstalled.
 
-    Takes the Lease first, so that no running operator puts it back for the next five minutes. Configured as
-    `scim-operator run` is, by the same environment.
+    Takes the Lease first, so that no running operator puts it back. Configured as `scim-operator run` is, by the
+    same environment.
     """
     try:
         settings = load()
@@ -72,7 +79,7 @@ def release() -> None:
     from scim_operator import runtime
 
     try:
-        released = asyncio.run(runtime.release(settings))
+        released = asyncio.run(runtime.release(settings, hold=hold))
     except runtime.StartError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"finalizer taken off {released} ScimTokens")

@@ -9,13 +9,16 @@ import hashlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from scim_operator.models import GROUP, KIND, REVOKE_ANNOTATION, ROTATE_ANNOTATION
 from scim_operator.ports import Key
 from scim_operator.status import IN_USE, REACHABLE
+
+_OWN_WRITES: Final = 4
+"""A rotation writes its Secret twice, and may be started again on the way."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,6 +106,8 @@ class Known:
         self._tokens: dict[Key, TokenSighting] = {}
         self._secrets: dict[str, str] = {}
         """Version of each Secret by uid, so that a repeated list wakes nobody."""
+        self._written: dict[str, tuple[str, ...]] = {}
+        """The versions of each Secret that this process wrote last: their events tell it nothing new."""
         self._told: set[Key] = set()
         """Of which ScimTokens the watch has told since ``listing``."""
 
@@ -139,10 +144,17 @@ class Known:
     def _take_secret(self, secret: SecretSighting, *, gone: bool, listed: bool) -> bool:
         if gone:
             self._secrets.pop(secret.uid, None)
+            self._written.pop(secret.uid, None)
             return True
         before = self._secrets.get(secret.uid)
         self._secrets[secret.uid] = secret.resource_version
-        return before != secret.resource_version and not (listed and before is None)
+        if before == secret.resource_version or (listed and before is None):
+            return False
+        return secret.resource_version not in self._written.get(secret.uid, ())
+
+    def wrote(self, uid: str, resource_version: str) -> None:
+        """This process made this version of a Secret: half of all looks would be at our own writes."""
+        self._written[uid] = (*self._written.get(uid, ()), resource_version)[-_OWN_WRITES:]
 
     def listing(self) -> None:
         """A complete list is about to be read: what the watch tells from now on may be newer than it."""

@@ -50,7 +50,11 @@ class KubeCluster:
     """Implements ``ports.Cluster``."""
 
     def __init__(
-        self, api_client: client.ApiClient, guard: Callable[[], None], recorder: EventRecorder
+        self,
+        api_client: client.ApiClient,
+        guard: Callable[[], None],
+        recorder: EventRecorder,
+        wrote: Callable[[str, str], None] = lambda _uid, _version: None,
     ) -> None:
         """Work through ``api_client``.
 
@@ -58,7 +62,9 @@ class KubeCluster:
             api_client: with the credentials to use; the caller closes it.
             guard: called right before every write; raises ``NotLeading`` when this process may not write.
             recorder: takes the Events.
+            wrote: told uid and resourceVersion of each Secret written.
         """
+        self._wrote = wrote
         self._core = client.CoreV1Api(api_client)
         self._custom = client.CustomObjectsApi(api_client)
         self._guard = guard
@@ -107,7 +113,7 @@ class KubeCluster:
             created = await self._core.create_namespaced_secret(
                 owner.metadata.namespace, body, field_manager=FIELD_MANAGER, _request_timeout=CALL_TIMEOUT
             )
-        return _view(owner, created)
+        return self._told(owner, created)
 
     async def replace_secret(
         self, owner: ScimToken, draft: SecretDraft, *, resource_version: str
@@ -139,6 +145,11 @@ class KubeCluster:
                 _content_type=MERGE,
                 _request_timeout=CALL_TIMEOUT,
             )
+        return self._told(owner, written)
+
+    def _told(self, owner: ScimToken, written: client.V1Secret) -> SecretView:
+        metadata = _metadata(written)
+        self._wrote(metadata.uid or "", metadata.resource_version or "")
         return _view(owner, written)
 
     async def delete_secret(self, owner: ScimToken, name: str, *, resource_version: str) -> None:

@@ -35,6 +35,8 @@ async def release(
     kube: client.ApiClient,
     settings: OperatorSettings,
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    *,
+    hold: int = HELD_SECONDS,
 ) -> int:
     """Take the Lease, then the finalizers; returns from how many ScimTokens.
 
@@ -42,12 +44,13 @@ async def release(
         kube: with the operator's own permissions.
         settings: name of the Lease, and the namespaces.
         pause: waits some seconds.
+        hold: seconds for which nobody leads afterwards; the operators have to be gone by then.
 
     Raises:
         NotReleased: a write lost again and again.
         ApiException: as the Kubernetes client does.
     """
-    patience = await _take_lease(client.CoordinationV1Api(kube), settings)
+    patience = await _take_lease(client.CoordinationV1Api(kube), settings, hold)
     if patience:
         log.info("waiting until the leader has stopped", seconds=patience)
         await pause(patience)
@@ -56,11 +59,11 @@ async def release(
     async for item in _all(custom, settings.watch_namespaces):
         if FINALIZER in item["metadata"].get("finalizers", ()):
             released += await _let_go(custom, Key(item["metadata"]["namespace"], item["metadata"]["name"]))
-    log.info("finalizers taken off", scimtokens=released, nobody_leads_for_seconds=HELD_SECONDS)
+    log.info("finalizers taken off", scimtokens=released, nobody_leads_for_seconds=hold)
     return released
 
 
-async def _take_lease(leases: client.CoordinationV1Api, settings: OperatorSettings) -> float:
+async def _take_lease(leases: client.CoordinationV1Api, settings: OperatorSettings, hold: int) -> float:
     """Make it ours, whoever has it; returns for how long that one may still act."""
     name, namespace = settings.lease_name, settings.namespace
     for _ in range(_ATTEMPTS):
@@ -75,7 +78,7 @@ async def _take_lease(leases: client.CoordinationV1Api, settings: OperatorSettin
         now = datetime.now(UTC)
         spec.holder_identity, spec.lease_duration_seconds = (
             f"released-{settings.identity}"[:253],
-            HELD_SECONDS,
+            hold,
         )
         spec.acquire_time = spec.renew_time = now
         spec.lease_transitions = (spec.lease_transitions or 0) + 1

@@ -72,8 +72,12 @@ async def run(settings: OperatorSettings, trace: Callable[[str], None] | None = 
     log.info("stopped")
 
 
-async def release(settings: OperatorSettings) -> int:
+async def release(settings: OperatorSettings, *, hold: int) -> int:
     """Take the finalizer off every ScimToken, before an uninstallation; returns off how many.
+
+    Args:
+        settings: checked settings.
+        hold: seconds for which nobody leads afterwards.
 
     Raises:
         StartError: it could not be done.
@@ -81,7 +85,7 @@ async def release(settings: OperatorSettings) -> int:
     await load_kube_config()
     async with client.ApiClient() as kube:
         try:
-            return await releasing.release(kube, settings)
+            return await releasing.release(kube, settings, hold=hold)
         except releasing.NotReleased as error:
             raise StartError(str(error)) from None
         except KUBERNETES_TROUBLE as error:
@@ -218,7 +222,7 @@ class Operator:
             )
             self._reconciler = Reconciler(
                 api=api,
-                cluster=KubeCluster(self._kube, self._elector.guard, recorder),
+                cluster=KubeCluster(self._kube, self._elector.guard, recorder, self._known.wrote),
                 prover=HttpProver(self._settings.proof_url, self._http),
                 endpoint=self._settings.endpoint_url,
                 trace=self._trace or _no_trace,

@@ -24,6 +24,10 @@ log = structlog.get_logger(__name__)
 
 FIRST_RETRY_SECONDS: Final = 0.5
 LONGEST_RETRY_SECONDS: Final = 60.0
+SPREAD_SHARE: Final = 0.02
+SPREAD_SECONDS: Final = 60.0
+"""What is planned for later is done up to so much later, so that what began together falls apart. A share of the
+wait, because a token that lives a minute has no minute to lose."""
 
 
 class Outcome(Protocol):
@@ -116,6 +120,7 @@ class Scheduler:
         metrics: counters to move.
         clock: seconds, monotonic.
         backoff: pauses after failures.
+        rand: uniform in [0, 1), for the spread of what is planned for later.
     """
 
     def __init__(
@@ -127,7 +132,9 @@ class Scheduler:
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
+        rand: Callable[[], float] = random.random,
     ) -> None:
+        self._rand = rand
         self._reconcile, self._workers, self._longest_rest = reconcile, workers, longest_rest
         self._metrics, self._clock, self._backoff = metrics, clock, backoff or Backoff()
         self._agenda = Agenda()
@@ -235,7 +242,8 @@ class Scheduler:
         if longest is not None:
             rests.append(longest)
         if rests and self._resumed:
-            self.add(key, min(rests))
+            rest = min(rests)
+            self.add(key, rest + min(SPREAD_SHARE * rest, SPREAD_SECONDS) * self._rand())
 
     def _again(self, key: Key, at_latest: timedelta | None = None) -> None:
         if not self._resumed:

@@ -88,7 +88,7 @@ class OperatorSettings(BaseSettings):
 
     resync_seconds: Seconds = 600
     """How often everything is compared with the API's own pages: a lost database is rebuilt within it."""
-    recheck_seconds: Seconds = 3600
+    recheck_seconds: Seconds = 21_600
     """Each ScimToken is looked at in full at least this often, whatever the watch told."""
     catch_up_per_second: Annotated[float, Field(gt=0, le=10_000)] = 50
     """After a start or hand-over, how many ScimTokens that look well are re-examined per second."""

@@ -104,6 +104,15 @@ def test_a_secret_first_seen_in_a_list_does_not_wake_but_its_change_does() -> No
     assert see_secret(known, secret("3"), listed=True)
 
 
+def test_a_secret_that_we_wrote_does_not_wake_but_who_wrote_before_or_after_us_does() -> None:
+    known = Known()
+    known.wrote("s1", "2")
+    known.wrote("s1", "4")
+    assert [see_secret(known, secret(version)) for version in "12345"] == [True, False, True, False, True]
+    known.wrote("s2", "6")
+    assert see_secret(known, secret("6"))
+
+
 def test_a_deleted_secret_wakes() -> None:
     known = Known()
     see_secret(known, secret("1"), listed=True)

@@ -74,7 +74,13 @@ Make = Callable[..., Scheduler]
 async def make(clock: Clock, work: Work) -> AsyncIterator[Make]:
     made: list[Scheduler] = []
 
-    def factory(workers: int = 8, longest: float | None = None, *, lead: bool = True) -> Scheduler:
+    def factory(
+        workers: int = 8,
+        longest: float | None = None,
+        *,
+        lead: bool = True,
+        rand: Callable[[], float] = lambda: 0.0,
+    ) -> Scheduler:
         scheduler = Scheduler(
             work,
             workers=workers,
@@ -82,6 +88,7 @@ async def make(clock: Clock, work: Work) -> AsyncIterator[Make]:
             metrics=Metrics(),
             clock=clock,
             backoff=Backoff(first=1, longest=8, rand=lambda: 1.0),
+            rand=rand,
         )
         if lead:
             scheduler.resume()
@@ -169,6 +176,20 @@ async def test_the_next_look_of_the_outcome_is_kept(make: Make, work: Work, cloc
     clock.now += timedelta(days=30).total_seconds()
     await go(scheduler)
     assert work.calls == [A, A]
+
+
+@pytest.mark.parametrize(
+    ("wait", "part", "look"),
+    [(40, 0.0, 40), (40, 1.0, 40.8), (5_184_000, 0.5, 5_184_030), (5_184_000, 1.0, 5_184_060)],
+)
+async def test_what_is_planned_for_one_moment_is_spread_behind_it_by_a_share_of_the_wait_and_a_minute_at_most(
+    make: Make, work: Work, wait: float, part: float, look: float
+) -> None:
+    scheduler = make(rand=lambda: part)
+    scheduler.add(A)
+    await go(scheduler)
+    await work.end(A, Outcome(next_look=timedelta(seconds=wait)))
+    assert await go(scheduler) == pytest.approx(look)
 
 
 async def test_nobody_rests_longer_than_the_recheck(make: Make, work: Work) -> None:
