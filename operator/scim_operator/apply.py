@@ -135,7 +135,9 @@ def _explained(key: Key, error: ApiException) -> str:
         message = str(json.loads(error.body or "{}").get("message", ""))
     match error.status:
         case 403:
-            return f"{key}: not permitted; get, create and patch on {PLURAL}.{GROUP} are needed there: {message}"
+            return (
+                f"{key}: not permitted; get, create and patch on {PLURAL}.{GROUP} are needed there: {message}"
+            )
         case 404:
             return f"{key}: there is no namespace {key.namespace}, or the CRD {PLURAL}.{GROUP} is not installed: {message}"
         case _:

@@ -1,11 +1,12 @@
-"""``scim-operator``: run it, prepare its uninstallation, or print the CRD."""
+"""``scim-operator``: run it, apply ScimTokens, try it out, prepare its uninstallation, or print the CRD."""
 
 import asyncio
+from typing import TextIO
 
 import click
 
 from scim_api import logs as logging_setup
-from scim_operator.settings import ENV_PREFIX, OperatorSettings, SettingsError, load
+from scim_operator.settings import ENV_PREFIX, OperatorSettings, SettingsError, load, own_namespace
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -83,6 +84,59 @@ def release(hold: int) -> None:
     except runtime.StartError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"finalizer taken off {released} ScimTokens")
+
+
+@cli.command()
+@click.option(
+    "-f",
+    "--filename",
+    required=True,
+    type=click.File(encoding="utf-8"),
+    help="YAML with ScimTokens; - for standard input.",
+)
+@click.option(
+    "-n", "--namespace", default=own_namespace, help="Of those that name none.  [default: the pod's]"
+)
+def apply(filename: TextIO, namespace: str) -> None:
+    """Create or change ScimTokens, so that they are as a file says (server-side apply).
+
+    Waits up to a minute for the kind to be known: right after an installation it may not be yet.
+    """
+    logging_setup.configure("info")
+    from scim_operator import runtime
+    from scim_operator.apply import NotApplied, read
+
+    try:
+        asyncio.run(runtime.apply(read(filename.read(), namespace=namespace), click.echo))
+    except (NotApplied, runtime.StartError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@cli.command("self-test")
+@click.option("-n", "--namespace", default=own_namespace, help="Of the ScimToken.  [default: the pod's]")
+@click.option("--name", default="helm-test", show_default=True, help="Of the ScimToken.")
+@click.option("--url", metavar="URL", help="SCIM base URL to ask.  [default: the one in the Secret]")
+@click.option(
+    "--ca-file",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Certificates of the authorities to trust, PEM.  [default: SSL_CERT_FILE, else the public ones]",
+)
+@click.option(
+    "--timeout", "seconds", type=click.FloatRange(min=1), default=180, show_default=True, help="Seconds."
+)
+def self_test(namespace: str, name: str, url: str | None, ca_file: str | None, seconds: float) -> None:
+    """Try the installation out: ScimToken, Secret, Test Connection, one person's life; then clean up.
+
+    Makes a ScimToken with a tenant of its own, and deletes both at the end, whatever happened.
+    """
+    from scim_operator import runtime, selftest
+    from scim_operator.ports import Key
+
+    settings = selftest.Settings(key=Key(namespace, name), url=url, ca_file=ca_file, seconds=seconds)
+    try:
+        asyncio.run(runtime.self_test(settings, lambda step: click.echo(f"ok  {step}")))
+    except (selftest.SelfTestFailed, runtime.StartError) as error:
+        raise click.ClickException(str(error)) from None
 
 
 @cli.command()

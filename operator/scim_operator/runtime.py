@@ -7,6 +7,7 @@ reconciles. SIGTERM: the Lease is given up first, then what runs comes to its en
 import asyncio
 import random
 import signal
+import ssl
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Final
@@ -16,7 +17,9 @@ import structlog
 from kubernetes.aio import client, config
 from kubernetes.aio.client import ApiException
 
+from scim_operator import apply as applying
 from scim_operator import release as releasing
+from scim_operator import selftest
 from scim_operator.admin_client import HttpAdminApi, HttpProver
 from scim_operator.admin_key import AdminKey, AdminKeyStore
 from scim_operator.elector import Elector
@@ -91,6 +94,34 @@ async def release(settings: OperatorSettings, *, hold: int) -> int:
         except KUBERNETES_TROUBLE as error:
             trouble = f"{type(error).__name__} {getattr(error, 'status', '')}".strip()
             raise StartError(f"Kubernetes did not do it ({trouble}); run it again") from None
+
+
+async def apply(documents: Sequence[applying.Document], say: Callable[[str], None]) -> None:
+    """Apply ScimTokens, telling of each.
+
+    Raises:
+        StartError: there is no way to reach Kubernetes.
+        NotApplied: it refused one.
+    """
+    await load_kube_config()
+    async with client.ApiClient() as kube:
+        await applying.apply(kube, documents, say=say)
+
+
+async def self_test(settings: selftest.Settings, say: Callable[[str], None]) -> None:
+    """Try the installation out, telling of each step.
+
+    Raises:
+        StartError: there is no way to reach Kubernetes.
+        SelfTestFailed: a step failed.
+    """
+    await load_kube_config()
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else True
+    except (ssl.SSLError, OSError) as error:
+        raise StartError(f"{settings.ca_file} holds no certificates in PEM ({error})") from None
+    async with client.ApiClient() as kube, httpx.AsyncClient(verify=context) as http:
+        await selftest.SelfTest(kube, http, settings, say).run()
 
 
 async def load_kube_config() -> None:

@@ -28,7 +28,7 @@ _SCIM_TYPE: Final = "application/scim+json"
 _POLL_SECONDS: Final = 1.0
 _CALL_SECONDS: Final = 10.0
 _CLEANING_SECONDS: Final = 60.0
-_CONFLICT, _NOT_FOUND, _FORBIDDEN = 409, 404, 403
+_NOT_FOUND: Final = 404
 
 T = TypeVar("T")
 
@@ -74,20 +74,32 @@ class SelfTest:
         Raises:
             SelfTestFailed: with the step that failed.
         """
-        try:
-            try:
-                async with asyncio.timeout(self._settings.seconds):
-                    await self._steps()
-            finally:
-                async with asyncio.timeout(_CLEANING_SECONDS):
-                    await self._clean()
-        except TimeoutError:
-            raise SelfTestFailed(f"not within the time: {self._waiting_for}") from None
-        except ApiException as error:
-            raise SelfTestFailed(_explained(error)) from None
-        except aiohttp.ClientError as error:
-            raise SelfTestFailed(f"the Kubernetes API does not answer ({type(error).__name__})") from None
+        failures = [
+            failure
+            for failure in (
+                await self._told(self._settings.seconds, self._steps),
+                await self._told(_CLEANING_SECONDS, self._clean),
+            )
+            if failure is not None
+        ]
+        if failures:
+            raise SelfTestFailed("; then ".join(dict.fromkeys(failures)))
         self._say("everything that was made is gone again")
+
+    async def _told(self, seconds: float, part: Callable[[], Awaitable[None]]) -> str | None:
+        """Do a part; what failed in it, in a sentence."""
+        try:
+            async with asyncio.timeout(seconds):
+                await part()
+        except TimeoutError:
+            return f"not within {seconds:g} s: {self._waiting_for}"
+        except SelfTestFailed as error:
+            return str(error)
+        except ApiException as error:
+            return _explained(error)
+        except aiohttp.ClientError as error:
+            return f"the Kubernetes API does not answer ({type(error).__name__})"
+        return None
 
     async def _steps(self) -> None:
         await self._clean()
@@ -145,7 +157,11 @@ class SelfTest:
                 raise _NotYet(f"somebody deleted ScimToken {self._key}")
             verdict = _condition(found, "Ready")
             if verdict.get("status") != "True":
-                why = f"{verdict['reason']}: {verdict['message']}" if verdict else "no operator has looked at it"
+                why = (
+                    f"{verdict['reason']}: {verdict['message']}"
+                    if verdict
+                    else "no operator has looked at it"
+                )
                 raise _NotYet(f"{why} (kubectl describe sct/{self._key.name} -n {self._key.namespace})")
             return found
 
@@ -240,7 +256,9 @@ class _Scim:
         say("a person is created (POST 201)")
         found = _json(await self._expect(200, "GET", "/Users", params={"filter": f'userName eq "{mail}"'}))
         if found.get("totalResults") != 1:
-            raise SelfTestFailed(f"the person is found {found.get('totalResults')} times by userName, not once")
+            raise SelfTestFailed(
+                f"the person is found {found.get('totalResults')} times by userName, not once"
+            )
         read = _json(await self._expect(200, "GET", path))
         if (read["userName"], read["active"]) != (mail, True):
             raise SelfTestFailed("the person is not read back as it was written")

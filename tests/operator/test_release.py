@@ -97,3 +97,16 @@ async def test_a_leader_is_waited_for_and_others_are_kept_from_leading(
     assert lease.spec is not None
     assert lease.spec.holder_identity == "released-uninstaller"
     assert lease.spec.lease_duration_seconds == HELD_SECONDS
+
+
+async def test_how_long_nobody_leads_can_be_said(
+    operator_client: client.ApiClient, quiet_namespace: str, leases: client.CoordinationV1Api
+) -> None:
+    body = client.V1Lease(
+        metadata=client.V1ObjectMeta(name="scim-operator"), spec=client.V1LeaseSpec(holder_identity="")
+    )
+    await leases.create_namespaced_lease(OPERATOR_NAMESPACE, body)
+    await release(operator_client, settings(quiet_namespace), Pauses(), hold=30)
+    lease = await leases.read_namespaced_lease("scim-operator", OPERATOR_NAMESPACE)
+    assert lease.spec is not None
+    assert lease.spec.lease_duration_seconds == 30

@@ -1,0 +1,62 @@
+{{/* What the schema can't refuse, or can't say in a sentence. Included once, by the operator's Deployment. */}}
+{{- define "scim-operator.checks" -}}
+{{- $api := .Values.api -}}
+{{- $database := $api.database -}}
+{{- if and (or .Values.ingress.enabled .Values.httpRoute.enabled) (not .Values.host) -}}
+{{- fail "host is not set: write the name under which Entra reaches the endpoint, such as `host: scim.example.com`. If something else than an Ingress or HTTPRoute of this chart leads to it, write `ingress.enabled: false` and `endpointUrl: https://scim.example.com/scim/v2`" -}}
+{{- end -}}
+{{- if not (or .Values.host .Values.endpointUrl) -}}
+{{- fail "neither host nor endpointUrl is set: write the address that Entra is given, such as `endpointUrl: https://scim.example.com/scim/v2`" -}}
+{{- end -}}
+{{- if and .Values.endpointUrl (not (regexMatch "^https?://[^/?#@ ]+/scim/v2/?$" .Values.endpointUrl)) -}}
+{{- fail (printf "endpointUrl is %q: write an absolute address that ends in /scim/v2, such as `endpointUrl: https://scim.example.com/scim/v2`" .Values.endpointUrl) -}}
+{{- end -}}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
+{{- fail "httpRoute.enabled is true, but httpRoute.parentRefs is empty: name the Gateway, such as `parentRefs: [{name: public, namespace: gateways}]`" -}}
+{{- end -}}
+{{- range $part, $values := dict "operator" .Values.operator "api" $api -}}
+{{- if lt (int $values.replicas) 0 -}}
+{{- fail (printf "%s.replicas is %d: write 0 or more" $part (int $values.replicas)) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq $database.type "sqlite" -}}
+{{- if gt (int $api.replicas) 1 -}}
+{{- fail (printf "api.replicas is %d, but SQLite serves one pod: write `api.replicas: 1`, or `api.database.type: postgresql` with `api.database.existingSecret.name`" (int $api.replicas)) -}}
+{{- end -}}
+{{- if $api.autoscaling.enabled -}}
+{{- fail "api.autoscaling.enabled is true, but SQLite serves one pod: write `api.autoscaling.enabled: false`, or `api.database.type: postgresql` with `api.database.existingSecret.name`" -}}
+{{- end -}}
+{{- if or $database.url $database.existingSecret.name -}}
+{{- fail "api.database.url or api.database.existingSecret.name is set, but api.database.type is sqlite: write `api.database.type: postgresql`, or leave both out" -}}
+{{- end -}}
+{{- else -}}
+{{- if and $database.url $database.existingSecret.name -}}
+{{- fail "both api.database.url and api.database.existingSecret.name are set: leave one out; the Secret is better, for a URL in values is kept in the release, too" -}}
+{{- end -}}
+{{- if not (or $database.url $database.existingSecret.name) -}}
+{{- fail "api.database.type is postgresql, but nothing says where it is: write `api.database.existingSecret.name` with the name of a Secret that holds postgresql://user:password@host/database under the key `url`" -}}
+{{- end -}}
+{{- if and $database.url (not (regexMatch "^postgres(ql)?://" $database.url)) -}}
+{{- fail "api.database.url is no address of PostgreSQL: write `postgresql://user:password@host/database`" -}}
+{{- end -}}
+{{- if and $api.autoscaling.enabled (gt (int $api.autoscaling.minReplicas) (int $api.autoscaling.maxReplicas)) -}}
+{{- fail (printf "api.autoscaling.minReplicas (%d) is above maxReplicas (%d): swap them" (int $api.autoscaling.minReplicas) (int $api.autoscaling.maxReplicas)) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.trustedCa.configMap .Values.trustedCa.secret -}}
+{{- fail "both trustedCa.configMap and trustedCa.secret are set: leave one out" -}}
+{{- end -}}
+{{- if .Values.watchNamespaces -}}
+{{- range .Values.scimTokens -}}
+{{- $namespace := default $.Release.Namespace .namespace -}}
+{{- if not (has $namespace $.Values.watchNamespaces) -}}
+{{- fail (printf "the ScimToken %s of scimTokens is in namespace %s, which nobody watches: add it to watchNamespaces, or write another `namespace`" .name $namespace) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.tests.namespace -}}
+{{- if not (has . $.Values.watchNamespaces) -}}
+{{- fail (printf "tests.namespace is %s, which nobody watches: add it to watchNamespaces, or leave it out" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,199 @@
+{{- define "scim-operator.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Names end in up to 15 characters more, and a Service's name has at most 63. */}}
+{{- define "scim-operator.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 47 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 47 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 47 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Names of what belongs to no namespace: two releases of one name, in two namespaces, don't meet. */}}
+{{- define "scim-operator.clusterName" -}}
+{{- printf "%s:%s" .Release.Namespace (include "scim-operator.fullname" .) -}}
+{{- end -}}
+
+{{- define "scim-operator.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "scim-operator.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: scim-operator
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "scim-operator.selector" -}}
+app.kubernetes.io/name: {{ include "scim-operator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{/* Arguments: root, image (operator.image or api.image). */}}
+{{- define "scim-operator.image" -}}
+{{- $common := .root.Values.image -}}
+{{- $name := .image.repository -}}
+{{- if $common.registry -}}
+{{- $name = printf "%s/%s" (trimSuffix "/" $common.registry) $name -}}
+{{- end -}}
+{{- $tag := coalesce .image.tag $common.tag .root.Chart.AppVersion -}}
+{{- if .image.digest -}}
+{{- printf "%s:%s@%s" $name $tag .image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $name $tag -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "scim-operator.endpoint" -}}
+{{- .Values.endpointUrl | default (printf "https://%s/scim/v2" .Values.host) | trimSuffix "/" -}}
+{{- end -}}
+
+{{- define "scim-operator.scimUrl" -}}
+{{- printf "http://%s-api.%s.svc:8080/scim/v2" (include "scim-operator.fullname" .) .Release.Namespace -}}
+{{- end -}}
+
+{{- define "scim-operator.adminUrl" -}}
+{{- printf "http://%s-api-internal.%s.svc:8081" (include "scim-operator.fullname" .) .Release.Namespace -}}
+{{- end -}}
+
+{{- define "scim-operator.operatorAccount" -}}
+{{- default (include "scim-operator.fullname" .) .Values.operator.serviceAccount.name -}}
+{{- end -}}
+
+{{- define "scim-operator.apiAccount" -}}
+{{- default (printf "%s-api" (include "scim-operator.fullname" .)) .Values.api.serviceAccount.name -}}
+{{- end -}}
+
+{{- define "scim-operator.testNamespace" -}}
+{{- if .Values.tests.namespace -}}
+{{- .Values.tests.namespace -}}
+{{- else if and .Values.watchNamespaces (not (has .Release.Namespace .Values.watchNamespaces)) -}}
+{{- first .Values.watchNamespaces -}}
+{{- else -}}
+{{- .Release.Namespace -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What every pod has. Kubernetes' variables for Services are off: SCIM_API_PORT=tcp://… would be taken for a setting. */}}
+{{- define "scim-operator.pod" -}}
+enableServiceLinks: false
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- end -}}
+
+{{/* Argument: operator or api of the values. */}}
+{{- define "scim-operator.placement" -}}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{/* What the container of a Job has beside its command; more volumeMounts may follow. */}}
+{{- define "scim-operator.jobContainer" -}}
+resources:
+  {{- toYaml .Values.operator.resources | nindent 2 }}
+securityContext:
+  {{- toYaml .Values.containerSecurityContext | nindent 2 }}
+volumeMounts:
+  - {name: tmp, mountPath: /tmp}
+{{- end -}}
+
+{{/* Arguments: root, values (operator or api), component, keys (where to spread over). */}}
+{{- define "scim-operator.spread" -}}
+topologySpreadConstraints:
+{{- if .values.topologySpreadConstraints }}
+  {{- toYaml .values.topologySpreadConstraints | nindent 2 }}
+{{- else }}
+{{- range .keys }}
+  - topologyKey: {{ . }}
+    maxSkew: 1
+    whenUnsatisfiable: ScheduleAnyway
+    matchLabelKeys: [pod-template-hash]
+    labelSelector:
+      matchLabels:
+        {{- include "scim-operator.selector" $.root | nindent 8 }}
+        app.kubernetes.io/component: {{ $.component }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Where the endpoint's certificate is of a private authority. */}}
+{{- define "scim-operator.caVolume" -}}
+{{- with .Values.trustedCa }}
+{{- if .configMap }}
+- name: trusted-ca
+  configMap: {name: {{ .configMap }}, items: [{key: {{ .key }}, path: ca.crt}]}
+{{- else if .secret }}
+- name: trusted-ca
+  secret: {secretName: {{ .secret }}, items: [{key: {{ .key }}, path: ca.crt}]}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "scim-operator.caMount" -}}
+{{- if or .Values.trustedCa.configMap .Values.trustedCa.secret }}
+- {name: trusted-ca, mountPath: /etc/scim-operator/ca, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "scim-operator.caEnv" -}}
+{{- if or .Values.trustedCa.configMap .Values.trustedCa.secret }}
+- {name: SSL_CERT_FILE, value: /etc/scim-operator/ca/ca.crt}
+{{- end }}
+{{- end -}}
+
+{{/* What `scim-operator run` and `scim-operator release` are configured by. */}}
+{{- define "scim-operator.operatorEnv" -}}
+- {name: SCIM_OPERATOR_ENDPOINT_URL, value: {{ include "scim-operator.endpoint" . | quote }}}
+- {name: SCIM_OPERATOR_SCIM_URL, value: {{ include "scim-operator.scimUrl" . | quote }}}
+- {name: SCIM_OPERATOR_ADMIN_URL, value: {{ include "scim-operator.adminUrl" . | quote }}}
+- name: SCIM_OPERATOR_NAMESPACE
+  valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+- {name: SCIM_OPERATOR_LEASE_NAME, value: scim-operator}
+{{- with .Values.watchNamespaces }}
+- {name: SCIM_OPERATOR_WATCH_NAMESPACES, value: {{ join "," . | quote }}}
+{{- end }}
+- {name: SCIM_OPERATOR_LOG_LEVEL, value: {{ .Values.operator.logLevel }}}
+{{- end -}}
+
+{{/* The database, for serving and for migrating. */}}
+{{- define "scim-operator.databaseEnv" -}}
+- name: SCIM_API_DATABASE_URL
+{{- if eq .Values.api.database.type "sqlite" }}
+  value: sqlite:////var/lib/scim-api/scim.db
+{{- else if .Values.api.database.existingSecret.name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.api.database.existingSecret.name }}
+      key: {{ .Values.api.database.existingSecret.key }}
+{{- else }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "scim-operator.fullname" . }}-database
+      key: url
+{{- end }}
+{{- end -}}
