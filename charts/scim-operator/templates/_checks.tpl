@@ -8,6 +8,9 @@
 {{- if not (or .Values.host .Values.endpointUrl) -}}
 {{- fail "neither host nor endpointUrl is set: write the address that Entra is given, such as `endpointUrl: https://scim.example.com/scim/v2`" -}}
 {{- end -}}
+{{- if and .Values.host (not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$" .Values.host)) -}}
+{{- fail (printf "host is %q: write the bare name in lower case, without https:// and path, such as `host: scim.example.com`" .Values.host) -}}
+{{- end -}}
 {{- if and .Values.endpointUrl (not (regexMatch "^https?://[^/?#@ ]+/scim/v2/?$" .Values.endpointUrl)) -}}
 {{- fail (printf "endpointUrl is %q: write an absolute address that ends in /scim/v2, such as `endpointUrl: https://scim.example.com/scim/v2`" .Values.endpointUrl) -}}
 {{- end -}}

@@ -23,6 +23,11 @@
 
 {{- define "scim-operator.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "scim-operator.podLabels" . }}
+{{- end -}}
+
+{{/* Without the chart's version: a new chart alone starts no pod anew. */}}
+{{- define "scim-operator.podLabels" -}}
 {{ include "scim-operator.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
