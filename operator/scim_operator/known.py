@@ -36,6 +36,8 @@ class TokenSighting:
     active_token: str | None
     """Id of the token in the Secret, as the status has it."""
     next_rotation: datetime | None
+    expires_at: datetime | None = None
+    """When the token in the Secret ends."""
     in_use: bool = False
     """Its status warns of a superseded token in use."""
     reach: str | None = None
@@ -85,6 +87,7 @@ def token_sighting(body: Mapping[str, Any]) -> TokenSighting:
             (token.get("id") for token in status.get("tokens") or () if token.get("state") == "Active"), None
         ),
         next_rotation=_moment(status.get("nextRotation")),
+        expires_at=_moment(status.get("expiresAt")),
         in_use=_condition(status, IN_USE).get("status") == "True",
         reach=_words(_condition(status, REACHABLE)),
     )
@@ -123,6 +126,16 @@ class Known:
     def told_otherwise(self, words: str) -> frozenset[Key]:
         """ScimTokens whose EndpointReachable says something else than these words, or nothing yet."""
         return frozenset(token.key for token in self._tokens.values() if token.reach != words)
+
+    def unrotated(self, now: datetime) -> Iterator[tuple[Key, datetime]]:
+        """ScimTokens whose token should have been replaced by now, and when it ends: suspended, or in trouble."""
+        for token in self._tokens.values():
+            if (
+                token.next_rotation is not None
+                and token.expires_at is not None
+                and token.next_rotation <= now
+            ):
+                yield token.key, token.expires_at
 
     def take(self, seen: Seen) -> bool:
         """Remember it; says whether its ScimToken should be looked at now."""

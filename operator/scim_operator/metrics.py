@@ -1,6 +1,7 @@
 """The operator's Prometheus metrics; names are part of its interface."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -63,6 +64,12 @@ class Metrics:
             ["namespace", "name"],
             registry=self.registry,
         )
+        self._unrotated = Gauge(
+            "scim_operator_unrotated_token_expiry_timestamp_seconds",
+            "When the token ends, for a ScimToken whose token should have been replaced by now and was not.",
+            ["namespace", "name"],
+            registry=self.registry,
+        )
         self._reachable = Gauge(
             "scim_operator_endpoint_reachable",
             "1 when the last check of the public endpoint found the SCIM API, 0 when not; absent when unchecked.",
@@ -94,6 +101,12 @@ class Metrics:
         self._in_use.clear()
         for key in keys:
             self._in_use.labels(key.namespace, key.name).set(1)
+
+    def unrotated(self, tokens: Iterable[tuple[Key, datetime]]) -> None:
+        """The ScimTokens whose token should have been replaced, and when it ends."""
+        self._unrotated.clear()
+        for key, end in tokens:
+            self._unrotated.labels(key.namespace, key.name).set(end.timestamp())
 
     def endpoint(self, reach: Reach | None) -> None:
         """What the last check of the endpoint told; None when this process does not check."""

@@ -9,6 +9,7 @@ import random
 import signal
 import ssl
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final
 
@@ -347,6 +348,7 @@ class Operator:
         settled = sum(token.settled for token in self._known)
         self._metrics.tokens(settled=settled, unsettled=len(self._known) - settled)
         self._metrics.in_use(token.key for token in self._known if token.in_use)
+        self._metrics.unrotated(self._known.unrotated(datetime.now(UTC)))
         self._metrics.endpoint(self._check.reach if self._check is not None else None)
 
 

@@ -1,5 +1,6 @@
 """The known-set: it wakes the reconcile for what others changed, and for nothing we wrote ourselves."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -215,3 +216,12 @@ def test_the_next_list_counts_again() -> None:
     known.listing()
     assert known.replace_tokens([]) == frozenset()
     assert len(known) == 0
+
+
+def test_a_token_that_should_have_been_replaced_is_told_with_its_end() -> None:
+    known = Known()
+    due, end = datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 2, 1, tzinfo=UTC)
+    see(known, scim_token(status={**ready_status(), "expiresAt": "2030-02-01T00:00:00Z"}))
+    see(known, scim_token(metadata={"name": "fresh", "uid": "u2"}))
+    assert list(known.unrotated(due - timedelta(seconds=1))) == []
+    assert list(known.unrotated(due)) == [(KEY, end)]
