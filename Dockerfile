@@ -1,0 +1,63 @@
+# syntax=docker/dockerfile:1
+# Two images from one file: `--target operator` and `--target api`. `make images` builds both.
+# BASE_IMAGE is any image with Python 3.11 or newer, its venv module and pip.
+ARG BASE_IMAGE=python:3.13-slim
+
+# -- the locked dependencies and the program, each image's own
+FROM ${BASE_IMAGE} AS build
+ENV UV_PROJECT_ENVIRONMENT=/app UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_CACHE=1 PYTHONDONTWRITEBYTECODE=1
+RUN python3 -m venv /uv && /uv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check uv==0.13.9
+WORKDIR /source
+COPY pyproject.toml uv.lock README.md LICENSE ./
+
+FROM build AS build-operator
+RUN /uv/bin/uv sync --quiet --frozen --no-dev --no-install-project --extra operator
+COPY operator operator
+COPY scim_api scim_api
+RUN /uv/bin/uv sync --quiet --frozen --no-dev --no-editable --extra operator
+COPY dev/images/finish.sh /finish.sh
+RUN sh /finish.sh /app scim-operator
+
+FROM build AS build-api
+RUN /uv/bin/uv sync --quiet --frozen --no-dev --no-install-project --extra api
+COPY operator operator
+COPY scim_api scim_api
+RUN /uv/bin/uv sync --quiet --frozen --no-dev --no-editable --extra api
+COPY dev/images/finish.sh /finish.sh
+RUN sh /finish.sh /app scim-api
+
+# -- the base without what no program needs at run time: package managers, compilers, documentation
+FROM ${BASE_IMAGE} AS bare
+COPY dev/images/strip.sh /strip.sh
+RUN sh /strip.sh
+
+FROM scratch AS runtime
+COPY --from=bare / /
+ENV PATH=/app/bin:/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+USER 65532:65532
+WORKDIR /tmp
+
+FROM runtime AS operator
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="scim-operator" \
+      org.opencontainers.image.description="Rotates the SCIM token of Microsoft Entra ID as a Kubernetes object" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=build-operator /app /app
+ENTRYPOINT ["scim-operator"]
+CMD ["run"]
+
+FROM runtime AS api
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="scim-api" \
+      org.opencontainers.image.description="SCIM 2.0 service for Microsoft Entra ID" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=build-api /app /app
+EXPOSE 8080 8081
+ENTRYPOINT ["scim-api"]
+CMD ["serve"]
