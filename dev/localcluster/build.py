@@ -1,13 +1,15 @@
-"""etcd, kube-apiserver, kube-controller-manager and kubectl, built once from their pinned Go modules.
+"""Tools built once from their pinned Go modules: etcd, kube-apiserver and the like.
 
-The result is kept outside the checkout under a name made of everything it depends on, so that it is found
-again as long as nothing changed, and several checkouts share it.
+Each project has its own go.mod below ``dev/tools``: in a common one, its dependencies would be lifted to
+versions that its authors never built with. The result is kept outside the checkout under a name made of
+everything it depends on, so that it is found again as long as nothing changed, and several checkouts share it.
 """
 
 import contextlib
 import dataclasses
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -15,15 +17,19 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from localcluster.errors import ClusterError
 
-MODULE: Final = Path(__file__).resolve().parent.parent / "tools" / "kubernetes"
-"""The directory of the go.mod and go.sum that pin everything."""
+SOURCES: Final = Path(__file__).resolve().parent.parent / "tools"
+"""Below it, a directory for each go.mod and go.sum."""
+MODULE: Final = SOURCES / "kubernetes"
+"""The directory of the go.mod and go.sum that pin the control plane."""
 KUBERNETES: Final = "k8s.io/kubernetes"
+KUBERNETES_VERSION: Final = "k8s.io/component-base/version.gitVersion"
+"""What the linker sets; without it Kubernetes would call itself v0.0.0-master."""
 PACKAGES: Final[Mapping[str, str]] = {
     "etcd": "go.etcd.io/etcd/server/v3",
     "kube-apiserver": f"{KUBERNETES}/cmd/kube-apiserver",
@@ -41,7 +47,7 @@ Say = Callable[[str], None]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Tools:
-    """The directory with the four binaries."""
+    """A directory with binaries."""
 
     directory: Path
 
@@ -50,62 +56,185 @@ class Tools:
         return str(self.directory / name)
 
 
+@dataclasses.dataclass(frozen=True)
+class Project:
+    """The binaries made from one go.mod."""
+
+    directory: Path
+    """Of go.mod, go.sum and whatever else the build needs."""
+    title: str
+    """What people call it."""
+    module: str
+    """Whose version in go.mod is the project's version."""
+    packages: Mapping[str, str]
+    """Name of the binary, or its path below the result -> its package."""
+    version_variable: str | None = None
+    """What the linker sets to the version: without one, tools do not know what they are."""
+    tags: str = ""
+    c_library: bool = False
+    """Linked with C, statically, so that it runs where the library is not installed."""
+    folders: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    """Name below the result -> a module in go.mod and the folder in it whose files are copied."""
+    prepare: Callable[[Path], None] | None = None
+    """What has to be done to a copy of ``directory`` before it can be built."""
+
+    @property
+    def go_mod(self) -> str:
+        """Content of go.mod."""
+        return (self.directory / "go.mod").read_text()
+
+    @property
+    def version(self) -> str:
+        """The pinned version, such as ``v1.37.2``. Raises ``ClusterError``."""
+        return required_version(self.go_mod, self.module)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What is set while it is built."""
+        return {**ENVIRONMENT, **({"CGO_ENABLED": "1"} if self.c_library else {})}
+
+    def command(self, package: str, binary: Path, version: str) -> list[str]:
+        """How one binary is built."""
+        flags = "-s -w"
+        if self.version_variable:
+            flags += f" -X {self.version_variable}={version}"
+        if self.c_library:
+            flags += " -extldflags -static"
+        tags = ["-tags", self.tags] if self.tags else []
+        return [*GO_BUILD, *tags, "-ldflags", flags, "-o", str(binary), package]
+
+    def key(self, compiler: str) -> str:
+        """A name for the result of building exactly this, with exactly this recipe."""
+        go_mod, go_sum = ((self.directory / name).read_bytes() for name in ("go.mod", "go.sum"))
+        return _key(self, go_mod, go_sum, self._other_files(), compiler)
+
+    def _other_files(self) -> list[bytes]:
+        return [
+            part
+            for path in sorted(self.directory.rglob("*"))
+            if path.is_file() and path.name not in ("go.mod", "go.sum")
+            for part in (str(path.relative_to(self.directory)).encode(), path.read_bytes())
+        ]
+
+
+def _key(project: Project, go_mod: bytes, go_sum: bytes, others: Sequence[bytes], compiler: str) -> str:
+    version = required_version(go_mod.decode(), project.module)
+    commands = [
+        project.command(package, Path(name), version) for name, package in sorted(project.packages.items())
+    ]
+    recipe: list[object] = [commands, sorted(project.environment.items()), compiler]
+    if project.folders:
+        recipe.append(sorted(project.folders.items()))
+    digest = hashlib.sha256()
+    for part in (go_mod, go_sum, repr(tuple(recipe)).encode(), *others):
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()[:24]
+
+
+def _kubernetes() -> Project:
+    return Project(MODULE, "Kubernetes and etcd", KUBERNETES, PACKAGES, KUBERNETES_VERSION)
+
+
 def cache_root() -> Path:
     """``$XDG_CACHE_HOME/scim-operator/tools``, by default below ``~/.cache``."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "scim-operator" / "tools"
 
 
-def kubernetes_version(go_mod: str) -> str:
-    """The version that go.mod requires, such as ``v1.37.2``. Raises ``ClusterError``."""
-    found = re.search(rf"^\s*(?:require )?{re.escape(KUBERNETES)} (v\S+)", go_mod, re.MULTILINE)
+def required_version(go_mod: str, module: str) -> str:
+    """The version of a module that go.mod requires. Raises ``ClusterError``."""
+    found = re.search(rf"^\s*(?:require )?{re.escape(module)} (v\S+)", go_mod, re.MULTILINE)
     if found is None:
-        raise ClusterError(f"{MODULE / 'go.mod'} does not require {KUBERNETES}")
+        raise ClusterError(f"go.mod does not require {module}")
     return found[1]
 
 
+def kubernetes_version(go_mod: str) -> str:
+    """The version of Kubernetes that go.mod requires, such as ``v1.37.2``. Raises ``ClusterError``."""
+    return required_version(go_mod, KUBERNETES)
+
+
 def build_command(package: str, binary: Path, version: str) -> list[str]:
-    """How one binary is built; without ``-X`` Kubernetes would call itself v0.0.0-master."""
-    flags = f"-s -w -X k8s.io/component-base/version.gitVersion={version}"
-    return [*GO_BUILD, "-ldflags", flags, "-o", str(binary), package]
+    """How one binary of the control plane is built."""
+    return _kubernetes().command(package, binary, version)
 
 
 def cache_key(go_mod: bytes, go_sum: bytes, compiler: str) -> str:
-    """A name for the result of building exactly this, with exactly this recipe.
+    """A name for the control plane that is built from exactly this.
 
     Args:
         go_mod: Content of go.mod.
         go_sum: Content of go.sum.
         compiler: Version of Go, operating system and architecture.
     """
-    version = kubernetes_version(go_mod.decode())
-    commands = [build_command(package, Path(name), version) for name, package in sorted(PACKAGES.items())]
-    recipe = repr((commands, sorted(ENVIRONMENT.items()), compiler)).encode()
-    digest = hashlib.sha256()
-    for part in (go_mod, go_sum, recipe):
-        digest.update(hashlib.sha256(part).digest())
-    return digest.hexdigest()[:24]
+    return _key(_kubernetes(), go_mod, go_sum, [], compiler)
 
 
 def build_tools(say: Say = print) -> Tools:
-    """The tools, built when they are not in the cache; safe to call from several processes.
+    """The control plane's tools, built when they are not in the cache; safe to call from several processes.
 
     Raises:
         ClusterError: Go is missing, or a build failed; the message holds the end of its output.
     """
-    go_mod, go_sum = (MODULE / "go.mod").read_bytes(), (MODULE / "go.sum").read_bytes()
-    target = cache_root() / cache_key(go_mod, go_sum, _compiler(go_mod.decode()))
+    return Tools(build_project(_kubernetes(), say))
+
+
+def build_project(project: Project, say: Say = print) -> Path:
+    """The directory with one project's binaries, built when they are not in the cache.
+
+    Raises:
+        ClusterError: as for ``build_tools``.
+    """
+    target = cache_root() / project.key(_compiler(project))
     if (target / ".complete").exists():
-        return Tools(target)
+        return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with _locked(target.with_suffix(".lock"), say):
         if not (target / ".complete").exists():
-            _build_all(target, kubernetes_version(go_mod.decode()), say)
-    return Tools(target)
+            _build_all(project, target, say)
+    return target
 
 
-def _compiler(go_mod: str) -> str:
-    """Version of the Go that builds in ``MODULE`` (go.mod may choose it), operating system, architecture."""
+def gather(directories: Sequence[Path]) -> Path:
+    """One directory with links to everything in those, for a PATH; made once, under a name of its own."""
+    name = hashlib.sha256("\0".join(map(str, directories)).encode()).hexdigest()[:24]
+    target = cache_root() / f"{name}.links"
+    if not target.exists():
+        scratch = Path(tempfile.mkdtemp(dir=cache_root(), prefix=f"{name}.building-"))
+        for directory in directories:
+            for path in directory.iterdir():
+                if path.name != ".complete":
+                    (scratch / path.name).symlink_to(path)
+        scratch.chmod(0o755)
+        try:
+            scratch.rename(target)
+        except OSError:
+            shutil.rmtree(scratch)  # Somebody else was faster, with the same.
+    return target
+
+
+def module_directory(module: str, version: str) -> Path:
+    """Where Go keeps the source of a module, fetched when it is not there. Raises ``ClusterError``."""
+    command = ["go", "mod", "download", "-json", f"{module}@{version}"]
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+            cwd="/",
+            env={**os.environ, **ENVIRONMENT},
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ClusterError(f"`{' '.join(command)}` did not end in {error.timeout:.0f} s") from error
+    if done.returncode != 0:
+        raise ClusterError(f"`{' '.join(command)}` failed: {done.stderr.strip() or done.stdout.strip()}")
+    return Path(json.loads(done.stdout)["Dir"])
+
+
+def _compiler(project: Project) -> str:
+    """Version of the Go that builds it (go.mod may choose it), operating system, architecture."""
     try:
         done = subprocess.run(
             ["go", "env", "GOVERSION", "GOOS", "GOARCH"],
@@ -113,13 +242,13 @@ def _compiler(go_mod: str) -> str:
             text=True,
             check=True,
             timeout=600,
-            cwd=MODULE,
+            cwd=project.directory,
             env={**os.environ, **ENVIRONMENT},
         )
     except FileNotFoundError as error:
-        wanted = re.search(r"^go (\d+\.\d+)", go_mod, re.MULTILINE)
+        wanted = re.search(r"^go (\d+\.\d+)", project.go_mod, re.MULTILINE)
         raise ClusterError(
-            f"Go is not installed, and Kubernetes is built with it: install Go {wanted[1] if wanted else ''} "
+            f"Go is not installed, and {project.title} is built with it: install Go {wanted[1] if wanted else ''} "
             "or newer (https://go.dev/doc/install)"
         ) from error
     except subprocess.TimeoutExpired as error:
@@ -140,27 +269,42 @@ def _locked(path: Path, say: Say) -> Iterator[None]:
         yield
 
 
-def _build_all(target: Path, version: str, say: Say) -> None:
+def _build_all(project: Project, target: Path, say: Say) -> None:
     """Build everything beside ``target``, then give it that name in one step. The caller holds the lock."""
     began = time.monotonic()
+    version = project.version
     say(
-        f"building Kubernetes {version} and etcd from Go modules; minutes the first time, then cached in {target}"
+        f"building {project.title} {version} from Go modules; minutes the first time, then cached in {target}"
     )
     prefix = f"{target.name}.building-"
     for killed in target.parent.glob(f"{prefix}*"):
         shutil.rmtree(killed, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=prefix) as scratch:
         work, made = Path(scratch) / "module", Path(scratch) / "bin"
-        shutil.copytree(MODULE, work)
+        shutil.copytree(project.directory, work)
         made.mkdir()
-        for number, (name, package) in enumerate(PACKAGES.items(), 1):
-            label = f"  [{number}/{len(PACKAGES)}] {name}"
+        if project.prepare is not None:
+            project.prepare(work)
+        for number, (name, package) in enumerate(project.packages.items(), 1):
+            label = f"  [{number}/{len(project.packages)}] {name}"
             say(f"{label}: go build {package}")
-            _build_one(build_command(package, made / name, version), work, label, say)
+            (made / name).parent.mkdir(exist_ok=True)
+            _build_one(project.command(package, made / name, version), work, project.environment, label, say)
+        for name, (module, folder) in project.folders.items():
+            _copy_files(
+                module_directory(module, required_version(project.go_mod, module)) / folder, made / name
+            )
         (made / ".complete").touch()
         shutil.rmtree(target, ignore_errors=True)
         made.rename(target)
-    say(f"tools are ready after {time.monotonic() - began:.0f} s")
+    say(f"{project.title}: ready after {time.monotonic() - began:.0f} s")
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    target.mkdir()
+    for path in source.iterdir():
+        # Not their modes: Go keeps its sources read-only, and nobody could remove these again.
+        shutil.copyfile(path, target / path.name)
 
 
 class _Progress:
@@ -184,9 +328,9 @@ class _Progress:
         return f"{fetched}{self._compiled} packages compiled, {time.monotonic() - self._began:.0f} s"
 
 
-def _build_one(command: list[str], work: Path, label: str, say: Say) -> None:
+def _build_one(command: list[str], work: Path, environment: Mapping[str, str], label: str, say: Say) -> None:
     process = subprocess.Popen(
-        command, cwd=work, env={**os.environ, **ENVIRONMENT}, stderr=subprocess.PIPE, text=True
+        command, cwd=work, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
     )
     progress, finished = _Progress(), threading.Event()
 
