@@ -124,6 +124,8 @@ def _closed(group: dict[str, Any]) -> dict[str, Any]:
     """Refuse other keys. Helm shows a schema's own words only: so the refusal is a value that nobody writes, for
     `additionalProperties: false` would not tell what there is instead.
     """
+    if "items" in group:
+        return {**group, "items": _closed(group["items"])}
     if "properties" not in group:
         return group
     there_is = ", ".join(group["properties"])

@@ -1,0 +1,64 @@
+"""The real helm and its companions, and a Kubernetes that knows all kinds the chart renders."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from localcluster import ControlPlane, Tools, build_chart_tools
+from localcluster.build import module_directory
+from support.chart import NAMESPACE, Helm
+
+OTHER_KINDS = (
+    ("github.com/prometheus-operator/prometheus-operator", "v0.85.0", "example/prometheus-operator-crd"),
+    ("sigs.k8s.io/gateway-api", "v1.6.1", "config/crd/standard"),
+)
+"""Where the kinds come from that Kubernetes itself does not have: module, version, directory."""
+NEEDED = ("servicemonitors", "prometheusrules", "httproutes")
+NAMESPACES = (NAMESPACE, "team-a", "team-b", "sales")
+"""Those of the values files: the release's, and others that they name."""
+
+
+@pytest.fixture(scope="session")
+def chart_tools(request: pytest.FixtureRequest) -> Tools:
+    """helm, kubeconform and promtool; built when they are not in the cache."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def say(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(line, flush=True)
+
+    return build_chart_tools(say)
+
+
+@pytest.fixture(scope="session")
+def helm(chart_tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    return Helm(chart_tools.path("helm"), tmp_path_factory.mktemp("helm"))
+
+
+@pytest.fixture(scope="session")
+def plane(tools: Tools) -> Iterator[ControlPlane]:
+    """A control plane of its own: the chart brings its kind and its permissions itself.
+
+    Its namespaces demand Pod Security "restricted".
+    """
+    with ControlPlane.start(tools) as plane:
+        for namespace in NAMESPACES:
+            plane.kubectl("create", "namespace", namespace)
+            plane.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+        for kind in other_kinds():
+            plane.kubectl("apply", "--server-side", "-f", str(kind))
+            plane.wait_established(kind.stem.split("_")[1] + "." + kind.stem.split("_")[0])
+        yield plane
+
+
+def other_kinds() -> list[Path]:
+    """The definitions of the kinds that others bring, ``<group>_<plural>.yaml``."""
+    found = [
+        path
+        for module, version, directory in OTHER_KINDS
+        for path in sorted((module_directory(module, version) / directory).glob("*.yaml"))
+        if path.stem.endswith(NEEDED)
+    ]
+    assert len(found) == len(NEEDED)
+    return found

@@ -1,0 +1,132 @@
+"""Every values file of the repository renders to objects that Kubernetes accepts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from localcluster import ControlPlane
+from support.chart import CHART, EVERYTHING, HOST, VALUES_FILES, Helm
+
+every_values_file = pytest.mark.parametrize(
+    "values", VALUES_FILES, ids=lambda path: path.name.removesuffix(".yaml")
+)
+
+
+@every_values_file
+def test_helm_finds_nothing_to_complain_about(helm: Helm, values: Path) -> None:
+    helm.run("lint", "--strict", str(CHART), "-f", str(values))
+
+
+@every_values_file
+def test_the_api_server_accepts_every_object(helm: Helm, plane: ControlPlane, values: Path) -> None:
+    """Its own validation, unknown and doubled fields included; and admission, Pod Security "restricted" among it."""
+    done = plane.kubectl(
+        "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-",
+        input=helm.text(values), check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+
+
+@pytest.mark.parametrize("release", ["scim-operator", "scim", "a" * 53])
+def test_any_release_name_gives_names_that_kubernetes_takes(
+    helm: Helm, plane: ControlPlane, release: str
+) -> None:
+    for item in helm.render(EVERYTHING, release=release).objects:
+        name = item["metadata"]["name"]
+        assert len(name) <= 63 or item["kind"].startswith("ClusterRole")
+    plane.kubectl(
+        "apply", "--server-side", "--dry-run=server", "-f", "-", input=helm.text(EVERYTHING, release=release)
+    )
+
+
+def test_what_is_not_asked_for_is_not_there(helm: Helm) -> None:
+    kinds = {item["kind"] for item in helm.render(HOST).objects}
+    assert kinds.isdisjoint(
+        {"HTTPRoute", "HorizontalPodAutoscaler", "ServiceMonitor", "PrometheusRule", "ConfigMap", "Secret"}
+    )
+
+
+def test_what_is_asked_for_is_there(helm: Helm) -> None:
+    kinds = {item["kind"] for item in helm.render(EVERYTHING).objects}
+    assert kinds >= {
+        "HTTPRoute", "Ingress", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy",
+        "ServiceMonitor", "PrometheusRule", "ConfigMap", "CustomResourceDefinition",
+    }  # fmt: skip
+
+
+def test_the_kind_is_rendered_as_it_was_generated(helm: Helm) -> None:
+    generated = yaml.safe_load((CHART / "files/scimtoken.yaml").read_text(encoding="utf-8"))
+    rendered = helm.render(HOST).one("CustomResourceDefinition", "scimtokens.scim-operator.io")
+    assert rendered["spec"] == generated["spec"]
+    assert rendered["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+
+
+def test_the_kind_can_be_left_to_somebody_else(helm: Helm) -> None:
+    assert not helm.render({**HOST, "crds": {"install": False}}).of_kind("CustomResourceDefinition")
+
+
+def test_the_volume_stays_when_the_release_goes_unless_told_otherwise(helm: Helm) -> None:
+    def annotations(**persistence: Any) -> Any:
+        values = {**HOST, "api": {"database": {"persistence": persistence}}}
+        return helm.render(values).one("PersistentVolumeClaim", "scim-operator-data")["metadata"][
+            "annotations"
+        ]
+
+    assert annotations() == {"helm.sh/resource-policy": "keep"}
+    assert not annotations(keep=False)
+
+
+def test_a_volume_of_ones_own_is_used(helm: Helm) -> None:
+    values = {**HOST, "api": {"database": {"persistence": {"existingClaim": "mine"}}}}
+    rendered = helm.render(values)
+    assert not rendered.of_kind("PersistentVolumeClaim")
+    assert {"name": "data", "persistentVolumeClaim": {"claimName": "mine"}} in volumes(
+        rendered.one("Deployment", "scim-operator-api")
+    )
+
+
+def test_the_way_in_leads_to_the_public_port_and_only_below_its_path(helm: Helm) -> None:
+    rendered = helm.render(EVERYTHING)
+    (rule,) = rendered.one("Ingress", "scim-operator")["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    assert (rule["host"], path["path"], path["pathType"]) == ("scim.example.com", "/scim/v2", "Prefix")
+    assert path["backend"]["service"] == {"name": "scim-operator-api", "port": {"name": "scim"}}
+    route = rendered.one("HTTPRoute", "scim-operator")["spec"]
+    assert route["hostnames"] == ["scim.example.com"]
+    assert [match["path"] for match in route["rules"][0]["matches"]] == [
+        {"type": "PathPrefix", "value": "/scim/v2"}
+    ]
+    assert route["rules"][0]["backendRefs"] == [{"name": "scim-operator-api", "port": 8080}]
+    ports = rendered.one("Service", "scim-operator-api")["spec"]["ports"]
+    assert [port["port"] for port in ports] == [8080]
+
+
+def test_images_come_from_the_registry_with_tag_and_digest(helm: Helm) -> None:
+    images = {name: container["image"] for name, container in helm.render(EVERYTHING).containers()}
+    digest = "0123456789abcdef" * 4
+    operator = f"registry.example.com/identity/scim-operator:1.2.3@sha256:{digest}"
+    api = "registry.example.com/identity/scim-api:1.2.4"
+    assert images["Deployment/scim-operator/operator"] == operator
+    assert images["Deployment/scim-operator-api/api"] == images["Deployment/scim-operator-api/migrate"] == api
+    assert set(images.values()) == {operator, api}
+
+
+def test_without_a_tag_the_chart_names_its_own_version(helm: Helm) -> None:
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["appVersion"]
+    images = {container["image"] for _, container in helm.render(HOST).containers()}
+    assert images == {f"scim-operator:{version}", f"scim-api:{version}"}
+
+
+def test_the_dashboard_reaches_its_config_map_whole(helm: Helm) -> None:
+    data = helm.render(EVERYTHING).one("ConfigMap", "scim-operator-dashboard")["data"]
+    original = json.loads((CHART / "files/dashboard.json").read_text(encoding="utf-8"))
+    assert json.loads(data["scim-operator.json"]) == original
+
+
+def volumes(deployment: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = deployment["spec"]["template"]["spec"]["volumes"]
+    return found
