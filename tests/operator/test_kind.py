@@ -1,35 +1,21 @@
-"""``make kind`` does its part. kind itself needs a container engine: a stand-in notes how it was called."""
+"""``make kind`` does its part. kind itself needs a container engine: stand-ins note how the programs were called."""
 
-import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from localcluster import ControlPlane, Tools, pki
-
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "dev/kind/up.sh"
-CONTEXT = "kind-scim-operator"
-"""As kind names context, user and cluster of a cluster ``scim-operator``."""
-KIND = """#!/bin/sh
-echo "$*" >> "$CALLS"
-if [ "$1 $2" = "get clusters" ]; then cat "$CLUSTERS"; exit; fi
-while [ "$1" != --kubeconfig ]; do shift; done
-cp "$ADMIN" "$2"
+PROGRAM = """#!/bin/sh
+echo "$(basename "$0") $*" >> "$CALLS"
+if [ "$1 $2" = "get clusters" ]; then cat "$CLUSTERS"; fi
 """
 Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="module")
-def empty(tools: Tools) -> Iterator[ControlPlane]:
-    """One on which nothing of ours is installed."""
-    with ControlPlane.start(tools) as plane:
-        yield plane
 
 
 @pytest.fixture
@@ -41,15 +27,17 @@ def clusters(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def up(empty: ControlPlane, tools: Tools, tmp_path: Path, clusters: Path) -> Run:
-    """The script, with a kind whose cluster is our control plane."""
-    programs, admin = tmp_path / "bin", tmp_path / "admin"
+def calls(tmp_path: Path) -> Callable[[], list[str]]:
+    return lambda: (tmp_path / "calls").read_text().splitlines()
+
+
+@pytest.fixture
+def up(tmp_path: Path, clusters: Path) -> Run:
+    programs = tmp_path / "bin"
     programs.mkdir()
-    (programs / "kind").write_text(KIND)
-    (programs / "kind").chmod(0o755)
-    (programs / "kubectl").symlink_to(tools.path("kubectl"))
-    user = pki.certificate_user(empty.ca_file.parent, "admin")
-    pki.write_private(admin, pki.kubeconfig(empty.url, empty.ca_file.read_bytes(), user, CONTEXT))
+    for name in ("kind", "kubectl", "helm", "docker"):
+        (programs / name).write_text(PROGRAM)
+        (programs / name).chmod(0o755)
 
     def run(**environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -62,7 +50,6 @@ def up(empty: ControlPlane, tools: Tools, tmp_path: Path, clusters: Path) -> Run
                 "PATH": f"{programs}:{os.environ['PATH']}",
                 "HOME": str(tmp_path),
                 "XDG_STATE_HOME": str(tmp_path / "state"),
-                "ADMIN": str(admin),
                 "CALLS": str(tmp_path / "calls"),
                 "CLUSTERS": str(clusters),
                 **environment,
@@ -72,31 +59,42 @@ def up(empty: ControlPlane, tools: Tools, tmp_path: Path, clusters: Path) -> Run
     return run
 
 
-def test_a_new_cluster_gets_the_crd_and_the_permissions(up: Run, empty: ControlPlane, tmp_path: Path) -> None:
+def test_cluster_images_chart_and_a_scim_token_come_in_this_order(
+    up: Run, calls: Callable[[], list[str]]
+) -> None:
     done = up()
     assert done.returncode == 0, done.stderr
-    assert "create cluster --config dev/kind/kind.yaml" in (tmp_path / "calls").read_text()
-    empty.kubectl("get", "crd", "scimtokens.scim-operator.io")
-    empty.kubectl("get", "clusterrolebinding", "scim-operator")
+    wanted = [
+        "kind create cluster --config dev/kind/kind.yaml",
+        "docker build",
+        "docker build",
+        "kind load docker-image --name scim-operator scim-operator:kind scim-api:kind",
+        "helm upgrade --install scim charts/scim-operator",
+        "kubectl apply -f examples/scimtoken.yaml",
+        "kubectl wait --for=condition=Ready sct/entra",
+    ]
+    made = iter(calls())
+    for step in wanted:
+        assert any(call.startswith(step) for call in made), (step, calls())
 
 
-def test_one_that_is_there_is_used(up: Run, clusters: Path, tmp_path: Path) -> None:
+def test_the_images_that_are_built_are_those_that_are_loaded(up: Run, calls: Callable[[], list[str]]) -> None:
+    assert up().returncode == 0
+    builds = [call for call in calls() if call.startswith("docker build")]
+    assert [call.partition("--tag ")[2].split()[0] for call in builds] == [
+        "scim-operator:kind",
+        "scim-api:kind",
+    ]
+    assert [call.partition("--target ")[2].split()[0] for call in builds] == ["operator", "api"]
+    values = yaml.safe_load((SCRIPT.parent / "values.yaml").read_text())
+    assert values["image"] == {"tag": "kind", "pullPolicy": "Never"}
+
+
+def test_one_that_is_there_is_used(up: Run, clusters: Path, calls: Callable[[], list[str]]) -> None:
     clusters.write_text("another\nscim-operator\n")
     done = up()
     assert done.returncode == 0, done.stderr
-    assert "create" not in (tmp_path / "calls").read_text()
-
-
-def test_the_operator_gets_credentials_of_its_own_and_no_others(
-    up: Run, empty: ControlPlane, tmp_path: Path
-) -> None:
-    assert up().returncode == 0
-    kubeconfig = tmp_path / "state/scim-operator-kind/operator.kubeconfig"
-    assert kubeconfig.stat().st_mode & 0o077 == 0
-    users = [entry["name"] for entry in yaml.safe_load(kubeconfig.read_text())["users"]]
-    assert users == ["scim-operator"]
-    review = json.loads(empty.kubectl("auth", "whoami", "-o", "json", kubeconfig=kubeconfig).stdout)
-    assert review["status"]["userInfo"]["username"] == "system:serviceaccount:scim-system:scim-operator"
+    assert not any(call.startswith("kind create") for call in calls())
 
 
 def test_a_machine_without_kind_is_told(up: Run, tmp_path: Path) -> None:

@@ -43,17 +43,23 @@ class PostgresServer:
 
 
 class OwnServer:
-    """A server of our own in a private directory, reached through a socket there."""
+    """A server of our own in a private directory, reached through a socket there.
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    Args:
+        directory: private to it.
+        address: and at this address and port too, with a password, for pods.
+    """
+
+    def __init__(self, directory: Path, address: tuple[str, int] | None = None) -> None:
+        self.directory, self._address = directory, address
         self._process: subprocess.Popen[bytes] | None = None
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
 
     @property
     def url(self) -> str:
         """Of the maintenance database."""
-        return f"postgresql://postgres@/postgres?host={quote(str(self.directory), safe='')}"
+        port = f"&port={self._address[1]}" if self._address else ""
+        return f"postgresql://postgres@/postgres?host={quote(str(self.directory), safe='')}{port}"
 
     def initialise(self) -> None:
         """Make the cluster's files."""
@@ -67,6 +73,9 @@ class OwnServer:
         )  # fmt: skip
         if done.returncode != 0:
             raise RuntimeError(f"initdb failed: {done.stderr}")
+        if self._address is not None:
+            with (self.directory / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all all scram-sha-256\n")
 
     def start(self) -> None:
         """Start and wait until it answers."""
@@ -74,6 +83,8 @@ class OwnServer:
             "listen_addresses": "", "unix_socket_directories": str(self.directory),
             "max_connections": "60", "shared_buffers": "32MB", "fsync": "on",
         }  # fmt: skip
+        if self._address is not None:
+            options |= {"listen_addresses": self._address[0], "port": str(self._address[1])}
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -143,11 +154,11 @@ async def execute(url: str, *statements: str) -> None:
 
 
 @contextlib.contextmanager
-def own_server() -> Iterator[PostgresServer]:
-    """A server of one's own, for tests that stop it."""
+def own_server(address: tuple[str, int] | None = None) -> Iterator[PostgresServer]:
+    """A server of one's own, for tests that stop it, or that reach it from pods at this address and port."""
     directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
     directory.chmod(0o700)
-    server = OwnServer(directory)
+    server = OwnServer(directory, address)
     try:
         server.initialise()
         server.start()
