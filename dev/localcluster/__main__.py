@@ -9,6 +9,7 @@ import click
 from localcluster import ClusterError, ControlPlane, build_tools
 from localcluster.build import cache_root
 from localcluster.control_plane import COMPONENTS
+from localcluster.node.cli import node
 
 
 def _directory() -> Path:
@@ -36,7 +37,8 @@ def _shell(plane: ControlPlane) -> str:
 def main() -> None:
     """A real Kubernetes API on loopback: etcd, kube-apiserver and kube-controller-manager, built from source.
 
-    `up` starts it and leaves it running, `env` prints what to set, `down` ends it.
+    `up` starts it and leaves it running, `env` prints what to set, `down` ends it. `node` is the same with a node,
+    on which pods run.
     """
 
 
@@ -87,6 +89,8 @@ def down() -> None:
     _remove()
     click.echo("stopped")
 
+
+main.add_command(node)
 
 if __name__ == "__main__":
     try:

@@ -49,6 +49,11 @@ class Authority:
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
 
+    @property
+    def certificate_pem(self) -> bytes:
+        """Its certificate, as in a file."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
     @classmethod
     def create(cls, directory: Path, name: str) -> "Authority":
         """Make it and write both files."""
@@ -134,6 +139,11 @@ def create(directory: Path) -> None:
     cluster.issue("apiserver", "kube-apiserver", SERVER, names=(*service, *loopback))
     cluster.issue("admin", "kubernetes-admin", CLIENT, organisation="system:masters")
     cluster.issue("controller-manager", "system:kube-controller-manager", CLIENT)
+    service_account_key(directory)
+
+
+def service_account_key(directory: Path) -> None:
+    """Write the pair that signs and checks the tokens of ServiceAccounts."""
     key = ec.generate_private_key(ec.SECP256R1())
     write_private(directory / "sa.key", _pem(key))
     (directory / "sa.pub").write_bytes(

@@ -1,0 +1,192 @@
+"""Images: built by buildah, given to containerd. No registry is involved anywhere."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from localcluster.build import Say
+from localcluster.errors import ClusterError
+from localcluster.node.commands import run
+from localcluster.node.layout import SOURCE, Layout
+from localcluster.node.runtime import ctr
+from localcluster.projects import NODE, NodeTools
+
+BUILD_SECONDS: Final = 1800.0
+LOAD_SECONDS: Final = 300.0
+BASE_SECONDS: Final = 900.0
+SUITE: Final = "bookworm"
+BASE_PACKAGES: Final = ("ca-certificates", "netbase", "python3", "python3-venv", "tzdata")
+MOUNTED: Final = (
+    "/etc/pip.conf",
+    "/etc/uv/uv.toml",
+    "/etc/ssl/certs/ca-certificates.crt",
+)
+"""The machine's way to the package index, which a build borrows and no image keeps."""
+PROGRAMS: Final = {
+    "coredns": "coredns",
+    "traefik": "traefik",
+    "local-path-provisioner": "local-path-provisioner",
+}
+"""The cluster's own pods: name of the binary -> name in ``NODE``."""
+BASE_COMMAND: Final = (
+    "mmdebstrap",
+    "--variant=minbase",
+    f"--include={','.join(BASE_PACKAGES)}",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    "--aptopt=APT::Install-Recommends false",
+    # mmdebstrap copies the last two from the machine.
+    '--customize-hook=cd "$1" && rm -rf var/lib/apt/lists var/cache/apt var/log/* etc/resolv.conf etc/hostname',
+    SUITE,
+)
+
+
+def program_image(name: str, tools: NodeTools) -> str:
+    """The image of one of our own binaries; its tag changes with whatever the binary is made of."""
+    project = "node" if name == "pause" else PROGRAMS[name]
+    version = NODE[project].version.removeprefix("v")
+    return f"localhost/{name}:{version}-{tools.projects[project].name[:8]}"
+
+
+def base_image() -> str:
+    """Debian with its own Python: what images are built from here. Its tag changes with its recipe."""
+    recipe = repr(BASE_COMMAND).encode() + (SOURCE / "images" / "base" / "Containerfile").read_bytes()
+    return f"localhost/python-base:{SUITE}-{hashlib.sha256(recipe).hexdigest()[:8]}"
+
+
+class Builder:
+    """buildah with a store of its own, and containerd's store that the kubelet takes images from."""
+
+    def __init__(self, layout: Layout, tools: NodeTools) -> None:
+        self._layout, self._tools = layout, tools
+        self._store = (
+            "--root",
+            str(layout.builder),
+            "--runroot",
+            str(layout.run / "buildah"),
+            "--storage-driver",
+            "overlay",
+        )
+
+    def build(
+        self,
+        context: Path,
+        image: str,
+        *,
+        target: str | None = None,
+        build_args: Mapping[str, str] | None = None,
+        file: Path | None = None,
+    ) -> Path:
+        """Build ``context`` into ``image``, which containerd holds then; the image's OCI archive.
+
+        The build has the machine's network and, where they exist, its configuration of pip and uv and its
+        certificates. The same input gives the same image: times in it are those of the epoch.
+
+        Raises:
+            ClusterError: with the end of what the build said.
+        """
+        command = [
+            "buildah", *self._store, "bud",
+            "--isolation", "chroot", "--layers", "--pull-never", "--timestamp", "0",
+            "--signature-policy", str(self._policy()), "--tag", image,
+            "--file", str(file or _containerfile(context)),
+        ]  # fmt: skip
+        if target is not None:
+            command += ["--target", target]
+        for path in MOUNTED:
+            if Path(path).exists():
+                command += ["--volume", f"{path}:{path}:ro"]
+        if not Path("/etc/uv/uv.toml").exists():
+            # uv asks its built-in list of authorities unless it is told to use the machine's.
+            command += ["--volume", f"{SOURCE}/images/uv.toml:/etc/uv/uv.toml:ro"]
+        for key, value in {"BASE_IMAGE": base_image(), **(build_args or {})}.items():
+            command += ["--build-arg", f"{key}={value}"]
+        with self._locked():
+            run([*command, str(context)], seconds=BUILD_SECONDS)
+            archive = self._export(image)
+        self.load(archive)
+        return archive
+
+    def _export(self, image: str) -> Path:
+        archive = self._layout.archives / f"{image.replace('/', '_').replace(':', '_')}.tar"
+        scratch = archive.with_suffix(".new")
+        scratch.unlink(missing_ok=True)
+        # Uncompressed: the archive goes no further than this disk.
+        run(
+            ["buildah", *self._store, "push", "--disable-compression", "--signature-policy", str(self._policy()),
+             image, f"oci-archive:{scratch}:{image}"],
+            seconds=BUILD_SECONDS,
+        )  # fmt: skip
+        scratch.replace(archive)
+        return archive
+
+    def load(self, archive: Path) -> None:
+        """Give an archive's images to containerd."""
+        ctr(self._layout, self._tools, "images", "import", str(archive), seconds=LOAD_SECONDS)
+
+    def ensure_own(self, say: Say) -> None:
+        """Have the images that the node itself needs, building those that lack."""
+        held = (ctr(self._layout, self._tools, "images", "ls", "-q") or "").split()
+        for name in ("pause", *PROGRAMS):
+            image = program_image(name, self._tools)
+            if image not in held:
+                say(f"  image {image}")
+                self._build_program(name, image)
+        image = base_image()
+        if image not in held or not self._has(image):
+            say(f"  image {image}: Debian {SUITE} with {', '.join(BASE_PACKAGES)}")
+            self._build_base(image)
+
+    def _build_program(self, name: str, image: str) -> None:
+        with self._context("program") as context:
+            shutil.copy2(self._tools.path(name), context / "program")
+            self.build(context, image)
+
+    def _build_base(self, image: str) -> None:
+        with self._context("base") as context:
+            run(
+                [*BASE_COMMAND, str(context / "rootfs.tar")],
+                seconds=BASE_SECONDS,
+                env={"SOURCE_DATE_EPOCH": "0"},
+            )
+            self.build(context, image)
+
+    @contextlib.contextmanager
+    def _context(self, name: str) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(dir=self._layout.state, prefix="build-") as directory:
+            shutil.copy2(SOURCE / "images" / name / "Containerfile", directory)
+            yield Path(directory)
+
+    def _has(self, image: str) -> bool:
+        return (
+            run(["buildah", *self._store, "inspect", "--type", "image", image], check=False).returncode == 0
+        )
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One build after another: two of the same image would write one archive."""
+        with (self._layout.archives / "lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    def _policy(self) -> Path:
+        self._layout.archives.mkdir(parents=True, exist_ok=True)
+        policy = self._layout.archives / "policy.json"
+        if not policy.exists():
+            policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
+        return policy
+
+
+def _containerfile(context: Path) -> Path:
+    for name in ("Containerfile", "Dockerfile"):
+        if (context / name).exists():
+            return context / name
+    raise ClusterError(f"{context} has neither Containerfile nor Dockerfile")
