@@ -54,13 +54,16 @@ def explained(path: Path) -> Iterator[None]:
         raise explain(error, path) from error
 
 
-def connect(path: Path, *, lock_wait_ms: int = LOCK_WAIT_MS, query_only: bool = False) -> apsw.Connection:
+def connect(
+    path: Path, *, lock_wait_ms: int = LOCK_WAIT_MS, query_only: bool = False, alone: bool = False
+) -> apsw.Connection:
     """A connection with this service's settings; a missing file is created for its owner alone.
 
     Args:
         path: the database file; its directory must exist.
         lock_wait_ms: how long a statement waits for a lock, in milliseconds.
         query_only: refuse writes.
+        alone: only if no other connection is open, and none can be while this one is.
 
     Raises:
         Unavailable: the file cannot be opened or is no database.
@@ -70,6 +73,8 @@ def connect(path: Path, *, lock_wait_ms: int = LOCK_WAIT_MS, query_only: bool = 
         connection = apsw.Connection(str(path))
         try:
             connection.set_busy_timeout(lock_wait_ms)
+            if alone:  # before the first look at the file, else others are let in
+                connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
             _ensure_wal(connection)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
