@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from localcluster import ControlPlane, Tools, build_chart_tools
+from localcluster import ControlPlane, Tools
 from localcluster.build import module_directory
+from localcluster.projects import build_chart_tools
 from support.chart import NAMESPACE, Helm
 
 OTHER_KINDS = (
@@ -15,7 +16,7 @@ OTHER_KINDS = (
 )
 """Where the kinds come from that Kubernetes itself does not have: module, version, directory."""
 NEEDED = ("servicemonitors", "prometheusrules", "httproutes")
-NAMESPACES = (NAMESPACE, "team-a", "team-b", "sales")
+NAMESPACES = (NAMESPACE, "team-a", "team-b", "sales", "identity", "identity-test")
 """Those of the values files: the release's, and others that they name."""
 
 
