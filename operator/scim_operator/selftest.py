@@ -108,7 +108,7 @@ class SelfTest:
         self._say(f"ScimToken {self._key} is Ready")
         base_url, token = await self._credentials(ready)
         self._say(f"Secret {ready['status']['secretName']} holds an endpoint and a token")
-        scim = _Scim(self._http, base_url, token)
+        scim = Scim(self._http, base_url, token)
         await self._until(f"Test Connection at {base_url}", scim.test_connection)
         self._say(f"Test Connection succeeds at {base_url}")
         await scim.life(self._say)
@@ -213,7 +213,7 @@ class _NotYet(Exception):
     """It may still come."""
 
 
-class _Scim:
+class Scim:
     """The endpoint, as a client with a token sees it."""
 
     def __init__(self, http: httpx.AsyncClient, base_url: str, token: str) -> None:

@@ -1,0 +1,133 @@
+"""What ``helm test`` runs, against a running installation and with exactly the rights the chart gives it."""
+
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import yaml
+from kubernetes.aio import client
+
+from demo.processes import free_port
+from localcluster import ControlPlane
+from scim_operator.ports import Key
+from scim_operator.selftest import Scim, SelfTest, SelfTestFailed, Settings
+from support.chart import HOST, NAMESPACE, Helm
+from support.installed import client_of
+from support.stack import Stack
+
+ACCOUNT = "scim-operator-self-test"
+NAME = "helm-test"
+
+
+@pytest.fixture
+async def kube(helm: Helm, stack: Stack, namespace: str) -> AsyncIterator[client.ApiClient]:
+    """The ServiceAccount of the chart's Job, with its Role in this test's namespace."""
+    rendered = helm.render({**HOST, "tests": {"namespace": namespace}})
+    mine = [
+        rendered.one(kind, ACCOUNT, where)
+        for kind, where in (("ServiceAccount", NAMESPACE), ("Role", namespace), ("RoleBinding", namespace))
+    ]
+    stack.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(mine))
+    kubeconfig = stack.control_plane.service_account_kubeconfig(NAMESPACE, ACCOUNT)
+    async with await client_of(kubeconfig) as api_client:
+        yield api_client
+
+
+async def run(
+    kube: client.ApiClient, namespace: str, *, url: str | None = None, seconds: float = 60
+) -> list[str]:
+    """One run; what it said."""
+    said: list[str] = []
+    settings = Settings(key=Key(namespace, NAME), url=url, seconds=seconds)
+    async with httpx.AsyncClient(trust_env=False) as http:
+        await SelfTest(kube, http, settings, said.append).run()
+    return said
+
+
+def left(stack: Stack, namespace: str) -> list[str]:
+    """ScimTokens of the namespace. Their Secrets are Kubernetes' to collect."""
+    items = json.loads(stack.kubectl("get", "sct", "-n", namespace, "-o", "json"))["items"]
+    return [item["metadata"]["name"] for item in items]
+
+
+async def test_it_plays_a_whole_life_and_leaves_nothing(
+    kube: client.ApiClient, stack: Stack, namespace: str
+) -> None:
+    said = await run(kube, namespace)
+    assert said == [
+        f"ScimToken {namespace}/{NAME} is created",
+        f"ScimToken {namespace}/{NAME} is Ready",
+        f"Secret {NAME}-scim-token holds an endpoint and a token",
+        f"Test Connection succeeds at {stack.scim_url}",
+        "a person is created (POST 201)",
+        "it is found by userName and read back (GET 200)",
+        "it leaves (PATCH 200)",
+        "it is deleted (DELETE 204, then GET 404)",
+        "everything that was made is gone again",
+    ]
+    assert left(stack, namespace) == []
+
+
+async def test_what_an_earlier_run_left_is_no_hindrance(
+    kube: client.ApiClient, stack: Stack, namespace: str
+) -> None:
+    stack.apply(namespace, NAME, tenant="of-an-earlier-run", deletionPolicy="Delete")
+    said = await run(kube, namespace)
+    assert said[-1] == "everything that was made is gone again"
+    assert left(stack, namespace) == []
+
+
+async def test_an_endpoint_that_is_not_there_is_named_and_all_is_cleaned(
+    kube: client.ApiClient, stack: Stack, namespace: str
+) -> None:
+    port = free_port()
+    with pytest.raises(SelfTestFailed, match=f"127.0.0.1:{port} refuses connections: nothing listens there"):
+        await run(kube, namespace, url=f"http://127.0.0.1:{port}/scim/v2", seconds=10)
+    assert left(stack, namespace) == []
+
+
+async def test_without_an_operator_it_says_so_and_leaves_nothing(
+    installed: ControlPlane, quiet_namespace: str
+) -> None:
+    async with await client_of(installed.kubeconfig) as kube:
+        with pytest.raises(
+            SelfTestFailed, match=r"is not Ready: no operator has looked at it \(kubectl describe sct"
+        ):
+            await run(kube, quiet_namespace, seconds=3)
+    assert installed.kubectl("get", "sct", "-n", quiet_namespace, "-o", "name").stdout == ""
+
+
+async def test_missing_rights_are_named(kube: client.ApiClient) -> None:
+    with pytest.raises(SelfTestFailed, match="not permitted: get, create and delete on scimtokens"):
+        await run(kube, "default")
+
+
+def scim(status: int, body: object) -> Scim:
+    """An endpoint that answers everything alike."""
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        return (
+            httpx.Response(status, text=body) if isinstance(body, str) else httpx.Response(status, json=body)
+        )
+
+    return Scim(
+        httpx.AsyncClient(transport=httpx.MockTransport(answer)), "https://scim.test/scim/v2", "token"
+    )
+
+
+async def test_another_installation_is_found_out_by_its_401() -> None:
+    with pytest.raises(SelfTestFailed, match="answers 401 to the token from the Secret: it leads to another"):
+        await scim(401, {"detail": "unknown token"}).test_connection()
+
+
+async def test_a_page_that_answers_200_is_no_scim_api() -> None:
+    with pytest.raises(SelfTestFailed, match="answers 200 without a JSON object"):
+        await scim(200, "<html>").test_connection()
+    with pytest.raises(SelfTestFailed, match="answers 200, but not as a SCIM API does"):
+        await scim(200, {"hello": 1}).test_connection()
+
+
+async def test_a_step_that_is_answered_otherwise_is_named_with_the_answer() -> None:
+    with pytest.raises(SelfTestFailed, match=r"POST /Users was answered 503, not 201: .*no database"):
+        await scim(503, {"detail": "no database"}).life(print)
