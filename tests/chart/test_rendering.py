@@ -1,14 +1,16 @@
 """Every values file of the repository renders to objects that Kubernetes accepts."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from localcluster import ControlPlane
+from localcluster import ControlPlane, Tools
 from support.chart import CHART, EVERYTHING, HOST, VALUES_FILES, Helm
+from support.kubernetes_schemas import LOCATION, write_schemas
 
 every_values_file = pytest.mark.parametrize(
     "values", VALUES_FILES, ids=lambda path: path.name.removesuffix(".yaml")
@@ -29,6 +31,46 @@ def test_the_api_server_accepts_every_object(helm: Helm, plane: ControlPlane, va
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def schemas(plane: ControlPlane, helm: Helm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of all kinds that this Kubernetes serves, ours and others' included."""
+    crd = helm.render(HOST).one("CustomResourceDefinition", "scimtokens.scim-operator.io")
+    plane.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(crd))
+    plane.wait_established("scimtokens.scim-operator.io")
+    directory = tmp_path_factory.mktemp("schemas")
+    assert write_schemas(json.loads(plane.kubectl("get", "--raw", "/openapi/v2").stdout), directory) > 100
+    return directory
+
+
+def kubeconform(tools: Tools, schemas: Path, text: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [
+            tools.path("kubeconform"), "-strict", "-summary", "-output=json",
+            "-schema-location", f"{schemas}/{LOCATION}", "-",
+        ],
+        input=text, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+@every_values_file
+def test_kubeconform_finds_every_object_valid(
+    helm: Helm, chart_tools: Tools, schemas: Path, values: Path
+) -> None:
+    answer = kubeconform(chart_tools, schemas, helm.text(values))
+    assert [item["msg"] for item in answer.get("resources") or ()] == []
+    count = len(helm.render(values).objects)
+    assert answer["summary"] == {"valid": count, "invalid": 0, "errors": 0, "skipped": 0}
+
+
+def test_kubeconform_would_find_a_mistake(helm: Helm, chart_tools: Tools, schemas: Path) -> None:
+    text = helm.text(HOST).replace("enableServiceLinks:", "enableServiceLink:")
+    summary = kubeconform(chart_tools, schemas, text)["summary"]
+    assert summary["invalid"] == 4
+    assert summary["errors"] == summary["skipped"] == 0
 
 
 @pytest.mark.parametrize("release", ["scim-operator", "scim", "a" * 53])
