@@ -9,7 +9,9 @@ import click
 from localcluster import ClusterError, ControlPlane, build_tools
 from localcluster.build import cache_root
 from localcluster.control_plane import COMPONENTS
+from localcluster.node import Node, machine
 from localcluster.node.cli import node
+from localcluster.projects import build_chart_tools, build_node_tools
 
 
 def _directory() -> Path:
@@ -46,6 +48,19 @@ def main() -> None:
 def build() -> None:
     """Build the tools that are not in the cache yet (`up` does it, too)."""
     click.echo(f"tools: {build_tools(click.echo).directory}")
+
+
+@main.command()
+def everything() -> None:
+    """Build what all the tests need: the chart's tools as well, and a node's where this machine can be one."""
+    build_tools(click.echo)
+    click.echo(f"tools for the chart: {build_chart_tools(click.echo).directory}")
+    obstacle = Node.obstacle()
+    if obstacle is not None:
+        click.echo(f"no tools for a node, and no tests in pods: {obstacle}")
+        return
+    machine.prepare(click.echo)
+    click.echo(f"tools for a node: {build_node_tools(click.echo).directory}")
 
 
 @main.command()

@@ -109,24 +109,23 @@ class Builder:
             command += ["--volume", f"{SOURCE}/images/uv.toml:/etc/uv/uv.toml:ro"]
         for key, value in {"BASE_IMAGE": base_image(), **(build_args or {})}.items():
             command += ["--build-arg", f"{key}={value}"]
-        with self._locked():
+        archive = self._layout.archives / f"{image.replace('/', '_').replace(':', '_')}.tar"
+        with _locked(archive.with_suffix(".lock")):
             run([*command, str(context)], seconds=BUILD_SECONDS)
-            archive = self._export(image)
+            self._export(image, archive)
         self.load(archive)
         return archive
 
-    def _export(self, image: str) -> Path:
-        archive = self._layout.archives / f"{image.replace('/', '_').replace(':', '_')}.tar"
+    def _export(self, image: str, archive: Path) -> None:
         scratch = archive.with_suffix(".new")
         scratch.unlink(missing_ok=True)
-        # Uncompressed: the archive goes no further than this disk.
+        # The archive goes no further than this disk: a better one would cost seconds and save little.
         run(
-            ["buildah", *self._store, "push", "--disable-compression", "--signature-policy", str(self._policy()),
+            ["buildah", *self._store, "push", "--compression-level", "1", "--signature-policy", str(self._policy()),
              image, f"oci-archive:{scratch}:{image}"],
             seconds=BUILD_SECONDS,
         )  # fmt: skip
         scratch.replace(archive)
-        return archive
 
     def load(self, archive: Path) -> None:
         """Give an archive's images to containerd."""
@@ -170,19 +169,20 @@ class Builder:
             run(["buildah", *self._store, "inspect", "--type", "image", image], check=False).returncode == 0
         )
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One build after another: two of the same image would write one archive."""
-        with (self._layout.archives / "lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-
     def _policy(self) -> Path:
         self._layout.archives.mkdir(parents=True, exist_ok=True)
         policy = self._layout.archives / "policy.json"
         if not policy.exists():
             policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
         return policy
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Two builds of one image would write one archive: one after the other."""
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def _containerfile(context: Path) -> Path:
