@@ -37,7 +37,7 @@ def helm(chart_tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Helm:
     return Helm(chart_tools.path("helm"), tmp_path_factory.mktemp("helm"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def plane(tools: Tools) -> Iterator[ControlPlane]:
     """A control plane of its own: the chart brings its kind and its permissions itself.
 

@@ -1,5 +1,6 @@
 """What is written from something else is as it would be written now."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,10 @@ def test_the_chart_has_the_version_of_the_programs() -> None:
         if line.startswith("version = ")
     )
     assert chart["appVersion"] == version
+
+
+def test_every_link_of_the_readme_leads_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", (CHART / "README.md").read_text(encoding="utf-8"))
+    assert links
+    for link in links:
+        assert (CHART / link).resolve().exists(), link

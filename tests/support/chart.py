@@ -1,6 +1,7 @@
 """The chart as helm renders it, for tests that look at what comes out."""
 
 import dataclasses
+import functools
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -76,7 +77,11 @@ class Helm:
         return done
 
     def text(self, *values: Values | Path, release: str = RELEASE) -> str:
-        return self.run("template", release, str(CHART), "-n", NAMESPACE, *self.options(values)).stdout
+        return self._template(release, *self.options(values))
+
+    @functools.cache  # noqa: B019 (one Helm for the session)
+    def _template(self, release: str, *options: str) -> str:
+        return self.run("template", release, str(CHART), "-n", NAMESPACE, *options).stdout
 
     def render(self, *values: Values | Path, release: str = RELEASE) -> Rendered:
         documents = yaml.load_all(self.text(*values, release=release), Loader=yaml.CSafeLoader)
