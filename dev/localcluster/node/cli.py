@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from localcluster.node import Node, remove
+from localcluster.node.machine import prepare
 from localcluster.projects import build_node_tools
 
 
@@ -22,6 +23,7 @@ def packages() -> None:
 @node.command()
 def build() -> None:
     """Build the tools that are not in the cache yet (`up` does it, too)."""
+    prepare(click.echo)
     click.echo(f"tools: {build_node_tools(click.echo).directory}")
 
 
