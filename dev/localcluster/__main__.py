@@ -10,10 +10,7 @@ from localcluster import ClusterError, ControlPlane, build_tools
 from localcluster.build import cache_root
 from localcluster.control_plane import COMPONENTS
 from localcluster.node import Node, machine
-from localcluster.node import Node
 from localcluster.node.cli import node
-from localcluster.node.machine import prepare
-from localcluster.projects import build_chart_tools, build_node_tools
 from localcluster.projects import build_chart_tools, build_node_tools
 
 
@@ -64,19 +61,6 @@ def everything() -> None:
         return
     machine.prepare(click.echo)
     click.echo(f"tools for a node: {build_node_tools(click.echo).directory}")
-
-
-@main.command()
-def everything() -> None:
-    """Build also the chart's tools and, where this machine can be a node, all that a node needs."""
-    build_tools(click.echo)
-    click.echo(f"chart: {build_chart_tools(click.echo).directory}")
-    obstacle = Node.obstacle()
-    if obstacle is None:
-        prepare(click.echo)
-        click.echo(f"node: {build_node_tools(click.echo).directory}")
-    else:
-        click.echo(f"node: not here, {obstacle}")
 
 
 @main.command()
