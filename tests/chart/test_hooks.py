@@ -97,3 +97,15 @@ def test_the_test_asks_where_it_is_told_to(helm: Helm) -> None:
     assert asked("") == []
     assert asked("internal") == ["--url=http://scim-operator-api.scim-system.svc:8080/scim/v2"]
     assert asked("https://other.example.com/scim/v2") == ["--url=https://other.example.com/scim/v2"]
+
+
+def test_what_a_hook_said_is_shown_by_helm(helm: Helm) -> None:
+    policies = {
+        job["metadata"]["name"]: job["metadata"]["annotations"]["helm.sh/hook-output-log-policy"]
+        for job in helm.render(EVERYTHING).of_kind("Job")
+    }
+    assert policies == {
+        "scim-operator-release": "hook-failed",
+        SCIM_TOKENS: "hook-failed",
+        "scim-operator-self-test": "hook-succeeded,hook-failed",
+    }

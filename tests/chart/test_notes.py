@@ -18,7 +18,7 @@ def test_the_next_commands_name_this_release(helm: Helm) -> None:
         "kubectl rollout status deployment/scim-operator deployment/scim-operator-api -n scim-system" in notes
     )
     assert "kubectl get secret entra-scim-token -n scim-system" in notes
-    assert "helm test scim-operator -n scim-system --logs" in notes
+    assert "helm test scim-operator -n scim-system" in notes
 
 
 def test_a_token_is_suggested_where_an_operator_watches(helm: Helm) -> None:
