@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from localcluster import ControlPlane, Tools
-from support.chart import CHART, EVERYTHING, HOST, VALUES_FILES, Helm
+from support.chart import CHART, EVERYTHING, HOST, NAMESPACE, RELEASE, VALUES_FILES, Helm
 from support.kubernetes_schemas import LOCATION, write_schemas
 
 every_values_file = pytest.mark.parametrize(
@@ -161,6 +162,21 @@ def test_without_a_tag_the_chart_names_its_own_version(helm: Helm) -> None:
     version = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["appVersion"]
     images = {container["image"] for _, container in helm.render(HOST).containers()}
     assert images == {f"scim-operator:{version}", f"scim-api:{version}"}
+
+
+def test_the_packed_chart_renders_the_same_and_carries_nothing_of_the_checkout(
+    helm: Helm, tmp_path: Path
+) -> None:
+    helm.run("package", str(CHART), "-d", str(tmp_path))
+    (packed,) = tmp_path.glob("*.tgz")
+    with tarfile.open(packed) as archive:
+        names = archive.getnames()
+    assert {"scim-operator/README.md", "scim-operator/files/dashboard.json"} <= set(names)
+    assert not [name for name in names if "/ci/" in name or name.endswith(".tmpl")]
+    options = helm.options([EVERYTHING])
+    assert helm.run("template", RELEASE, str(packed), "-n", NAMESPACE, *options).stdout == helm.text(
+        EVERYTHING
+    )
 
 
 def test_the_dashboard_reaches_its_config_map_whole(helm: Helm) -> None:

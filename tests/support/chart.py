@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,7 @@ class Helm:
         arguments = ("install", RELEASE, str(CHART), "-n", NAMESPACE, "--dry-run=client")
         return self.run(*arguments, *self.options(values)).stdout.split("\nNOTES:\n")[1]
 
-    def options(self, values: tuple[Values | Path, ...] | list[Values]) -> list[str]:
+    def options(self, values: Sequence[Values | Path]) -> list[str]:
         """Each as an option: a file, or values given with the test."""
         return [
             argument
