@@ -47,11 +47,14 @@ HELM: Final = dataclasses.replace(
     _project("helm", "Helm", "helm.sh/helm/v4", {"helm": "helm.sh/helm/v4/cmd/helm"}),
     version_variable="helm.sh/helm/v4/internal/version.version",
 )
-KUBECONFORM: Final = _project(
-    "kubeconform",
-    "kubeconform",
-    "github.com/yannh/kubeconform",
-    {"kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform"},
+KUBECONFORM: Final = dataclasses.replace(
+    _project(
+        "kubeconform",
+        "kubeconform",
+        "github.com/yannh/kubeconform",
+        {"kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform"},
+    ),
+    version_variable="main.version",
 )
 PROMTOOL: Final = dataclasses.replace(
     _project(
