@@ -59,11 +59,18 @@ class SelfTest:
         http: for the requests to the endpoint.
         settings: what to do.
         say: told of each step that succeeded.
+        pause: waits some seconds.
     """
 
     def __init__(
-        self, kube: client.ApiClient, http: httpx.AsyncClient, settings: Settings, say: Callable[[str], None]
+        self,
+        kube: client.ApiClient,
+        http: httpx.AsyncClient,
+        settings: Settings,
+        say: Callable[[str], None],
+        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
+        self._pause = pause
         self._custom, self._core = client.CustomObjectsApi(kube), client.CoreV1Api(kube)
         self._http, self._settings, self._key, self._say = http, settings, settings.key, say
         self._waiting_for = "Kubernetes"
@@ -154,7 +161,7 @@ class SelfTest:
         async def look() -> dict[str, Any]:
             found = await self._read()
             if found is None:
-                raise _NotYet(f"somebody deleted ScimToken {self._key}")
+                raise NotYet(f"somebody deleted ScimToken {self._key}")
             verdict = _condition(found, "Ready")
             if verdict.get("status") != "True":
                 why = (
@@ -162,7 +169,7 @@ class SelfTest:
                     if verdict
                     else "no operator has looked at it"
                 )
-                raise _NotYet(f"{why} (kubectl describe sct/{self._key.name} -n {self._key.namespace})")
+                raise NotYet(f"{why} (kubectl describe sct/{self._key.name} -n {self._key.namespace})")
             return found
 
         return await self._until(f"ScimToken {self._key} is not Ready", look)
@@ -194,7 +201,7 @@ class SelfTest:
             found = await self._read()
             if found is not None:
                 verdict = _condition(found, "Ready")
-                raise _NotYet(str(verdict.get("message", "its finalizer is still there")))
+                raise NotYet(str(verdict.get("message", "its finalizer is still there")))
 
         await self._until(f"ScimToken {self._key} does not go away", gone)
 
@@ -204,12 +211,12 @@ class SelfTest:
             self._waiting_for = what
             try:
                 return await attempt()
-            except _NotYet as error:
+            except NotYet as error:
                 self._waiting_for = f"{what}: {error}"
-            await asyncio.sleep(_POLL_SECONDS)
+            await self._pause(_POLL_SECONDS)
 
 
-class _NotYet(Exception):
+class NotYet(Exception):
     """It may still come."""
 
 
@@ -225,7 +232,7 @@ class Scim:
         try:
             answer = await self._ask("GET", "/Users", params={"filter": f'userName eq "{uuid.uuid4()}"'})
         except (httpx.HTTPError, OSError) as error:
-            raise _NotYet(endpoint.of_failure(self._base_url, error).message) from None
+            raise NotYet(endpoint.of_failure(self._base_url, error).message) from None
         if answer.status_code == 401:
             raise SelfTestFailed(
                 f"{self._base_url} answers 401 to the token from the Secret: it leads to another installation, or a "
@@ -235,7 +242,7 @@ class Scim:
             reach = endpoint.of_answer(
                 self._base_url, answer.status_code, answer.content, answer.headers.get("location")
             )
-            raise _NotYet(reach.message)
+            raise NotYet(reach.message)
         body = _json(answer)
         if body.get("schemas") != [LIST_RESPONSE] or body.get("totalResults") != 0:
             raise SelfTestFailed(f"{self._base_url} answers 200, but not as a SCIM API does")

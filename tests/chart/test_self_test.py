@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -11,7 +12,7 @@ from kubernetes.aio import client
 from demo.processes import free_port
 from localcluster import ControlPlane
 from scim_operator.ports import Key
-from scim_operator.selftest import Scim, SelfTest, SelfTestFailed, Settings
+from scim_operator.selftest import NotYet, Scim, SelfTest, SelfTestFailed, Settings
 from support.chart import HOST, NAMESPACE, Helm
 from support.installed import client_of
 from support.stack import Stack
@@ -34,14 +35,18 @@ async def kube(helm: Helm, stack: Stack, namespace: str) -> AsyncIterator[client
         yield api_client
 
 
-async def run(
-    kube: client.ApiClient, namespace: str, *, url: str | None = None, seconds: float = 60
-) -> list[str]:
-    """One run; what it said."""
+async def run(kube: client.ApiClient, namespace: str, **parts: Any) -> list[str]:
+    """One run; what it said.
+
+    Args:
+        kube: as whom.
+        namespace: of the ScimToken.
+        parts: ``transport`` of the requests to the endpoint, or ``pause``.
+    """
     said: list[str] = []
-    settings = Settings(key=Key(namespace, NAME), url=url, seconds=seconds)
-    async with httpx.AsyncClient(trust_env=False) as http:
-        await SelfTest(kube, http, settings, said.append).run()
+    settings = Settings(key=Key(namespace, NAME), seconds=60)
+    async with httpx.AsyncClient(trust_env=False, transport=parts.pop("transport", None)) as http:
+        await SelfTest(kube, http, settings, said.append, **parts).run()
     return said
 
 
@@ -78,23 +83,24 @@ async def test_what_an_earlier_run_left_is_no_hindrance(
     assert left(stack, namespace) == []
 
 
-async def test_an_endpoint_that_is_not_there_is_named_and_all_is_cleaned(
-    kube: client.ApiClient, stack: Stack, namespace: str
-) -> None:
-    port = free_port()
-    with pytest.raises(SelfTestFailed, match=f"127.0.0.1:{port} refuses connections: nothing listens there"):
-        await run(kube, namespace, url=f"http://127.0.0.1:{port}/scim/v2", seconds=10)
+async def test_after_a_failure_all_is_cleaned(kube: client.ApiClient, stack: Stack, namespace: str) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(401))
+    with pytest.raises(SelfTestFailed, match="answers 401 to the token from the Secret: it leads to another"):
+        await run(kube, namespace, transport=transport)
     assert left(stack, namespace) == []
 
 
 async def test_without_an_operator_it_says_so_and_leaves_nothing(
     installed: ControlPlane, quiet_namespace: str
 ) -> None:
+    async def time_is_up(_seconds: float) -> None:
+        raise TimeoutError
+
     async with await client_of(installed.kubeconfig) as kube:
         with pytest.raises(
             SelfTestFailed, match=r"is not Ready: no operator has looked at it \(kubectl describe sct"
         ):
-            await run(kube, quiet_namespace, seconds=3)
+            await run(kube, quiet_namespace, pause=time_is_up)
     assert installed.kubectl("get", "sct", "-n", quiet_namespace, "-o", "name").stdout == ""
 
 
@@ -116,9 +122,16 @@ def scim(status: int, body: object) -> Scim:
     )
 
 
-async def test_another_installation_is_found_out_by_its_401() -> None:
-    with pytest.raises(SelfTestFailed, match="answers 401 to the token from the Secret: it leads to another"):
-        await scim(401, {"detail": "unknown token"}).test_connection()
+async def test_an_endpoint_that_is_not_there_is_waited_for_and_named() -> None:
+    port = free_port()
+    async with httpx.AsyncClient(trust_env=False) as http:
+        with pytest.raises(NotYet, match=f"127.0.0.1:{port} refuses connections: nothing listens there"):
+            await Scim(http, f"http://127.0.0.1:{port}/scim/v2", "token").test_connection()
+
+
+async def test_an_ingress_that_does_not_lead_here_yet_is_waited_for_and_explained() -> None:
+    with pytest.raises(NotYet, match="answers 404: host and TLS are right, the path is not"):
+        await scim(404, "no route").test_connection()
 
 
 async def test_a_page_that_answers_200_is_no_scim_api() -> None:
