@@ -7,7 +7,7 @@ RUN := $(UV) run --frozen --all-extras
 export PYTHONPATH := dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools demo demo-stop test test-unit test-api test-operator test-e2e lint format bench bench-scale torture crd kind clean
+.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e lint format bench bench-scale torture crd kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -30,9 +30,15 @@ demo: tools ## See it work: ScimToken, Secret, people, rotation (KEEP=1 leaves i
 demo-stop: install ## Stop what `make demo KEEP=1` left running
 	@$(RUN) python -m demo --stop
 
-test: tools ## Run every test: unit, API on SQLite and PostgreSQL, operator, the demo
-	@echo "== tests"
-	@$(RUN) python -m pytest --durations=10
+node-tools: install
+	@echo "== Kubernetes, the chart's tools and, as root, a node's, from their Go modules (built once, then cached)"
+	@$(RUN) python -m localcluster everything
+
+test: node-tools ## Run every test: unit, API on SQLite and PostgreSQL, operator, chart, the demo, real pods
+	@echo "== tests without a cluster, two at a time"
+	@$(RUN) python -m pytest --durations=10 -n 2 --dist loadfile tests/unit tests/api
+	@echo "== tests of operator, chart, the demo and real pods"
+	@$(RUN) python -m pytest --durations=10 tests/operator tests/chart tests/e2e
 
 test-unit: install ## Tests without I/O
 	@$(RUN) python -m pytest tests/unit
@@ -43,7 +49,10 @@ test-api: install ## The API against SQLite and PostgreSQL
 test-operator: tools ## The operator against a real kube-apiserver
 	@$(RUN) python -m pytest tests/operator
 
-test-e2e: tools ## The demo, and all parts together
+test-chart: node-tools ## The chart as helm renders it
+	@$(RUN) python -m pytest tests/chart
+
+test-e2e: node-tools ## The demo, all parts together and, as root, the chart in real pods
 	@$(RUN) python -m pytest tests/e2e
 
 lint: install ## Lint, format check, types, layers
@@ -63,8 +72,21 @@ bench-scale: tools ## Many ScimTokens: issuing, rest, restart (COUNT=10000)
 torture: tools ## Kill, freeze and edit everything under traffic, and judge each answer (MINUTES=2 TOKENS=3 SEED=...)
 	@PYTHONPATH=dev:tests $(RUN) python -m torture --minutes $(or $(MINUTES),2) --tokens $(or $(TOKENS),3) $(if $(SEED),--seed $(SEED))
 
-crd: install ## Generate crds/scimtoken.yaml from the models
+images: ## Build both images with docker, podman or buildah (TAG=... BASE_IMAGE=...)
+	@bash dev/images/build.sh
+
+e2e-up: tools ## Real pods on this machine, as root and without a container engine: node, images, chart, ScimToken
+	@$(RUN) python -m inpods up
+
+e2e-down: install ## End what `make e2e-up` left running
+	@$(RUN) python -m inpods down
+
+crd: install ## Generate the CRD from the models, for kubectl and for the chart
 	@$(RUN) python -m scim_operator.crd > crds/scimtoken.yaml
+	@cp crds/scimtoken.yaml charts/scim-operator/files/scimtoken.yaml
+
+chart: install ## Generate the chart's README.md and values.schema.json from the comments in values.yaml
+	@$(RUN) python -m chart_files
 
 kind: ## The same on kind, for machines with a container engine
 	@bash dev/kind/up.sh

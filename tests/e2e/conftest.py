@@ -1,12 +1,14 @@
-"""The demo, run for the tests."""
+"""The demo and the node, run for the tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from localcluster import Tools
+from localcluster import ClusterError, Tools
+from localcluster.node import Node
 from support.demo_run import NewDemo, Runs, demos, written_by
+from support.pods import ROOT, build_images
 
 
 @pytest.fixture
@@ -25,3 +27,26 @@ def runs(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
         kept.start("--keep")
         codes = plain.wait(), kept.wait()
         yield Runs(plain, kept, codes, written_by(kept))
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[Node]:
+    """A node with this checkout's images; it ends with the session, unless it ran before."""
+    obstacle = Node.obstacle()
+    if obstacle is not None:
+        pytest.skip(obstacle)
+    ran_before = is_running()
+    node = Node.up()
+    try:
+        build_images(node, ROOT, "this")
+        yield node
+    finally:
+        if not ran_before:
+            node.down()
+
+
+def is_running() -> bool:
+    try:
+        return any(Node.attach().components().values())
+    except ClusterError:
+        return False

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from localcluster import Tools
-from torture.rules import Violation, lost, stuck
+from torture.rules import Gap, Violation, gaps, lost, stuck
 from torture.schedule import Step, steps
 from torture.traffic import Counts, Traffic
 from torture.world import Ground, World, ground, world
@@ -29,6 +29,7 @@ class Result:
     tokens: int
     counts: Counts
     people: int
+    gaps: list[Gap]
     violations: list[Violation]
 
     def table(self) -> str:
@@ -46,12 +47,17 @@ class Result:
             ("service not available (no answer, 503)", self.counts.unavailable),
             ("writes acknowledged", self.counts.writes),
             ("people read back", self.people),
+            ("times a Secret had no valid token", self._gaps()),
             ("**promises broken**", f"**{len(self.violations)}**"),
         ]
         return "\n".join(
             ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
             + [f"\n{one.fault}: {one.detail}" for one in self.violations]
         )
+
+    def _gaps(self) -> str:
+        longest = max((gap.seconds for gap in self.gaps), default=0.0)
+        return f"{len(self.gaps)}, the longest {longest:.0f} s" if self.gaps else "0"
 
 
 def campaign(
@@ -91,12 +97,13 @@ async def _campaign(
         finally:
             stop.set()
             await asyncio.gather(sending, watching, return_exceptions=True)
-        found = [*traffic.violations, *await _read_back(made, traffic), *_gaps(made, began)]
+        without = _gaps(made, began)
+        found = [*traffic.violations, *await _read_back(made, traffic), *stuck(without)]
         await traffic.close()
         return Result(
             seed, time.time() - began, faults, made.rotations,
             sum(known.token.published_at is not None for known in made.known),
-            traffic.counts, len(traffic.people), found,
+            traffic.counts, len(traffic.people), without, found,
         )  # fmt: skip
 
 
@@ -150,10 +157,10 @@ async def _read_back(made: World, traffic: Traffic) -> list[Violation]:
     return found
 
 
-def _gaps(made: World, began: float) -> list[Violation]:
+def _gaps(made: World, began: float) -> list[Gap]:
     now = max(time.time(), began)
     return [
         gap
         for name in made.names
-        for gap in stuck([known.token for known in made.known if known.owner == name], now)
+        for gap in gaps([known.token for known in made.known if known.owner == name], now)
     ]

@@ -12,6 +12,10 @@ from typing import Final
 SLACK: Final = 1.0
 SEEN: Final = 2.0
 """Secrets and statuses are looked at every now and then: what is published may be seen so much later."""
+MENDED: Final = 30.0
+"""How long a Secret may have no valid token beyond that. Nobody can rotate while etcd, the Kubernetes API or the
+SCIM API are down, and the faults keep one of them down for longer than the half of a token's minute that
+``rotateBefore`` leaves, when they come one upon the other on a busy machine."""
 UNAVAILABLE: Final = frozenset({0, 503})
 """0 stands for no answer at all: refused, reset, timed out."""
 
@@ -113,19 +117,39 @@ def lost(people: Iterable[Person], found: Mapping[str, str | None]) -> list[Viol
     ]
 
 
-def stuck(tokens: Sequence[Token], until: float) -> list[Violation]:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Gap:
+    """A time within which a Secret held no valid token."""
+
+    begin: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        """How long."""
+        return self.end - self.begin
+
+
+def gaps(tokens: Sequence[Token], until: float) -> list[Gap]:
     """Times within which no published token was valid, between the first publication and ``until``."""
     lives = sorted(
         (token.published_at, min(token.expires_at, token.revoked_at or token.expires_at))
         for token in tokens
         if token.published_at is not None
     )
-    gaps: list[Violation] = []
+    found: list[Gap] = []
     covered = lives[0][1] if lives else until
-    for begin, end in lives[1:]:
+    for begin, end in [*lives[1:], (until, until)]:
         if begin > covered + SEEN:
-            gaps.append(Violation(Fault.STUCK, f"nothing valid was published from {covered} to {begin}"))
+            found.append(Gap(covered, begin))
         covered = max(covered, end)
-    if covered + SEEN < until:
-        gaps.append(Violation(Fault.STUCK, f"nothing valid was published from {covered} to {until}"))
-    return gaps
+    return found
+
+
+def stuck(found: Iterable[Gap]) -> list[Violation]:
+    """Those that were not mended in time."""
+    return [
+        Violation(Fault.STUCK, f"nothing valid was published from {gap.begin} to {gap.end}")
+        for gap in found
+        if gap.seconds > MENDED
+    ]

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from torture.rules import SLACK, Answer, Fault, Person, Token, judge, lost, stuck
+from torture.rules import SLACK, Answer, Fault, Gap, Person, Token, gaps, judge, lost, stuck
 from torture.schedule import EDITS, FREEZABLE, TARGETS, steps
 
 PUBLISHED, EXPIRES = 1000.0, 1060.0
@@ -96,11 +96,17 @@ def test_a_time_without_any_valid_token_is_found() -> None:
     first = token()
     second = token(published_at=1040.0, expires_at=1100.0)
     late = token(published_at=1110.0, expires_at=1170.0)
-    assert stuck([second, first], 1090.0) == []
-    assert [one.fault for one in stuck([first, second, late], 1120.0)] == [Fault.STUCK]
-    assert [one.fault for one in stuck([first, second], 1120.0)] == [Fault.STUCK]
     revoked = token(revoke_ordered_at=1010.0, revoked_at=1010.0)
-    assert [one.fault for one in stuck([revoked, second], 1090.0)] == [Fault.STUCK]
+    assert gaps([second, first], 1090.0) == []
+    assert gaps([first, second, late], 1120.0) == [Gap(1100.0, 1110.0)]
+    assert gaps([first, second], 1120.0) == [Gap(1100.0, 1120.0)]
+    assert gaps([revoked, second], 1090.0) == [Gap(1010.0, 1040.0)]
+
+
+def test_one_that_is_not_mended_in_time_breaks_a_promise() -> None:
+    found = stuck([Gap(1000.0, 1030.0), Gap(1100.0, 1130.1)])
+    assert [one.fault for one in found] == [Fault.STUCK]
+    assert "1100" in found[0].detail
 
 
 def test_the_same_seed_plans_the_same_faults_and_a_round_holds_every_kind() -> None:

@@ -1,0 +1,143 @@
+"""The chart in real pods of the local node: images of a checkout, a release of them, the way through the ingress.
+
+``python -m inpods up`` does it by hand; the tests build on the same.
+"""
+
+import json
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import yaml
+
+from localcluster.errors import ClusterError
+from localcluster.node import Node
+from localcluster.pki import SERVER, Authority
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+HOST: Final = "scim.test"
+"""The node's DNS answers names below ``.test`` with the ingress, for pods as well."""
+CERTIFICATE: Final = "scim-tls"
+AUTHORITY: Final = "scim-authority"
+
+
+def build_images(node: Node, tree: Path, tag: str) -> None:
+    """Both images of a checkout, into the node."""
+    for target in ("operator", "api"):
+        node.build_image(tree, f"localhost/scim-{target}:{tag}", target=target, build_args={"VERSION": tag})
+
+
+class ThroughIngress(httpx.HTTPTransport):
+    """Sends what is meant for a host to the node's ingress, with that host's name in TLS and HTTP."""
+
+    def __init__(self, authority: Path) -> None:
+        super().__init__(verify=ssl.create_default_context(cafile=str(authority)), retries=0)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send it."""
+        request.extensions = {**request.extensions, "sni_hostname": request.url.host}
+        request.url = request.url.copy_with(host="127.0.0.1")
+        return super().handle_request(request)
+
+
+class Release:
+    """A release of the chart in a namespace of its own.
+
+    Args:
+        node: the running cluster.
+        namespace: made here, with Pod Security "restricted" enforced.
+        directory: private; the certificate authority and values files.
+        values: for every install and upgrade.
+    """
+
+    def __init__(self, node: Node, namespace: str, directory: Path, values: Mapping[str, Any]) -> None:
+        self.node, self.namespace, self.name = node, namespace, "scim"
+        self._directory = directory
+        self.values: dict[str, Any] = {
+            "host": HOST,
+            "image": {"registry": "localhost", "pullPolicy": "Never"},
+            "ingress": {"tls": {"secretName": CERTIFICATE}},
+            "trustedCa": {"configMap": AUTHORITY},
+            **values,
+        }
+        self.authority = directory / "authority.crt"
+
+    def prepare(self) -> None:
+        """Namespace, certificate, and the authority that operator and tests trust; harmless twice."""
+        namespace = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {
+                "name": self.namespace,
+                "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+            },
+        }
+        self.node.kubectl("apply", "-f", "-", input=json.dumps(namespace))
+        there = self.kubectl("get", "secret", CERTIFICATE, "--ignore-not-found", "-o", "name")
+        if there and self.authority.exists():
+            return
+        self.kubectl("delete", "secret", CERTIFICATE, "--ignore-not-found")
+        self.kubectl("delete", "configmap", AUTHORITY, "--ignore-not-found")
+        authority = Authority.create(self._directory, "authority")
+        authority.issue("server", HOST, SERVER, names=(HOST,))
+        self.kubectl(
+            "create", "secret", "tls", CERTIFICATE,
+            f"--cert={self._directory}/server.crt", f"--key={self._directory}/server.key",
+        )  # fmt: skip
+        self.kubectl("create", "configmap", AUTHORITY, f"--from-file=ca.crt={self.authority}")
+
+    # -- the release
+    def install(self, tree: Path, tag: str, **values: Any) -> str:
+        """``helm upgrade --install --wait`` of a checkout's chart with its images; what helm printed."""
+        path = self.values_file(tag, **values)
+        try:
+            return self.helm(
+                "upgrade", "--install", self.name, str(tree / "charts" / "scim-operator"),
+                "--values", str(path), "--wait", "--timeout", "150s", timeout=200,
+            )  # fmt: skip
+        except ClusterError as error:
+            raise ClusterError(f"{error}\n{self.story()}") from None
+
+    def remove(self) -> None:
+        """Uninstall it, and remove what an uninstallation leaves: ScimTokens, volume, CRD, namespace."""
+        if self.helm("list", "--short", "--filter", f"^{self.name}$").strip():
+            self.helm("uninstall", self.name, "--wait", "--timeout", "120s", timeout=150)
+        self.node.kubectl("delete", "crd", "scimtokens.scim-operator.io", "--ignore-not-found")
+        self.node.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--timeout=120s")
+
+    def values_file(self, tag: str, **values: Any) -> Path:
+        """The release's values with images of this tag; ``values`` win."""
+        merged = {**self.values, **values}
+        merged["image"] = {**self.values["image"], "tag": tag}
+        path = self._directory / "values.yaml"
+        path.write_text(yaml.safe_dump(merged), encoding="utf-8")
+        return path
+
+    def helm(self, *arguments: str, timeout: float = 120) -> str:
+        """helm, in the release's namespace."""
+        return self.node.helm("--namespace", self.namespace, *arguments, timeout=timeout).stdout
+
+    def kubectl(self, *arguments: str, **how: Any) -> str:
+        """kubectl, in the release's namespace."""
+        return self.node.kubectl("--namespace", self.namespace, *arguments, **how).stdout
+
+    def get(self, *what: str) -> Any:
+        """``kubectl get … -o json``, read."""
+        return json.loads(self.kubectl("get", *what, "-o", "json"))
+
+    def story(self) -> str:
+        """What a person would look at first when it does not come up."""
+        parts = [
+            self.kubectl("get", "pods", "-o", "wide", check=False),
+            self.kubectl("get", "events", "--sort-by=.lastTimestamp", check=False)[-3000:],
+        ]
+        for component in ("operator", "api"):
+            parts.append(
+                self.kubectl(
+                    "logs", "--all-containers", "--tail=30", "--prefix",
+                    "-l", f"app.kubernetes.io/component={component}", check=False,
+                )
+            )  # fmt: skip
+        return "\n".join(parts)

@@ -1,0 +1,214 @@
+"""The chart with SQLite in real pods: Entra through the ingress, rotation, lost pods, uninstalled and back.
+
+The tests are one story, in this order, told by one release.
+"""
+
+import json
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from demo.console import until
+from entra_standin.__main__ import play
+from entra_standin.dialects import Dialect
+from localcluster.errors import ClusterError
+from localcluster.node import Node
+from support.pods import HOST, ROOT, Pods, ThroughIngress
+
+pytestmark = pytest.mark.timeout(600)
+TAG = "this"
+QUICK = {"requestsPerSecond": 1000, "burst": 2000}
+
+
+@pytest.fixture(scope="module")
+def pods(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pods]:
+    release = Pods(node, "pods-sqlite", tmp_path_factory.mktemp("pods"), {})
+    release.prepare()
+    release.install(ROOT, TAG)
+    yield release
+    release.remove()
+
+
+def test_a_scim_token_becomes_a_secret_with_the_public_endpoint(pods: Pods) -> None:
+    pods.apply_token("entra", rateLimit=QUICK)
+    assert pods.secret("entra")["endpoint"] == f"https://{HOST}/scim/v2"
+
+
+def test_the_endpoint_is_found_reachable_through_the_ingress_with_its_own_authority(pods: Pods) -> None:
+    until(
+        "EndpointReachable tells",
+        lambda: pods.condition("entra", "EndpointReachable").get("status") == "True",
+        60,
+    )
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_entra_plays_all_its_cycles_over_https_by_host_name(pods: Pods, dialect: Dialect) -> None:
+    name = f"cycle-{dialect.name.lower().replace('_', '-')}"
+    pods.apply_token(name, tenant=name, rateLimit=QUICK)
+    lines: list[str] = []
+    with pods.entra(name, dialect) as client:
+        assert play(client, lines.append), "\n".join(lines)
+
+
+@pytest.mark.parametrize("path", ["/admin/v1/connections", "/metrics", "/healthz", "/"])
+def test_nothing_but_scim_comes_through_the_ingress(pods: Pods, path: str) -> None:
+    with httpx.Client(transport=ThroughIngress(pods.authority), trust_env=False) as client:
+        assert client.get(f"https://{HOST}{path}").status_code == 404
+
+
+def test_helm_test_plays_a_life_of_its_own_and_cleans_up(pods: Pods) -> None:
+    try:
+        pods.helm("test", pods.name, "--timeout", "120s", timeout=150)
+    except ClusterError as error:
+        logs = pods.kubectl("logs", "-l", "app.kubernetes.io/component=self-test", "--tail=50", check=False)
+        raise AssertionError(f"{error}\n{logs}") from None
+    names = [item["metadata"]["name"] for item in pods.get("sct")["items"]]
+    assert "helm-test" not in names
+
+
+def test_a_rotation_under_traffic_rejects_nothing_with_the_old_token_nor_with_the_new(pods: Pods) -> None:
+    current = pods.secret("entra")["token"]
+    with pods.traffic(lambda: current) as traffic:
+        traffic.enough()
+        old, new = pods.rotate("entra")
+        traffic.enough()
+        current = new
+        traffic.enough()
+    assert old != new
+    assert traffic.failures == []
+    assert traffic.lost(new) == []
+
+
+def test_an_api_pod_that_is_deleted_takes_no_acknowledged_write_with_it(pods: Pods) -> None:
+    token = pods.secret("entra")["token"]
+    with pods.traffic(lambda: token) as traffic:
+        traffic.enough()
+        pods.kubectl("delete", "pod", pods.pods("api")[0]["metadata"]["name"], "--wait=false")
+        until("it is away", lambda: traffic.failures, 60)
+        traffic.recovered()
+    assert only_unavailable(traffic.failures)
+    assert traffic.lost(token) == []
+
+
+def test_a_node_whose_kubelet_starts_anew_goes_on_serving(pods: Pods) -> None:
+    token = pods.secret("entra")["token"]
+    before = {pod["metadata"]["uid"] for pod in pods.pods("api")}
+    with pods.traffic(lambda: token) as traffic:
+        traffic.enough()
+        pods.node.restart("kubelet")
+        traffic.enough()
+        traffic.recovered()
+    # A kubelet that begins takes a pod for not ready until it has asked it.
+    assert only_unavailable(traffic.failures)
+    assert traffic.lost(token) == []
+    assert {pod["metadata"]["uid"] for pod in pods.pods("api")} == before
+
+
+def test_each_pod_runs_without_rights(pods: Pods) -> None:
+    for component in ("operator", "api"):
+        name = pods.pods(component)[0]["metadata"]["name"]
+        python = (
+            "import os; s = open('/proc/self/status').read(); print(os.getuid(), "
+            "s.partition('CapEff:')[2].split()[0], s.partition('Seccomp:')[2].split()[0], "
+            "os.path.exists('/var/run/secrets/kubernetes.io/serviceaccount/token'))"
+        )
+        uid, capabilities, seccomp, account = pods.kubectl("exec", name, "--", "python", "-c", python).split()
+        assert (uid, int(capabilities, 16), seccomp) == ("65532", 0, "2")
+        assert account == str(component == "operator")
+        with pytest.raises(ClusterError, match="Read-only file system"):
+            pods.kubectl("exec", name, "--", "python", "-c", "open('/app/x', 'w')")
+
+
+def test_no_log_of_any_pod_holds_a_token(pods: Pods) -> None:
+    logs = "".join(
+        pods.kubectl("logs", pod["metadata"]["name"], "--all-containers")
+        for component in ("operator", "api")
+        for pod in pods.pods(component)
+    )
+    assert "sct_" not in logs
+    assert '"event"' in logs
+
+
+def test_an_uninstallation_leaves_scim_tokens_secrets_and_people_and_an_installation_picks_them_up(
+    pods: Pods,
+) -> None:
+    pods.apply_token("erase", tenant="erase", deletionPolicy="Delete")
+    before = pods.secret("entra")
+    with pods.client(before["token"]) as client:
+        people = client.get("/Users", params={"count": 1}).json()["totalResults"]
+    assert people > 0
+
+    pods.helm("uninstall", pods.name, "--wait", "--timeout", "120s", timeout=150)
+
+    until(
+        "no pod is left",
+        lambda: not pods.get("pods", "-l", "app.kubernetes.io/component in (api,operator)")["items"],
+        60,
+    )
+    assert pods.secret("entra") == before
+    assert not any("finalizers" in item["metadata"] for item in pods.get("sct")["items"])
+
+    pods.install(ROOT, TAG)
+
+    with pods.client(before["token"]) as client:
+        until("the ingress knows it", lambda: client.get("/Users").status_code != 503, 30)
+        assert client.get("/Users", params={"count": 1}).json()["totalResults"] == people
+    assert pods.secret("entra") == before
+    pods.kubectl("wait", "--for=condition=Ready", "sct/entra", "--timeout=90s")
+
+
+def test_a_network_policy_lets_nobody_but_the_operator_at_the_internal_port(pods: Pods) -> None:
+    address = pods.pods("api")[0]["status"]["podIP"]
+    ask = (
+        "import sys, urllib.request as r\n"
+        "o = r.build_opener(r.ProxyHandler({}))\n"
+        "try: print(o.open(sys.argv[1], timeout=5).status)\n"
+        "except OSError as error: print(getattr(error, 'reason', error))\n"
+    )
+
+    def asked(pod: str, port: int, path: str) -> str:
+        url = f"http://{address}:{port}{path}"
+        return pods.kubectl("exec", pod, "--", "python", "-c", ask, url).strip()
+
+    stranger = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "stranger"},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 65532,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": "stranger",
+                    "image": f"localhost/scim-operator:{TAG}",
+                    "imagePullPolicy": "Never",
+                    "command": ["python", "-c", "import time; time.sleep(600)"],
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "capabilities": {"drop": ["ALL"]},
+                    },
+                }
+            ],
+        },
+    }
+    pods.kubectl("apply", "-f", "-", input=json.dumps(stranger))
+    pods.kubectl("wait", "--for=condition=Ready", "pod/stranger", "--timeout=60s")
+    operator = pods.pods("operator")[0]["metadata"]["name"]
+    try:
+        assert asked(operator, 8081, "/healthz") == "200"
+        until("strangers are refused", lambda: "200" not in asked("stranger", 8081, "/healthz"), 30)
+        assert asked("stranger", 8081, "/metrics") not in ("200", "404")
+        assert asked(operator, 8081, "/healthz") == "200"
+    finally:
+        pods.kubectl("delete", "pod", "stranger", "--grace-period=0", "--force")
+
+
+def only_unavailable(failures: list[str]) -> bool:
+    """Whether Entra would try again after each: anything but a 404 or 401."""
+    return all(failure.split()[1].rstrip(":") in ("502", "503", "504") for failure in failures)

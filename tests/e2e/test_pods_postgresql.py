@@ -1,0 +1,172 @@
+"""The chart with PostgreSQL and two replicas in real pods: upgrade, rollback and lost pods without one failure.
+
+The tests are one story, in this order, told by one release.
+"""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.console import until
+from localcluster.errors import ClusterError
+from localcluster.node import Node
+from localcluster.node.layout import NODE_IP as NODE_ADDRESS
+from support.pods import ROOT, Pods, build_images, commit_before
+from support.postgres import PostgresServer, execute, own_server
+from support.processes import free_port
+
+pytestmark = pytest.mark.timeout(600)
+THIS, BEFORE = "this", "before"
+QUICK = {"requestsPerSecond": 1000, "burst": 2000}
+
+
+@pytest.fixture(scope="module")
+def earlier(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The commit before this one, with its images in the node."""
+    tree = commit_before(tmp_path_factory.mktemp("before"))
+    build_images(node, tree, BEFORE)
+    return tree
+
+
+@pytest.fixture(scope="module")
+def database(node: Node) -> Iterator[str]:
+    """The URL of an empty database that pods reach."""
+    port, password = free_port(), secrets.token_hex(16)
+    with own_server((NODE_ADDRESS, port)) as server:
+        asyncio.run(_prepare(server, password))
+        yield f"postgresql://scim:{password}@{NODE_ADDRESS}:{port}/scim"
+
+
+async def _prepare(server: PostgresServer, password: str) -> None:
+    await execute(
+        server.url, f"CREATE ROLE scim LOGIN PASSWORD '{password}'", "CREATE DATABASE scim OWNER scim"
+    )
+
+
+@pytest.fixture(scope="module")
+def pods(
+    node: Node, earlier: Path, database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pods]:
+    port = int(database.rpartition(":")[2].partition("/")[0])
+    values = {
+        "api": {
+            "replicas": 2,
+            "database": {"type": "postgresql", "existingSecret": {"name": "scim-database", "key": "url"}},
+        },
+        "networkPolicy": {
+            "databasePort": port,
+            "database": [{"ipBlock": {"cidr": f"{NODE_ADDRESS}/32"}}],
+        },
+    }
+    directory = tmp_path_factory.mktemp("pods-postgresql")
+    release = Pods(node, "pods-postgresql", directory, values)
+    release.prepare()
+    url = directory / "url"
+    url.write_text(database)
+    release.kubectl("create", "secret", "generic", "scim-database", f"--from-file=url={url}")
+    release.install(earlier, BEFORE)
+    release.apply_token("entra", rateLimit=QUICK)
+    yield release
+    release.remove()
+
+
+def images(pods: Pods, component: str) -> set[str]:
+    return {pod["spec"]["containers"][0]["image"].rpartition(":")[2] for pod in pods.pods(component)}
+
+
+def test_an_upgrade_from_the_commit_before_fails_no_request(pods: Pods) -> None:
+    assert images(pods, "api") == {BEFORE}
+    token = pods.secret("entra")["token"]
+    with pods.traffic(lambda: token) as traffic:
+        traffic.enough()
+        pods.install(ROOT, THIS)
+        pods.wait_rolled_out()
+        until("the old pods are gone", lambda: images(pods, "api") == {THIS}, 60)
+        traffic.enough()
+    assert traffic.failures == []
+    assert traffic.lost(token) == []
+    assert images(pods, "operator") == {THIS}
+    assert len(pods.pods("api")) == 2
+
+
+def test_a_leader_that_is_deleted_is_followed_and_the_follower_rotates(pods: Pods) -> None:
+    leader = pods.leader()
+    assert leader
+    pods.kubectl("delete", "pod", leader, "--wait=false")
+    until("another leads", lambda: pods.leader() not in ("", leader), 60)
+    old, new = pods.rotate("entra")
+    for token in (old, new):
+        with pods.client(token) as client:
+            assert client.get("/Users", params={"count": 1}).status_code == 200
+
+
+def test_an_api_pod_that_is_deleted_fails_no_request(pods: Pods) -> None:
+    token = pods.secret("entra")["token"]
+    with pods.traffic(lambda: token) as traffic:
+        traffic.enough()
+        gone = pods.pods("api")[0]["metadata"]["name"]
+        pods.kubectl("delete", "pod", gone, "--wait=true", "--timeout=60s")
+        pods.wait_rolled_out()
+        traffic.enough()
+    assert traffic.failures == []
+    assert traffic.lost(token) == []
+
+
+def test_a_migration_that_fails_stalls_the_rollout_while_the_old_pods_serve(pods: Pods) -> None:
+    token = pods.secret("entra")["token"]
+    broken = {**pods.values["api"], "extraEnv": [{"name": "SCIM_API_LOG_LEVEL", "value": "no such level"}]}
+    with pods.traffic(lambda: token) as traffic:
+        path = pods.values_file(THIS, api=broken)
+        with pytest.raises(ClusterError):
+            pods.helm(  # Ends with an error, for the rollout does not come to its end.
+                "upgrade", pods.name, str(ROOT / "charts" / "scim-operator"),
+                "--values", str(path), "--wait", "--timeout", "15s", timeout=60,
+            )  # fmt: skip
+        until("the init container has failed", lambda: failed_migrations(pods), 60)
+        traffic.enough()
+        assert len([pod for pod in pods.pods("api") if is_ready(pod)]) == 2
+
+        revision = pods.helm("history", pods.name, "--output", "json")
+        pods.helm("rollback", pods.name, good_revision(revision), "--wait", "--timeout", "120s", timeout=150)
+        pods.wait_rolled_out()
+        traffic.enough()
+    assert traffic.failures == []
+
+
+def test_a_rollback_to_the_commit_before_fails_no_request(pods: Pods) -> None:
+    token = pods.secret("entra")["token"]
+    with pods.traffic(lambda: token) as traffic:
+        traffic.enough()
+        pods.helm("rollback", pods.name, "1", "--wait", "--timeout", "120s", timeout=150)
+        pods.wait_rolled_out()
+        until("the pods of this commit are gone", lambda: images(pods, "api") == {BEFORE}, 60)
+        traffic.enough()
+    assert traffic.failures == []
+    assert traffic.lost(token) == []
+    pods.rotate("entra")
+
+
+def is_ready(pod: dict[str, object]) -> bool:
+    status = pod["status"]
+    assert isinstance(status, dict)
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in status.get("conditions", []))
+
+
+def failed_migrations(pods: Pods) -> list[str]:
+    """What the migrations that ended badly said."""
+    return [
+        pods.kubectl("logs", pod["metadata"]["name"], "--container", "migrate", check=False)
+        for pod in pods.pods("api")
+        for item in pod["status"].get("initContainerStatuses", [])
+        if any(item.get(key, {}).get("terminated", {}).get("exitCode") for key in ("state", "lastState"))
+    ]
+
+
+def good_revision(history: str) -> str:
+    """The newest that was deployed in full."""
+    found = [item["revision"] for item in json.loads(history) if item["status"] in ("superseded", "deployed")]
+    return str(max(found))
