@@ -22,12 +22,13 @@ LOAD_SECONDS: Final = 300.0
 BASE_SECONDS: Final = 900.0
 SUITE: Final = "bookworm"
 BASE_PACKAGES: Final = ("ca-certificates", "netbase", "python3", "python3-venv", "tzdata")
-MOUNTED: Final = (
-    "/etc/pip.conf",
-    "/etc/uv/uv.toml",
-    "/etc/ssl/certs/ca-certificates.crt",
-)
-"""The machine's way to the package index, which a build borrows and no image keeps."""
+MOUNTED: Final = {
+    "/etc/pip.conf": "pip.conf",
+    "/etc/uv/uv.toml": "uv.toml",
+    "/etc/ssl/certs/ca-certificates.crt": None,
+}
+"""The machine's way to the package index, which a build borrows and no image keeps: path -> what is mounted
+where the machine has none."""
 PROGRAMS: Final = {
     "coredns": "coredns",
     "traefik": "traefik",
@@ -101,12 +102,11 @@ class Builder:
         ]  # fmt: skip
         if target is not None:
             command += ["--target", target]
-        for path in MOUNTED:
+        for path, fallback in MOUNTED.items():
             if Path(path).exists():
                 command += ["--volume", f"{path}:{path}:ro"]
-        if not Path("/etc/uv/uv.toml").exists():
-            # uv asks its built-in list of authorities unless it is told to use the machine's.
-            command += ["--volume", f"{SOURCE}/images/uv.toml:/etc/uv/uv.toml:ro"]
+            elif fallback is not None:
+                command += ["--volume", f"{SOURCE}/images/{fallback}:{path}:ro"]
         for key, value in {"BASE_IMAGE": base_image(), **(build_args or {})}.items():
             command += ["--build-arg", f"{key}={value}"]
         archive = self._layout.archives / f"{image.replace('/', '_').replace(':', '_')}.tar"
