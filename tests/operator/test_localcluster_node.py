@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -173,6 +174,79 @@ def test_helm_sees_the_node_and_nothing_of_the_persons_own(node: Node) -> None:
     assert f'HELM_DATA_HOME="{Layout.default().state}' in shown
     with pytest.raises(ClusterError, match="not found"):
         node.helm("status", "nothing")
+
+
+class Talk:
+    """Who of three pods, each a small server, reaches whom under one NetworkPolicy."""
+
+    NAMES = ("server", "friend", "stranger")
+
+    def __init__(self, node: Node, namespace: str) -> None:
+        self._node, self._namespace = node, namespace
+        node.kubectl("create", "namespace", namespace)
+        for name in self.NAMES:
+            self._kubectl("apply", "-f", "-", input=json.dumps(self._pod(name)))
+        self._kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
+        path = "jsonpath={.status.podIP}"
+        self.address = {name: self._kubectl("get", "pod", name, "-o", path).stdout for name in self.NAMES}
+
+    def _kubectl(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return self._node.kubectl("-n", self._namespace, *arguments, **options)
+
+    def _pod(self, name: str) -> dict[str, Any]:
+        container = {
+            "name": "main",
+            "image": self._node.base_image,
+            "imagePullPolicy": "Never",
+            "command": ["python3", "-m", "http.server", "8080"],
+            "ports": [{"name": "http", "containerPort": 8080}],
+            "readinessProbe": {"httpGet": {"port": "http"}, "periodSeconds": 1},
+        }
+        metadata = {"name": name, "labels": {"app": name}}
+        spec = {"terminationGracePeriodSeconds": 0, "containers": [container]}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+    def reaches(self, source: str, target: str) -> bool:
+        code = f"import urllib.request as u; u.urlopen('http://{self.address[target]}:8080/', timeout=3)"
+        return self._kubectl("exec", source, "--", "python3", "-c", code, check=False).returncode == 0
+
+    def until(self, expected: set[tuple[str, str]], **spec: Any) -> None:
+        """Wait until, under this policy, exactly these of all pairs reach each other."""
+        metadata = {"name": "only", "namespace": self._namespace}
+        document = {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": metadata,
+            "spec": spec,
+        }
+        self._kubectl("apply", "-f", "-", input=json.dumps(document))
+        pairs = [(a, b) for a in self.NAMES for b in self.NAMES if a != b]
+        until(lambda: {pair for pair in pairs if self.reaches(*pair)} == expected, f"only {expected} talk")
+
+
+def test_network_policies_are_enforced(node: Node) -> None:
+    talk = Talk(node, "policies")
+    server = {"matchLabels": {"app": "server"}}
+    everybody = {(a, b) for a in Talk.NAMES for b in Talk.NAMES if a != b}
+    without_stranger = everybody - {("stranger", "server")}
+    friends = {
+        "podSelector": {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["stranger"]}]}
+    }
+    talk.until(
+        without_stranger, podSelector=server, ingress=[{"from": [friends], "ports": [{"port": "http"}]}]
+    )
+    talk.until(everybody, podSelector=server, ingress=[{"ports": [{"port": 8000, "endPort": 8080}]}])
+    block = {"cidr": "10.244.0.0/16", "except": [f"{talk.address['stranger']}/32"]}
+    talk.until(without_stranger, podSelector=server, ingress=[{"from": [{"ipBlock": block}]}])
+    to_server = {"to": [{"podSelector": server}], "ports": [{"port": "http"}]}
+    strangers = {"matchLabels": {"app": "stranger"}}
+    talk.until(
+        everybody - {("stranger", "friend")},
+        podSelector=strangers,
+        policyTypes=["Egress"],
+        egress=[to_server],
+    )
+    node.kubectl("delete", "namespace", "policies")
 
 
 def test_a_restarted_kubelet_leaves_pods_alone(node: Node) -> None:
