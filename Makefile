@@ -35,10 +35,8 @@ node-tools: install
 	@$(RUN) python -m localcluster everything
 
 test: node-tools ## Run every test: unit, API on SQLite and PostgreSQL, operator, chart, the demo, real pods
-	@echo "== tests without a cluster, two at a time"
-	@$(RUN) python -m pytest --durations=10 -n 2 --dist loadfile tests/unit tests/api
-	@echo "== tests of operator, chart, the demo and real pods"
-	@$(RUN) python -m pytest --durations=10 tests/operator tests/chart tests/e2e
+	@echo "== tests, two at a time"
+	@$(RUN) python -m pytest --durations=10 -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-unit: install ## Tests without I/O
 	@$(RUN) python -m pytest tests/unit
