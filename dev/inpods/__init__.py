@@ -19,6 +19,7 @@ from localcluster.pki import SERVER, Authority
 ROOT: Final = Path(__file__).resolve().parents[2]
 HOST: Final = "scim.test"
 """The node's DNS answers names below ``.test`` with the ingress, for pods as well."""
+GATEWAY_HOST: Final = "gateway.test"
 CERTIFICATE: Final = "scim-tls"
 AUTHORITY: Final = "scim-authority"
 
@@ -81,7 +82,7 @@ class Release:
         self.kubectl("delete", "secret", CERTIFICATE, "--ignore-not-found")
         self.kubectl("delete", "configmap", AUTHORITY, "--ignore-not-found")
         authority = Authority.create(self._directory, "authority")
-        authority.issue("server", HOST, SERVER, names=(HOST,))
+        authority.issue("server", HOST, SERVER, names=(HOST, GATEWAY_HOST))
         self.kubectl(
             "create", "secret", "tls", CERTIFICATE,
             f"--cert={self._directory}/server.crt", f"--key={self._directory}/server.key",

@@ -5,6 +5,7 @@ takes: the leader stops at its next look at the Lease, and the others wait.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -23,6 +24,7 @@ HELD_SECONDS: Final = 300
 _PAGE: Final = 500
 _ATTEMPTS: Final = 20
 _CALL_SECONDS: Final = 30.0
+_RELEASED: Final = "released-"
 _MERGE: Final = "application/merge-patch+json"
 _CONFLICT, _NOT_FOUND = 409, 404
 
@@ -44,7 +46,8 @@ async def release(
         kube: with the operator's own permissions.
         settings: name of the Lease, and the namespaces.
         pause: waits some seconds.
-        hold: seconds for which nobody leads afterwards; the operators have to be gone by then.
+        hold: seconds for which nobody leads once finalizers are being taken off; the operators have to be gone
+            by then.
 
     Raises:
         NotReleased: a write lost again and again.
@@ -63,23 +66,35 @@ async def release(
     return released
 
 
-async def _take_lease(leases: client.CoordinationV1Api, settings: OperatorSettings, hold: int) -> float:
-    """Make it ours, whoever has it; returns for how long that one may still act."""
+def _patience(spec: client.V1LeaseSpec, now: datetime, longest: int) -> int:
+    """For how many seconds whoever led last may still act.
+
+    A release that was tried before does not act itself, but the leader before it may, for ``longest`` seconds from
+    when it lost the Lease.
+    """
+    holder = spec.holder_identity or ""
+    if not holder.startswith(_RELEASED):
+        return int(spec.lease_duration_seconds or 0) if holder else 0
+    since = (now - spec.acquire_time).total_seconds() if spec.acquire_time else 0.0
+    return max(0, min(longest, math.ceil(longest - since)))
+
+
+async def _take_lease(leases: client.CoordinationV1Api, settings: OperatorSettings, hold: int) -> int:
+    """Make it ours, whoever has it; returns for how many seconds that one may still act."""
     name, namespace = settings.lease_name, settings.namespace
     for _ in range(_ATTEMPTS):
         try:
             lease = await leases.read_namespaced_lease(name, namespace, _request_timeout=_CALL_SECONDS)
         except ApiException as error:
             if error.status == _NOT_FOUND:  # no operator has ever run here
-                return 0.0
+                return 0
             raise
         spec = lease.spec or client.V1LeaseSpec()
-        patience = float(spec.lease_duration_seconds or 0) if spec.holder_identity else 0.0
         now = datetime.now(UTC)
-        spec.holder_identity, spec.lease_duration_seconds = (
-            f"released-{settings.identity}"[:253],
-            hold,
-        )
+        patience = _patience(spec, now, settings.lease_duration_seconds)
+        spec.holder_identity = f"{_RELEASED}{settings.identity}"[:253]
+        # What is waited for first counts in addition, or a standby leads again when the finalizers are off.
+        spec.lease_duration_seconds = patience + hold
         spec.acquire_time = spec.renew_time = now
         spec.lease_transitions = (spec.lease_transitions or 0) + 1
         lease.spec = spec

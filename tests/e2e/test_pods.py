@@ -14,7 +14,7 @@ from entra_standin.__main__ import play
 from entra_standin.dialects import Dialect
 from localcluster.errors import ClusterError
 from localcluster.node import Node
-from support.pods import HOST, ROOT, Pods, ThroughIngress
+from support.pods import CERTIFICATE, GATEWAY_HOST, HOST, ROOT, Pods, ThroughIngress
 
 pytestmark = pytest.mark.timeout(600)
 TAG = "this"
@@ -56,6 +56,38 @@ def test_entra_plays_all_its_cycles_over_https_by_host_name(pods: Pods, dialect:
 def test_nothing_but_scim_comes_through_the_ingress(pods: Pods, path: str) -> None:
     with httpx.Client(transport=ThroughIngress(pods.authority), trust_env=False) as client:
         assert client.get(f"https://{HOST}{path}").status_code == 404
+
+
+def test_a_gateway_leads_to_it_as_an_ingress_does(pods: Pods) -> None:
+    gateway = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": "public"},
+        "spec": {
+            "gatewayClassName": "traefik",
+            "listeners": [
+                {
+                    "name": "https",
+                    "port": 443,
+                    "protocol": "HTTPS",
+                    "hostname": GATEWAY_HOST,
+                    "tls": {"certificateRefs": [{"name": CERTIFICATE}]},
+                }
+            ],
+        },
+    }
+    pods.kubectl("apply", "-f", "-", input=json.dumps(gateway))
+    pods.install(
+        ROOT,
+        TAG,
+        host=GATEWAY_HOST,
+        endpointUrl=f"https://{HOST}/scim/v2",
+        ingress={"enabled": False},
+        httpRoute={"enabled": True, "parentRefs": [{"name": "public"}]},
+    )
+    until("the Gateway leads there", lambda: pods.test_connection("entra", GATEWAY_HOST) == 200, 30)
+    pods.install(ROOT, TAG)
+    until("the Ingress leads there again", lambda: pods.test_connection("entra", HOST) == 200, 30)
 
 
 def test_helm_test_plays_a_life_of_its_own_and_cleans_up(pods: Pods) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -96,7 +96,7 @@ async def test_a_leader_is_waited_for_and_others_are_kept_from_leading(
     lease = await leases.read_namespaced_lease("scim-operator", OPERATOR_NAMESPACE)
     assert lease.spec is not None
     assert lease.spec.holder_identity == "released-uninstaller"
-    assert lease.spec.lease_duration_seconds == HELD_SECONDS
+    assert lease.spec.lease_duration_seconds == 15 + HELD_SECONDS
 
 
 async def test_how_long_nobody_leads_can_be_said(
@@ -110,3 +110,26 @@ async def test_how_long_nobody_leads_can_be_said(
     lease = await leases.read_namespaced_lease("scim-operator", OPERATOR_NAMESPACE)
     assert lease.spec is not None
     assert lease.spec.lease_duration_seconds == 30
+
+
+@pytest.mark.parametrize(("age", "patience"), [(6, 9), (600, 0), (-600, 15)])
+async def test_a_release_that_was_tried_before_is_not_waited_for_but_the_leader_before_it_is(
+    operator_client: client.ApiClient,
+    quiet_namespace: str,
+    leases: client.CoordinationV1Api,
+    age: int,
+    patience: int,
+) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=age)
+    held = client.V1LeaseSpec(
+        holder_identity="released-earlier", lease_duration_seconds=330, acquire_time=before, renew_time=before
+    )
+    body = client.V1Lease(metadata=client.V1ObjectMeta(name="scim-operator"), spec=held)
+    await leases.create_namespaced_lease(OPERATOR_NAMESPACE, body)
+    pauses = Pauses()
+    await release(operator_client, settings(quiet_namespace), pauses, hold=30)
+    waited = sum(pauses.seconds)
+    assert waited == pytest.approx(patience, abs=3 if 0 < age < 15 else 0)
+    lease = await leases.read_namespaced_lease("scim-operator", OPERATOR_NAMESPACE)
+    assert lease.spec is not None
+    assert lease.spec.lease_duration_seconds == waited + 30

@@ -18,10 +18,20 @@ import httpx
 from demo.console import until
 from entra_standin.client import EntraClient
 from entra_standin.dialects import Dialect
-from inpods import HOST, ROOT, Release, ThroughIngress, build_images
+from inpods import CERTIFICATE, GATEWAY_HOST, HOST, ROOT, Release, ThroughIngress, build_images
 from localcluster.errors import ClusterError
 
-__all__ = ["HOST", "ROOT", "Pods", "ThroughIngress", "Traffic", "build_images", "commit_before"]
+__all__ = [
+    "CERTIFICATE",
+    "GATEWAY_HOST",
+    "HOST",
+    "ROOT",
+    "Pods",
+    "ThroughIngress",
+    "Traffic",
+    "build_images",
+    "commit_before",
+]
 SECONDS: Final = 120.0
 
 
@@ -126,6 +136,17 @@ class Pods(Release):
             trust_env=False,
             timeout=10,
         )
+
+    def test_connection(self, name: str, host: str) -> int:
+        """The status of what Entra's Test Connection asks, at a host; 0 when there is no answer."""
+        with self.client(self.secret(name)["token"]) as client:
+            try:
+                return client.get(
+                    f"https://{host}/scim/v2/Users",
+                    params={"filter": 'emails[type eq "work"].value eq "nobody"'},
+                ).status_code
+            except httpx.TransportError:
+                return 0
 
     @contextlib.contextmanager
     def traffic(self, token: Callable[[], str]) -> "Iterator[Traffic]":
