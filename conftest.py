@@ -5,8 +5,8 @@ import os
 import pytest
 
 pytest_plugins = ["support.cluster", "support.installed", "support.postgres", "support.stack"]
-NODE = "test_pods"
-"""Files in e2e whose names begin so need the one node that a machine can have."""
+NODE = ("test_localcluster_node", "test_pods")
+"""Files in operator and e2e whose names begin so need the one node that a machine can have. The first end it."""
 LONGEST_FIRST = ("node", "e2e", "operator", "chart", "api", "unit")
 
 
@@ -17,9 +17,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         together = "node" if _area(item) == "node" else str(item.path)
         item.add_marker(pytest.mark.xdist_group(together))
-    items.sort(key=lambda item: LONGEST_FIRST.index(_area(item)))
+    # Stable: what ends the node stays before what runs on it.
+    items.sort(key=lambda item: (LONGEST_FIRST.index(_area(item)), not item.path.stem.startswith(NODE[0])))
 
 
 def _area(item: pytest.Item) -> str:
     area = item.path.relative_to(item.config.rootpath / "tests").parts[0]
-    return "node" if area == "e2e" and item.path.stem.startswith(NODE) else area
+    return "node" if area in ("operator", "e2e") and item.path.stem.startswith(NODE) else area
