@@ -10,6 +10,7 @@ NODE = ("test_localcluster_node", "test_pods")
 LONGEST_FIRST = ("node", "e2e", "operator", "chart", "api", "unit")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With ``-n 2 --dist loadgroup``: a file stays together, as do all that need the node; the long ones begin."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
