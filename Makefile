@@ -5,6 +5,8 @@ PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --all-extras
 export PYTHONPATH := dev
+# The first ends the node that is running, so it comes first.
+NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py
 
 .DEFAULT_GOAL := help
 .PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e lint format bench bench-scale torture crd kind clean
@@ -36,7 +38,9 @@ node-tools: install
 
 test: node-tools ## Run every test: unit, API on SQLite and PostgreSQL, operator, chart, the demo, real pods
 	@echo "== tests, two at a time"
-	@$(RUN) python -m pytest --durations=10 -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(RUN) python -m pytest --durations=10 -n 2 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(NODE_TESTS))
+	@echo "== tests that have the machine's one node to themselves"
+	@$(RUN) python -m pytest --durations=10 $(NODE_TESTS)
 
 test-unit: install ## Tests without I/O
 	@$(RUN) python -m pytest tests/unit
