@@ -1,5 +1,6 @@
 """What runs: locked down, configured by settings that exist, and ending without a lost request."""
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -297,3 +298,21 @@ def test_a_private_authority_is_trusted_by_the_operator_and_the_test(helm: Helm)
         assert any(mount["name"] == "trusted-ca" for mount in spec["containers"][0]["volumeMounts"])
     assert environment(operator["containers"][0])["SSL_CERT_FILE"] == "/etc/scim-operator/ca/ca.crt"
     assert "--ca-file=/etc/scim-operator/ca/ca.crt" in test["containers"][0]["args"]
+
+
+def test_another_password_of_the_database_starts_new_pods_and_its_digest_is_not_a_fast_one(
+    helm: Helm,
+) -> None:
+    def annotations(password: str) -> dict[str, str]:
+        url = f"postgresql://scim:{password}@db/scim"
+        values = {**HOST, "api": {"database": {"type": "postgresql", "url": url}}}
+        found: dict[str, str] = deployment(helm, "scim-operator-api", values)["template"]["metadata"][
+            "annotations"
+        ]
+        return found
+
+    one, same, other = annotations("one"), annotations("one"), annotations("other")
+    assert one == same
+    assert one != other
+    fast = hashlib.sha256(b"postgresql://scim:one@db/scim").hexdigest()
+    assert not any(fast.startswith(value) for value in one.values())
