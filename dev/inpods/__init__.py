@@ -20,6 +20,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 HOST: Final = "scim.test"
 """The node's DNS answers names below ``.test`` with the ingress, for pods as well."""
 GATEWAY_HOST: Final = "gateway.test"
+KIND: Final = "scimtokens.scim-operator.io"
 CERTIFICATE: Final = "scim-tls"
 AUTHORITY: Final = "scim-authority"
 
@@ -76,6 +77,7 @@ class Release:
             },
         }
         self.node.kubectl("apply", "-f", "-", input=json.dumps(namespace))
+        self._adopt_kind()
         there = self.kubectl("get", "secret", CERTIFICATE, "--ignore-not-found", "-o", "name")
         if there and self.authority.exists():
             return
@@ -88,6 +90,14 @@ class Release:
             f"--cert={self._directory}/server.crt", f"--key={self._directory}/server.key",
         )  # fmt: skip
         self.kubectl("create", "configmap", AUTHORITY, f"--from-file=ca.crt={self.authority}")
+
+    def _adopt_kind(self) -> None:
+        """Take the kind ScimToken over from a release of before, to which it belongs in Helm's eyes."""
+        if self.node.kubectl("get", "crd", KIND, "--ignore-not-found", "-o", "name").stdout:
+            self.node.kubectl(
+                "annotate", "crd", KIND, f"meta.helm.sh/release-name={self.name}",
+                f"meta.helm.sh/release-namespace={self.namespace}", "--overwrite",
+            )  # fmt: skip
 
     # -- the release
     def install(self, tree: Path, tag: str, **values: Any) -> str:
@@ -102,10 +112,9 @@ class Release:
             raise ClusterError(f"{error}\n{self.story()}") from None
 
     def remove(self) -> None:
-        """Uninstall it, and remove what an uninstallation leaves: ScimTokens, volume, CRD, namespace."""
+        """Uninstall it, and remove what an uninstallation leaves in its namespace. The kind ScimToken stays."""
         if self.helm("list", "--short", "--filter", f"^{self.name}$").strip():
             self.helm("uninstall", self.name, "--wait", "--timeout", "120s", timeout=150)
-        self.node.kubectl("delete", "crd", "scimtokens.scim-operator.io", "--ignore-not-found")
         self.node.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--timeout=120s")
 
     def values_file(self, tag: str, **values: Any) -> Path:

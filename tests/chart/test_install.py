@@ -54,14 +54,21 @@ def own_plane(tools: Tools) -> Iterator[ControlPlane]:
 
 @pytest.fixture
 def releases(helm: Helm, own_plane: ControlPlane) -> Iterator[Releases]:
-    """The release is installed; afterwards all of it is gone."""
+    """The release is installed; afterwards all of it is gone but the kind, which the next one takes over.
+
+    An API server sometimes takes minutes to let a kind go that was changed right before.
+    """
     releases = Releases(helm, own_plane)
     releases.install()
     own_plane.wait_established(CRD)
     yield releases
     if releases.helm("list", "-n", NAMESPACE, "-q").strip():
         releases.uninstall()
-    own_plane.kubectl("delete", "crd", CRD, "--ignore-not-found")
+    own_plane.kubectl("delete", "sct", "--all", "-n", NAMESPACE)
+    own_plane.kubectl(
+        "annotate", "crd", CRD, f"meta.helm.sh/release-name={RELEASE}",
+        f"meta.helm.sh/release-namespace={NAMESPACE}", "--overwrite",
+    )  # fmt: skip
     own_plane.kubectl("delete", "pvc", "--all", "-n", NAMESPACE, "--wait=false")
 
 
