@@ -130,7 +130,7 @@ def test_a_node_whose_kubelet_starts_anew_goes_on_serving(pods: Pods) -> None:
     with pods.traffic(lambda: token) as traffic:
         traffic.enough()
         pods.node.restart("kubelet")
-        traffic.enough()
+        traffic.enough(200)
         traffic.recovered()
     # A kubelet that begins takes a pod for not ready until it has asked it.
     assert only_unavailable(traffic.failures)
@@ -168,6 +168,7 @@ def test_an_uninstallation_leaves_scim_tokens_secrets_and_people_and_an_installa
 ) -> None:
     pods.apply_token("erase", tenant="erase", deletionPolicy="Delete")
     before = pods.secret("entra")
+    until("it is served", lambda: pods.test_connection("entra", HOST) == 200, 60)
     with pods.client(before["token"]) as client:
         people = client.get("/Users", params={"count": 1}).json()["totalResults"]
     assert people > 0
