@@ -30,7 +30,7 @@ GOAL_IDLE_CPU = 0.02
 GOAL_IDLE_BYTES = 500 * 1024 * 1024
 CREATORS = 8
 IDLE_SECONDS = 60.0
-STORM_BEFORE = 600
+STORM_BEFORE = 400
 """rotateBefore in seconds, for the storm: the shortest that leaves ten thousand of them time."""
 _PATH = "/apis/scim-operator.io/v1alpha1/namespaces/default/scimtokens"
 _REQUESTS = re.compile(r"^apiserver_request_total\{(.*)\} ([0-9.e+]+)$", re.MULTILINE)

@@ -118,7 +118,11 @@ def test_an_api_pod_that_is_deleted_fails_no_request(pods: Pods) -> None:
 
 def test_a_migration_that_fails_stalls_the_rollout_while_the_old_pods_serve(pods: Pods) -> None:
     token = pods.secret("entra")["token"]
-    broken = {**pods.values["api"], "extraEnv": [{"name": "SCIM_API_LOG_LEVEL", "value": "no such level"}]}
+    pods.kubectl(
+        "create", "secret", "generic", "broken", "--from-literal=url=postgresql://scim@127.0.0.1:1/scim"
+    )
+    database = {**pods.values["api"]["database"], "existingSecret": {"name": "broken", "key": "url"}}
+    broken = {**pods.values["api"], "database": database}
     with pods.traffic(lambda: token) as traffic:
         path = pods.values_file(THIS, api=broken)
         with pytest.raises(ClusterError):
