@@ -142,6 +142,12 @@ def main() -> None:
     help="The operator's public keys (its ConfigMap scim-operator-admin-keys, mounted).",
 )
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[default: info]")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Processes that share the ports; several need PostgreSQL. Rate limits count in each of them: a tenant "
+    "gets up to so many times its rate.  [default: 1]",
+)
 def serve(**options: object) -> None:
     """Serve SCIM until SIGTERM; answers what is in flight, then ends.
 
@@ -155,10 +161,24 @@ def serve(**options: object) -> None:
     try:
         import uvloop
     except ImportError:
+        pass
+    else:
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    if settings.workers == 1:
         _run(lambda: run_server(settings))
         return
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    _run(lambda: run_server(settings))
+    from scim_api.http.workers import CannotStart, serve_by_workers
+
+    def run_worker(work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            _run(work)
+        except click.ClickException as error:
+            raise CannotStart(error.message) from None
+
+    try:
+        sys.exit(serve_by_workers(settings, run_worker))
+    except (SettingsError, CannotStart) as error:
+        raise click.ClickException(str(error)) from None
 
 
 @main.command()

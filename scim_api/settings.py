@@ -36,6 +36,8 @@ class ApiSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     shutdown_seconds: Annotated[float, Field(gt=0, le=600)] = 8.0
     """How long requests in flight may take to end after SIGTERM."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that answer requests; several need PostgreSQL."""
 
     @field_validator("public_url")
     @classmethod

@@ -1,10 +1,14 @@
-"""``scim-api serve``: both ports in one process, its background work, and an orderly end."""
+"""``scim-api serve``: both ports in one process, its background work, and an orderly end.
+
+Several such processes share the ports under ``scim_api.http.workers``.
+"""
 
 import asyncio
 import contextlib
+import dataclasses
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import structlog
 import uvicorn
@@ -27,6 +31,33 @@ GENERATION_SECONDS = 0.25
 FLUSH_SECONDS = 5.0
 PURGE_SECONDS = 5.0
 PURGE_BATCH = 500
+BEAT_SECONDS = 1.0
+STARTING_SECONDS = 0.02
+"""How often a worker looks whether its ports are open."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Listeners:
+    """Ports that are taken; nobody listens on them yet."""
+
+    public: socket.socket
+    internal: socket.socket | None
+
+    def close(self) -> None:
+        """Give them back."""
+        for listener in (self.public, self.internal):
+            if listener is not None:
+                listener.close()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Worker:
+    """What one of several worker processes has from the one that started it."""
+
+    listeners: Listeners
+    metrics: Metrics
+    beat: Callable[[], None]
+    """Tells that it serves, about once a second. Raises ``OSError`` when nobody hears it any more."""
 
 
 class _Server(uvicorn.Server):
@@ -51,6 +82,21 @@ def _listen(host: str, port: int, option: str) -> socket.socket:
         ) from error
     listener.set_inheritable(True)
     return listener
+
+
+def bind(settings: ApiSettings) -> tuple[ApiSettings, Listeners]:
+    """Take the ports; the settings then say which public one it is.
+
+    Raises:
+        SettingsError: one of them is taken.
+    """
+    public = _listen(settings.host, settings.port, "port")
+    if settings.port == 0:
+        settings = settings.model_copy(update={"port": public.getsockname()[1]})
+    internal = None
+    if settings.internal_port is not None:
+        internal = _listen(settings.internal_host, settings.internal_port, "internal-port")
+    return settings, Listeners(public, internal)
 
 
 def _server(app: ASGIApp, settings: ApiSettings) -> _Server:
@@ -151,32 +197,55 @@ async def _opened(settings: ApiSettings, keys: AdminKeys) -> AsyncIterator[Store
         await store.close()
 
 
-async def serve(settings: ApiSettings) -> None:
+async def serve(settings: ApiSettings, worker: Worker | None = None) -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are answered first.
+
+    Args:
+        settings: of the service.
+        worker: given to one of several processes that serve together; it ends when the one that started it
+            is gone.
 
     Raises:
         SettingsError: a port is taken, or the database belongs to another installation.
         Unavailable: the database can't be opened.
     """
-    listener = _listen(settings.host, settings.port, "port")
-    if settings.port == 0:
-        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+    if worker is None:
+        settings, listeners = bind(settings)
+        metrics, beat = Metrics(), None
+    else:
+        listeners, metrics, beat = worker.listeners, worker.metrics, worker.beat
     keys = AdminKeys(settings.admin_keys_dir)
     async with _opened(settings, keys) as store:
-        service = Service(store, Credentials(store), RateLimiter(), Metrics(), settings.endpoint)
+        service = Service(store, Credentials(store), RateLimiter(), metrics, settings.endpoint)
         with contextlib.suppress(Unavailable):
             if await store.schema_version() >= REQUIRED_VERSION:
                 await store.public_url(settings.endpoint)
         health = Health()
-        servers = [(_server(public_app(service), settings), listener)]
-        if settings.internal_port is not None:
-            internal = _listen(settings.internal_host, settings.internal_port, "internal-port")
-            servers.append((_server(internal_app(service, keys, health), settings), internal))
-        await _run(service, servers, health, settings)
+        servers = [(_server(public_app(service), settings), listeners.public)]
+        if listeners.internal is not None:
+            servers.append((_server(internal_app(service, keys, health), settings), listeners.internal))
+        await _run(service, servers, health, settings, beat)
+
+
+async def _beating(servers: list[_Server], beat: Callable[[], None]) -> None:
+    """Tell the process that started this one that it serves, as long as that one is there."""
+    while not all(server.started for server in servers):
+        await asyncio.sleep(STARTING_SECONDS)
+    while True:
+        try:
+            beat()
+        except OSError:
+            log.warning("the process that started this worker is gone")
+            return
+        await asyncio.sleep(BEAT_SECONDS)
 
 
 async def _run(
-    service: Service, servers: list[tuple[_Server, socket.socket]], health: Health, settings: ApiSettings
+    service: Service,
+    servers: list[tuple[_Server, socket.socket]],
+    health: Health,
+    settings: ApiSettings,
+    beat: Callable[[], None] | None,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -190,6 +259,8 @@ async def _run(
             ("purge", PURGE_SECONDS, _Purge(service.store)),
         )
     ]
+    if beat is not None:
+        background.append(asyncio.create_task(_beating([server for server, _ in servers], beat), name="beat"))
     running = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
     log.info(
         "serving",
