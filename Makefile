@@ -9,7 +9,7 @@ export PYTHONPATH := dev
 NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e lint format bench bench-scale torture crd kind clean
+.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e lint format bench bench-secret bench-scale torture crd kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -65,10 +65,13 @@ lint: install ## Lint, format check, types, layers
 format: install ## Format and mend what can be mended
 	@$(RUN) ruff check --fix . ; $(RUN) ruff format .
 
-bench: tools ## How fast a ScimToken becomes a Secret (p50, p99 of 100)
+bench: install ## SCIM requests: ours on both databases, bare references, other servers (ARGS="--sizes 1000 1000000")
+	@PYTHONPATH=dev:tests $(RUN) python -m bench.compare $(ARGS)
+
+bench-secret: tools ## How fast a ScimToken becomes a Secret (p50, p99 of 100)
 	@PYTHONPATH=dev:tests $(RUN) python -m bench.time_to_secret
 
-bench-scale: tools ## Many ScimTokens: issuing, rest, restart (COUNT=10000)
+bench-scale: tools ## Many ScimTokens: issuing, rest, restart, all due at once (COUNT=10000)
 	@PYTHONPATH=dev:tests $(RUN) python -m bench.scale --count $(or $(COUNT),10000)
 
 torture: tools ## Kill, freeze and edit everything under traffic, and judge each answer (MINUTES=2 TOKENS=3 SEED=...)

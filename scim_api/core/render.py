@@ -25,7 +25,7 @@ def render(resource: Resource, base_url: str) -> str:
     return (
         f'{resource.doc[:-1]},"id":"{resource.id}","meta":{{"resourceType":"{kind}",'
         f'"created":"{resource.created}","lastModified":"{resource.modified}",'
-        f'"location":"{_inside_json(base_url)}/{kind}s/{resource.id}",'
+        f'"location":"{inside_json(base_url)}/{kind}s/{resource.id}",'
         f'"version":"W/\\"{resource.version}\\""}}}}'
     )
 
@@ -33,7 +33,7 @@ def render(resource: Resource, base_url: str) -> str:
 def render_member(member: Member, base_url: str) -> str:
     """The JSON text of one entry of a group's ``members``."""
     return (
-        f'{{"value":"{member.id}","$ref":"{_inside_json(base_url)}/{member.kind}s/{member.id}",'
+        f'{{"value":"{member.id}","$ref":"{inside_json(base_url)}/{member.kind}s/{member.id}",'
         f'"type":"{member.kind}"}}'
     )
 
@@ -42,7 +42,7 @@ def with_groups(rendered: str, groups: Sequence[GroupOf], base_url: str) -> str:
     """A rendered user with its direct groups spliced in (RFC 7643 section 4.1.2)."""
     if not groups:
         return rendered
-    base = _inside_json(base_url)
+    base = inside_json(base_url)
     entries = ",".join(
         f'{{"value":"{group.id}","$ref":"{base}/Groups/{group.id}",'
         f'"display":{orjson.dumps(group.display).decode()},"type":"direct"}}'
@@ -57,7 +57,7 @@ def location(kind: ResourceKind, resource_id: str, base_url: str) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _inside_json(text: str) -> str:
+def inside_json(text: str) -> str:
     """A string as it stands between the quotes of JSON text."""
     return orjson.dumps(text).decode()[1:-1]
 

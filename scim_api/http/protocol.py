@@ -36,6 +36,8 @@ from scim_api.store import (
 )
 
 log = structlog.get_logger(__name__)
+_plain_log = logging.getLogger(__name__)
+"""Only to ask whether a level is wanted, which it knows at once."""
 MEDIA_TYPE: Final = b"application/scim+json"
 CACHE: Final = (b"cache-control", b"private, no-cache")
 """Answers hold personal data: no shared cache keeps them, and a client's own asks with its entity tag."""
@@ -236,7 +238,7 @@ class Endpoint:
         service.metrics.count(
             method if method in self._handlers else "other", self._route, answer.status, seconds
         )
-        if log.is_enabled_for(logging.DEBUG):
+        if _plain_log.isEnabledFor(logging.DEBUG):
             log.debug(
                 "request", method=method, route=self._route, status=answer.status, seconds=round(seconds, 6)
             )

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 from scim_api.core.filters import Expression, Indexed, parse_filter
+from scim_api.core.limits import DEFAULT_RESULTS
 from scim_api.core.predicates import Attribute, Compare, Entries, Junction, Predicate
 from scim_api.core.profile import Table
 from scim_api.core.projection import Projection, projection
+from scim_api.core.quick import user_lookup
 from scim_api.core.records import GroupOf, Lookup, Order, Query, Resource, ResourceKind
 from scim_api.core.render import list_head, render, with_groups
 from scim_api.core.resolve import sorting
@@ -17,6 +19,8 @@ from scim_api.http.resources import require_groups
 from scim_api.store import Page
 from scim_api.store.where import compile_order, compile_where
 
+NEAR_OFFSET: Final = 1_000
+"""A page further in than this is walked to, and so left to the store's own judgement."""
 Projections = Mapping[ResourceKind, Projection | None]
 _EMAILS: Final = Attribute(("emails",), "complex", multi_valued=True)
 _COMPARED: Final[Mapping[Lookup, Attribute]] = {
@@ -35,7 +39,18 @@ def by_parameters(kind: ResourceKind | None) -> Handler:
     async def handler(call: Call) -> Answer:
         return await _answer(call, kind, read_query(call.parameters()))
 
-    return handler
+    async def users(call: Call) -> Answer:
+        asked = user_lookup(call.query)
+        if asked is None:
+            return await handler(call)
+        found = await call.service.store.lookup(call.access.tenant, "User", *asked)
+        if len(found) > DEFAULT_RESULTS:
+            return await handler(call)
+        head, base = list_head(len(found), len(found), start_index=1), call.service.base_url
+        texts = ",".join([render(one, base) for one in found])
+        return Answer(200, f"{head}{texts}]}}".encode())
+
+    return users if kind == "User" else handler
 
 
 def by_body(kind: ResourceKind | None) -> Handler:
@@ -60,6 +75,13 @@ async def _answer(call: Call, kind: ResourceKind | None, search: Search) -> Answ
     }
     tenant, count = call.access.tenant, search.count
     position = position_of(search, tenant, kind)
+    if kind == "User" and wanted["User"] is None and _is_plain(search, position):
+        whole = await call.service.store.rendered_users(
+            tenant, call.service.base_url, offset=position.offset, limit=count
+        )
+        if whole is not None:
+            head = list_head(whole.total, len(whole.texts), start_index=search.start_index)
+            return Answer(200, b"%b%b]}" % (head.encode(), b",".join(whole.texts)))
     page = await _page(call, kind, search, position)
     found, next_cursor = page.resources[:count], None
     if found and len(page.resources) > count:
@@ -72,6 +94,16 @@ async def _answer(call: Call, kind: ResourceKind | None, search: Search) -> Answ
         next_cursor=next_cursor,
     )
     return await _rendered(call, head, found, wanted)
+
+
+def _is_plain(search: Search, position: Position) -> bool:
+    """Whether a page of everybody in the order of creation is wanted, from not too far in."""
+    return (
+        search.filter is None
+        and search.sort_by is None
+        and search.cursor is None
+        and position.offset <= NEAR_OFFSET
+    )
 
 
 async def _page(call: Call, kind: ResourceKind | None, search: Search, position: Position) -> Page:

@@ -26,6 +26,7 @@ from scim_api.store import (
     Conflict,
     Generation,
     Page,
+    RenderedPage,
     TooSlow,
     Transform,
     Unavailable,
@@ -43,6 +44,7 @@ from scim_api.store.records import (
     groups_by_member,
     members_of,
     page_of,
+    rendered_of,
 )
 from scim_api.store.scripts import Row, Script, numbered
 from scim_api.store.statements import (
@@ -53,6 +55,7 @@ from scim_api.store.statements import (
     groups_of,
     list_page,
     lookup,
+    rendered_users,
     search_page,
     taken_by_name,
 )
@@ -103,7 +106,7 @@ class PostgresStore:
                 self.url, size=SEARCH_CONNECTIONS, statement_seconds=self._search_seconds, cache=0
             )
         except BaseException:
-            pool.terminate()
+            await pool.close()
             raise
         self._pool = pool
 
@@ -156,7 +159,7 @@ class PostgresStore:
         rows = [(at, agent, credential, at) for credential, at, agent in values]
 
         async def attempt() -> None:
-            async with postgres_pool.pooled(self._pool) as connection:
+            async with self._lent() as connection:
                 await connection.executemany(sql, rows)
 
         await postgres_pool.retrying(attempt)
@@ -174,6 +177,13 @@ class PostgresStore:
         statement = lookup(tenant, kind, by, key, where)
         return [Resource(*row) for row in await self._read(statement.sql, *statement.parameters)]
 
+    async def rendered_users(
+        self, tenant: int, base_url: str, *, offset: int, limit: int
+    ) -> RenderedPage | None:
+        """A slice of all users, each as its JSON text in UTF-8; None for an empty page."""
+        statement = rendered_users("postgresql", tenant, base_url, offset, limit)
+        return rendered_of(await self._read(statement.sql, *statement.parameters))
+
     async def members(self, tenant: int, container: int, *, after: int, limit: int) -> Sequence[Member]:
         """Direct members of a group, ordered by ``pk``, from ``after`` on."""
         return members_of(await self._read(MEMBERS, container, tenant, after, limit))
@@ -189,7 +199,7 @@ class PostgresStore:
             statement = list_page(tenant, kind, query)
             return page_of(await self._read(statement.sql, *statement.parameters))
         statement = search_page(tenant, kind, query)
-        async with self._turns.of(tenant), postgres_pool.pooled(self._search_pool) as connection:
+        async with self._turns.of(tenant), _open(self._search_pool).connection() as connection:
             try:
                 return page_of(await postgres_pool.fetch(connection, statement.sql, *statement.parameters))
             except asyncpg.QueryCanceledError as error:
@@ -287,22 +297,19 @@ class PostgresStore:
 
     # -- reading and writing ----------------------------------------------------------------------
     async def _read(self, sql: str, *parameters: object) -> Sequence[Row]:
-        async with postgres_pool.pooled(self._pool) as connection:
-            return await postgres_pool.fetch(connection, sql, *parameters)
+        return await _open(self._pool).fetch(sql, parameters)
 
     async def _write(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run one statement as a transaction of its own."""
+        return await postgres_pool.retrying(lambda: _open(self._pool).fetch(sql, parameters))
 
-        async def attempt() -> Sequence[Row]:
-            async with postgres_pool.pooled(self._pool) as connection:
-                return await postgres_pool.fetch(connection, sql, *parameters)
-
-        return await postgres_pool.retrying(attempt)
+    def _lent(self) -> contextlib.AbstractAsyncContextManager[postgres_pool.Connection]:
+        return _open(self._pool).connection()
 
     async def _read_script(self, script: Callable[[str], Script[T]]) -> T:
         """Run a script on one snapshot, with the database's time."""
         async with (
-            postgres_pool.pooled(self._pool) as connection,
+            self._lent() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             now = await connection.fetchval(f"SELECT {postgres_sql.NOW}")
@@ -312,7 +319,7 @@ class PostgresStore:
         """Run a script of administration, one at a time in the whole installation."""
 
         async def attempt() -> T:
-            async with postgres_pool.pooled(self._pool) as connection, connection.transaction():
+            async with self._lent() as connection, connection.transaction():
                 now = await connection.fetchval(postgres_sql.LOCK)
                 return await postgres_pool.run(connection, script(now))
 
@@ -332,7 +339,7 @@ class PostgresStore:
 
         async def attempt() -> Resource | None:
             nonlocal prepared
-            async with postgres_pool.pooled(self._pool) as connection, connection.transaction():
+            async with self._lent() as connection, connection.transaction():
                 rows = await connection.fetch(numbered(GET) + " FOR UPDATE", tenant, kind, resource_id)
                 if not rows:
                     return None
@@ -396,7 +403,7 @@ class PostgresStore:
         """Run a script on resources in a transaction of its own, with the database's time."""
 
         async def attempt() -> T:
-            async with postgres_pool.pooled(self._pool) as connection, connection.transaction():
+            async with self._lent() as connection, connection.transaction():
                 now = await connection.fetchval(f"SELECT {postgres_sql.NOW}")
                 return await postgres_pool.run(connection, script(now))
 
@@ -427,6 +434,12 @@ class PostgresStore:
         [(settings, name_is_taken)] = rows
         by_name = name_is_taken or error.constraint_name == "resource_name"
         return Conflict(conflict_attribute(kind, settings, name_is_taken=by_name))
+
+
+def _open(pool: postgres_pool.Pool | None) -> postgres_pool.Pool:
+    if pool is None:
+        raise Unavailable("the database is closed")
+    return pool
 
 
 def _shard() -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from scim_api.admin_models import Matching, TenantSettings
 from scim_api.core.records import GroupOf, Member, Resource, ResourceKind
-from scim_api.store import Access, Page, VersionMismatch
+from scim_api.store import Access, Page, RenderedPage, VersionMismatch
 from scim_api.store.scripts import Row
 from scim_api.store.times import to_posix
 
@@ -34,6 +34,13 @@ def access_of(row: Row) -> Access:
 def page_of(rows: Sequence[Row]) -> Page:
     """The page of rows of ``statements.list_page`` or ``search_page``."""
     return Page(rows[0][0], [Resource(*row[1:]) for row in rows if row[1] is not None])
+
+
+def rendered_of(rows: Sequence[Row]) -> RenderedPage | None:
+    """The page of rows of ``statements.rendered_users``."""
+    if not rows:
+        return None
+    return RenderedPage(rows[0][0], [doc[:-1] + rest for _, doc, rest in rows])
 
 
 def members_of(rows: Sequence[Row]) -> list[Member]:

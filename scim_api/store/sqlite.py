@@ -30,6 +30,7 @@ from scim_api.store import (
     Access,
     Generation,
     Page,
+    RenderedPage,
     TooSlow,
     Transform,
     Unavailable,
@@ -37,7 +38,7 @@ from scim_api.store import (
     admin,
     sqlite_resources,
 )
-from scim_api.store.records import access_of, groups_by_member, members_of, page_of
+from scim_api.store.records import access_of, groups_by_member, members_of, page_of, rendered_of
 from scim_api.store.scripts import Row, Script, Statement
 from scim_api.store.sqlite_file import connect, explain, explained, fetch, path_of, run
 from scim_api.store.sqlite_writer import Writer
@@ -49,6 +50,7 @@ from scim_api.store.statements import (
     groups_of,
     list_page,
     lookup,
+    rendered_users,
     search_page,
 )
 from scim_api.store.times import text_of_posix, to_text
@@ -178,6 +180,13 @@ class SqliteStore:
         if query.offset > FAR_OFFSET:
             return page_of(await self._scan(tenant, statement))
         return page_of(self._read(statement.sql, *statement.parameters))
+
+    async def rendered_users(
+        self, tenant: int, base_url: str, *, offset: int, limit: int
+    ) -> RenderedPage | None:
+        """A slice of all users, each as its JSON text in UTF-8; None for an empty page."""
+        statement = rendered_users("sqlite", tenant, base_url, offset, limit)
+        return rendered_of(self._read(statement.sql, *statement.parameters))
 
     async def members(self, tenant: int, container: int, *, after: int, limit: int) -> Sequence[Member]:
         """Direct members of a group, ordered by ``pk``, from ``after`` on."""

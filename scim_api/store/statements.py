@@ -1,12 +1,14 @@
 """SQL about resources and credentials that both databases understand alike; placeholders are ``?``."""
 
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
 
 from scim_api.core.records import Lookup, Query, ResourceKind, Where
+from scim_api.core.render import inside_json
 from scim_api.store.scripts import Statement
 
+Dialect = Literal["sqlite", "postgresql"]
 RESOURCE: Final = "r.id, r.version, r.created, r.modified, r.doc, r.pk, r.kind"
 """The columns of a ``Resource``, in its order."""
 
@@ -36,10 +38,10 @@ _LOOKUP: Final = {
     ),
     Lookup.WORK_EMAIL: (
         (
-            f"SELECT {RESOURCE} FROM resource_email e JOIN resource r ON r.pk = e.resource"
-            " WHERE e.tenant = ? AND e.kind = ? AND e.email_key = ?"
+            f"SELECT {RESOURCE} FROM resource r WHERE r.pk IN (SELECT e.resource FROM resource_email e"
+            " WHERE e.tenant = ? AND e.kind = ? AND e.email_key = ?)"
         ),
-        " ORDER BY e.resource",
+        " ORDER BY r.pk",
     ),
 }
 
@@ -62,6 +64,35 @@ WITH counted AS (
 )
 SELECT counted.total, {RESOURCE} FROM counted LEFT JOIN slice r ON true ORDER BY r.pk
 """
+
+_RENDERED_USERS: Final = """
+SELECT (
+    SELECT cast(coalesce(sum(n.number), 0) AS bigint) FROM resource_count n
+    WHERE n.tenant = ? AND n.kind = 'User'
+), {bytes_of_doc}, {bytes_of_rest}
+FROM resource r WHERE r.tenant = ? AND r.kind = 'User' ORDER BY r.pk + 0 LIMIT ? OFFSET ?
+"""
+_REST: Final = """',"id":"' || r.id || '","meta":{"resourceType":"User","created":"' || r.created
+    || '","lastModified":"' || r.modified || '","location":"' || cast(? AS text) || '/Users/' || r.id
+    || '","version":"W/\\"' || r.version || '\\""}}'"""
+_BYTES_OF: Final[Mapping[Dialect, str]] = {
+    "sqlite": "cast({} AS blob)",
+    "postgresql": "convert_to({}, 'UTF8')",
+}
+_RENDERED_USERS_IN: Final[Mapping[Dialect, str]] = {
+    dialect: _RENDERED_USERS.replace("{bytes_of_doc}", form.format("r.doc")).replace(
+        "{bytes_of_rest}", form.replace("{}", _REST)
+    )
+    for dialect, form in _BYTES_OF.items()
+}
+
+
+def rendered_users(dialect: Dialect, tenant: int, base_url: str, offset: int, limit: int) -> Statement:
+    """Rows of the total, the stored body and what ``core.render.render`` puts in place of its last brace,
+    both in bytes: they only have to be put side by side.
+    """
+    return Statement(_RENDERED_USERS_IN[dialect], (tenant, inside_json(base_url), tenant, limit, offset))
+
 
 _SEARCH: Final = """
 WITH hits AS MATERIALIZED (

@@ -16,8 +16,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
@@ -48,10 +49,16 @@ class OwnServer:
     Args:
         directory: private to it.
         address: and at this address and port too, with a password, for pods.
+        settings: of the server, beside those it always gets.
     """
 
-    def __init__(self, directory: Path, address: tuple[str, int] | None = None) -> None:
-        self.directory, self._address = directory, address
+    def __init__(
+        self,
+        directory: Path,
+        address: tuple[str, int] | None = None,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.directory, self._address, self._settings = directory, address, settings
         self._process: subprocess.Popen[bytes] | None = None
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
 
@@ -81,7 +88,7 @@ class OwnServer:
         """Start and wait until it answers."""
         options = {
             "listen_addresses": "", "unix_socket_directories": str(self.directory),
-            "max_connections": "60", "shared_buffers": "32MB", "fsync": "on",
+            "max_connections": "60", "shared_buffers": "32MB", "fsync": "on", **self._settings,
         }  # fmt: skip
         if self._address is not None:
             options |= {"listen_addresses": self._address[0], "port": str(self._address[1])}
@@ -154,11 +161,13 @@ async def execute(url: str, *statements: str) -> None:
 
 
 @contextlib.contextmanager
-def own_server(address: tuple[str, int] | None = None) -> Iterator[PostgresServer]:
+def own_server(
+    address: tuple[str, int] | None = None, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[PostgresServer]:
     """A server of one's own, for tests that stop it, or that reach it from pods at this address and port."""
     directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
     directory.chmod(0o700)
-    server = OwnServer(directory, address)
+    server = OwnServer(directory, address, settings)
     try:
         server.initialise()
         server.start()

@@ -1,0 +1,163 @@
+"""Requests per second and latencies: ours on both databases, bare references, and other SCIM servers.
+
+Run by ``make bench``. Every contender is a fresh process with one worker; the client and all databases
+share its machine. Contenders take turns within each round, so that noise hits all alike, and only ratios
+within a round are judged.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+import uvloop
+
+from bench import contenders, picture
+from bench.contenders import ALL, BARE, OURS, Contender
+from bench.load import Client, Exchange, Turns
+from bench.results import Key, Results, latencies, raw, table, verdicts
+from bench.workloads import NAMES, READS_AND_PATCH, check, turns_of
+from demo.processes import free_port
+from support.postgres import PostgresServer, own_server
+
+WARM_UP_SECONDS = 0.4
+
+
+def say(text: str) -> None:
+    """Progress."""
+    print(text, flush=True)
+
+
+async def generator_alone(directory: Path) -> float:
+    """Requests per second against a server that does nothing."""
+    port = free_port()
+
+    def turn() -> Generator[Exchange, bytes, None]:
+        yield Exchange(b"GET / HTTP/1.1\r\nHost: scim.example.com\r\n\r\n", (200,))
+
+    with contenders.process_of([sys.executable, "-m", "bench.null", "--port", str(port)], directory):
+        for _ in range(500):
+            with contextlib.suppress(OSError):
+                async with Client("127.0.0.1", port) as client:
+                    return (await client.saturate(Turns(turn), 1.0)).rate
+            await asyncio.sleep(0.02)
+    raise SystemExit("the null server did not start")
+
+
+async def _saturate(
+    running: Sequence[Contender], names: Sequence[str], rounds: int, seconds: float, results: Results
+) -> None:
+    for turn in range(rounds):
+        for position, name in enumerate(names):
+            shift = (turn + position) % len(running)
+            for contender in (*running[shift:], *running[:shift]):
+                async with contender.client() as client:
+                    sample = await client.saturate(turns_of(contender.asked, name, turn), seconds)
+                key = Key(contender.name, contender.asked.count, name)
+                results.saturated.setdefault(key, []).append(sample)
+        say(f"  round {turn + 1} of {rounds}: {', '.join(names)}")
+
+
+async def _pace(running: Sequence[Contender], rounds: int, seconds: float, results: Results) -> None:
+    for turn in range(rounds):
+        shift = turn % len(running)
+        for contender in (*running[shift:], *running[:shift]):
+            async with contender.client() as client:
+                turns = turns_of(contender.asked, "Entra mix", turn)
+                sample = await client.pace(turns, seconds, results.pace)
+            key = Key(contender.name, contender.asked.count, "Entra mix")
+            results.paced.setdefault(key, []).append(sample)
+        say(f"  round {turn + 1} of {rounds}: Entra mix at {results.pace:.0f} requests/s")
+
+
+def _takes_part(name: str, size: int, sizes: Sequence[int]) -> bool:
+    """Peers and references run at the smallest size alone: people in memory are theirs to keep few."""
+    return name in OURS or size == sizes[0]
+
+
+async def run(arguments: argparse.Namespace, directory: Path, server: PostgresServer) -> Results:
+    """Start everybody, measure, and end everybody."""
+    results = Results(pace=arguments.pace)
+    results.generator = await generator_alone(directory)
+    say(f"the load generator alone: {results.generator:.0f} requests/s")
+    async with contextlib.AsyncExitStack() as stack:
+        running: list[Contender] = []
+        for size in arguments.sizes:
+            for name in arguments.contenders:
+                if not _takes_part(name, size, arguments.sizes):
+                    continue
+                began = time.monotonic()
+                contender = await stack.enter_async_context(contenders.running(name, size, server))
+                running.append(contender)
+                async with contender.client() as client:
+                    await check(client, contender.asked)
+                say(f"  {contender.label} started, loaded and checked in {time.monotonic() - began:.0f} s")
+        for contender in running:
+            for name in NAMES:
+                async with contender.client() as client:
+                    await client.saturate(turns_of(contender.asked, name, 99), WARM_UP_SECONDS)
+        say(f"{len(running)} contenders are warm; {arguments.rounds} rounds of {arguments.seconds} s each")
+        await _saturate(running, READS_AND_PATCH, arguments.rounds, arguments.seconds, results)
+        rest = [name for name in NAMES if name not in READS_AND_PATCH]
+        await _saturate(running, rest, arguments.rounds, arguments.seconds, results)
+        ours = [contender for contender in running if contender.name in (*OURS, *BARE)]
+        if ours:
+            await _pace(ours, arguments.rounds, arguments.paced_seconds, results)
+        for contender in running:
+            results.memory[contender.name, contender.asked.count] = contender.resident()
+            results.first_answer[contender.name, contender.asked.count] = contender.first_answer
+    return results
+
+
+def main() -> int:
+    """Print the table and the goals; 1 when one is missed."""
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000], help="people, smallest first")
+    parser.add_argument(
+        "--contenders", nargs="+", choices=ALL, default=ALL, metavar="NAME", help=", ".join(ALL)
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--seconds", type=float, default=0.8, help="of each contender in each workload and round"
+    )
+    parser.add_argument("--pace", type=float, default=200.0, help="requests per second when latencies count")
+    parser.add_argument("--paced-seconds", type=float, default=5.0)
+    parser.add_argument("--out", type=Path, help="directory for requests.json and requests.svg")
+    arguments = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as made,
+        own_server(settings=contenders.POSTGRES_SETTINGS) as server,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        results = runner.run(run(arguments, Path(made), server))
+    print(f"\n{table(results)}\n\n{latencies(results)}\n")
+    found = list(verdicts(results))
+    for verdict in found:
+        print(verdict)
+    if arguments.out:
+        machine = {
+            "processors": os.cpu_count(),
+            "python": platform.python_version(),
+            "system": platform.system(),
+            "rounds": arguments.rounds,
+            "secondsEach": arguments.seconds,
+        }
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"run": machine, **raw(results)}, indent=1)
+        (arguments.out / "requests.json").write_text(text + "\n")
+        (arguments.out / "requests.svg").write_text(picture.draw(results))
+        print(f"\nwritten: {arguments.out / 'requests.json'}, {arguments.out / 'requests.svg'}")
+    return 0 if all(verdict.met for verdict in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
