@@ -163,8 +163,9 @@ class Supervisor:
             if not said:
                 self._bury(process)
                 continue
+            served_before = process.served
             process.hear(said)
-            if process.served:
+            if process.served and not served_before:
                 self._failures, self._has_served = 0, True
 
     # -- starting -----------------------------------------------------------------------------------
@@ -236,21 +237,17 @@ class Supervisor:
         self._replace(process, code)
 
     def _replace(self, process: _Process, code: int) -> None:
-        log.warning(
-            "worker ended", worker=process.number, pid=process.pid, code=code, reason=process.trouble or None
-        )
-        if process.served and time.monotonic() - process.began >= SOON_SECONDS:
-            self._deaths[process.number] = 0
-            self._due[process.number] = 0.0
-            return
+        number, failure = process.number, None
+        if not process.served:
+            failure = process.trouble or f"a worker process ended with code {code} before it served"
         if process.trouble and not self._has_served:
             raise CannotStart(process.trouble)
-        self._try_again(
-            process.number,
-            None
-            if process.served
-            else process.trouble or f"a worker process ended with code {code} before it served",
-        )
+        log.warning("worker ended", worker=number, pid=process.pid, code=code, reason=process.trouble or None)
+        if process.served and time.monotonic() - process.began >= SOON_SECONDS:
+            self._deaths[number] = 0
+            self._due[number] = 0.0
+        else:
+            self._try_again(number, failure)
 
     def _try_again(self, number: int, failure: str | None) -> None:
         """Start a worker after a pause. Raises ``CannotStart`` after too many failures in a row."""
