@@ -9,7 +9,7 @@ import re
 from typing import Final
 from urllib.parse import unquote
 
-from scim_api.core.limits import MAX_FILTER
+from scim_api.core.limits import MAX_FILTER, MAX_RESULTS
 from scim_api.core.records import Lookup
 from scim_api.core.text import comparable
 
@@ -17,6 +17,17 @@ _PREFIX: Final = b"filter="
 _EQUALITY: Final = re.compile(
     r'(?:(userName)|(externalId)|emails\[type eq "work"\]\.value) eq "([^"\\\x00-\x1f]*)"'
 )
+_PAGE: Final = re.compile(rb"startIndex=([1-9][0-9]{0,8})&count=([0-9]{1,9})")
+
+
+def page(query: bytes) -> tuple[int, int] | None:
+    """The startIndex and count of a query string that asks for a page of everything, and nothing else.
+
+    Returns:
+        The first is 1 at least, the second ``MAX_RESULTS`` at most; None for every other query string.
+    """
+    found = _PAGE.fullmatch(query)
+    return (int(found[1]), min(int(found[2]), MAX_RESULTS)) if found else None
 
 
 def user_lookup(query: bytes) -> tuple[Lookup, str] | None:

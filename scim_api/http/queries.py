@@ -8,7 +8,7 @@ from scim_api.core.limits import DEFAULT_RESULTS
 from scim_api.core.predicates import Attribute, Compare, Entries, Junction, Predicate
 from scim_api.core.profile import Table
 from scim_api.core.projection import Projection, projection
-from scim_api.core.quick import user_lookup
+from scim_api.core.quick import page, user_lookup
 from scim_api.core.records import GroupOf, Lookup, Order, Query, Resource, ResourceKind
 from scim_api.core.render import list_head, render, with_groups
 from scim_api.core.resolve import sorting
@@ -40,15 +40,7 @@ def by_parameters(kind: ResourceKind | None) -> Handler:
         return await _answer(call, kind, read_query(call.parameters()))
 
     async def users(call: Call) -> Answer:
-        asked = user_lookup(call.query)
-        if asked is None:
-            return await handler(call)
-        found = await call.service.store.lookup(call.access.tenant, "User", *asked)
-        if len(found) > DEFAULT_RESULTS:
-            return await handler(call)
-        head, base = list_head(len(found), len(found), start_index=1), call.service.base_url
-        texts = ",".join([render(one, base) for one in found])
-        return Answer(200, f"{head}{texts}]}}".encode())
+        return await _quick(call) or await handler(call)
 
     return users if kind == "User" else handler
 
@@ -60,6 +52,35 @@ def by_body(kind: ResourceKind | None) -> Handler:
         return await _answer(call, kind, read_search(call.json()))
 
     return handler
+
+
+async def _quick(call: Call) -> Answer | None:
+    """The answer to one of the queries that Entra sends all the time; None for any other."""
+    asked = user_lookup(call.query)
+    if asked is not None:
+        found = await call.service.store.lookup(call.access.tenant, "User", *asked)
+        if len(found) > DEFAULT_RESULTS:
+            return None
+        head, base = list_head(len(found), len(found), start_index=1), call.service.base_url
+        texts = ",".join([render(one, base) for one in found])
+        return Answer(200, f"{head}{texts}]}}".encode())
+    wanted = page(call.query)
+    if wanted is None:
+        return None
+    return await _page_of_everybody(call, *wanted)
+
+
+async def _page_of_everybody(call: Call, start_index: int, count: int) -> Answer | None:
+    """A page as the database renders it; None for one that is too far in, or empty."""
+    offset = start_index - 1
+    if offset > NEAR_OFFSET:
+        return None
+    store, tenant = call.service.store, call.access.tenant
+    found = await store.rendered_users(tenant, call.service.base_url, offset=offset, limit=count)
+    if found is None:
+        return None
+    head = list_head(found.total, len(found.texts), start_index=start_index).encode()
+    return Answer(200, b"%b%b]}" % (head, b",".join(found.texts)))
 
 
 async def _answer(call: Call, kind: ResourceKind | None, search: Search) -> Answer:
@@ -75,35 +96,18 @@ async def _answer(call: Call, kind: ResourceKind | None, search: Search) -> Answ
     }
     tenant, count = call.access.tenant, search.count
     position = position_of(search, tenant, kind)
-    if kind == "User" and wanted["User"] is None and _is_plain(search, position):
-        whole = await call.service.store.rendered_users(
-            tenant, call.service.base_url, offset=position.offset, limit=count
-        )
-        if whole is not None:
-            head = list_head(whole.total, len(whole.texts), start_index=search.start_index)
-            return Answer(200, b"%b%b]}" % (head.encode(), b",".join(whole.texts)))
-    page = await _page(call, kind, search, position)
-    found, next_cursor = page.resources[:count], None
-    if found and len(page.resources) > count:
+    slice_ = await _page(call, kind, search, position)
+    found, next_cursor = slice_.resources[:count], None
+    if found and len(slice_.resources) > count:
         following = Position(found[-1].pk, position.offset + count)
         next_cursor = cursor_at(search, tenant, kind, following)
     head = list_head(
-        page.total,
+        slice_.total,
         len(found),
         start_index=search.start_index if search.cursor is None else None,
         next_cursor=next_cursor,
     )
     return await _rendered(call, head, found, wanted)
-
-
-def _is_plain(search: Search, position: Position) -> bool:
-    """Whether a page of everybody in the order of creation is wanted, from not too far in."""
-    return (
-        search.filter is None
-        and search.sort_by is None
-        and search.cursor is None
-        and position.offset <= NEAR_OFFSET
-    )
 
 
 async def _page(call: Call, kind: ResourceKind | None, search: Search, position: Position) -> Page:

@@ -1,16 +1,16 @@
 """The store for several replicas: PostgreSQL through asyncpg, one round trip for almost everything."""
 
 import contextlib
-import dataclasses
 import random
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar
 
 import asyncpg
 
 from scim_api.admin_models import Connection, ConnectionPage, PutConnection
+from scim_api.core.errors import ScimError
 from scim_api.core.records import (
     GroupOf,
     Lookup,
@@ -37,6 +37,7 @@ from scim_api.store import (
     postgres_pool,
     postgres_sql,
 )
+from scim_api.store.recent import Recent
 from scim_api.store.records import (
     access_of,
     check_version,
@@ -66,7 +67,6 @@ SEARCH_SECONDS: Final = 1.0
 """Deadline of an unindexed search."""
 SEARCH_CONNECTIONS: Final = 2
 """Searches have connections of their own: they cannot take those of point reads."""
-COUNTER_SHARDS: Final = 16
 OPTIMISTIC_ATTEMPTS: Final = 5
 """After so many lost races a writer queues for the row's lock instead."""
 
@@ -90,6 +90,7 @@ class PostgresStore:
         self._pool: postgres_pool.Pool | None = None
         self._search_pool: postgres_pool.Pool | None = None
         self._turns = Turns()
+        self._recent = Recent()
 
     async def open(self) -> None:
         """Connect; does not migrate. Raises ``Unavailable``."""
@@ -168,14 +169,21 @@ class PostgresStore:
     async def get(self, tenant: int, kind: ResourceKind, resource_id: str) -> Resource | None:
         """One resource of this tenant."""
         rows = await self._read(GET, tenant, kind, resource_id)
-        return Resource(*rows[0]) if rows else None
+        if not rows:
+            return None
+        resource = Resource(*rows[0])
+        self._recent.see(tenant, resource)
+        return resource
 
     async def lookup(
         self, tenant: int, kind: ResourceKind, by: Lookup, key: str, where: Where | None = None
     ) -> Sequence[Resource]:
         """Those whose indexed key equals ``key`` and that meet ``where``, ordered by creation."""
         statement = lookup(tenant, kind, by, key, where)
-        return [Resource(*row) for row in await self._read(statement.sql, *statement.parameters)]
+        found = [Resource(*row) for row in await self._read(statement.sql, *statement.parameters)]
+        if len(found) == 1:
+            self._recent.see(tenant, found[0])
+        return found
 
     async def rendered_users(
         self, tenant: int, base_url: str, *, offset: int, limit: int
@@ -212,11 +220,13 @@ class PostgresStore:
         identity = str(uuid.uuid4())
         keys = (prepared.match_key, prepared.name_key, prepared.external_key)
         body = (prepared.doc, prepared.keys, list(prepared.email_keys))
-        async with self._conflicts(tenant, kind, prepared, identity):
-            [[now, pk]] = await self._write(
-                postgres_sql.CREATE, tenant, kind, identity, *keys, *body, _shard(), actor
-            )
-        return Resource(identity, 1, now, now, prepared.doc, pk, kind)
+        try:
+            [[now, pk]] = await self._write(postgres_sql.CREATE, tenant, kind, identity, *keys, *body, actor)
+        except asyncpg.UniqueViolationError as error:
+            raise await self._conflict(error, tenant, kind, prepared, identity) from error
+        created = Resource(identity, 1, now, now, prepared.doc, pk, kind)
+        self._recent.see(tenant, created)
+        return created
 
     async def modify(
         self,
@@ -231,21 +241,43 @@ class PostgresStore:
         """Read, transform and write one resource atomically; None when there is none."""
         if kind == "Group":
             return await self._modify_group(tenant, kind, resource_id, transform, actor, expected_version)
+        remembered = self._recent.take(tenant, resource_id)
+        if remembered is not None and expected_version in {None, remembered.version}:
+            try:
+                prepared = transform(remembered)
+            except ScimError:
+                prepared = None  # of what is there now it may well be possible
+            if prepared is not None:
+                changed = await self._changed_user(tenant, kind, remembered, prepared, actor)
+                if changed is not None:
+                    return changed
         for _ in range(OPTIMISTIC_ATTEMPTS):
-            resource = await self.get(tenant, kind, resource_id)
-            if resource is None:
+            rows = await self._read(GET, tenant, kind, resource_id)
+            if not rows:
                 return None
+            resource = Resource(*rows[0])
             check_version(resource.version, expected_version)
             prepared = transform(resource)
             if prepared is None:
                 return resource
-            async with self._conflicts(tenant, kind, prepared, resource_id):
-                rows = await self._write(
-                    postgres_sql.UPDATE, *_update(tenant, kind, resource, prepared, actor)
-                )
-            if rows:
-                return _changed(resource, prepared, rows[0][0])
+            changed = await self._changed_user(tenant, kind, resource, prepared, actor)
+            if changed is not None:
+                return changed
         return await self._modify_locked(tenant, kind, resource_id, transform, actor, expected_version)
+
+    async def _changed_user(
+        self, tenant: int, kind: ResourceKind, resource: Resource, prepared: Prepared, actor: str
+    ) -> Resource | None:
+        """Write a change of a user; None when it is no longer as it was. Raises ``Conflict``."""
+        try:
+            rows = await self._write(postgres_sql.UPDATE, *_update(tenant, kind, resource, prepared, actor))
+        except asyncpg.UniqueViolationError as error:
+            raise await self._conflict(error, tenant, kind, prepared, resource.id) from error
+        if not rows:
+            return None
+        changed = _changed(resource, prepared, rows[0][0])
+        self._recent.see(tenant, changed)
+        return changed
 
     async def delete(
         self,
@@ -258,7 +290,7 @@ class PostgresStore:
     ) -> bool:
         """Delete one resource and its memberships; False when there is none."""
         [[deleted, version]] = await self._write(
-            postgres_sql.DELETE, tenant, kind, resource_id, expected_version, _shard(), actor
+            postgres_sql.DELETE, tenant, kind, resource_id, expected_version, actor
         )
         if not deleted and version is not None and expected_version is not None:
             raise VersionMismatch(f"the resource is at version {version}, not {expected_version}")
@@ -362,12 +394,14 @@ class PostgresStore:
     async def _create_group(
         self, tenant: int, kind: ResourceKind, prepared: Prepared, actor: str
     ) -> Resource:
-        async with self._conflicts(tenant, kind, prepared, ""):
+        try:
             return await self._transaction(
                 lambda now: groups.create(
                     "postgresql", tenant, kind, prepared, actor=actor, now=now, shard=_shard()
                 )
             )
+        except asyncpg.UniqueViolationError as error:
+            raise await self._conflict(error, tenant, kind, prepared, "") from error
 
     async def _modify_group(
         self,
@@ -409,15 +443,6 @@ class PostgresStore:
 
         return await postgres_pool.retrying(attempt)
 
-    @contextlib.asynccontextmanager
-    async def _conflicts(
-        self, tenant: int, kind: ResourceKind, prepared: Prepared, resource_id: str
-    ) -> AsyncIterator[None]:
-        try:
-            yield
-        except asyncpg.UniqueViolationError as error:
-            raise await self._conflict(error, tenant, kind, prepared, resource_id) from error
-
     async def _conflict(
         self,
         error: asyncpg.UniqueViolationError,
@@ -443,7 +468,7 @@ def _open(pool: postgres_pool.Pool | None) -> postgres_pool.Pool:
 
 
 def _shard() -> int:
-    return random.randrange(COUNTER_SHARDS)  # noqa: S311 - spreads load, guards nothing
+    return random.randrange(postgres_sql.COUNTER_SHARDS)  # noqa: S311 - spreads load, guards nothing
 
 
 def _update(
@@ -452,8 +477,10 @@ def _update(
     """The parameters of ``postgres_sql.UPDATE``."""
     keys = (prepared.match_key, prepared.name_key, prepared.external_key)
     body = (prepared.doc, prepared.keys, list(prepared.email_keys))
-    return (tenant, kind, resource.id, resource.version, *keys, *body, actor)
+    return (tenant, kind, resource.id, resource.version, *keys, *body, actor, resource.modified)
 
 
 def _changed(resource: Resource, prepared: Prepared, now: str) -> Resource:
-    return dataclasses.replace(resource, version=resource.version + 1, modified=now, doc=prepared.doc)
+    return Resource(
+        resource.id, resource.version + 1, resource.created, now, prepared.doc, resource.pk, resource.kind
+    )

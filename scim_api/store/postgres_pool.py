@@ -167,21 +167,22 @@ class Pool:
 
     async def _turn(self) -> "Connection | None":
         """A connection that another gave back; None for the right to open one."""
-        waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[Connection | None] = loop.create_future()
         self._waiting.append(waiter)
+        deadline = loop.call_later(ACQUIRE_SECONDS, _expire, waiter)
         try:
-            async with asyncio.timeout(ACQUIRE_SECONDS):
-                return await waiter
-        except (TimeoutError, asyncio.CancelledError):
-            if (
-                waiter.done() and not waiter.cancelled() and waiter.exception() is None
-            ):  # it came, and nobody is there to take it
-                given = waiter.result()
+            return await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled() and waiter.exception() is None:
+                given = waiter.result()  # it came, and nobody is there to take it
                 if given is None:
                     self._vacate()
                 else:
                     self._give_back(given)
             raise
+        finally:
+            deadline.cancel()
 
     def _hand_on(self, what: "Connection | None") -> bool:
         """Give to whoever waits longest; False when nobody does."""
@@ -217,6 +218,11 @@ class Pool:
         if unknown or connection.is_closed() or connection.is_in_transaction():
             connection.terminate()
         self._give_back(connection)
+
+
+def _expire(waiter: "asyncio.Future[Connection | None]") -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError("no connection was given back in time"))
 
 
 async def open_pool(

@@ -10,6 +10,11 @@ GENERATION: Final = "SELECT number, extract(epoch FROM clock_timestamp())::float
 LOCK: Final = f"SELECT {NOW} FROM auth_generation FOR UPDATE"
 """Taken first by all administration: changes of connections are rare, and one after the other."""
 
+COUNTER_SHARDS: Final = 32
+_SHARD: Final = f"pg_backend_pid() % {COUNTER_SHARDS}"
+"""The connections of one process are neighbours, and so never wait for each other's row of the counter; a
+choice at random made one create in six wait for another's commit."""
+
 _COUNTED: Final = """
     INSERT INTO resource_count (tenant, kind, shard, number)
     SELECT $1, $2, {shard}, {change} FROM {source}
@@ -27,19 +32,20 @@ WITH moment AS MATERIALIZED (
 ), mailed AS (
     INSERT INTO resource_email (resource, email_key, tenant, kind)
     SELECT pk, email, $1, $2 FROM made, unnest($9::text[]) AS email
-), counted AS ({_COUNTED.format(shard="$10::integer", change="1", source="made")}), audited AS (
+), counted AS ({_COUNTED.format(shard=_SHARD, change="1", source="made")}), audited AS (
     INSERT INTO audit (at, tenant, kind, resource_id, action, actor)
-    SELECT created, $1, $2, $3, 'create', $11::text FROM made
+    SELECT created, $1, $2, $3, 'create', $10::text FROM made
 )
 SELECT created, pk FROM made
 """
-"""tenant, kind, id, match, name, external, doc, keys, e-mails, shard, actor -> the time, the key."""
+"""tenant, kind, id, match, name, external, doc, keys, e-mails, actor -> the time, the key."""
 
 UPDATE: Final = f"""
 WITH changed AS (
     UPDATE resource SET match_key = $5::text, name_key = $6::text, external_key = $7::text,
         version = version + 1, modified = {NOW}, doc = $8::text, keys = $9::jsonb
     WHERE tenant + 0 = $1::bigint AND kind = $2::text AND id = $3::text AND version = $4::bigint
+        AND modified = $12::text
     RETURNING pk, modified
 ), unmailed AS (
     DELETE FROM resource_email e USING changed
@@ -53,8 +59,9 @@ WITH changed AS (
 )
 SELECT modified FROM changed
 """
-"""tenant, kind, id, version, match, name, external, doc, keys, e-mails, actor -> the time, or no row when
-the resource is no longer at that version."""
+"""tenant, kind, id, version, match, name, external, doc, keys, e-mails, actor, modified -> the time, or no row
+when the resource is no longer at that version. A version alone may come again after a restore of the
+database; one of that moment does not."""
 
 DELETE: Final = f"""
 WITH containers AS (
@@ -69,11 +76,11 @@ WITH containers AS (
     DELETE FROM resource WHERE tenant + 0 = $1::bigint AND kind = $2::text AND id = $3::text
         AND ($4::bigint IS NULL OR version = $4) AND (SELECT count(*) FROM changed) >= 0
     RETURNING pk
-), counted AS ({_COUNTED.format(shard="$5::integer", change="-1", source="gone")}), audited AS (
+), counted AS ({_COUNTED.format(shard=_SHARD, change="-1", source="gone")}), audited AS (
     INSERT INTO audit (at, tenant, kind, resource_id, action, actor)
-    SELECT {NOW}, $1, $2, $3, 'delete', $6::text FROM gone
+    SELECT {NOW}, $1, $2, $3, 'delete', $5::text FROM gone
 )
 SELECT EXISTS (SELECT 1 FROM gone),
     (SELECT version FROM resource WHERE tenant + 0 = $1 AND kind = $2 AND id = $3)
 """
-"""tenant, kind, id, version or NULL, shard, actor -> whether it was deleted; its version before."""
+"""tenant, kind, id, version or NULL, actor -> whether it was deleted; its version before."""

@@ -40,7 +40,7 @@ def rendered_of(rows: Sequence[Row]) -> RenderedPage | None:
     """The page of rows of ``statements.rendered_users``."""
     if not rows:
         return None
-    return RenderedPage(rows[0][0], [doc[:-1] + rest for _, doc, rest in rows])
+    return RenderedPage(rows[0][0], [text for _, text in rows])
 
 
 def members_of(rows: Sequence[Row]) -> list[Member]:

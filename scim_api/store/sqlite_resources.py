@@ -19,8 +19,13 @@ VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?) RETURNING pk
 _UPDATE = """
 UPDATE resource SET match_key = ?, name_key = ?, external_key = ?, version = version + 1, modified = ?,
     doc = ?, keys = ?
-WHERE tenant + 0 = ? AND kind = ? AND id = ? RETURNING pk
+WHERE pk = ?
 """
+_UPDATE_BODY = """
+UPDATE resource SET version = version + 1, modified = ?, doc = ?, keys = ? WHERE pk = ?
+"""
+"""When no key changes: SQLite writes the indexes of all columns that a statement names, changed or not."""
+_GET_WITH_KEYS = GET.replace(" FROM ", ", r.match_key, r.name_key, r.external_key FROM ", 1)
 _CHANGE_CONTAINERS = """
 UPDATE resource SET version = version + 1, modified = ?
 WHERE pk IN (SELECT container FROM membership WHERE member = ?)
@@ -72,21 +77,25 @@ def modify(
     """
     if kind == "Group":
         return _modify_group(connection, tenant, kind, resource_id, transform, actor, expected_version, now)
-    rows = fetch(connection, GET, (tenant, kind, resource_id))
+    rows = fetch(connection, _GET_WITH_KEYS, (tenant, kind, resource_id))
     if not rows:
         return None
-    resource = Resource(*rows[0])
+    *columns, match_key, name_key, external_key = rows[0]
+    resource = Resource(*columns)
     check_version(resource.version, expected_version)
     prepared = transform(resource)
     if prepared is None:
         return resource
+    body = (now, prepared.doc, prepared.keys, resource.pk)
     keys = (prepared.match_key, prepared.name_key, prepared.external_key)
-    values = (*keys, now, prepared.doc, prepared.keys, tenant, kind, resource_id)
-    try:
-        [(pk,)] = fetch(connection, _UPDATE, values)
-    except apsw.ConstraintError as error:
-        raise _refused(connection, tenant, kind, prepared, resource_id, error) from error
-    _replace_emails(connection, pk, tenant, kind, prepared.email_keys)
+    if keys == (match_key, name_key, external_key):
+        connection.execute(_UPDATE_BODY, body)
+    else:
+        try:
+            connection.execute(_UPDATE, (*keys, *body))
+        except apsw.ConstraintError as error:
+            raise _refused(connection, tenant, kind, prepared, resource_id, error) from error
+    _replace_emails(connection, resource.pk, tenant, kind, prepared.email_keys)
     connection.execute(AUDIT, (now, tenant, kind, resource_id, "modify", actor))
     return dataclasses.replace(resource, version=resource.version + 1, modified=now, doc=prepared.doc)
 

@@ -69,28 +69,26 @@ _RENDERED_USERS: Final = """
 SELECT (
     SELECT cast(coalesce(sum(n.number), 0) AS bigint) FROM resource_count n
     WHERE n.tenant = ? AND n.kind = 'User'
-), {bytes_of_doc}, {bytes_of_rest}
+), {text}
 FROM resource r WHERE r.tenant = ? AND r.kind = 'User' ORDER BY r.pk + 0 LIMIT ? OFFSET ?
 """
 _REST: Final = """',"id":"' || r.id || '","meta":{"resourceType":"User","created":"' || r.created
     || '","lastModified":"' || r.modified || '","location":"' || cast(? AS text) || '/Users/' || r.id
     || '","version":"W/\\"' || r.version || '\\""}}'"""
-_BYTES_OF: Final[Mapping[Dialect, str]] = {
-    "sqlite": "cast({} AS blob)",
-    "postgresql": "convert_to({}, 'UTF8')",
+# Of bytes, the last one is cut off without looking at the characters before it.
+_TEXTS: Final[Mapping[Dialect, str]] = {
+    "sqlite": (f"cast(substr(cast(r.doc AS blob), 1, length(cast(r.doc AS blob)) - 1) || {_REST} AS blob)"),
+    "postgresql": (
+        f"substr(convert_to(r.doc, 'UTF8'), 1, octet_length(r.doc) - 1) || convert_to({_REST}, 'UTF8')"
+    ),
 }
 _RENDERED_USERS_IN: Final[Mapping[Dialect, str]] = {
-    dialect: _RENDERED_USERS.replace("{bytes_of_doc}", form.format("r.doc")).replace(
-        "{bytes_of_rest}", form.replace("{}", _REST)
-    )
-    for dialect, form in _BYTES_OF.items()
+    dialect: _RENDERED_USERS.replace("{text}", text) for dialect, text in _TEXTS.items()
 }
 
 
 def rendered_users(dialect: Dialect, tenant: int, base_url: str, offset: int, limit: int) -> Statement:
-    """Rows of the total, the stored body and what ``core.render.render`` puts in place of its last brace,
-    both in bytes: they only have to be put side by side.
-    """
+    """Rows of the total and a user's text as ``core.render.render`` has it, in UTF-8."""
     return Statement(_RENDERED_USERS_IN[dialect], (tenant, inside_json(base_url), tenant, limit, offset))
 
 
