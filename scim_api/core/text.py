@@ -13,6 +13,7 @@ from scim_api.core.limits import MAX_DEPTH
 
 _KEY_LIKE = re.compile(rb'"\s*:')
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?", re.ASCII)
+_CONTAINERS = frozenset({dict, list})
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (naive on purpose: plain arithmetic that cannot overflow)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -100,11 +101,11 @@ def _count_keys(document: dict[str, Any]) -> int:
     for _ in range(MAX_DEPTH):
         below: list[Any] = []
         for node in level:
-            if isinstance(node, dict):
+            values = node
+            if type(node) is dict:  # what the parser made is exactly that, or exactly a list
                 count += len(node)
-                below.extend(v for v in node.values() if isinstance(v, dict | list))
-            else:
-                below.extend(v for v in node if isinstance(v, dict | list))
+                values = node.values()
+            below += [value for value in values if type(value) in _CONTAINERS]
         if not below:
             return count
         level = below

@@ -46,6 +46,9 @@ WHOLE_BYTES: Final = 256 * 1024
 DRAIN_BYTES: Final = 32 * 1024 * 1024
 """How much of a body that nobody wants is read, so that the client can read why."""
 DRAIN_SECONDS: Final = 5.0
+REFUSED_SECONDS: Final = 0.1
+"""How long a tenant that asks for more than its rate waits for its refusal. A client that does not heed them
+asks again as soon as it is answered: refusals at once would keep the worker busy, and other tenants waiting."""
 _AGENT: Final = re.compile(r"[A-Za-z0-9._+-]{1,64}")
 
 
@@ -257,6 +260,7 @@ class Endpoint:
                 return _UNAUTHORIZED
             wait = service.limiter.wait_seconds(access.tenant, access.settings.rate_limit)
             if wait:
+                await asyncio.sleep(REFUSED_SECONDS)
                 rate = access.settings.rate_limit.requests_per_second
                 return too_fast(
                     f"This tenant sent more than {rate} requests per second; wait and repeat.", wait

@@ -7,13 +7,13 @@ than their ids are read.
 """
 
 import json
-import uuid
 from collections.abc import Sequence
 from typing import Final, Literal
 
 from scim_api.core.predicates import matches
 from scim_api.core.records import MemberChange, Prepared, Resource, ResourceKind
 from scim_api.store import Transform, UnknownMembers
+from scim_api.store.identities import new_identity
 from scim_api.store.records import check_version
 from scim_api.store.scripts import Script, Statement
 from scim_api.store.statements import AUDIT, COUNT, GET, MEMBERS
@@ -45,7 +45,7 @@ def create(
     shard: int,
 ) -> Script[Resource]:
     """Insert a group with its members, counter and audit row. Raises ``UnknownMembers``."""
-    identity = str(uuid.uuid4())
+    identity = new_identity()
     keys = (prepared.match_key, prepared.name_key, prepared.external_key)
     [(pk,)] = yield Statement(_INSERT, (tenant, kind, identity, *keys, now, now, prepared.doc, prepared.keys))
     yield from _change(dialect, tenant, pk, prepared.members)

@@ -3,7 +3,6 @@
 import contextlib
 import random
 import secrets
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar
 
@@ -37,6 +36,7 @@ from scim_api.store import (
     postgres_pool,
     postgres_sql,
 )
+from scim_api.store.identities import new_identity
 from scim_api.store.recent import Recent
 from scim_api.store.records import (
     access_of,
@@ -217,7 +217,7 @@ class PostgresStore:
         """Insert, with an audit row; returns after the durable commit. Raises ``Conflict``."""
         if kind == "Group":
             return await self._create_group(tenant, kind, prepared, actor)
-        identity = str(uuid.uuid4())
+        identity = new_identity()
         keys = (prepared.match_key, prepared.name_key, prepared.external_key)
         body = (prepared.doc, prepared.keys, list(prepared.email_keys))
         try:

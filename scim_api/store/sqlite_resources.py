@@ -1,13 +1,13 @@
 """Writing resources in SQLite: functions of a connection whose transaction the writer has begun."""
 
 import dataclasses
-import uuid
 from collections.abc import Iterable
 
 import apsw
 
 from scim_api.core.records import Prepared, Resource, ResourceKind
 from scim_api.store import Conflict, Transform, Unavailable, groups
+from scim_api.store.identities import new_identity
 from scim_api.store.records import check_version, conflict_attribute
 from scim_api.store.sqlite_file import fetch, run
 from scim_api.store.statements import AUDIT, COUNT, GET, taken_by_name
@@ -48,7 +48,7 @@ def create(
             return run(connection, script)
         except apsw.ConstraintError as error:
             raise _refused(connection, tenant, kind, prepared, "", error) from error
-    identity = str(uuid.uuid4())
+    identity = new_identity()
     keys = (prepared.match_key, prepared.name_key, prepared.external_key)
     values = (tenant, kind, identity, *keys, now, now, prepared.doc, prepared.keys)
     try:
