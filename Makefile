@@ -9,7 +9,7 @@ export PYTHONPATH := dev
 NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e lint format bench bench-tenants bench-groups bench-secret bench-scale torture crd kind clean
+.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e lint format bench bench-layers bench-tenants bench-groups bench-secret bench-scale torture crd kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -67,6 +67,9 @@ format: install ## Format and mend what can be mended
 
 bench: install ## SCIM requests: ours on both databases, bare references, other servers (ARGS="--sizes 1000 1000000")
 	@PYTHONPATH=dev:tests $(RUN) python -m bench.compare $(ARGS)
+
+bench-layers: install ## Where the time of a request goes: microseconds by layer (ARGS="--contender 'ours, SQLite'")
+	@PYTHONPATH=dev:tests $(RUN) python -m bench.layers $(ARGS)
 
 bench-tenants: install ## Many tenants on one worker: what a loud one does to a quiet one, and how much all get
 	@PYTHONPATH=dev:tests $(RUN) python -m bench.fair
