@@ -31,6 +31,7 @@ GENERATION_SECONDS = 0.25
 FLUSH_SECONDS = 5.0
 PURGE_SECONDS = 5.0
 PURGE_BATCH = 500
+WARM_UP_SECONDS = 0.5
 BEAT_SECONDS = 1.0
 STARTING_SECONDS = 0.02
 """How often a worker looks whether its ports are open."""
@@ -240,6 +241,12 @@ async def _beating(servers: list[_Server], beat: Callable[[], None]) -> None:
         await asyncio.sleep(BEAT_SECONDS)
 
 
+async def _warm_up() -> None:
+    """Import what only unusual filters need, once the first answers are out of the way."""
+    await asyncio.sleep(WARM_UP_SECONDS)
+    await asyncio.to_thread(filters.warm_up)
+
+
 async def _run(
     service: Service,
     servers: list[tuple[_Server, socket.socket]],
@@ -272,14 +279,14 @@ async def _run(
         database=service.store.dialect,
     )
     ended = asyncio.create_task(stop.wait())
-    warming = asyncio.create_task(asyncio.to_thread(filters.warm_up))
+    warming = asyncio.create_task(_warm_up())
     await asyncio.wait([ended, *running, *background], return_when=asyncio.FIRST_COMPLETED)
     health.stopping = True
     log.info("stopping", reason="signal" if stop.is_set() else "a part ended by itself")
     for server, _ in servers:
         server.should_exit = True
     await asyncio.gather(*running)
-    for task in background:
+    for task in (*background, warming):
         task.cancel()
     await asyncio.gather(*background, warming, return_exceptions=True)
     with contextlib.suppress(Unavailable):

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 import apsw
 
 from scim_api.store import Unavailable
+from scim_api.store.sqlite_checkpoint import Checkpointer
 
 BATCH: Final = 64
 """At most so many requests in one commit."""
@@ -59,6 +60,8 @@ class Writer:
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._connection: apsw.Connection | None = connect()
+        self._checkpointer = Checkpointer(connect)
+        self._checkpointer.watch(self._connection)
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
         self._thread.start()
@@ -88,6 +91,9 @@ class Writer:
             batch, stopping = self._next_batch()
             if batch:
                 self._deliver(self._commit(batch))
+                if self._connection is not None:
+                    self._checkpointer.after_commit(self._connection)
+        self._checkpointer.close()
         if self._connection is not None:
             self._connection.close()
 
@@ -119,6 +125,7 @@ class Writer:
     def _attempt(self, batch: Sequence[_Request]) -> list[_Outcome]:
         if self._connection is None:
             self._connection = self._connect()
+            self._checkpointer.watch(self._connection)
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         outcomes = [self._run_one(connection, request) for request in batch]

@@ -27,6 +27,7 @@ OURS: Final = ("ours, SQLite", "ours, PostgreSQL")
 BARE: Final = ("bare, SQLite", "bare, PostgreSQL")
 PEERS: Final = ("scim2-server", "SCIMMY")
 ALL: Final = (*OURS, *BARE, *PEERS)
+SERVE: Final = (sys.executable, "-m", "scim_api.cli", "serve", "--log-level", "warning")
 START_SECONDS: Final = 60.0
 POSTGRES_SETTINGS: Final = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
 """As one would set them on a machine like this; ``fsync`` and ``synchronous_commit`` stay on."""
@@ -173,8 +174,7 @@ async def ours(name: str, url: str, count: int, directory: Path, *options: str) 
     tenant, token = await loading.connect_tenant(url, "contoso")
     await loading.load(url, tenant, count)
     port = free_port()
-    command = [sys.executable, "-m", "scim_api.cli", "serve", "--port", str(port), "--database-url", url]
-    command += ["--log-level", "warning", *options]
+    command = [*SERVE, "--port", str(port), "--database-url", url, *options]
     async with _started(name, command, port, Asked(token, identity, count), directory) as contender:
         yield contender
 

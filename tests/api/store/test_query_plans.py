@@ -79,7 +79,7 @@ CROWD = (
        FROM generate_series(1, 20000) AS n""",
     "INSERT INTO resource_email SELECT pk, match_key, tenant, kind FROM resource",
 )
-PARAMETERS_OF_UPDATE = (1, "User", "x", 1, "m", "n", "e", "{}", "{}", ["m"], "actor")
+PARAMETERS_OF_UPDATE = (1, "User", "x", 1, "m", "n", "e", "{}", "{}", ["m"], "actor", "now")
 
 
 @pytest.mark.parametrize("statistics", ["young", "fresh"])
@@ -101,7 +101,7 @@ async def test_one_of_many_is_found_by_its_own_index_whatever_the_statistics(
         "resource_external": statements.lookup(tenant, "User", Lookup.EXTERNAL, "x"),
         "resource_email_key": statements.lookup(tenant, "User", Lookup.WORK_EMAIL, "x"),
         "resource_id ": (postgres_sql.UPDATE, (tenant, *PARAMETERS_OF_UPDATE[1:])),
-        "resource_id  ": (postgres_sql.DELETE, (tenant, "User", "x", None, 0, "actor")),
+        "resource_id  ": (postgres_sql.DELETE, (tenant, "User", "x", None, "actor")),
     }
 
     plans = {
