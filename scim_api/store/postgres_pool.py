@@ -120,6 +120,8 @@ class Pool:
             except BaseException as error:
                 self._give_back_after(connection, error)
                 raise
+            if connection.is_in_transaction():
+                connection.terminate()
             self._give_back(connection)
 
     async def close(self) -> None:
@@ -162,6 +164,10 @@ class Pool:
         except BaseException:
             self._vacate()
             raise
+        if self._closing is not None:  # by now, and nobody would close this one
+            connection.terminate()
+            self._vacate()
+            raise Unavailable("the database is closed")
         self._lent.add(connection)
         return connection
 
