@@ -5,6 +5,7 @@ Connections are fakes, opened when the test says so, and time stands still unles
 
 import asyncio
 import dataclasses
+import functools
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
@@ -495,13 +496,13 @@ class Lending(RuleBasedStateMachine):
 
     @invariant()
     def none_comes_back_in_a_transaction(self) -> None:
-        assert not any(one.in_transaction for _, one in self.world.pool._idle)
+        assert not any(one.is_in_transaction() for _, one in self.world.pool._idle)
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
             while self.borrowers:
                 for one in self.holders:
-                    self.run(lambda one=one: one.end.set_result(None))
+                    self.run(functools.partial(one.end.set_result, None))
                 while self.world.opening:
                     self.run(self.world.connect)
             self.loop.run_until_complete(self.world.pool.close())
