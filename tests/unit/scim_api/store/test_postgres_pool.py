@@ -500,13 +500,17 @@ class Lending(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
-            while self.borrowers:
+            for _ in range(len(self.borrowers)):
                 for one in self.holders:
                     self.run(functools.partial(one.end.set_result, None))
                 while self.world.opening:
                     self.run(self.world.connect)
+            left, self.borrowers = self.borrowers, []
+            for one in left:  # which is wrong; a task that is left would hide why
+                one.task.cancel()
+            self.loop.run_until_complete(settle())
             self.loop.run_until_complete(self.world.pool.close())
-            assert self.world.open == []
+            assert (self.world.open, left) == ([], [])
         self.loop.close()
 
 
