@@ -9,7 +9,7 @@ export PYTHONPATH := dev
 NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e lint format bench bench-layers bench-tenants bench-groups bench-secret bench-scale torture crd kind clean
+.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e costs lint format bench bench-layers bench-tenants bench-groups bench-secret bench-scale torture crd kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -41,6 +41,9 @@ test: node-tools ## Run every test: unit, API on SQLite and PostgreSQL, operator
 	@$(RUN) python -m pytest --durations=10 -n 2 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(NODE_TESTS))
 	@echo "== tests that have the machine's one node to themselves"
 	@$(RUN) python -m pytest --durations=10 $(NODE_TESTS)
+
+costs: install ## What each SCIM operation costs in statements and instructions; writes the committed figures anew
+	@COSTS=renew $(RUN) python -m pytest -q -s tests/api/test_costs.py
 
 test-unit: install ## Tests without I/O
 	@$(RUN) python -m pytest tests/unit

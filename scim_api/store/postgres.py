@@ -37,6 +37,7 @@ from scim_api.store import (
     postgres_sql,
 )
 from scim_api.store.identities import new_identity
+from scim_api.store.postgres_creates import Creates, New
 from scim_api.store.recent import Recent
 from scim_api.store.records import (
     access_of,
@@ -91,6 +92,7 @@ class PostgresStore:
         self._search_pool: postgres_pool.Pool | None = None
         self._turns = Turns()
         self._recent = Recent()
+        self._creates = Creates(self._write)
 
     async def open(self) -> None:
         """Connect; does not migrate. Raises ``Unavailable``."""
@@ -218,13 +220,11 @@ class PostgresStore:
         if kind == "Group":
             return await self._create_group(tenant, kind, prepared, actor)
         identity = new_identity()
-        keys = (prepared.match_key, prepared.name_key, prepared.external_key)
-        body = (prepared.doc, prepared.keys, list(prepared.email_keys))
         try:
-            [[now, pk]] = await self._write(postgres_sql.CREATE, tenant, kind, identity, *keys, *body, actor)
+            made = await self._creates.create(New(tenant, identity, prepared, actor))
         except asyncpg.UniqueViolationError as error:
             raise await self._conflict(error, tenant, kind, prepared, identity) from error
-        created = Resource(identity, 1, now, now, prepared.doc, pk, kind)
+        created = Resource(identity, 1, made.created, made.created, prepared.doc, made.pk, kind)
         self._recent.see(tenant, created)
         return created
 

@@ -40,6 +40,34 @@ SELECT created, pk FROM made
 """
 """tenant, kind, id, match, name, external, doc, keys, e-mails, actor -> the time, the key."""
 
+CREATE_MANY: Final = f"""
+WITH moment AS MATERIALIZED (
+    SELECT {NOW} AS now
+), wanted AS MATERIALIZED (
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+        $8::text[]) AS w(tenant, id, match_key, name_key, external_key, doc, keys, actor)
+), made AS (
+    INSERT INTO resource (tenant, kind, id, match_key, name_key, external_key, version, created, modified,
+        doc, keys)
+    SELECT tenant, 'User', id, match_key, name_key, external_key, 1, now, now, doc, keys::jsonb
+    FROM wanted, moment ON CONFLICT DO NOTHING RETURNING pk, tenant, id, created
+), mailed AS (
+    INSERT INTO resource_email (resource, email_key, tenant, kind)
+    SELECT made.pk, mail.email_key, made.tenant, 'User'
+    FROM made JOIN unnest($9::text[], $10::text[]) AS mail(id, email_key) ON mail.id = made.id
+), counted AS (
+    INSERT INTO resource_count (tenant, kind, shard, number)
+    SELECT tenant, 'User', {_SHARD}, count(*) FROM made GROUP BY tenant ORDER BY tenant
+    ON CONFLICT (tenant, kind, shard) DO UPDATE SET number = resource_count.number + excluded.number
+), audited AS (
+    INSERT INTO audit (at, tenant, kind, resource_id, action, actor)
+    SELECT made.created, made.tenant, 'User', made.id, 'create', wanted.actor FROM made JOIN wanted USING (id)
+)
+SELECT id, created, pk FROM made
+"""
+"""Arrays of tenant, id, match, name, external, doc, keys, actor; and, of all e-mails, of the user's id and the
+key -> id, time and key of each that was written. One whose key is taken is left out."""
+
 UPDATE: Final = f"""
 WITH changed AS (
     UPDATE resource SET match_key = $5::text, name_key = $6::text, external_key = $7::text,

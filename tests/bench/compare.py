@@ -22,7 +22,7 @@ import uvloop
 from bench import contenders, picture
 from bench.contenders import ALL, BARE, OURS, Contender
 from bench.load import Client, Exchange, Turns
-from bench.results import Key, Results, latencies, raw, table, verdicts
+from bench.results import Key, Results, inserted, latencies, raw, table, verdicts
 from bench.workloads import NAMES, READS_AND_PATCH, check, turns_of
 from demo.processes import free_port
 from support.postgres import PostgresServer, own_server
@@ -131,7 +131,11 @@ def main() -> int:
     )
     parser.add_argument("--pace", type=float, default=200.0, help="requests per second when latencies count")
     parser.add_argument("--paced-seconds", type=float, default=5.0)
-    parser.add_argument("--out", type=Path, help="directory for requests.json and requests.svg")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="directory for requests.json and requests.svg; the tables of its performance.md are made anew",
+    )
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as made,
@@ -152,10 +156,13 @@ def main() -> int:
             "secondsEach": arguments.seconds,
         }
         arguments.out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"run": machine, **raw(results)}, indent=1)
-        (arguments.out / "requests.json").write_text(text + "\n")
+        everything = {"run": machine, **raw(results)}
+        (arguments.out / "requests.json").write_text(json.dumps(everything) + "\n")
         (arguments.out / "requests.svg").write_text(picture.draw(results))
-        print(f"\nwritten: {arguments.out / 'requests.json'}, {arguments.out / 'requests.svg'}")
+        page = arguments.out / "performance.md"
+        if page.exists():
+            page.write_text(inserted(page.read_text(), everything))
+        print(f"\nwritten: {arguments.out}/requests.json, requests.svg, and the tables of performance.md")
     return 0 if all(verdict.met for verdict in found) else 1
 
 

@@ -24,9 +24,10 @@ from demo.processes import free_port
 from support.postgres import PostgresServer, execute
 
 OURS: Final = ("ours, SQLite", "ours, PostgreSQL")
+TWO_WORKERS: Final = "ours, PostgreSQL, 2 workers"
 BARE: Final = ("bare, SQLite", "bare, PostgreSQL")
 PEERS: Final = ("scim2-server", "SCIMMY")
-ALL: Final = (*OURS, *BARE, *PEERS)
+ALL: Final = (*OURS, TWO_WORKERS, *BARE, *PEERS)
 SERVE: Final = (sys.executable, "-m", "scim_api.cli", "serve", "--log-level", "warning")
 START_SECONDS: Final = 60.0
 POSTGRES_SETTINGS: Final = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
@@ -139,14 +140,15 @@ def scimmy() -> Path:
 @contextlib.asynccontextmanager
 async def running(name: str, count: int, server: PostgresServer) -> AsyncIterator[Contender]:
     """A contender with so many people."""
-    who, _, kind = name.partition(", ")
+    who, kind, *more = (*name.split(", "), "")
     port, python = free_port(), sys.executable
     with tempfile.TemporaryDirectory(prefix="bench-") as made:
         directory = Path(made)
         async with contextlib.AsyncExitStack() as stack:
             url = await stack.enter_async_context(database(kind, directory, server)) if kind else ""
             if who == "ours":
-                yield await stack.enter_async_context(ours(name, url, count, directory))
+                options = ("--workers", "2") if "2 workers" in more else ()
+                yield await stack.enter_async_context(ours(name, url, count, directory, *options))
                 return
             match who:
                 case "bare":

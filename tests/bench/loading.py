@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any, Final
 
 import apsw
@@ -12,13 +11,14 @@ import orjson
 
 from bench.bare import CREATE, TABLE, marks
 from bench.population import identity, person
-from scim_api.admin_models import Credential, PutConnection, RateLimit, TenantSettings
+from scim_api.admin_models import RateLimit, TenantSettings
 from scim_api.core.profile import profile
 from scim_api.core.records import Prepared
 from scim_api.core.users import create_user
 from scim_api.store import create_store
 from scim_api.store.migrations import migrate
-from scim_api.tokens import digest, new_token, new_token_id
+from scim_api.tokens import digest
+from support.scim_service import connect
 
 BATCH: Final = 10_000
 MOMENT: Final = "2026-01-01T00:00:00.000000Z"
@@ -29,20 +29,10 @@ FAST: Final = RateLimit(requests_per_second=10_000, burst=10_000)
 async def connect_tenant(url: str, name: str, rate: RateLimit = FAST) -> tuple[int, str]:
     """A new connection and tenant: the tenant's key in the database, and a token."""
     await migrate(url)
-    store, token = create_store(url), new_token()
+    store = create_store(url)
     await store.open()
     try:
-        present = await store.connection("bench", name)
-        credential = Credential(
-            id=new_token_id(),
-            digest=digest(token).hex(),
-            issued_at=present.now,
-            expires_at=present.now + timedelta(days=1),
-        )
-        wanted = PutConnection(
-            tenant=name, settings=TenantSettings(rate_limit=rate), credentials=(credential,)
-        )
-        await store.put_connection("bench", name, wanted, if_match=present.revision)
+        token = await connect(store, name, rate_limit=rate)
         access = await store.access(digest(token))
         if access is None:
             raise RuntimeError("the new token is not accepted")

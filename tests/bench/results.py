@@ -18,6 +18,8 @@ MIX_AT_THE_LARGEST: Final = 0.9
 P99_AT_THE_LARGEST: Final = 1.2
 MEMORY_BYTES: Final = 200 * 1024 * 1024
 FIRST_ANSWER_SECONDS: Final = 1.5
+_BEGIN: Final = "<!-- written by make bench -->"
+_END: Final = "<!-- end -->"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,3 +221,29 @@ def raw(results: Results) -> dict[str, Any]:
         ],
         "goals": [dataclasses.asdict(verdict) for verdict in verdicts(results)],
     }
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """The tables of a page, from what ``raw`` gave."""
+    cells = {
+        (cell["people"], cell["contender"], cell["workload"]): statistics.median(cell["perSecond"])
+        for cell in found["saturated"]
+    }
+    lines = [f"| requests/s | {' | '.join(NAMES)} |", f"|---|{'---:|' * len(NAMES)}"]
+    for people, who in dict.fromkeys((people, who) for people, who, _ in sorted(cells)):
+        rates = [cells[people, who, name] for name in NAMES]
+        shown = [f"{rate:.0f}" if rate >= 20 else f"{rate:.1f}" for rate in rates]
+        lines.append(f"| {who}, {people:,} people | {' | '.join(shown)} |")
+    lines += ["", "| goal | found (from, to) | |", "|---|---|---|"]
+    lines += [
+        f"| {goal['goal']} | {goal['found']} | {'met' if goal['met'] else '**missed**'} |"
+        for goal in found["goals"]
+    ]
+    return "\n".join(lines)
+
+
+def inserted(page: str, found: dict[str, Any]) -> str:
+    """A page with the tables between its two marks made anew."""
+    before, _, rest = page.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    return f"{before}{_BEGIN}\n{markdown(found)}\n{_END}{after}"

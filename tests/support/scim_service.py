@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from demo.processes import start_api
 from scim_api.admin_models import Credential, PutConnection, RateLimit, TenantSettings
-from scim_api.store import create_store
+from scim_api.store import Store, create_store
 from scim_api.store.migrations import migrate
 from scim_api.tokens import digest, new_token, new_token_id
 from support.postgres import PostgresServer, execute
@@ -45,27 +45,34 @@ class ScimService:
             name: must be new.
             settings: of the tenant, such as ``matching``; the rate limit is out of the way unless given.
         """
-        token = new_token()
-        asyncio.run(self._put(name, token, {"rate_limit": _UNLIMITED, **settings}))
-        return Endpoint(self.url, token)
+        return Endpoint(self.url, asyncio.run(self._connect(name, settings)))
 
-    async def _put(self, name: str, token: str, settings: dict[str, Any]) -> None:
+    async def _connect(self, name: str, settings: dict[str, Any]) -> str:
         store = create_store(self.database_url)
         await store.open()
         try:
-            present = await store.connection("demo", name)
-            credential = Credential(
-                id=new_token_id(),
-                digest=digest(token).hex(),
-                issued_at=present.now,
-                expires_at=present.now + timedelta(days=1),
-            )
-            wanted = PutConnection(
-                tenant=name, settings=TenantSettings.model_validate(settings), credentials=(credential,)
-            )
-            await store.put_connection("demo", name, wanted, if_match=present.revision)
+            return await connect(store, name, **settings)
         finally:
             await store.close()
+
+
+async def connect(store: Store, name: str, **settings: Any) -> str:
+    """The token of a new connection and tenant of this name; the rate limit is out of the way unless given."""
+    token = new_token()
+    present = await store.connection("demo", name)
+    credential = Credential(
+        id=new_token_id(),
+        digest=digest(token).hex(),
+        issued_at=present.now,
+        expires_at=present.now + timedelta(days=1),
+    )
+    wanted = PutConnection(
+        tenant=name,
+        settings=TenantSettings.model_validate({"rate_limit": _UNLIMITED, **settings}),
+        credentials=(credential,),
+    )
+    await store.put_connection("demo", name, wanted, if_match=present.revision)
+    return token
 
 
 @contextlib.contextmanager

@@ -1,0 +1,227 @@
+"""What each operation costs, compared with what it cost when the figures were committed.
+
+A query, a commit or a tenth more Python in a hot path fails here, on any machine. ``make costs`` prints what
+there is, and writes the figures anew; they belong into the commit that changed them.
+"""
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+import orjson
+import pytest
+
+from api.conftest import BASE
+from bench.population import changes, person, user_name
+from scim_api.http.credentials import Credentials
+from scim_api.http.metrics import Metrics
+from scim_api.http.protocol import Service
+from scim_api.http.public import public_app
+from scim_api.http.rate_limit import RateLimiter
+from scim_api.store import Store, create_store
+from scim_api.store.postgres import PostgresStore
+from scim_api.store.recent import Recent
+from scim_api.store.sqlite import SqliteStore
+from support.conversation import raw_request
+from support.costs import Counted, Instructions, relayed, watch_sqlite
+from support.scim_service import connect
+
+FIGURES: Final = Path(__file__).parents[1] / "fixtures" / "costs.json"
+RENEW: Final = os.environ.get("COSTS") == "renew"
+PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+MORE: Final = 1.05
+LESS: Final = 0.85
+WARM_UPS: Final = 4
+PEOPLE: Final = 120
+
+Ask = Callable[..., Awaitable[httpx.Response]]
+Operation = Callable[[Ask, "World", int], Awaitable[httpx.Response]]
+
+
+class World:
+    """What operations work on.
+
+    Attributes:
+        people: ids.
+        group: the id of a group.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.people: list[str] = []
+        self.group = ""
+
+    def forget(self) -> None:
+        """As after a restart: no person has been seen yet."""
+        if isinstance(self._store, PostgresStore):
+            self._store._recent = Recent()
+
+
+def _filter(text: str) -> str:
+    return f"/Users?filter={quote(text)}"
+
+
+def _members(op: str, member: str) -> dict[str, Any]:
+    return {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{"op": op, "path": "members", "value": [{"value": member}]}],
+    }
+
+
+async def _patch_unseen(ask: Ask, world: World, turn: int) -> httpx.Response:
+    world.forget()
+    return await ask("PATCH", f"/Users/{world.people[0]}", changes(1, turn))
+
+
+OPERATIONS: Final[dict[str, Operation]] = {
+    "filter by userName": lambda ask, _, turn: ask("GET", _filter(f'userName eq "{user_name(turn)}"')),
+    "filter by work e-mail": lambda ask, _, turn: ask(
+        "GET", _filter(f'emails[type eq "work"].value eq "{user_name(turn)}"')
+    ),
+    "filter that finds nobody": lambda ask, _, turn: ask("GET", _filter(f'userName eq "nobody-{turn}"')),
+    "get": lambda ask, world, turn: ask("GET", f"/Users/{world.people[turn]}"),
+    "list 100": lambda ask, _, __: ask("GET", "/Users?startIndex=1&count=100"),
+    "patch": lambda ask, world, turn: ask("PATCH", f"/Users/{world.people[0]}", changes(0, turn)),
+    "patch of somebody not seen": _patch_unseen,
+    "put": lambda ask, world, turn: ask(
+        "PUT", f"/Users/{world.people[1]}", {**person(1), "title": f"Turn {turn}"}
+    ),
+    "create": lambda ask, _, turn: ask("POST", "/Users", person(5_000 + turn)),
+    "delete": lambda ask, world, turn: ask("DELETE", f"/Users/{world.people[turn + 40]}"),
+    "add a member": lambda ask, world, turn: ask(
+        "PATCH", f"/Groups/{world.group}", _members("Add", world.people[turn + 60])
+    ),
+    "list groups without members": lambda ask, _, __: ask("GET", "/Groups?excludedAttributes=members"),
+}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def counted_store(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres_url: str
+) -> AsyncIterator[tuple[Store, Counted]]:
+    """A store, and a count of what it asks of its database."""
+    counted = Counted()
+    if request.param == "sqlite":
+        from scim_api.store.migrations import migrate
+
+        url = f"sqlite:///{tmp_path / 'scim.db'}"
+        await migrate(url)
+        store = create_store(url)
+        await store.open()
+        assert isinstance(store, SqliteStore)
+        await watch_sqlite(store, counted)
+        yield store, counted
+        await store.close()
+        return
+    async with relayed(postgres_url, tmp_path, counted) as url:
+        store = create_store(url)
+        await store.open()
+        yield store, counted
+        await store.close()
+
+
+async def _measured(store: Store, counted: Counted) -> dict[str, dict[str, int]]:
+    token = await connect(store, "contoso")
+    service = Service(store, Credentials(store, clock=lambda: 0.0), RateLimiter(), Metrics(), BASE)
+    app, headers = public_app(service), {"authorization": f"Bearer {token}"}
+
+    async def ask(method: str, target: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        answer = await raw_request(app, method, target, headers, b"" if body is None else orjson.dumps(body))
+        assert answer.status_code < 300, answer.text
+        return answer
+
+    world = World(store)
+    world.people = [(await ask("POST", "/Users", person(number))).json()["id"] for number in range(PEOPLE)]
+    team = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "Team"}
+    world.group = (await ask("POST", "/Groups", team)).json()["id"]
+    found: dict[str, dict[str, int]] = {}
+    for name, operation in OPERATIONS.items():
+        for turn in range(WARM_UPS):
+            await operation(ask, world, turn)
+        before = Counted(counted.statements, counted.transactions)
+        await operation(ask, world, WARM_UPS)
+        after = Counted(counted.statements, counted.transactions)
+        instructions = Instructions()
+        async with instructions.counting(store):
+            await operation(ask, world, WARM_UPS + 1)
+        found[name] = {
+            "statements": after.statements - before.statements,
+            "transactions": after.transactions - before.transactions,
+            f"instructions of Python {PYTHON}": instructions.number,
+        }
+    return found
+
+
+def _complaints(known: dict[str, dict[str, int]], found: dict[str, dict[str, int]]) -> list[str]:
+    """One line for each figure that is another than it was."""
+    lines = []
+    for name, figures in found.items():
+        for what, now in figures.items():
+            before = known.get(name, {}).get(what)
+            exact = not what.startswith("instructions")
+            if before is None:
+                lines.append(f"{name}: {what}: {now}, and no figure is committed")
+            elif now > before * (1 if exact else MORE):
+                lines.append(f"{name}: {what}: {before} before, {now} now: find out what was added")
+            elif now < before * (1 if exact else LESS):
+                lines.append(f"{name}: {what}: {before} before, {now} now: better; commit it")
+    return lines
+
+
+async def test_no_operation_costs_more_than_it_did(counted_store: tuple[Store, Counted]) -> None:
+    store, counted = counted_store
+    everything = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    known = everything.get(store.dialect, {})
+    if not any(f"instructions of Python {PYTHON}" in figures for figures in known.values()) and not RENEW:
+        print(f"instructions are not compared: no figures of Python {PYTHON} are committed")
+
+    found = await _measured(store, counted)
+
+    if RENEW:
+        print(f"\n{store.dialect}: statements, transactions, instructions")
+        for name, figures in found.items():
+            print(
+                f"  {name}: "
+                + ", ".join(f"{known.get(name, {}).get(key, '-')} -> {now}" for key, now in figures.items())
+            )
+        everything[store.dialect] = {
+            name: {**known.get(name, {}), **figures} for name, figures in found.items()
+        }
+        FIGURES.write_text(json.dumps(everything, indent=1, sort_keys=True) + "\n")
+        return
+    complaints = _complaints(known, found)
+    assert complaints == [], "\n".join([*complaints, "`make costs` writes the figures anew."])
+
+
+async def test_one_more_statement_commit_or_loop_is_noticed(counted_store: tuple[Store, Counted]) -> None:
+    store, counted = counted_store
+    await store.generation()
+    before = Counted(counted.statements, counted.transactions)
+
+    await store.generation()
+    one_read = counted.statements - before.statements
+    await store.claim("installation")
+
+    assert one_read == 1
+    assert counted.transactions > before.transactions
+    first, second = Instructions(), Instructions()
+    async with first.counting(store):
+        _work(100)
+    async with second.counting(store):
+        _work(120)
+    assert second.number > 1.08 * first.number
+    assert _complaints({"get": {"statements": 1}}, {"get": {"statements": 2}}) != []
+    assert _complaints({"get": {"instructions": 1000}}, {"get": {"instructions": 1060}}) != []
+    assert _complaints({"get": {"instructions": 1000}}, {"get": {"instructions": 1040}}) == []
+
+
+def _work(times: int) -> int:
+    total = 0
+    for number in range(times):
+        total += number
+    return total
