@@ -500,7 +500,7 @@ class Lending(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
-            for _ in range(len(self.borrowers)):
+            for _ in range(2 * len(self.borrowers)):  # each opens what is asked for, or lets go
                 for one in self.holders:
                     self.run(functools.partial(one.end.set_result, None))
                 while self.world.opening:
