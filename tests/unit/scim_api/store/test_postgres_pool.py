@@ -468,7 +468,7 @@ class Lending(RuleBasedStateMachine):
         """The server ends a connection, idle or lent."""
         self.world.opened[which % len(self.world.opened)].closed = True
 
-    @rule(seconds=st.sampled_from([1.0, IDLE_SECONDS / 2, IDLE_SECONDS + 1]))
+    @rule(seconds=st.sampled_from([1.0, IDLE_SECONDS + 1]))
     def wait(self, seconds: float) -> None:
         self.world.now += seconds
 
