@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from scim_api.core.records import Lookup, Prepared
-from scim_api.store import Conflict, Store
+from scim_api.store import Conflict, Store, Transform
 from support.stored import prepared
 
 ACTOR: Final = "c1"
@@ -26,6 +26,11 @@ CHANGES: Final = {
     "e-mails of another order": dataclasses.replace(RETITLED, email_keys=("ada@old", "ada@contoso.com")),
     "everything": prepared("eve"),
 }
+
+
+def to(body: Prepared) -> Transform:
+    """The change that makes it so."""
+    return lambda _: body
 
 
 def keys_of(body: Prepared) -> set[tuple[Lookup, str]]:
@@ -56,8 +61,8 @@ async def test_look_ups_follow_every_change_of_a_key(
             tenant,
             "User",
             ada.id,
-            lambda _, body=body: body,
-            actor=ACTOR,  # type: ignore[misc]
+            to(body),
+            actor=ACTOR,
         )
         assert changed is not None
         assert changed.version == number + 2
@@ -72,7 +77,7 @@ async def test_the_former_keys_are_free_and_the_present_ones_taken(
 ) -> None:
     before, after = ADA, CHANGES[name]
     ada = await store.create(tenant, "User", before, actor=ACTOR)
-    await store.modify(tenant, "User", ada.id, lambda _: after, actor=ACTOR)
+    await store.modify(tenant, "User", ada.id, to(after), actor=ACTOR)
 
     rivals = {
         "name": dataclasses.replace(prepared("x1"), name_key=after.name_key),
@@ -105,7 +110,7 @@ async def test_a_refused_change_of_keys_leaves_all_of_them(store: Store, other: 
     ):
         body = dataclasses.replace(CHANGES["everything"], name_key=name_key, match_key=match_key)
         with pytest.raises(Conflict):
-            await store.modify(tenant, "User", ada.id, lambda _, body=body: body, actor=ACTOR)  # type: ignore[misc]
+            await store.modify(tenant, "User", ada.id, to(body), actor=ACTOR)
 
     everywhere = keys_of(ADA) | keys_of(prepared("bob")) | keys_of(CHANGES["everything"])
     assert await found(other, tenant, everywhere) == keys_of(ADA) | keys_of(prepared("bob"))
