@@ -83,8 +83,8 @@ bench-groups: install ## One member added to a group of 10 and of 100,000; the l
 bench-secret: tools ## How fast a ScimToken becomes a Secret (p50, p99 of 100)
 	@PYTHONPATH=dev:tests $(RUN) python -m bench.time_to_secret
 
-bench-scale: tools ## Many ScimTokens: issuing, rest, restart, all due at once (COUNT=10000)
-	@PYTHONPATH=dev:tests $(RUN) python -m bench.scale --count $(or $(COUNT),10000)
+bench-scale: tools ## Many ScimTokens: issuing, rest, restart, all due at once (COUNT=10000, ARGS=--no-storm)
+	@PYTHONPATH=dev:tests $(RUN) python -m bench.scale --count $(or $(COUNT),10000) $(ARGS)
 
 torture: tools ## Kill, freeze and edit everything under traffic, and judge each answer (MINUTES=2 TOKENS=3 SEED=...)
 	@PYTHONPATH=dev:tests $(RUN) python -m torture --minutes $(or $(MINUTES),2) --tokens $(or $(TOKENS),3) $(if $(SEED),--seed $(SEED))

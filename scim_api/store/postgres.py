@@ -174,7 +174,8 @@ class PostgresStore:
         if not rows:
             return None
         resource = Resource(*rows[0])
-        self._recent.see(tenant, resource)
+        if kind == "User":
+            self._recent.see(tenant, resource)
         return resource
 
     async def lookup(
@@ -183,7 +184,7 @@ class PostgresStore:
         """Those whose indexed key equals ``key`` and that meet ``where``, ordered by creation."""
         statement = lookup(tenant, kind, by, key, where)
         found = [Resource(*row) for row in await self._read(statement.sql, *statement.parameters)]
-        if len(found) == 1:
+        if len(found) == 1 and kind == "User":
             self._recent.see(tenant, found[0])
         return found
 

@@ -30,8 +30,8 @@ GOAL_IDLE_CPU = 0.02
 GOAL_IDLE_BYTES = 500 * 1024 * 1024
 CREATORS = 8
 IDLE_SECONDS = 60.0
-STORM_BEFORE = 400
-"""rotateBefore in seconds, for the storm: the shortest that leaves ten thousand of them time."""
+STORM_BEFORE = 600
+"""rotateBefore in seconds, for the storm: the shortest that leaves ten thousand of them time on two cores."""
 _PATH = "/apis/scim-operator.io/v1alpha1/namespaces/default/scimtokens"
 _REQUESTS = re.compile(r"^apiserver_request_total\{(.*)\} ([0-9.e+]+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -182,7 +182,9 @@ def main() -> int:
     """Print the figures; 1 when a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000)
-    count = parser.parse_args().count
+    parser.add_argument("--no-storm", action="store_true", help="leave out the last part, which takes long")
+    arguments = parser.parse_args()
+    count = arguments.count
     print("starting Kubernetes, operator and API", flush=True)
     with (
         ControlPlane.start() as plane,
@@ -213,7 +215,7 @@ def main() -> int:
         restarted = time.monotonic() - began
         time.sleep(5)
         asked = requests(plane) - before
-        storm, late = asyncio.run(rotate_all(plane, stack, count))
+        storm = None if arguments.no_storm else asyncio.run(rotate_all(plane, stack, count))
     writes = {
         f"{verb} {resource}": number
         for (verb, resource), number in asked.items()
@@ -225,12 +227,11 @@ def main() -> int:
         ("at rest, memory", f"{memory / 1024**2:.0f} MiB", memory < GOAL_IDLE_BYTES),
         ("restart until all are known", f"{restarted:.1f} s", restarted < GOAL_RESTART_SECONDS),
         ("writes at a restart", str(writes or "none"), not writes),
-        (
-            f"{count} due at once, all rotated",
-            f"{storm:.0f} s, the last {late:.0f} s after it was due (rotateBefore: {STORM_BEFORE} s)",
-            late < STORM_BEFORE,
-        ),
     ]
+    if storm is not None:
+        took, late = storm
+        last = f"the last {late:.0f} s after it was due (rotateBefore: {STORM_BEFORE} s)"
+        figures.append((f"{count} due at once, all rotated", f"{took:.0f} s, {last}", late < STORM_BEFORE))
     for name, figure, good in figures:
         print(f"{'ok    ' if good else 'MISSED'} {name}: {figure}")
     print(f"       asked for each ScimToken that was issued: {per_token}")
