@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.conftest import Scim
+from scim_api.core import searching
 from scim_api.http import queries
 from scim_api.http.protocol import Answer, Call
 from scim_api.http.public import Shortcut, public_app
@@ -313,9 +314,10 @@ async def test_more_people_with_one_external_id_than_a_page_holds_take_the_plain
     query = Request("GET", "/Users?filter=externalId+eq+%22same%22")
 
     for most in (2, 3):
-        monkeypatch.setattr(queries, "DEFAULT_RESULTS", most)
-        answer = await twice.check(query)
-        assert answer.json()["totalResults"] == 3
+        for module in (queries, searching):
+            monkeypatch.setattr(module, "DEFAULT_RESULTS", most)
+        body = (await twice.check(query)).json()
+        assert (body["totalResults"], len(body["Resources"])) == (3, most)
 
 
 async def test_a_page_far_in_and_an_empty_one_take_the_plain_path(
