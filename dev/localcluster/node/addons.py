@@ -1,10 +1,11 @@
 """What a managed cluster brings along: cluster DNS, a default StorageClass, an Ingress and Gateway controller."""
 
 import hashlib
+import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from localcluster.errors import ClusterError
 from localcluster.node.images import PROGRAMS, base_image, program_image
@@ -63,9 +64,19 @@ def apply(layout: Layout, tools: NodeTools, kubectl: Kubectl) -> None:
 
 def _wait_established(kubectl: Kubectl) -> None:
     """Until the API server serves every definition; ``kubectl wait`` gives up on one without conditions yet."""
-    query = '-o=jsonpath={range .items[*]}{.status.conditions[?(@.type=="Established")].status},{end}'
     deadline = time.monotonic() + ESTABLISHED_SECONDS
-    while set(kubectl("get", "crd", query).rstrip(",").split(",")) != {"True"}:
+    while not established(json.loads(kubectl("get", "crd", "-o=json"))):
         if time.monotonic() > deadline:
             raise ClusterError(f"the Gateway API's definitions are not served after {ESTABLISHED_SECONDS} s")
         time.sleep(0.2)
+
+
+def established(definitions: dict[str, Any]) -> bool:
+    """Whether each definition of a list says that it is served; one that was just made says nothing yet."""
+    return all(
+        any(
+            (condition["type"], condition["status"]) == ("Established", "True")
+            for condition in one.get("status", {}).get("conditions") or ()
+        )
+        for one in definitions["items"]
+    )
