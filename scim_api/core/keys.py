@@ -47,14 +47,15 @@ def comparable_form(table: Table, doc: Mapping[str, Any]) -> dict[str, Any]:
 
 def comparable_value(field: Field, value: Any) -> Any:
     """The comparable form of an attribute's whole value."""
-    if isinstance(value, list):
-        return [key for item in value if (key := comparable_value(field, item)) is not None] or None
-    if isinstance(value, dict):
-        return _comparable_object(field, value)
-    if isinstance(value, str):
+    kind = type(value)  # what the parser made is exactly one of these
+    if kind is str:
         if field.type == "dateTime":
             return microseconds(value)
         return comparable(value, case_exact=field.case_exact)
+    if kind is dict:
+        return _comparable_object(field, value)
+    if kind is list:
+        return [key for item in value if (key := comparable_value(field, item)) is not None] or None
     return value
 
 
@@ -67,8 +68,12 @@ def _comparable_object(field: Field, value: Mapping[str, Any]) -> dict[str, Any]
             if not field.extension:
                 continue
             sub = _UNDECLARED
-        if isinstance(item, str) and sub.type != "dateTime":
-            form[name.lower()] = comparable(item, case_exact=sub.case_exact)
+        if type(item) is str and sub.type != "dateTime":  # most are; the plain way would say the same
+            if not item.isascii():
+                item = comparable(item, case_exact=sub.case_exact)
+            elif not sub.case_exact:
+                item = item.lower()
+            form[name.lower()] = item
         else:
             key = comparable_value(sub, item)
             if key is not None:

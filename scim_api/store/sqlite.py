@@ -271,8 +271,10 @@ class SqliteStore:
     def _read(self, sql: str, *parameters: object) -> list[Row]:
         if self._reader is None:
             raise Unavailable("the database is closed")
-        with explained(self._path):
+        try:
             return fetch(self._reader, sql, parameters)
+        except apsw.Error as error:
+            raise explain(error, self._path) from error
 
     def _read_script(self, script: Script[T]) -> T:
         """Run a script on one snapshot."""

@@ -1,6 +1,5 @@
 """Writing resources in SQLite: functions of a connection whose transaction the writer has begun."""
 
-import dataclasses
 from collections.abc import Iterable
 
 import apsw
@@ -97,7 +96,9 @@ def modify(
             raise _refused(connection, tenant, kind, prepared, resource_id, error) from error
     _replace_emails(connection, resource.pk, tenant, kind, prepared.email_keys)
     connection.execute(AUDIT, (now, tenant, kind, resource_id, "modify", actor))
-    return dataclasses.replace(resource, version=resource.version + 1, modified=now, doc=prepared.doc)
+    return Resource(
+        resource.id, resource.version + 1, resource.created, now, prepared.doc, resource.pk, resource.kind
+    )
 
 
 def _modify_group(

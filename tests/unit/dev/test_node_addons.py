@@ -18,5 +18,6 @@ def test_definitions_are_served_when_each_says_so() -> None:
 
 
 def test_one_that_was_just_made_says_nothing_yet() -> None:
-    for young in ({}, {"status": {}}, {"status": {"conditions": None}}):
+    nothing: list[dict[str, Any]] = [{}, {"status": {}}, {"status": {"conditions": None}}]
+    for young in nothing:
         assert not established({"items": [definition(("Established", "True")), young]})
