@@ -20,7 +20,7 @@ from bench.contenders import OURS
 from bench.workloads import NAMES, turns_of
 from support.postgres import PostgresServer, own_server
 
-SECONDS: Final = 4.0
+SECONDS: Final = 3.0
 LAYERS: Final = (
     ("sending the answer", ("send (uvicorn",)),
     ("HTTP (uvicorn, httptools)", ("uvicorn/",)),
@@ -57,7 +57,7 @@ async def measure(name: str, workload: str, server: PostgresServer, directory: P
         before = contender.cpu()
         sample = await client.saturate(turns_of(contender.asked, workload, 1), SECONDS)
         spent = (contender.cpu() - before) / sample.answers * 1e6
-        arguments = ["record", "--pid", str(contender.process.pid), "--rate", "400", "--full-filenames"]
+        arguments = ["record", "--pid", str(contender.process.pid), "--rate", "400", "--function"]
         arguments += ["--duration", str(round(SECONDS)), "--format", "raw", "--output", str(raw)]
         profiler = await asyncio.create_subprocess_exec(
             Path(sys.executable).with_name("py-spy"),
