@@ -5,7 +5,7 @@ import os
 import pytest
 
 pytest_plugins = ["support.cluster", "support.installed", "support.postgres", "support.stack"]
-LONGEST_FIRST = ("e2e", "operator", "chart", "api", "unit")
+LONGEST_FIRST = ("e2e", "operator", "chart", "api", "bench", "unit")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
