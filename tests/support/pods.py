@@ -53,6 +53,16 @@ def commit_before(into: Path) -> Path:
     raise AssertionError("neither this commit nor the one before can be checked out: " + done.stderr)
 
 
+def _answer(client: httpx.Client, path: str) -> httpx.Response:
+    """What a client that heeds refusals gets in the end: it asks again after 429, and while nobody is there."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        answer = client.get(path)
+        if answer.status_code not in {429, 502, 503, 504} or time.monotonic() > deadline:
+            return answer
+        time.sleep(float(answer.headers.get("retry-after", 0.5)))
+
+
 class Pods(Release):
     """A release for a test."""
 
@@ -239,4 +249,4 @@ class Traffic:
     def lost(self, token: str) -> list[str]:
         """Writes that were acknowledged and are not there."""
         with self.pods.client(token) as client:
-            return [one for one in self.written if client.get(f"/Users/{one}").status_code != 200]
+            return [one for one in self.written if _answer(client, f"/Users/{one}").status_code != 200]
