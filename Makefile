@@ -99,7 +99,7 @@ e2e-down: install ## End what `make e2e-up` left running
 	@$(RUN) python -m inpods down
 
 crd: install ## Generate the CRD from the models, for kubectl and for the chart
-	@$(RUN) python -m scim_operator.crd > crds/scimtoken.yaml
+	@$(RUN) python -m scim_operator.api.crd > crds/scimtoken.yaml
 	@cp crds/scimtoken.yaml charts/scim-operator/files/scimtoken.yaml
 
 chart: install ## Generate the chart's README.md and values.schema.json from the comments in values.yaml

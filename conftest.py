@@ -4,7 +4,13 @@ import os
 
 import pytest
 
-pytest_plugins = ["support.cluster", "support.installed", "support.postgres", "support.stack"]
+pytest_plugins = [
+    "support.cluster",
+    "support.installed",
+    "support.postgres",
+    "support.slow_search",
+    "support.stack",
+]
 LONGEST_FIRST = ("e2e", "operator", "chart", "api", "bench", "unit")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final, TextIO, TypeVar
 
 from localcluster import ClusterError, ControlPlane
-from scim_api.tokens import PATTERN, PREFIX
+from scim_api.contract.tokens import PATTERN, PREFIX
 
 _SHOWN: Final = len(PREFIX) + 2
 _POLL_SECONDS: Final = 0.1

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 ADMIN_KEYS_CONFIG_MAP: Final = "scim-operator-admin-keys"
-SCIM_API: Final = (sys.executable, "-m", "scim_api.cli")
+SCIM_API: Final = (sys.executable, "-m", "scim_api.cli.main")
 SCIM_OPERATOR: Final = (sys.executable, "-m", "scim_operator.cli")
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _POLL_SECONDS: Final = 0.05

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from scim_api.tokens import PATTERN
+from scim_api.contract.tokens import PATTERN
 
 Kubectl = Callable[..., str]
 _BASE64_BEGIN: Final = "c2N0X"

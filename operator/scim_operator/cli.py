@@ -5,7 +5,7 @@ from typing import TextIO
 
 import click
 
-from scim_api import logs as logging_setup
+from scim_api.contract import logging as logging_setup
 from scim_operator.settings import ENV_PREFIX, OperatorSettings, SettingsError, load, own_namespace
 
 
@@ -50,11 +50,11 @@ def run(show_settings: bool = False) -> None:
         return
     logging_setup.configure(settings.log_level)
     # Imported late: the Kubernetes client takes a second, which --help should not.
-    from scim_operator import runtime
+    from scim_operator import app
 
     try:
-        asyncio.run(runtime.run(settings))
-    except runtime.StartError as error:
+        asyncio.run(app.run(settings))
+    except app.StartError as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -77,11 +77,11 @@ def release(hold: int) -> None:
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     logging_setup.configure(settings.log_level)
-    from scim_operator import runtime
+    from scim_operator import app
 
     try:
-        released = asyncio.run(runtime.release(settings, hold=hold))
-    except runtime.StartError as error:
+        released = asyncio.run(app.release(settings, hold=hold))
+    except app.StartError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"finalizer taken off {released} ScimTokens")
 
@@ -103,12 +103,12 @@ def apply(filename: TextIO, namespace: str) -> None:
     Waits up to a minute for the kind to be known: right after an installation it may not be yet.
     """
     logging_setup.configure("info")
-    from scim_operator import runtime
-    from scim_operator.apply import NotApplied, read
+    from scim_operator import app
+    from scim_operator.commands.apply import NotApplied, read
 
     try:
-        asyncio.run(runtime.apply(read(filename.read(), namespace=namespace), click.echo))
-    except (NotApplied, runtime.StartError) as error:
+        asyncio.run(app.apply(read(filename.read(), namespace=namespace), click.echo))
+    except (NotApplied, app.StartError) as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -129,20 +129,21 @@ def self_test(namespace: str, name: str, url: str | None, ca_file: str | None, s
 
     Makes a ScimToken with a tenant of its own, and deletes both at the end, whatever happened.
     """
-    from scim_operator import runtime, selftest
-    from scim_operator.ports import Key
+    from scim_operator import app
+    from scim_operator.commands import self_test as self_test_command
+    from scim_operator.planning.ports import Key
 
-    settings = selftest.Settings(key=Key(namespace, name), url=url, ca_file=ca_file, seconds=seconds)
+    settings = self_test_command.Settings(key=Key(namespace, name), url=url, ca_file=ca_file, seconds=seconds)
     try:
-        asyncio.run(runtime.self_test(settings, lambda step: click.echo(f"ok  {step}")))
-    except (selftest.SelfTestFailed, runtime.StartError) as error:
+        asyncio.run(app.self_test(settings, lambda step: click.echo(f"ok  {step}")))
+    except (self_test_command.SelfTestFailed, app.StartError) as error:
         raise click.ClickException(str(error)) from None
 
 
 @cli.command()
 def crd() -> None:
     """Print the CustomResourceDefinition, for `kubectl apply -f -`."""
-    from scim_operator import crd as definition
+    from scim_operator.api import crd as definition
 
     click.echo(definition.render(), nl=False)
 

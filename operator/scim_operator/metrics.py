@@ -6,8 +6,8 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from scim_operator.endpoint import Reach
-from scim_operator.models import Key
+from scim_operator.api.scimtoken import Key
+from scim_operator.planning.endpoint_verdict import Reach
 
 Result = Literal["ok", "retry", "conflict", "error", "not_leading"]
 

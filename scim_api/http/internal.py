@@ -6,11 +6,11 @@ import dataclasses
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from scim_api.http.admin import Admin
-from scim_api.http.admin_keys import AdminKeys
-from scim_api.http.protocol import Service
-from scim_api.store import Unavailable
-from scim_api.store.migrations import REQUIRED_VERSION
+from scim_api.http.admin.endpoints import Admin
+from scim_api.http.admin.trusted_keys import AdminKeys
+from scim_api.http.request import Service
+from scim_api.store.errors import Unavailable
+from scim_api.store.migrate import REQUIRED_VERSION
 
 READY_SECONDS = 3.0
 """How long the readiness probe waits for the database."""

@@ -6,56 +6,15 @@ from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from scim_api.core import discovery
-from scim_api.core.errors import ScimError, shown
-from scim_api.http import groups, users
-from scim_api.http.bulk import bulk
-from scim_api.http.protocol import Answer, Call, Endpoint, PathNormaliser, Service, drain, respond
-from scim_api.http.queries import by_body, by_parameters
-from scim_api.settings import SCIM_PATH
-
-
-async def _schemas(call: Call) -> Answer:
-    _refuse_filter(call)
-    if call.path_id:
-        body = discovery.schema(call.profile, call.service.base_url, call.path_id)
-        if body is None:
-            raise ScimError(
-                404, f"There is no schema {shown(call.path_id)}; GET /Schemas lists those of this tenant."
-            )
-        return Answer(200, body)
-    return Answer(200, discovery.schemas(call.profile, call.service.base_url))
-
-
-async def _resource_types(call: Call) -> Answer:
-    _refuse_filter(call)
-    if call.path_id:
-        body = discovery.resource_type(call.profile, call.service.base_url, call.path_id)
-        if body is None:
-            raise ScimError(
-                404,
-                f"There is no resource type {shown(call.path_id)}; GET /ResourceTypes lists those of this tenant.",
-            )
-        return Answer(200, body)
-    return Answer(200, discovery.resource_types(call.profile, call.service.base_url))
-
-
-async def _service_provider_config(call: Call) -> Answer:
-    _refuse_filter(call)
-    return Answer(200, discovery.service_provider_config(call.profile, call.service.base_url))
-
-
-def _refuse_filter(call: Call) -> None:
-    """RFC 7644 section 4: a filter on discovery SHALL be answered with 403."""
-    if "filter" in call.parameters():
-        raise ScimError(403, "Discovery is answered whole: leave the filter out of the request.")
-
-
-async def _me(call: Call) -> Answer:  # noqa: ARG001 (a handler's signature)
-    """RFC 7644 section 3.11 leaves /Me to the service: here a token stands for a connection."""
-    raise ScimError(
-        501, "/Me is not served: a token belongs to a connection, not to a user. Use /Users/{id}."
-    )
+from scim_api.core.errors import ScimError
+from scim_api.http.endpoint import Endpoint
+from scim_api.http.paths import SCIM_PATH, PathNormaliser
+from scim_api.http.request import Call, Service, drain
+from scim_api.http.response import Answer, respond
+from scim_api.http.scim import groups, users
+from scim_api.http.scim.bulk import bulk
+from scim_api.http.scim.discovery import _me, _resource_types, _schemas, _service_provider_config
+from scim_api.http.scim.lists import by_body, by_parameters
 
 
 class _Nothing:

@@ -4,7 +4,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 
-from scim_api.admin_models import RateLimit
+from scim_api.contract.admin import RateLimit
 
 
 @dataclasses.dataclass(slots=True)

@@ -10,18 +10,19 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from scim_api.admin_models import Credential, PutConnection, TenantSettings
-from scim_api.http.admin_keys import INSTALLATION_FILE, AdminKeys
-from scim_api.http.credentials import Credentials
+from scim_api.contract.admin import Credential, PutConnection, TenantSettings
+from scim_api.contract.signing import key_id, public_pem, sign
+from scim_api.contract.tokens import digest, new_token, new_token_id
+from scim_api.http.admin.trusted_keys import INSTALLATION_FILE, AdminKeys
+from scim_api.http.authentication import Credentials
 from scim_api.http.internal import Health, internal_app
 from scim_api.http.metrics import Metrics
-from scim_api.http.protocol import Service
 from scim_api.http.public import public_app
 from scim_api.http.rate_limit import RateLimiter
-from scim_api.signing import key_id, public_pem, sign
-from scim_api.store import Store, create_store
-from scim_api.store.migrations import migrate
-from scim_api.tokens import digest, new_token, new_token_id
+from scim_api.http.request import Service
+from scim_api.store.factory import create_store
+from scim_api.store.migrate import migrate
+from scim_api.store.protocol import Store
 
 BASE = "https://scim.test/scim/v2"
 INSTALLATION = "5f0c7d1e-installation"

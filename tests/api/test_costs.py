@@ -19,15 +19,16 @@ import pytest
 
 from api.conftest import BASE
 from bench.population import changes, person, user_name
-from scim_api.http.credentials import Credentials
+from scim_api.http.authentication import Credentials
 from scim_api.http.metrics import Metrics
-from scim_api.http.protocol import Service
 from scim_api.http.public import public_app
 from scim_api.http.rate_limit import RateLimiter
-from scim_api.store import Store, create_store
-from scim_api.store.postgres import PostgresStore
-from scim_api.store.recent import Recent
-from scim_api.store.sqlite import SqliteStore
+from scim_api.http.request import Service
+from scim_api.store.factory import create_store
+from scim_api.store.postgres.resource_cache import Recent
+from scim_api.store.postgres.store import PostgresStore
+from scim_api.store.protocol import Store
+from scim_api.store.sqlite.store import SqliteStore
 from support.conversation import raw_request
 from support.costs import Counted, Instructions, relayed, watch_sqlite
 from support.scim_service import connect
@@ -108,7 +109,7 @@ async def counted_store(
     """A store, and a count of what it asks of its database."""
     counted = Counted()
     if request.param == "sqlite":
-        from scim_api.store.migrations import migrate
+        from scim_api.store.migrate import migrate
 
         url = f"sqlite:///{tmp_path / 'scim.db'}"
         await migrate(url)

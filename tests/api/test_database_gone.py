@@ -10,13 +10,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api.conftest import BASE, Scim
-from scim_api.http.credentials import FRESH, Credentials
+from scim_api.http.authentication import FRESH, Credentials
 from scim_api.http.metrics import Metrics
-from scim_api.http.protocol import Service
 from scim_api.http.public import public_app
 from scim_api.http.rate_limit import RateLimiter
-from scim_api.store import create_store
-from scim_api.store.migrations import migrate
+from scim_api.http.request import Service
+from scim_api.store.factory import create_store
+from scim_api.store.migrate import migrate
 from support.postgres import PostgresServer, fresh_database, own_server
 
 

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.conftest import Scim
-from scim_api.core import searching
-from scim_api.http import queries
-from scim_api.http.protocol import Answer, Call
+from scim_api.core.messages import search_request
 from scim_api.http.public import Shortcut, public_app
+from scim_api.http.request import Call
+from scim_api.http.response import Answer
+from scim_api.http.scim import lists
 from support import grammar
 from support.conversation import Conversation, raw_request
 from support.grammar import CUSTOM_FIELDS, Request, mostly
@@ -51,7 +52,7 @@ async def _never(call: Call) -> Answer | None:
 def plain_queries() -> Iterator[None]:
     """Every query takes the plain path."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(queries, "_quick", _never)
+        patch.setattr(lists, "_quick", _never)
         yield
 
 
@@ -296,7 +297,7 @@ async def test_entras_queries_are_quick(
     twice: Twice, monkeypatch: pytest.MonkeyPatch, query: str, found: int
 ) -> None:
     await twice.check(Request("GET", f"/Users?{query}"))
-    monkeypatch.delattr(queries, "read_query")
+    monkeypatch.delattr(lists, "read_query")
 
     answer = await twice.send(Request("GET", f"/Users?{query}"), fast=True)
 
@@ -314,7 +315,7 @@ async def test_more_people_with_one_external_id_than_a_page_holds_take_the_plain
     query = Request("GET", "/Users?filter=externalId+eq+%22same%22")
 
     for most in (2, 3):
-        for module in (queries, searching):
+        for module in (lists, search_request):
             monkeypatch.setattr(module, "DEFAULT_RESULTS", most)
         body = (await twice.check(query)).json()
         assert (body["totalResults"], len(body["Resources"])) == (3, most)
@@ -323,7 +324,7 @@ async def test_more_people_with_one_external_id_than_a_page_holds_take_the_plain
 async def test_a_page_far_in_and_an_empty_one_take_the_plain_path(
     twice: Twice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "NEAR_OFFSET", 2)
+    monkeypatch.setattr(lists, "NEAR_OFFSET", 2)
     for start in (1, 2, 3, 4, 5, len(NAMES), len(NAMES) + 1):
         for count in (0, 1, 100):
             answer = await twice.check(Request("GET", f"/Users?startIndex={start}&count={count}"))

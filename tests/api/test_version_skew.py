@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from api.conftest import INSTALLATION, Scim
-from scim_api.signing import body_digest, key_id
+from scim_api.contract.signing import body_digest, key_id
 from support.recorded import CALLS, missing, recorded_at, shifted, with_news
 
 

@@ -24,11 +24,10 @@ from demo.processes import free_port
 from support.postgres import PostgresServer, execute
 
 OURS: Final = ("ours, SQLite", "ours, PostgreSQL")
-TWO_WORKERS: Final = "ours, PostgreSQL, 2 workers"
 BARE: Final = ("bare, SQLite", "bare, PostgreSQL")
 PEERS: Final = ("scim2-server", "SCIMMY")
-ALL: Final = (*OURS, TWO_WORKERS, *BARE, *PEERS)
-SERVE: Final = (sys.executable, "-m", "scim_api.cli", "serve", "--log-level", "warning")
+ALL: Final = (*OURS, *BARE, *PEERS)
+SERVE: Final = (sys.executable, "-m", "scim_api.cli.main", "serve", "--log-level", "warning")
 START_SECONDS: Final = 60.0
 POSTGRES_SETTINGS: Final = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
 """As one would set them on a machine like this; ``fsync`` and ``synchronous_commit`` stay on."""
@@ -140,15 +139,14 @@ def scimmy() -> Path:
 @contextlib.asynccontextmanager
 async def running(name: str, count: int, server: PostgresServer) -> AsyncIterator[Contender]:
     """A contender with so many people."""
-    who, kind, *more = (*name.split(", "), "")
+    who, kind = (*name.split(", "), "")[:2]
     port, python = free_port(), sys.executable
     with tempfile.TemporaryDirectory(prefix="bench-") as made:
         directory = Path(made)
         async with contextlib.AsyncExitStack() as stack:
             url = await stack.enter_async_context(database(kind, directory, server)) if kind else ""
             if who == "ours":
-                options = ("--workers", "2") if "2 workers" in more else ()
-                yield await stack.enter_async_context(ours(name, url, count, directory, *options))
+                yield await stack.enter_async_context(ours(name, url, count, directory))
                 return
             match who:
                 case "bare":
@@ -171,12 +169,12 @@ async def running(name: str, count: int, server: PostgresServer) -> AsyncIterato
 
 
 @contextlib.asynccontextmanager
-async def ours(name: str, url: str, count: int, directory: Path, *options: str) -> AsyncIterator[Contender]:
+async def ours(name: str, url: str, count: int, directory: Path) -> AsyncIterator[Contender]:
     """Our service on a database of its own, with one tenant of so many people."""
     tenant, token = await loading.connect_tenant(url, "contoso")
     await loading.load(url, tenant, count)
     port = free_port()
-    command = [*SERVE, "--port", str(port), "--database-url", url, *options]
+    command = [*SERVE, "--port", str(port), "--database-url", url]
     async with _started(name, command, port, Asked(token, identity, count), directory) as contender:
         yield contender
 

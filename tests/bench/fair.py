@@ -22,7 +22,7 @@ from bench.contenders import OURS, Contender
 from bench.load import Client, Exchange, Sample, Turns, percentile
 from bench.population import identity
 from bench.workloads import Asked, turns_of
-from scim_api.admin_models import RateLimit
+from scim_api.contract.admin import RateLimit
 from support.postgres import PostgresServer, own_server
 
 TENANTS, PEOPLE = 100, 100

@@ -11,13 +11,13 @@ import orjson
 
 from bench.bare import CREATE, TABLE, marks
 from bench.population import identity, person
-from scim_api.admin_models import RateLimit, TenantSettings
-from scim_api.core.profile import profile
-from scim_api.core.records import Prepared
-from scim_api.core.users import create_user
-from scim_api.store import create_store
-from scim_api.store.migrations import migrate
-from scim_api.tokens import digest
+from scim_api.contract.admin import RateLimit, TenantSettings
+from scim_api.contract.tokens import digest
+from scim_api.core.model import Prepared
+from scim_api.core.resources.users import create_user
+from scim_api.core.schema.tenant_schema import profile
+from scim_api.store.factory import create_store
+from scim_api.store.migrate import migrate
 from support.scim_service import connect
 
 BATCH: Final = 10_000

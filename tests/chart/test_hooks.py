@@ -4,8 +4,8 @@ from typing import Any
 
 import yaml
 
-from scim_operator.apply import key_of, read
-from scim_operator.models import ScimToken
+from scim_operator.api.scimtoken import ScimToken
+from scim_operator.commands.apply import key_of, read
 from support.chart import EVERYTHING, HOST, NAMESPACE, NAMESPACED, Helm, Object
 
 HOOK, WEIGHT, POLICY = "helm.sh/hook", "helm.sh/hook-weight", "helm.sh/hook-delete-policy"

@@ -14,9 +14,9 @@ import yaml
 
 from localcluster import Tools
 from scim_api.http.metrics import Metrics as ApiMetrics
-from scim_operator import endpoint
+from scim_operator.api.scimtoken import Key
 from scim_operator.metrics import Metrics as OperatorMetrics
-from scim_operator.models import Key
+from scim_operator.planning import endpoint_verdict
 from support.chart import CHART, EVERYTHING, HOST, Helm
 from support.stack import Stack, until
 
@@ -140,7 +140,7 @@ def test_what_tells_of_trouble_has_the_labels_that_are_asked_for() -> None:
     metrics = OperatorMetrics()
     metrics.in_use([Key("default", "entra")])
     metrics.unrotated([(Key("default", "entra"), datetime(2030, 1, 1, tzinfo=UTC))])
-    metrics.endpoint(endpoint.of_answer("https://scim.test", 404, b""))
+    metrics.endpoint(endpoint_verdict.of_answer("https://scim.test", 404, b""))
     there = exposed(metrics.render().decode())
     assert there["scim_operator_superseded_token_in_use"] == {"namespace", "name"}
     assert there["scim_operator_unrotated_token_expiry_timestamp_seconds"] == {"namespace", "name"}

@@ -8,10 +8,10 @@ import click
 import pytest
 import yaml
 
-from scim_api import cli as api_cli
-from scim_api.settings import ApiSettings
+from scim_api.cli import main as api_cli
+from scim_api.server.settings import ApiSettings
 from scim_operator import cli as operator_cli
-from scim_operator.admin_key import CONFIG_MAP_NAME
+from scim_operator.adapters.admin_key import CONFIG_MAP_NAME
 from scim_operator.settings import OperatorSettings
 from support.chart import EVERYTHING, HOST, VALUES_FILES, Helm, Object
 

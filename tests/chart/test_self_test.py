@@ -11,8 +11,8 @@ from kubernetes.aio import client
 
 from demo.processes import free_port
 from localcluster import ControlPlane
-from scim_operator.ports import Key
-from scim_operator.selftest import NotYet, Scim, SelfTest, SelfTestFailed, Settings
+from scim_operator.commands.self_test import NotYet, Scim, SelfTest, SelfTestFailed, Settings
+from scim_operator.planning.ports import Key
 from support.chart import HOST, NAMESPACE, Helm
 from support.installed import client_of
 from support.stack import Stack

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scim_operator.models import TOKENS_ANNOTATION
+from scim_operator.api.scimtoken import TOKENS_ANNOTATION
 from support.stack import Stack, until
 
 ISSUE_STEPS = [

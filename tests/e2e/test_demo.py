@@ -16,11 +16,11 @@ import pytest
 from demo import search
 from localcluster import ControlPlane
 from localcluster.daemon import uninterrupted
-from scim_api.tokens import PATTERN, new_token
+from scim_api.contract.tokens import PATTERN, new_token
 from support.demo_run import Demo, NewDemo, Runs
 from support.stack import ROOT, until
 
-KEPT = ("etcd", "kube-apiserver", "kube-controller-manager", "scim_api.cli", "scim_operator.cli")
+KEPT = ("etcd", "kube-apiserver", "kube-controller-manager", "scim_api.cli.main", "scim_operator.cli")
 
 
 # -- the whole story --------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ def test_after_the_restore_of_an_older_copy_tokens_issued_since_work_and_a_revoc
     revoked = stack.wait_ready(namespace, NAME)["token"]
     [first] = stack.object(namespace, NAME)["status"]["tokens"]
     database, copy = stack.directory / "scim.db", tmp_path / "copy.db"
-    command = [sys.executable, "-m", "scim_api.cli", "backup", str(copy), "--database-url"]
+    command = [sys.executable, "-m", "scim_api.cli.main", "backup", str(copy), "--database-url"]
     subprocess.run([*command, f"sqlite:///{database}"], check=True, timeout=60, capture_output=True)
 
     def rotate(value: str, before: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from demo.search import Place, search
-from scim_api.tokens import CHECK_LENGTH, PREFIX
+from scim_api.contract.tokens import CHECK_LENGTH, PREFIX
 from support.demo_run import Runs, Written
 
 KINDS = {"files", "output", "objects", "events"}

@@ -21,8 +21,8 @@ from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 import apsw
 import httpx
 
-from scim_api.store import Store
-from scim_api.store.sqlite import SqliteStore
+from scim_api.store.protocol import Store
+from scim_api.store.sqlite.store import SqliteStore
 
 _SOCKET: Final = ".s.PGSQL.5432"
 _NOT_COUNTED: Final = tuple(

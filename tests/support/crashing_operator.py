@@ -10,8 +10,8 @@ import signal
 import sys
 from collections.abc import Callable
 
-from scim_api import logs
-from scim_operator import runtime
+from scim_api.contract import logging
+from scim_operator import app
 from scim_operator.settings import load
 
 
@@ -32,5 +32,5 @@ def killer(step: str) -> Callable[[str], None]:
 
 if __name__ == "__main__":
     settings = load()
-    logs.configure(settings.log_level)
-    asyncio.run(runtime.run(settings, trace=killer(sys.argv[1])))
+    logging.configure(settings.log_level)
+    asyncio.run(app.run(settings, trace=killer(sys.argv[1])))

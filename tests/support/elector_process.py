@@ -12,8 +12,8 @@ from pathlib import Path
 
 from kubernetes.aio import client, config
 
-from scim_operator.elector import Elector
-from scim_operator.ports import NotLeading
+from scim_operator.adapters.leader_election import Elector
+from scim_operator.planning.ports import NotLeading
 from scim_operator.settings import load
 
 

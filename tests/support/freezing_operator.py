@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from scim_api import logs
-from scim_operator import runtime
+from scim_api.contract import logging
+from scim_operator import app
 from scim_operator.settings import load
 
 
@@ -31,5 +31,5 @@ def freezer(order: Path) -> Callable[[str], None]:
 
 if __name__ == "__main__":
     settings = load()
-    logs.configure(settings.log_level)
-    asyncio.run(runtime.run(settings, trace=freezer(Path(sys.argv[1]))))
+    logging.configure(settings.log_level)
+    asyncio.run(app.run(settings, trace=freezer(Path(sys.argv[1]))))

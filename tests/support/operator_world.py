@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from scim_api.admin_models import (
+from scim_api.contract.admin import (
     NEVER_SEEN,
     Connection,
     ConnectionPage,
@@ -16,9 +16,9 @@ from scim_api.admin_models import (
     PutConnection,
     TenantSettings,
 )
-from scim_api.tokens import digest
-from scim_operator.models import FINALIZER, Key, ScimToken
-from scim_operator.ports import (
+from scim_api.contract.tokens import digest
+from scim_operator.api.scimtoken import FINALIZER, Key, ScimToken
+from scim_operator.planning.ports import (
     ApiRefused,
     ApiUnreachable,
     ClusterRefused,

@@ -191,7 +191,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def _postgres_template(postgres_server: PostgresServer) -> Iterator[str]:
     """A migrated database to copy from."""
-    from scim_api.store.migrations import migrate
+    from scim_api.store.migrate import migrate
 
     name = f"template_{secrets.token_hex(6)}"
 

@@ -23,12 +23,12 @@ from scim2_server.conditions import Conditions
 from scim2_server.service import ScimService
 from scim2_server.utils import load_default_resource_types, load_default_schemas
 
-from scim_api.admin_models import CustomField, Matching, TenantSettings
-from scim_api.core.normalise import PATCH_SCHEMA, read_patch
-from scim_api.core.patch import patch_user
-from scim_api.core.profile import Profile, profile
-from scim_api.core.records import Prepared, Resource
-from scim_api.core.schema import CUSTOM_USER, ENTERPRISE_USER
+from scim_api.contract.admin import CustomField, Matching, TenantSettings
+from scim_api.core.model import Prepared, Resource
+from scim_api.core.patch.apply import patch_user
+from scim_api.core.patch.request import PATCH_SCHEMA, read_patch
+from scim_api.core.schema.attributes import CUSTOM_USER, ENTERPRISE_USER
+from scim_api.core.schema.tenant_schema import Profile, profile
 
 ENT = ENTERPRISE_USER
 CUSTOM = CUSTOM_USER

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from demo.processes import start_api
-from scim_api.admin_models import Credential, PutConnection, RateLimit, TenantSettings
-from scim_api.store import Store, create_store
-from scim_api.store.migrations import migrate
-from scim_api.tokens import digest, new_token, new_token_id
+from scim_api.contract.admin import Credential, PutConnection, RateLimit, TenantSettings
+from scim_api.contract.tokens import digest, new_token, new_token_id
+from scim_api.store.factory import create_store
+from scim_api.store.migrate import migrate
+from scim_api.store.protocol import Store
 from support.postgres import PostgresServer, execute
 
 _UNLIMITED: Final = RateLimit(requests_per_second=10_000, burst=10_000)

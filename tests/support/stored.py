@@ -5,9 +5,9 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from scim_api.admin_models import Connection, Credential, PutConnection, TenantSettings
-from scim_api.core.records import Prepared, Resource
-from scim_api.store import Store
+from scim_api.contract.admin import Connection, Credential, PutConnection, TenantSettings
+from scim_api.core.model import Prepared, Resource
+from scim_api.store.protocol import Store
 
 
 def digest_of(credential: str) -> bytes:

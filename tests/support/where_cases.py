@@ -4,8 +4,9 @@ import json
 import random
 from typing import Any
 
-from scim_api.core.filters import Expression, parse_filter
-from scim_api.core.users import create_user
+from scim_api.core.filter.parser import Indexed, parse_filter
+from scim_api.core.predicate import Predicate
+from scim_api.core.resources.users import create_user
 from support.scim_core import CUSTOM, ENT, WORDS, profile_of
 
 TENANT = profile_of()
@@ -108,13 +109,13 @@ def rows(count: int, seed: int = 7) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def expressions(count: int, seed: int = 11) -> list[tuple[str, Expression]]:
+def expressions(count: int, seed: int = 11) -> list[tuple[str, Predicate]]:
     """Random filters that no index answers, with their text."""
     dice = random.Random(seed)
-    found: list[tuple[str, Expression]] = []
+    found: list[tuple[str, Predicate]] = []
     while len(found) < count:
         text = _filter(dice, 2)
         parsed = parse_filter(TENANT, "User", text)
-        if isinstance(parsed, Expression):
+        if not isinstance(parsed, Indexed):
             found.append((text, parsed))
     return found

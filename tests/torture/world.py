@@ -18,7 +18,7 @@ import httpx
 
 from demo.processes import Api, ConfigMapMirror, Process, free_port, start_api, start_operator
 from localcluster import ControlPlane, Tools
-from scim_api.store.migrations import migrate
+from scim_api.store.migrate import migrate
 from support.postgres import OwnServer, PostgresServer, fresh_database, own_server
 from torture.balancer import Balancer
 from torture.rules import Token

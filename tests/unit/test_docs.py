@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from scim_api.admin_models import AdminError
+from scim_api.contract.admin import AdminError
 from scim_api.core import limits
-from scim_api.settings import ApiSettings
-from scim_operator import models, plan, steps
+from scim_api.server.settings import ApiSettings
+from scim_operator.api import scimtoken
+from scim_operator.planning import actions, planner
 from scim_operator.settings import OperatorSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +67,7 @@ def test_defaults_of_settings_are_told_as_they_are() -> None:
 def _reasons_in_code() -> set[str]:
     sources = [
         (ROOT / "operator/scim_operator" / name).read_text(encoding="utf-8")
-        for name in ("plan.py", "steps.py", "status.py", "reconcile.py", "endpoint.py")
+        for name in ("planner.py", "actions.py", "status.py", "reconcile.py", "endpoint.py")
     ]
     words = set(re.findall(r'"([A-Z][a-z]+(?:[A-Z][a-z]+)*)"', "\n".join(sources)))
     codes = set(AdminError.model_fields["code"].annotation.__args__)  # type: ignore[union-attr]
@@ -84,12 +85,12 @@ def test_every_reason_in_the_table_exists() -> None:
 
 def test_every_reason_of_a_condition_or_event_is_explained() -> None:
     told = set(re.findall(r"`([A-Za-z]+)`", OPERATIONS))
-    events = {because.value for because in steps.Because}
+    events = {because.value for because in actions.Because}
     codes = set(AdminError.model_fields["code"].annotation.__args__) - LIVES_IN_THE_API  # type: ignore[union-attr]
-    reconcile = (ROOT / "operator/scim_operator/reconcile.py").read_text(encoding="utf-8")
+    reconcile = (ROOT / "operator/scim_operator/controller/reconciler.py").read_text(encoding="utf-8")
     troubles = set(re.findall(r'Trouble\("\w+", "(\w+)"', reconcile))
-    decision = (ROOT / "operator/scim_operator/plan.py").read_text(encoding="utf-8")
-    check = (ROOT / "operator/scim_operator/endpoint.py").read_text(encoding="utf-8")
+    decision = (ROOT / "operator/scim_operator/planning/planner.py").read_text(encoding="utf-8")
+    check = (ROOT / "operator/scim_operator/adapters/endpoint_probe.py").read_text(encoding="utf-8")
     reaches = set(re.findall(r'(?:_no|Reach)\(\s*(?:"(?:True|Unknown)",\s*)?"(?!False)(\w+)"', check))
     assert len(reaches) >= 14
     refusals = set(re.findall(r'Refuse\(\s*"(\w+)"', decision))
@@ -108,9 +109,9 @@ def test_every_make_target_that_is_named_exists() -> None:
 
 
 def test_every_field_of_a_scimtoken_is_in_the_reference() -> None:
-    for name, field in models.ScimTokenSpec.model_fields.items():
+    for name, field in scimtoken.ScimTokenSpec.model_fields.items():
         assert re.search(rf"^\| `{field.alias}[`.\[]", REFERENCE, re.MULTILINE), name
-    for name, field in models.ScimTokenStatus.model_fields.items():
+    for name, field in scimtoken.ScimTokenStatus.model_fields.items():
         assert f"`{field.alias}" in REFERENCE, name
 
 
@@ -120,4 +121,4 @@ def test_every_limit_is_in_the_reference_with_its_number() -> None:
     numbers = {
         value for name, value in vars(limits).items() if name.startswith("MAX_") and name != "MAX_ECHO"
     }
-    assert told == numbers | {plan.MOST_LIVE}
+    assert told == numbers | {planner.MOST_LIVE}

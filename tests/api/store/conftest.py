@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from scim_api.store import Store, create_store
+from scim_api.store.factory import create_store
+from scim_api.store.protocol import Store
 from support.stored import tenant_of
 
 

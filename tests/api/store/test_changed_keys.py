@@ -6,8 +6,9 @@ from typing import Final
 
 import pytest
 
-from scim_api.core.records import Lookup, Prepared
-from scim_api.store import Conflict, Store, Transform
+from scim_api.core.model import Lookup, Prepared
+from scim_api.store.errors import Conflict
+from scim_api.store.protocol import Store, Transform
 from support.stored import prepared
 
 ACTOR: Final = "c1"

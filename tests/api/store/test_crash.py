@@ -6,8 +6,8 @@ import sys
 
 import asyncpg
 
-from scim_api.core.records import Lookup, Query
-from scim_api.store import Store
+from scim_api.core.model import Lookup
+from scim_api.store.protocol import Query, Store
 from support.stored import prepared, tenant_of
 
 WRITER = """

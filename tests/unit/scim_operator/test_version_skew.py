@@ -9,9 +9,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from scim_api.admin_models import Connection, PutConnection
-from scim_operator.admin_client import HttpAdminApi
-from scim_operator.ports import ApiRefused, Key, Retry
+from scim_api.contract.admin import Connection, PutConnection
+from scim_operator.adapters.admin_api import HttpAdminApi
+from scim_operator.planning.ports import ApiRefused, Key, Retry
 from support.recorded import CALLS, call, missing, with_news
 
 KEY = Key("team", "entra")

@@ -1,0 +1,162 @@
+"""The SCIM API as the operator sees it: the admin port, and Entra's Test Connection on the public one."""
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import BaseModel, ValidationError
+
+from scim_api.contract.admin import AdminError, Connection, ConnectionPage, PutConnection
+from scim_api.contract.signing import PROOF_AGENT, sign, utc_now
+from scim_operator.planning.ports import ApiRefused, ApiUnreachable, Key, ProofFailed, Retry
+
+CALL_SECONDS: Final = 5.0
+LIST_RESPONSE: Final = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+
+
+class HttpAdminApi:
+    """``ports.AdminApi`` over HTTP, each call signed.
+
+    Args:
+        base_url: the API's internal port, such as ``http://scim-api-internal:8081``.
+        key: the operator's private key.
+        installation_id: whom the calls are meant for.
+        client: shared by all calls.
+        clock: the operator's, UTC; for the signature alone.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        key: Ed25519PrivateKey,
+        installation_id: str,
+        client: httpx.AsyncClient,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._base_url, self._key, self._installation_id = base_url.rstrip("/"), key, installation_id
+        self._client, self._clock = client, clock
+
+    async def get(self, key: Key) -> Connection:
+        """What the API holds for ``key``, also when that is nothing."""
+        return _read(Connection, await self._call("GET", _path(key)))
+
+    async def put(self, key: Key, wanted: PutConnection, *, revision: str) -> Connection:
+        """Make it so. Raises ``Retry`` when ``revision`` is not the present one."""
+        body = wanted.model_dump_json(by_alias=True).encode()
+        return _read(Connection, await self._call("PUT", _path(key), body, revision))
+
+    async def delete(self, key: Key, *, revision: str) -> Connection:
+        """Revoke all its tokens and forget it. Raises ``Retry`` when ``revision`` is not the present one."""
+        return _read(Connection, await self._call("DELETE", _path(key), revision=revision))
+
+    async def page(self, *, after: str | None, limit: int) -> ConnectionPage:
+        """A page of all that exist."""
+        path = f"/admin/v1/connections?limit={limit}"
+        if after is not None:
+            path += f"&after={quote(after, safe='')}"
+        return _read(ConnectionPage, await self._call("GET", path))
+
+    async def _call(
+        self, method: str, path: str, body: bytes = b"", revision: str | None = None
+    ) -> httpx.Response:
+        signature = sign(
+            self._key,
+            audience=self._installation_id,
+            method=method,
+            target=path,
+            body=body,
+            if_match=revision,
+            now=self._clock(),
+        )
+        headers = {"authorization": f"Bearer {signature}"}
+        if body:
+            headers["content-type"] = "application/json"
+        if revision is not None:
+            headers["if-match"] = f'"{revision}"'
+        try:
+            answer = await self._client.request(
+                method, self._base_url + path, content=body or None, headers=headers, timeout=CALL_SECONDS
+            )
+        except httpx.HTTPError as error:
+            raise ApiUnreachable(
+                f"the SCIM API at {self._base_url} does not answer ({type(error).__name__}); see its pods and log"
+            ) from None
+        if answer.status_code >= 500:
+            raise ApiUnreachable(
+                f"the SCIM API at {self._base_url} answered {answer.status_code}; see its log"
+            )
+        if answer.status_code >= 400:
+            _refuse(answer, self._base_url)
+        return answer
+
+
+def _path(key: Key) -> str:
+    return f"/admin/v1/connections/{quote(key.namespace, safe='')}/{quote(key.name, safe='')}"
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _read(model: type[M], answer: httpx.Response) -> M:
+    try:
+        return model.model_validate_json(answer.content)
+    except ValidationError:
+        raise ApiUnreachable(
+            f"{answer.request.url.host} did not answer as the admin API does; does SCIM_OPERATOR_ADMIN_URL name it?"
+        ) from None
+
+
+def _refuse(answer: httpx.Response, base_url: str) -> None:
+    try:
+        error = AdminError.model_validate_json(answer.content)
+    except ValidationError:
+        raise ApiUnreachable(
+            f"{base_url} answered {answer.status_code} and not as the admin API does; does SCIM_OPERATOR_ADMIN_URL name it?"
+        ) from None
+    if answer.status_code == 412:
+        raise Retry(error.message)
+    raise ApiRefused(error.code, error.message, error.fields)
+
+
+class HttpProver:
+    """``ports.Prover``: asks for a person who can't be there, as Entra does before every cycle.
+
+    Args:
+        scim_url: the SCIM base URL as the operator reaches it.
+        client: shared by all calls.
+    """
+
+    def __init__(self, scim_url: str, client: httpx.AsyncClient) -> None:
+        self._scim_url, self._client = scim_url.rstrip("/"), client
+
+    async def prove(self, token: str) -> None:
+        """Entra's Test Connection: 200 with an empty ListResponse. Raises ``ProofFailed`` or ``ApiUnreachable``."""
+        try:
+            answer = await self._client.get(
+                f"{self._scim_url}/Users",
+                params={"filter": f'userName eq "{uuid.uuid4()}"'},
+                headers={"authorization": f"Bearer {token}", "user-agent": PROOF_AGENT},
+                timeout=CALL_SECONDS,
+            )
+        except httpx.HTTPError as error:
+            raise ApiUnreachable(f"{self._scim_url} does not answer ({type(error).__name__})") from None
+        if answer.status_code >= 500:
+            raise ApiUnreachable(f"{self._scim_url} answered {answer.status_code}; see its log")
+        if answer.status_code != 200:
+            raise ProofFailed(
+                f"{self._scim_url} answered {answer.status_code} to Test Connection with the new token"
+            )
+        try:
+            body = answer.json()
+            empty = body["schemas"] == [LIST_RESPONSE] and body["totalResults"] == 0
+        except (ValueError, KeyError, TypeError):
+            empty = False
+        if not empty:
+            raise ProofFailed(
+                f"{self._scim_url} does not answer as a SCIM server; does it lead to another service?"
+            )

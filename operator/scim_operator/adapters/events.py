@@ -1,0 +1,188 @@
+"""Events on a ScimToken, counted and limited as client-go does, for ``kubectl describe``.
+
+The same thing said again raises the count of one Event (``x5 over 10m``); its name follows from what it says,
+so that a restarted operator goes on counting. core/v1, because ``kubectl describe`` shows its counts best.
+"""
+
+import dataclasses
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final, Literal, Self
+
+import aiohttp
+import structlog
+from kubernetes.aio import client
+
+from scim_api.contract import tokens
+from scim_operator.api.scimtoken import API_VERSION, FIELD_MANAGER, KIND, Key, ScimToken, format_time
+
+EventKind = Literal["Normal", "Warning"]
+
+MESSAGE_LIMIT: Final = 1024
+"""Characters; the API server refuses longer ones."""
+REASON_LIMIT: Final = 128
+CALL_TIMEOUT: Final = 5.0
+"""Seconds. An Event is a courtesy: it must not hold up a reconcile for long."""
+REMEMBERED: Final = 4096
+"""How many Events, and how many ScimTokens' budgets, are kept in memory; client-go keeps as many."""
+BURST: Final = 25
+REFILL_SECONDS: Final = 300.0
+"""Each ScimToken may write 25 Events at once and then one every five minutes; the same numbers as client-go."""
+
+_log = structlog.get_logger(__name__)
+
+
+class SpamFilter:
+    """A token bucket for each ScimToken: one that flaps must not fill etcd."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._buckets: OrderedDict[Key, tuple[float, float]] = OrderedDict()
+
+    def allows(self, key: Key) -> bool:
+        """Take one from the budget of ``key``; False when nothing is left of it."""
+        now = self._monotonic()
+        level, since = self._buckets.pop(key, (float(BURST), now))
+        level = min(float(BURST), level + (now - since) / REFILL_SECONDS)
+        allowed = level >= 1
+        self._buckets[key] = (level - 1 if allowed else level, now)
+        if len(self._buckets) > REMEMBERED:
+            self._buckets.popitem(last=False)
+        return allowed
+
+
+class EventRecorder:
+    """Writes Events to the API server. No method raises but for cancellation."""
+
+    def __init__(
+        self,
+        api_client: client.ApiClient,
+        *,
+        spam_filter: SpamFilter | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._core = client.CoreV1Api(api_client)
+        self._spam_filter = spam_filter or SpamFilter()
+        self._clock = clock
+        self._counts: OrderedDict[str, int] = OrderedDict()
+
+    async def record(self, owner: ScimToken, kind: EventKind, reason: str, message: str) -> None:
+        """Record that this happened, or that it happened again."""
+        if not self._spam_filter.allows(owner.key):
+            _log.debug("event_limited", scimtoken=str(owner.key), reason=reason)
+            return
+        news = _News.of(owner, kind, reason, message, self._clock())
+        try:
+            count = await self._write(news)
+        except (client.ApiException, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            _log.warning(
+                "event_not_recorded",
+                scimtoken=str(owner.key),
+                reason=reason,
+                error=type(error).__name__,
+                status=getattr(error, "status", None),
+            )
+            return
+        self._remember(news.name, count)
+
+    async def _write(self, news: "_News") -> int:
+        """Create the Event or raise its count, by what is known of it; returns the count it has then."""
+        known = self._counts.get(news.name)
+        if known is not None and await self._raise_count(news, known + 1):
+            return known + 1
+        try:
+            await self._core.create_namespaced_event(
+                news.namespace, news.event(), field_manager=FIELD_MANAGER, _request_timeout=CALL_TIMEOUT
+            )
+        except client.ApiException as error:
+            if error.status != 409:
+                raise
+        else:
+            return 1
+        present = await self._core.read_namespaced_event(
+            news.name, news.namespace, _request_timeout=CALL_TIMEOUT
+        )
+        count = int(present.count or 1) + 1
+        await self._raise_count(news, count)
+        return count
+
+    async def _raise_count(self, news: "_News", count: int) -> bool:
+        """Say once more that it happened; False when the Event has expired meanwhile (after an hour)."""
+        try:
+            await self._core.patch_namespaced_event(
+                news.name,
+                news.namespace,
+                {"count": count, "lastTimestamp": format_time(news.now)},
+                field_manager=FIELD_MANAGER,
+                _content_type="application/merge-patch+json",
+                _request_timeout=CALL_TIMEOUT,
+            )
+        except client.ApiException as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def _remember(self, name: str, count: int) -> None:
+        self._counts[name] = count
+        self._counts.move_to_end(name)
+        if len(self._counts) > REMEMBERED:
+            self._counts.popitem(last=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _News:
+    """Something that happened to a ScimToken."""
+
+    name: str
+    """Of the Event; the same for the same news."""
+    namespace: str
+    about: client.V1ObjectReference
+    kind: EventKind
+    reason: str
+    message: str
+    now: datetime
+
+    @classmethod
+    def of(cls, owner: ScimToken, kind: EventKind, reason: str, message: str, now: datetime) -> Self:
+        """Fit it to the API server's limits, and keep out whatever looks like a token."""
+        metadata = owner.metadata
+        message = tokens.PATTERN.sub("[hidden]", message)
+        if len(message) > MESSAGE_LIMIT:
+            message = message[: MESSAGE_LIMIT - 1] + "…"
+        said = hashlib.sha256(f"{metadata.uid}\0{kind}\0{reason}\0{message}".encode()).hexdigest()
+        about = client.V1ObjectReference(
+            api_version=API_VERSION,
+            kind=KIND,
+            name=metadata.name,
+            namespace=metadata.namespace,
+            uid=metadata.uid,
+            resource_version=metadata.resource_version or None,
+        )
+        return cls(
+            name=f"{metadata.name}.{said[:16]}",
+            namespace=metadata.namespace,
+            about=about,
+            kind=kind,
+            reason=reason[:REASON_LIMIT],
+            message=message,
+            now=now,
+        )
+
+    def event(self) -> client.CoreV1Event:
+        """As it is written the first time."""
+        return client.CoreV1Event(
+            metadata=client.V1ObjectMeta(name=self.name, namespace=self.namespace),
+            involved_object=self.about,
+            type=self.kind,
+            reason=self.reason,
+            message=self.message,
+            source=client.V1EventSource(component=FIELD_MANAGER),
+            reporting_component=FIELD_MANAGER,
+            count=1,
+            first_timestamp=self.now,
+            last_timestamp=self.now,
+        )

@@ -1,0 +1,358 @@
+"""Kubernetes for one reconcile: the ``Cluster`` port over ``kubernetes.aio``.
+
+Secrets are written by merge patch at a resourceVersion: what is ours is set, what we set once and no longer
+want is removed, what others put there stays. No exception that leaves here carries a Secret's data.
+"""
+
+import base64
+import binascii
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, Literal, NoReturn, cast
+
+import aiohttp
+from kubernetes.aio import client
+
+from scim_api.contract import tokens
+from scim_operator.adapters.events import EventRecorder
+from scim_operator.api.scimtoken import (
+    API_VERSION,
+    FIELD_MANAGER,
+    FINALIZER,
+    GROUP,
+    KIND,
+    PLURAL,
+    TOKEN_LABEL,
+    VERSION,
+    Key,
+    ScimToken,
+)
+from scim_operator.planning.ports import (
+    ClusterRefused,
+    ClusterUnreachable,
+    NotLeading,
+    Retry,
+    SecretDraft,
+    SecretView,
+)
+
+CALL_TIMEOUT: Final = 10.0
+"""Seconds that any single call may take; a hung API server must not hold a worker."""
+APPLY: Final = "application/apply-patch+yaml"
+MERGE: Final = "application/merge-patch+json"
+_MESSAGE_LIMIT: Final = 1000
+_SHORTEST_SECRET: Final = 8
+"""Characters; hiding shorter values would only make messages unreadable."""
+
+
+class KubeCluster:
+    """Implements ``ports.Cluster``."""
+
+    def __init__(
+        self,
+        api_client: client.ApiClient,
+        guard: Callable[[], None],
+        recorder: EventRecorder,
+        wrote: Callable[[str, str], None] = lambda _uid, _version: None,
+    ) -> None:
+        """Work through ``api_client``.
+
+        Args:
+            api_client: with the credentials to use; the caller closes it.
+            guard: called right before every write; raises ``NotLeading`` when this process may not write.
+            recorder: takes the Events.
+            wrote: told uid and resourceVersion of each Secret written.
+        """
+        self._wrote = wrote
+        self._core = client.CoreV1Api(api_client)
+        self._custom = client.CustomObjectsApi(api_client)
+        self._guard = guard
+        self._recorder = recorder
+
+    async def token(self, key: Key) -> ScimToken | None:
+        """Read the ScimToken live; None when it is gone."""
+        with _translated(f"reading ScimToken {key}"):
+            try:
+                body = await self._custom.get_namespaced_custom_object(
+                    GROUP, VERSION, key.namespace, PLURAL, key.name, _request_timeout=CALL_TIMEOUT
+                )
+            except client.ApiException as error:
+                if error.status == 404:
+                    return None
+                raise
+        return ScimToken.from_object(cast("dict[str, Any]", body))
+
+    async def secret(self, owner: ScimToken, name: str) -> SecretView | None:
+        """Read a Secret live; None when there is none of this name."""
+        found = await self._read_secret(owner, name)
+        return None if found is None else _view(owner, found)
+
+    async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretView:
+        """Create it, owned by the ScimToken.
+
+        Raises:
+            Retry: there is one of this name by now.
+            ClusterRefused: also when the ScimToken is being deleted; its Secret must not come back.
+        """
+        if owner.deleting:
+            raise ClusterRefused(f"ScimToken {owner.key} is being deleted: its Secret is not created again")
+        body = client.V1Secret(
+            metadata=client.V1ObjectMeta(
+                name=draft.name,
+                namespace=owner.metadata.namespace,
+                labels=dict(draft.labels),
+                annotations=dict(draft.annotations),
+                owner_references=[_owner_reference(owner)],
+            ),
+            type="Opaque",
+            data=_encoded(draft.data),
+        )
+        with _translated(f"creating Secret {draft.name}", draft.data):
+            self._guard()
+            created = await self._core.create_namespaced_secret(
+                owner.metadata.namespace, body, field_manager=FIELD_MANAGER, _request_timeout=CALL_TIMEOUT
+            )
+        return self._told(owner, created)
+
+    async def replace_secret(
+        self, owner: ScimToken, draft: SecretDraft, *, resource_version: str
+    ) -> SecretView:
+        """Replace data, and the labels and annotations that are ours; others' stay.
+
+        Raises:
+            Retry: the Secret is not at this version any more.
+            ClusterRefused: also when it is not ours.
+        """
+        current = await self._read_secret(owner, draft.name)
+        if current is None or _metadata(current).resource_version != resource_version:
+            raise Retry(f"Secret {draft.name} was changed or deleted meanwhile")
+        if not _owned(owner, current):
+            raise ClusterRefused(f"Secret {draft.name} does not belong to ScimToken {owner.key}")
+        metadata = {
+            "resourceVersion": resource_version,
+            "labels": _change(draft.labels, stale=_ours(current, "labels")),
+            "annotations": _change(draft.annotations, stale=_ours(current, "annotations")),
+        }
+        data = _change(_encoded(draft.data), stale=set(current.data or {}))
+        with _translated(f"writing Secret {draft.name}", draft.data):
+            self._guard()
+            written = await self._core.patch_namespaced_secret(
+                draft.name,
+                owner.metadata.namespace,
+                {"metadata": metadata, "data": data},
+                field_manager=FIELD_MANAGER,
+                _content_type=MERGE,
+                _request_timeout=CALL_TIMEOUT,
+            )
+        return self._told(owner, written)
+
+    def _told(self, owner: ScimToken, written: client.V1Secret) -> SecretView:
+        metadata = _metadata(written)
+        self._wrote(metadata.uid or "", metadata.resource_version or "")
+        return _view(owner, written)
+
+    async def delete_secret(self, owner: ScimToken, name: str, *, resource_version: str) -> None:
+        """Delete it at this version; it is well if it is gone already.
+
+        Raises:
+            Retry: it was changed meanwhile.
+        """
+        options = client.V1DeleteOptions(
+            preconditions=client.V1Preconditions(resource_version=resource_version)
+        )
+        with _translated(f"deleting Secret {name}"):
+            self._guard()
+            try:
+                await self._core.delete_namespaced_secret(
+                    name, owner.metadata.namespace, body=options, _request_timeout=CALL_TIMEOUT
+                )
+            except client.ApiException as error:
+                if error.status != 404:
+                    raise
+
+    async def other_secrets(self, owner: ScimToken, wanted: str) -> list[SecretView]:
+        """Secrets that belong to this ScimToken under another name than ``wanted``."""
+        with _translated(f"listing the Secrets of ScimToken {owner.key}"):
+            found = await self._core.list_namespaced_secret(
+                owner.metadata.namespace,
+                label_selector=f"{TOKEN_LABEL}={owner.metadata.name}",
+                _request_timeout=CALL_TIMEOUT,
+            )
+        views = [_view(owner, secret) for secret in found.items]
+        return [view for view in views if view.owned and view.name != wanted]
+
+    async def apply_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
+        """Set the whole status by server-side apply; the same again writes nothing.
+
+        Raises:
+            Retry: this ScimToken is gone.
+        """
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {"name": owner.metadata.name, "namespace": owner.metadata.namespace},
+            "status": dict(status),
+        }
+        with _translated(f"writing the status of ScimToken {owner.key}"):
+            self._guard()
+            await self._custom.patch_namespaced_custom_object_status(
+                GROUP,
+                VERSION,
+                owner.metadata.namespace,
+                PLURAL,
+                owner.metadata.name,
+                body,
+                field_manager=FIELD_MANAGER,
+                force=True,
+                _content_type=APPLY,
+                _request_timeout=CALL_TIMEOUT,
+            )
+
+    async def set_finalizer(self, owner: ScimToken, *, present: bool) -> None:
+        """Add or remove our finalizer at the object's resourceVersion; others' finalizers stay.
+
+        Raises:
+            Retry: the ScimToken was changed meanwhile.
+        """
+        finalizers = [name for name in owner.metadata.finalizers if name != FINALIZER]
+        if present:
+            finalizers.append(FINALIZER)
+        if set(finalizers) == set(owner.metadata.finalizers):
+            return
+        metadata = {"resourceVersion": owner.metadata.resource_version, "finalizers": finalizers}
+        with _translated(f"setting the finalizer of ScimToken {owner.key}"):
+            self._guard()
+            await self._custom.patch_namespaced_custom_object(
+                GROUP,
+                VERSION,
+                owner.metadata.namespace,
+                PLURAL,
+                owner.metadata.name,
+                {"metadata": metadata},
+                field_manager=FIELD_MANAGER,
+                _content_type=MERGE,
+                _request_timeout=CALL_TIMEOUT,
+            )
+
+    async def event(
+        self, owner: ScimToken, kind: Literal["Normal", "Warning"], reason: str, message: str
+    ) -> None:
+        """Record an Event, unless this process no longer leads. Never raises."""
+        try:
+            self._guard()
+        except NotLeading:
+            return
+        await self._recorder.record(owner, kind, reason, message)
+
+    async def _read_secret(self, owner: ScimToken, name: str) -> client.V1Secret | None:
+        with _translated(f"reading Secret {name}"):
+            try:
+                return await self._core.read_namespaced_secret(
+                    name, owner.metadata.namespace, _request_timeout=CALL_TIMEOUT
+                )
+            except client.ApiException as error:
+                if error.status == 404:
+                    return None
+                raise
+
+
+def _owner_reference(owner: ScimToken) -> client.V1OwnerReference:
+    """Controller, so that nobody else adopts it; no blockOwnerDeletion, which needs rights we don't want."""
+    return client.V1OwnerReference(
+        api_version=API_VERSION, kind=KIND, name=owner.metadata.name, uid=owner.metadata.uid, controller=True
+    )
+
+
+def _metadata(secret: client.V1Secret) -> client.V1ObjectMeta:
+    """Present in whatever the API server sends, although the generated model says it may be missing."""
+    return secret.metadata or client.V1ObjectMeta()
+
+
+def _owned(owner: ScimToken, secret: client.V1Secret) -> bool:
+    references = _metadata(secret).owner_references or []
+    return any(bool(ref.controller) and ref.uid == owner.metadata.uid for ref in references)
+
+
+def _view(owner: ScimToken, secret: client.V1Secret) -> SecretView:
+    metadata = _metadata(secret)
+    return SecretView(
+        name=metadata.name or "",
+        resource_version=metadata.resource_version or "",
+        owned=_owned(owner, secret),
+        data=_decoded(secret.data or {}),
+        labels=dict(metadata.labels or {}),
+        annotations=dict(metadata.annotations or {}),
+        deleting=metadata.deletion_timestamp is not None,
+    )
+
+
+def _encoded(data: Mapping[str, str]) -> dict[str, str]:
+    return {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+
+
+def _decoded(data: Mapping[str, str | bytes]) -> dict[str, str]:
+    decoded = {}
+    for key, value in data.items():
+        with contextlib.suppress(binascii.Error, UnicodeDecodeError):
+            decoded[key] = base64.b64decode(value, validate=True).decode()
+    return decoded
+
+
+def _ours(secret: client.V1Secret, part: Literal["labels", "annotations"]) -> set[str]:
+    """Keys that we wrote last, by the API server's own record of who wrote what (``managedFields``)."""
+    keys: set[str] = set()
+    for entry in _metadata(secret).managed_fields or []:
+        if entry.manager == FIELD_MANAGER:
+            fields: Any = entry.fields_v1 or {}
+            owned = fields.get("f:metadata", {}).get(f"f:{part}", {})
+            keys.update(name.removeprefix("f:") for name in owned if name.startswith("f:"))
+    return keys
+
+
+def _change(wanted: Mapping[str, str], *, stale: set[str]) -> dict[str, str | None]:
+    """A merge patch (RFC 7396) that sets ``wanted`` and removes the rest of ``stale``."""
+    return {**dict.fromkeys(stale - wanted.keys()), **wanted}
+
+
+@contextlib.contextmanager
+def _translated(action: str, confidential: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Turn the client's exceptions into the port's, without a trace of ``confidential`` values.
+
+    The cause is cut off: the client's exception carries bodies, and a traceback would print them.
+    """
+    try:
+        yield
+    except client.ApiException as error:
+        _raise_for(error, action, confidential or {})
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise ClusterUnreachable(f"{action}: no answer ({type(error).__name__})") from None
+
+
+def _raise_for(error: client.ApiException, action: str, confidential: Mapping[str, str]) -> NoReturn:
+    status = error.status or 0
+    message = f"{action}: {_without(confidential, _server_message(error))}"
+    if status in (404, 409, 412):
+        raise Retry(message) from None
+    if 400 <= status < 500 and status != 429:
+        raise ClusterRefused(message) from None
+    raise ClusterUnreachable(message) from None
+
+
+def _server_message(error: client.ApiException) -> str:
+    """The ``message`` of the API server's Status object, or the bare HTTP status."""
+    try:
+        message = json.loads(error.body or "")["message"]
+    except (TypeError, ValueError, KeyError):
+        message = None
+    if not isinstance(message, str):
+        return f"HTTP {error.status} {error.reason}"
+    return message[:_MESSAGE_LIMIT]
+
+
+def _without(confidential: Mapping[str, str], message: str) -> str:
+    """The message with every confidential value, plain or in base64, and everything like a token cut out."""
+    for value in (*confidential.values(), *_encoded(confidential).values()):
+        if len(value) >= _SHORTEST_SECRET:
+            message = message.replace(value, "[hidden]")
+    return tokens.PATTERN.sub("[hidden]", message)

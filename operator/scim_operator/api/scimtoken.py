@@ -1,0 +1,362 @@
+"""The ScimToken as the cluster holds it. The CRD is generated from these models (``scim_operator.api.crd``).
+
+The docstring under a field is what ``kubectl explain`` prints. Whatever reads an object ignores fields that it
+does not know: an older operator meets objects of a newer CRD during an upgrade.
+"""
+
+import enum
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from scim_api.contract import admin
+from scim_api.contract.admin import Matching, TenantSettings
+from scim_operator.api.durations import OVERLAP_PATTERN, PATTERN, parse_duration, parse_overlap
+
+GROUP: Final = "scim-operator.io"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+KIND: Final = "ScimToken"
+PLURAL: Final = "scimtokens"
+FIELD_MANAGER: Final = "scim-operator"
+
+ROTATE_ANNOTATION: Final = f"{GROUP}/rotate"
+"""On a ScimToken: any new value rotates once."""
+REVOKE_ANNOTATION: Final = f"{GROUP}/revoke"
+"""On a ScimToken: ``<token id>``, ``all-superseded`` or ``all-before/<RFC 3339>``."""
+FORCE_DELETE_ANNOTATION: Final = f"{GROUP}/force-delete"
+"""On a ScimToken that is being deleted: ``true`` lets it go although the API has not finished, or not begun."""
+TOKENS_ANNOTATION: Final = f"{GROUP}/tokens"
+"""On its Secret: id, digest and times of every token still in its time."""
+FINALIZER: Final = f"{GROUP}/delete-users"
+MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
+MANAGED_BY: Final = "scim-operator"
+TOKEN_LABEL: Final = f"{GROUP}/token"
+"""On a Secret: the ScimToken's name, which the CRD therefore limits to ``NAME_LIMIT``."""
+NAME_LIMIT: Final = 63
+"""A label's value has at most 63 characters."""
+DEFAULT_ROTATE_SHARE: Final = 3
+"""Without ``rotateBefore`` the last third of a token's lifetime is left when its successor comes."""
+
+
+class Key(NamedTuple):
+    """Names one ScimToken."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def format_time(moment: datetime) -> str:
+    """RFC 3339, UTC, whole seconds, as Kubernetes writes its own times."""
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+Duration = Annotated[str, StringConstraints(pattern=PATTERN, max_length=10)]
+Overlap = Annotated[str, StringConstraints(pattern=OVERLAP_PATTERN, max_length=11)]
+DnsName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
+LabelValue = Annotated[
+    str, StringConstraints(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", max_length=63)
+]
+Time = Annotated[datetime, PlainSerializer(format_time, return_type=str, when_used="json")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class SecretTemplate(_Model):
+    """The Secret that receives the endpoint and the token."""
+
+    name: Annotated[DnsName, StringConstraints(max_length=253)] | None = None
+    """Name of the Secret, in the ScimToken's namespace. Default: <name of the ScimToken>-scim-token. A Secret
+    that exists already and belongs to somebody else is never touched: the condition Ready then says
+    SecretNotOwned. When you change the name, the token moves and the old Secret is deleted."""
+    labels: Annotated[dict[str, LabelValue], Field(max_length=64)] = {}
+    """Labels to put on the Secret, next to the operator's own."""
+    annotations: Annotated[dict[str, str], Field(max_length=64)] = {}
+    """Annotations to put on the Secret, for example for a tool that mirrors Secrets to other namespaces."""
+
+
+class CustomFieldSpec(_Model):
+    """One attribute of the tenant's custom extension schema."""
+
+    name: FieldName
+    """The attribute's name, as it is mapped in Entra: a letter, then letters, digits and _. Names that
+    differ only in case count as the same name."""
+    type: Literal["Any", "String", "Boolean", "Integer", "Decimal", "DateTime"] = "Any"
+    """What values it takes. Any (default) stores every JSON value as it was sent; another type refuses
+    values that do not fit with an error that Entra shows in its provisioning log."""
+    multi_valued: bool = False
+    """Whether it holds a list of values instead of one."""
+
+
+class RateLimitSpec(_Model):
+    """How many requests the tenant may send before it is told to wait (429 with Retry-After)."""
+
+    requests_per_second: Annotated[int, Field(ge=25, le=100_000)] = 50
+    """Requests let through each second, by each worker process of the SCIM API. At least 25, which is what
+    Entra expects of a provisioning endpoint."""
+    burst: Annotated[int, Field(ge=25, le=100_000)] = 100
+    """Requests let through at once after a quiet time."""
+
+
+class ScimTokenSpec(_Model):
+    """What you want: whose directory, how long tokens live, and when they are replaced."""
+
+    tenant: Annotated[DnsName, StringConstraints(max_length=NAME_LIMIT)] | None = None
+    """Whose directory the token opens. Users are isolated by namespace and tenant; ScimTokens of one
+    namespace that name the same tenant share its users, and must agree on matching, customFields, groups,
+    rateLimit and deletionPolicy. Default: the ScimToken's name. Cannot be changed later: create another
+    ScimToken instead."""
+    lifetime: Duration = "90d"
+    """How long each token is valid: a number and s, m, h or d, from 60s to 3650d. Default: 90d. A change
+    counts from the next token on; the present one keeps the expiry it was issued with."""
+    rotate_before: Duration | None = None
+    """How long before its expiry a token is replaced: the new one is in the Secret from then on, while the
+    old one stays valid for the time that overlap allows, so no request is rejected. It is also the time that
+    you, or whatever carries the token to Entra, have for it. A number and s, m, h or d, such as 30d, at
+    most half of lifetime. Default: a third of lifetime."""
+    overlap: Overlap = "untilExpiry"
+    """How long a token that was replaced stays valid: untilExpiry (default) lets it live to its own end, so
+    that Entra can keep using it until it has the new one; a duration such as 24h, at most lifetime, ends it
+    sooner; 0s ends it at once, and Entra's requests are rejected until it has the new one."""
+    secret: SecretTemplate = SecretTemplate()
+    """The Secret that receives endpoint (Entra's Tenant URL), token (Entra's Secret Token), token-id and
+    expires-at."""
+    matching: Matching = Matching.WORK_EMAIL
+    """What identifies a user, as in matching precedence 1 of the mapping in Entra: workEmail (default),
+    userName or externalId. It is unique within the tenant, and a user without it is refused. Cannot be
+    changed later: the users in the directory were told apart by it."""
+    custom_fields: Annotated[tuple[CustomFieldSpec, ...], Field(max_length=100)] = ()
+    """Attributes beyond SCIM's User and EnterpriseUser, which Entra sends as
+    urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User:<name>. An attribute that is not
+    declared here is refused with an error that names it, never dropped."""
+    groups: Literal["Enabled", "Disabled"] = "Enabled"
+    """Whether groups are served. Enabled (default) serves them with their members; Disabled answers as a
+    server without groups, for which group provisioning is switched off in Entra too."""
+    rate_limit: RateLimitSpec = RateLimitSpec()
+    """How many requests the tenant may send before it is told to wait. Never answered with 401: Entra takes
+    a 429 for what it is and tries again."""
+    deletion_policy: Literal["Retain", "Delete"] = "Retain"
+    """What happens to the tenant's users when its last ScimToken is deleted. Retain (default) revokes the
+    tokens and keeps the users; a new ScimToken for the tenant finds them again. Delete erases the users too,
+    and the ScimToken stays visible until that is done."""
+    suspend: bool = False
+    """Freeze rotation: the token is not replaced when its time comes, nor on the annotation
+    scim-operator.io/rotate, which is done when suspend ends. Everything else goes on: a token that is missing,
+    damaged, expired or to be revoked is replaced, changes of spec take effect, and the status is kept."""
+
+
+class Condition(_Model):
+    """One thing that is so or is not so, and why; as in every Kubernetes API."""
+
+    type: Annotated[str, Field(max_length=316)]
+    """What is judged, such as Ready."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it is so."""
+    reason: Annotated[str, Field(max_length=1024)]
+    """Why, in one word for programs."""
+    message: Annotated[str, Field(max_length=32768)]
+    """Why, in a sentence for people, with what to do when something is to be done."""
+    last_transition_time: Time
+    """When status changed last."""
+    observed_generation: int | None = None
+    """The metadata.generation that this was judged for."""
+
+
+class TokenState(enum.StrEnum):
+    """Where a token is in its life."""
+
+    ACTIVE = "Active"
+    SUPERSEDED = "Superseded"
+    REVOKED = "Revoked"
+
+
+class TokenStatus(_Model):
+    """One token in its time: which, never what."""
+
+    id: Annotated[str, Field(max_length=64)]
+    """Names the token; the same as token-id in the Secret. It can be given to the annotation
+    scim-operator.io/revoke."""
+    state: TokenState
+    """Active: in the Secret. Superseded: replaced, but still accepted until expiresAt. Revoked: not accepted
+    any more, although its time is not over."""
+    issued_at: Time
+    """When it was made."""
+    expires_at: Time
+    """From when on it is not accepted."""
+    last_used_at: Time | None = None
+    """When a request came with it last, to the day."""
+
+
+class ScimTokenStatus(_Model):
+    """What the operator made of it. Holds no secret."""
+
+    endpoint: str | None = None
+    """What to paste as Tenant URL in Entra."""
+    tenant: str | None = None
+    """The tenant in effect, also where spec leaves it out."""
+    secret_name: str | None = None
+    """The Secret that holds the token."""
+    conditions: tuple[Condition, ...] = ()
+    """Ready, one for each stage that can fail (Registered, Published), and what warns before anything fails:
+    SupersededTokenInUse and EndpointReachable. Try: kubectl wait --for=condition=Ready sct/<name>."""
+    observed_generation: int | None = None
+    """The metadata.generation that this status describes."""
+    next_rotation: Time | None = None
+    """When the active token will be replaced."""
+    expires_at: Time | None = None
+    """When the active token expires."""
+    last_used_at: Time | None = None
+    """When a request came last with any of the tokens, to the day. Older than a few hours: Entra is not
+    provisioning."""
+    users: Annotated[int, Field(ge=0)] | None = None
+    """How many users the tenant has."""
+    tokens: tuple[TokenStatus, ...] = ()
+    """The tokens whose time is not over, the active one first."""
+
+    def to_object(self) -> dict[str, Any]:
+        """As JSON for the API server: camelCase, whole seconds, and nothing that is unknown."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of this type, if it was ever set."""
+        return next((c for c in self.conditions if c.type == kind), None)
+
+
+class Metadata(_Model):
+    """The part of ``metadata`` that the operator looks at."""
+
+    name: str
+    namespace: str = "default"
+    uid: str = ""
+    generation: int = 0
+    resource_version: str = ""
+    annotations: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    finalizers: tuple[str, ...] = ()
+    creation_timestamp: Time | None = None
+    deletion_timestamp: Time | None = None
+
+
+class ScimToken(_Model):
+    """A SCIM provisioning token for Microsoft Entra ID: applied, it yields a Secret with the endpoint URL and
+    the token, which is replaced before it expires.
+    """
+
+    metadata: Metadata
+    spec: ScimTokenSpec = ScimTokenSpec()
+    status: ScimTokenStatus = ScimTokenStatus()
+
+    @field_validator("status", mode="wrap")
+    @classmethod
+    def _status_or_none(cls, value: object, read: ValidatorFunctionWrapHandler) -> ScimTokenStatus:
+        """A status that this version cannot read is as good as none: it is made anew from the truth."""
+        try:
+            status: ScimTokenStatus = read(value)
+        except ValidationError:
+            return ScimTokenStatus()
+        return status
+
+    @classmethod
+    def from_object(cls, body: Mapping[str, Any]) -> Self:
+        """Read what the API server sent, ignoring what this version does not know.
+
+        Raises:
+            pydantic.ValidationError: a field of spec that it knows has a value that it does not: an object
+                of a newer CRD met an older operator.
+        """
+        return cls.model_validate(dict(body))
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return Key(self.metadata.namespace, self.metadata.name)
+
+    @property
+    def deleting(self) -> bool:
+        """Whether somebody deleted it, and only finalizers keep it."""
+        return self.metadata.deletion_timestamp is not None
+
+    @property
+    def tenant(self) -> str:
+        """The tenant in effect."""
+        return self.spec.tenant or self.metadata.name
+
+    @property
+    def secret_name(self) -> str:
+        """The name of the Secret in effect."""
+        return self.spec.secret.name or f"{self.metadata.name}-scim-token"
+
+    @property
+    def lifetime(self) -> timedelta:
+        """How long a new token is valid."""
+        return parse_duration(self.spec.lifetime)
+
+    @property
+    def rotate_before(self) -> timedelta:
+        """How long before expiry to rotate, the default included."""
+        if self.spec.rotate_before is None:
+            return self.lifetime / DEFAULT_ROTATE_SHARE
+        return parse_duration(self.spec.rotate_before)
+
+    @property
+    def overlap(self) -> timedelta | None:
+        """How long a superseded token stays valid; None: to its own expiry."""
+        return parse_overlap(self.spec.overlap)
+
+    @property
+    def rotate_request(self) -> str | None:
+        """The value of the annotation that asks for a rotation."""
+        return self.metadata.annotations.get(ROTATE_ANNOTATION)
+
+    @property
+    def revoke_request(self) -> str | None:
+        """The value of the annotation that asks for a revocation."""
+        return self.metadata.annotations.get(REVOKE_ANNOTATION)
+
+    @property
+    def forced(self) -> bool:
+        """Whether somebody does not want its deletion to wait for the API."""
+        return self.metadata.annotations.get(FORCE_DELETE_ANNOTATION) == "true"
+
+    def secret_labels(self) -> dict[str, str]:
+        """Labels of its Secret: the spec's, then ours, by which the operator finds it."""
+        return {
+            **self.spec.secret.labels,
+            MANAGED_BY_LABEL: MANAGED_BY,
+            TOKEN_LABEL: self.metadata.name,
+        }
+
+    def tenant_settings(self) -> TenantSettings:
+        """The part of the spec that belongs to the tenant, as the admin API takes it."""
+        spec = self.spec
+        return TenantSettings(
+            matching=spec.matching,
+            groups=spec.groups,
+            custom_fields=tuple(admin.CustomField(**field.model_dump()) for field in spec.custom_fields),
+            rate_limit=admin.RateLimit(**spec.rate_limit.model_dump()),
+            deletion_policy=spec.deletion_policy,
+        )

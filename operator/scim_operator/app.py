@@ -1,0 +1,366 @@
+"""The operator's life: everything is put together here, started, and stopped in order.
+
+On every replica: health port, watch, election. On the leader besides: admin key, comparison with the API,
+reconciles. SIGTERM: the Lease is given up first, then what runs comes to its end, then the process.
+"""
+
+import asyncio
+import random
+import signal
+import ssl
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Final
+
+import httpx
+import structlog
+from kubernetes.aio import client, config
+from kubernetes.aio.client import ApiException
+
+from scim_operator.adapters.admin_api import HttpAdminApi, HttpProver
+from scim_operator.adapters.admin_key import AdminKey, AdminKeyStore
+from scim_operator.adapters.endpoint_probe import EndpointCheck
+from scim_operator.adapters.events import EventRecorder
+from scim_operator.adapters.kubernetes import KubeCluster
+from scim_operator.adapters.leader_election import Elector
+from scim_operator.api.scimtoken import GROUP, PLURAL, VERSION
+from scim_operator.commands import apply as applying
+from scim_operator.commands import release_finalizers as releasing
+from scim_operator.commands import self_test as self_test_command
+from scim_operator.controller.cache import Known, Seen
+from scim_operator.controller.informer import Watcher
+from scim_operator.controller.reconciler import Outcome, Reconciler
+from scim_operator.controller.resync import KUBERNETES_TROUBLE, Resync
+from scim_operator.controller.workqueue import Scheduler
+from scim_operator.health import Check, HealthServer
+from scim_operator.metrics import Metrics
+from scim_operator.planning.ports import ClusterRefused, Key, NotLeading
+from scim_operator.settings import OperatorSettings
+
+log = structlog.get_logger(__name__)
+
+_SILENT_SECONDS: Final = 60.0
+_STOP_SECONDS: Final = 2.0
+_POLL_SECONDS: Final = 1.0
+_TRY_AGAIN_SECONDS: Final = 5.0
+_HTTP_TIMEOUT: Final = httpx.Timeout(10.0, connect=3.0)
+
+
+class StartError(Exception):
+    """The operator cannot start; the message says why and what to do."""
+
+
+async def run(settings: OperatorSettings, trace: Callable[[str], None] | None = None) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Args:
+        settings: checked settings.
+        trace: told the name of each step of each reconcile; for tests of crashes.
+
+    Raises:
+        StartError: when it cannot start.
+        ExceptionGroup: when a part failed that must not; restart the process.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await load_kube_config()
+    async with (
+        client.ApiClient() as kube,
+        client.ApiClient() as lease_api,
+        httpx.AsyncClient(timeout=_HTTP_TIMEOUT) as http,
+    ):
+        await Operator(settings, kube=kube, lease_api=lease_api, http=http, trace=trace).run(stop)
+    log.info("stopped")
+
+
+async def release(settings: OperatorSettings, *, hold: int) -> int:
+    """Take the finalizer off every ScimToken, before an uninstallation; returns off how many.
+
+    Args:
+        settings: checked settings.
+        hold: seconds for which nobody leads afterwards.
+
+    Raises:
+        StartError: it could not be done.
+    """
+    await load_kube_config()
+    async with client.ApiClient() as kube:
+        try:
+            return await releasing.release(kube, settings, hold=hold)
+        except releasing.NotReleased as error:
+            raise StartError(str(error)) from None
+        except KUBERNETES_TROUBLE as error:
+            trouble = f"{type(error).__name__} {getattr(error, 'status', '')}".strip()
+            raise StartError(f"Kubernetes did not do it ({trouble}); run it again") from None
+
+
+async def apply(documents: Sequence[applying.Document], say: Callable[[str], None]) -> None:
+    """Apply ScimTokens, telling of each.
+
+    Raises:
+        StartError: there is no way to reach Kubernetes.
+        NotApplied: it refused one.
+    """
+    await load_kube_config()
+    async with client.ApiClient() as kube:
+        await applying.apply(kube, documents, say=say)
+
+
+async def self_test(settings: self_test_command.Settings, say: Callable[[str], None]) -> None:
+    """Try the installation out, telling of each step.
+
+    Raises:
+        StartError: there is no way to reach Kubernetes.
+        SelfTestFailed: a step failed.
+    """
+    await load_kube_config()
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else True
+    except (ssl.SSLError, OSError) as error:
+        raise StartError(f"{settings.ca_file} holds no certificates in PEM ({error})") from None
+    async with client.ApiClient() as kube, httpx.AsyncClient(verify=context) as http:
+        await self_test_command.SelfTest(kube, http, settings, say).run()
+
+
+async def load_kube_config() -> None:
+    """Configure the Kubernetes client: the pod's ServiceAccount, else KUBECONFIG.
+
+    Raises:
+        StartError: when there is neither.
+    """
+    try:
+        config.load_incluster_config()  # type: ignore[no-untyped-call]
+    except config.ConfigException:
+        try:
+            await config.load_kube_config()  # type: ignore[no-untyped-call]
+        except (config.ConfigException, OSError, TypeError) as error:
+            raise StartError(
+                f"no way to reach Kubernetes: not in a pod, and no usable kubeconfig ({error}). Set KUBECONFIG"
+            ) from error
+
+
+class Operator:
+    """One replica.
+
+    Args:
+        settings: checked settings.
+        kube: the API client for all but the Lease.
+        lease_api: the API client for the Lease, so that a busy pool never delays a renewal.
+        http: for the SCIM API.
+        trace: told the name of each step of each reconcile.
+    """
+
+    def __init__(
+        self,
+        settings: OperatorSettings,
+        *,
+        kube: client.ApiClient,
+        lease_api: client.ApiClient,
+        http: httpx.AsyncClient,
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
+        self._settings, self._kube, self._http, self._trace = settings, kube, http, trace
+        self._metrics, self._known = Metrics(), Known()
+        self._leads = asyncio.Event()
+        self._leading: asyncio.Task[None] | None = None
+        self._reconciler: Reconciler | None = None
+        self._check: EndpointCheck | None = None
+        self._scheduler = Scheduler(
+            self._reconcile, workers=settings.workers, longest_rest=self._longest_rest, metrics=self._metrics
+        )
+        self._elector = Elector(lease_api, settings, on_gained=self._gained, on_lost=self._lost)
+        self._watcher = Watcher(
+            settings,
+            deliver=self._deliver,
+            served=self._until_served,
+            restarted=self._metrics.watch_restarted,
+        )
+        self._key_store = AdminKeyStore(kube, settings.namespace, self._elector.guard)
+        self._health = HealthServer(
+            alive=(Check("watch", self._watch_alive),),
+            ready=(Check("watch", self._watch_open), Check("leader", self._leader_works)),
+            metrics=self._metrics,
+            refresh=self._count_tokens,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until ``stop`` is set; then give up the Lease, let running reconciles end, and return."""
+        try:
+            port = await self._health.start(self._settings.health_host, self._settings.health_port)
+        except OSError as error:
+            raise StartError(
+                f"cannot listen on {self._settings.health_host}:{self._settings.health_port} ({error.strerror}); "
+                "set SCIM_OPERATOR_HEALTH_PORT"
+            ) from error
+        log.info(
+            "started", version=version("scim-operator"), health_port=port, identity=self._settings.identity
+        )
+        self._watcher.start()
+        try:
+            async with asyncio.TaskGroup() as parts:
+                background = [
+                    parts.create_task(self._scheduler.run(), name="scheduler"),
+                    parts.create_task(self._lead_whenever_elected(), name="leader"),
+                ]
+                await parts.create_task(self._elector.run(stop), name="elector")
+                log.info("stopping")
+                await self._scheduler.drain(self._settings.shutdown_seconds)
+                for task in background:
+                    task.cancel()
+        finally:
+            if not await self._watcher.stop(_STOP_SECONDS):
+                log.warning("kopf's thread did not end in time")
+            await self._health.stop()
+
+    # -- election
+
+    def _gained(self) -> None:
+        self._metrics.leader(leading=True)
+        self._leads.set()
+
+    def _lost(self) -> None:
+        self._metrics.leader(leading=False)
+        self._leads.clear()
+        self._scheduler.pause()
+        if self._leading is not None:
+            self._leading.cancel()
+
+    async def _lead_whenever_elected(self) -> None:
+        while True:
+            await self._leads.wait()
+            leading = self._leading = asyncio.create_task(self._lead(), name="leading")
+            try:
+                await asyncio.wait({leading})
+            finally:
+                leading.cancel()
+                self._leading = self._reconciler = self._check = None
+            if not leading.cancelled():
+                leading.result()
+
+    async def _lead(self) -> None:
+        """What a leader does, until cancelled or no longer leading."""
+        try:
+            key = await self._admin_key()
+            api = HttpAdminApi(self._settings.admin_url, key.private, key.installation_id, self._http)
+            recorder = EventRecorder(self._kube)
+            check = self._check = EndpointCheck(
+                self._settings.endpoint_url,
+                self._http,
+                interval=self._settings.endpoint_check_seconds if self._settings.endpoint_check else None,
+                changed=self._endpoint_changed,
+            )
+            self._reconciler = Reconciler(
+                api=api,
+                cluster=KubeCluster(self._kube, self._elector.guard, recorder, self._known.wrote),
+                prover=HttpProver(self._settings.proof_url, self._http),
+                endpoint=self._settings.endpoint_url,
+                trace=self._trace or _no_trace,
+                reach=lambda: check.reach,
+            )
+            self._scheduler.resume()
+            resync = Resync(
+                self._kube,
+                self._settings,
+                known=self._known,
+                scheduler=self._scheduler,
+                metrics=self._metrics,
+            )
+            async with asyncio.TaskGroup() as parts:
+                parts.create_task(check.run(), name="endpoint check")
+                parts.create_task(resync.run(api, self._key_store.ensure), name="resync")
+        except* NotLeading:
+            log.info("the Lease was lost on the way; standing by")
+
+    async def _admin_key(self) -> AdminKey:
+        """The key, waited for until Kubernetes lets us have it."""
+        said = ""
+        while True:
+            try:
+                return await self._key_store.ensure()
+            except ClusterRefused as error:
+                problem = str(error)
+            except KUBERNETES_TROUBLE as error:
+                problem = f"{type(error).__name__} {getattr(error, 'status', '')}".strip()
+            if problem != said:
+                log.error("no key for the admin API", reason=problem)
+                said = problem
+            await asyncio.sleep(_TRY_AGAIN_SECONDS)
+
+    # -- what comes in, what is due
+
+    def _deliver(self, batch: Sequence[Seen]) -> None:
+        for seen in batch:
+            if self._known.take(seen) and self._leads.is_set():
+                self._scheduler.add(seen.what.key)
+
+    def _endpoint_changed(self) -> None:
+        """Have it told in every status, at the pace at which a new leader looks at what seems well."""
+        reach = self._check.reach if self._check is not None else None
+        if reach is None:
+            return
+        told_otherwise = self._known.told_otherwise(reach.words)
+        spread = len(told_otherwise) / self._settings.catch_up_per_second
+        for key in told_otherwise:
+            self._scheduler.add(key, spread * random.random())  # noqa: S311 (jitter)
+
+    async def _reconcile(self, key: Key) -> Outcome:
+        if self._reconciler is None:
+            raise NotLeading("this process does not lead")
+        return await self._reconciler.reconcile(key)
+
+    def _longest_rest(self, key: Key) -> float | None:
+        return self._settings.recheck_seconds if key in self._known else None
+
+    async def _until_served(self) -> None:
+        """Wait until the API server serves ScimTokens."""
+        custom, said = client.CustomObjectsApi(self._kube), ""
+        while True:
+            try:
+                await custom.list_cluster_custom_object(GROUP, VERSION, PLURAL, limit=1, _request_timeout=5.0)
+                return
+            except KUBERNETES_TROUBLE as error:
+                problem = _why_not_served(error)
+            if problem != said:
+                log.warning("cannot watch yet", reason=problem)
+                said = problem
+            await asyncio.sleep(_POLL_SECONDS)
+
+    # -- probes
+
+    def _watch_alive(self) -> str | None:
+        silent = self._watcher.silent_seconds()
+        return f"no sign of life for {silent:.0f} s" if silent > _SILENT_SECONDS else None
+
+    def _watch_open(self) -> str | None:
+        return None if self._watcher.watching else "not watching yet"
+
+    def _leader_works(self) -> str | None:
+        return (
+            "leading, but without a key for the admin API yet"
+            if self._leads.is_set() and not self._reconciler
+            else None
+        )
+
+    def _count_tokens(self) -> None:
+        settled = sum(token.settled for token in self._known)
+        self._metrics.tokens(settled=settled, unsettled=len(self._known) - settled)
+        self._metrics.in_use(token.key for token in self._known if token.in_use)
+        self._metrics.unrotated(self._known.unrotated(datetime.now(UTC)))
+        self._metrics.endpoint(self._check.reach if self._check is not None else None)
+
+
+def _no_trace(_step: str) -> None:
+    """Nobody listens outside of tests."""
+
+
+def _why_not_served(error: BaseException) -> str:
+    if isinstance(error, ApiException):
+        if error.status == 404:
+            return f"the CRD {PLURAL}.{GROUP} is not installed: kubectl apply -f crds/scimtoken.yaml"
+        if error.status == 403:
+            return f"not permitted to list {PLURAL}.{GROUP}: this ServiceAccount needs get, list and watch on them"
+        return f"the Kubernetes API answered {error.status}"
+    return f"the Kubernetes API did not answer: {type(error).__name__}"

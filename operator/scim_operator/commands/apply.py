@@ -1,0 +1,144 @@
+"""``scim-operator apply``: ScimTokens from a file, by server-side apply.
+
+For the chart: beside its kind in one release a ScimToken fails, and as a plain hook it would be deleted, and its
+tokens with it, before each upgrade. So a hook runs this.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import aiohttp
+import structlog
+import yaml
+from kubernetes.aio import client
+from kubernetes.aio.client import ApiException
+
+from scim_operator.api.scimtoken import API_VERSION, GROUP, KIND, PLURAL, VERSION, Key
+
+log = structlog.get_logger(__name__)
+
+FIELD_MANAGER: Final = "scim-operator-apply"
+"""Its fields are told apart from those that people write and from the operator's status."""
+PATIENCE: Final = 60.0
+"""Seconds for which the kind may be unknown, or the API server in trouble."""
+_PAUSE: Final = 1.0
+_CALL_SECONDS: Final = 10.0
+_TROUBLE: Final = (aiohttp.ClientError, TimeoutError)
+_LATER: Final = frozenset({404, 409, 429, 500, 502, 503, 504})
+"""404 is the kind that is not served yet as well as a namespace that is not there."""
+
+Document = dict[str, Any]
+
+
+class NotApplied(Exception):
+    """The file is wrong or Kubernetes refused it; the message says what to write."""
+
+
+def read(text: str, *, namespace: str) -> list[Document]:
+    """The ScimTokens of a YAML text; those that name no namespace get ``namespace``.
+
+    Raises:
+        NotApplied: it is no YAML, or holds something else than ScimTokens.
+    """
+    try:
+        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+    except yaml.YAMLError as error:
+        raise NotApplied(f"the file is no YAML: {error}") from None
+    return [_checked(document, number, namespace) for number, document in enumerate(documents, 1)]
+
+
+def _checked(document: object, number: int, namespace: str) -> Document:
+    if not isinstance(document, dict) or (document.get("apiVersion"), document.get("kind")) != (
+        API_VERSION,
+        KIND,
+    ):
+        raise NotApplied(f"document {number} is no {KIND}: write apiVersion: {API_VERSION} and kind: {KIND}")
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+        raise NotApplied(f"document {number} has no metadata.name")
+    return {**document, "metadata": {**metadata, "namespace": metadata.get("namespace") or namespace}}
+
+
+def key_of(document: Mapping[str, Any]) -> Key:
+    """Whose document it is."""
+    return Key(document["metadata"]["namespace"], document["metadata"]["name"])
+
+
+async def apply(
+    kube: client.ApiClient,
+    documents: Iterable[Document],
+    *,
+    say: Callable[[str], None],
+    pauses: Sequence[float] = (_PAUSE,) * int(PATIENCE / _PAUSE),
+    pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> None:
+    """Create or change each, so that it is as its document says; what others set beside that stays.
+
+    Args:
+        kube: with the right to get, create and patch ScimTokens in their namespaces.
+        documents: as ``read`` gives them.
+        say: told of each.
+        pauses: seconds between attempts, for what may mend itself.
+        pause: waits some seconds.
+
+    Raises:
+        NotApplied: with what to do.
+    """
+    custom = client.CustomObjectsApi(kube)
+    for document in documents:
+        await _apply(custom, document, pauses, pause)
+        say(f"{key_of(document)} is applied")
+
+
+async def _apply(
+    custom: client.CustomObjectsApi,
+    document: Document,
+    pauses: Sequence[float],
+    pause: Callable[[float], Awaitable[object]],
+) -> None:
+    key, remaining, said = key_of(document), list(pauses), ""
+    while True:
+        try:
+            await custom.patch_namespaced_custom_object(
+                GROUP,
+                VERSION,
+                key.namespace,
+                PLURAL,
+                key.name,
+                document,
+                field_manager=FIELD_MANAGER,
+                force=True,
+                _content_type="application/apply-patch+yaml",
+                _request_timeout=_CALL_SECONDS,
+            )
+            return
+        except ApiException as error:
+            problem = _explained(key, error)
+            if error.status not in _LATER:
+                raise NotApplied(problem) from None
+        except _TROUBLE as error:
+            problem = f"{key}: the Kubernetes API did not answer ({type(error).__name__})"
+        if not remaining:
+            raise NotApplied(problem)
+        if problem != said:
+            log.info("not applied yet", reason=problem)
+            said = problem
+        await pause(remaining.pop(0))
+
+
+def _explained(key: Key, error: ApiException) -> str:
+    message = ""
+    with contextlib.suppress(ValueError, TypeError, AttributeError):
+        message = str(json.loads(error.body or "{}").get("message", ""))
+    match error.status:
+        case 403:
+            return (
+                f"{key}: not permitted; get, create and patch on {PLURAL}.{GROUP} are needed there: {message}"
+            )
+        case 404:
+            return f"{key}: there is no namespace {key.namespace}, or the CRD {PLURAL}.{GROUP} is not installed: {message}"
+        case _:
+            return f"{key}: Kubernetes answered {error.status}: {message or error.reason}"

@@ -1,0 +1,274 @@
+"""From what a reconcile found to ``status``: conditions and tokens, pure.
+
+Conditions follow the Kubernetes API conventions: ``Registered`` (the API accepts the tokens), ``Published``
+(the Secret shows a proven one), and ``Ready``, which sums them up and carries the reason of what fails.
+``SupersededTokenInUse`` and ``EndpointReachable`` warn of what has not failed yet and leave ``Ready`` alone.
+``Stalled`` is there only while nothing but a person helps: kstatus (Flux, kpt, Argo CD's health) reads it.
+``lastTransitionTime`` moves only when ``status`` flips, so that an unchanged status writes nothing.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+from scim_api.contract.admin import Connection
+from scim_operator.api.scimtoken import (
+    FORCE_DELETE_ANNOTATION,
+    Condition,
+    ScimToken,
+    ScimTokenStatus,
+    TokenState,
+    TokenStatus,
+    format_time,
+)
+from scim_operator.planning.actions import Done, SecretFacts
+from scim_operator.planning.endpoint_verdict import NOT_YET, Reach
+from scim_operator.planning.token_usage import StillUsed
+
+USE_STEP: Final = timedelta(days=1)
+"""``lastUsedAt`` moves in steps of a day: every write of a status is a write to etcd."""
+Stage = Literal["Registered", "Published"]
+Verdict = Literal["True", "False", "Unknown"]
+Judgement = tuple[str, Verdict, str, str]
+"""Type, status, reason and message of a condition."""
+IN_USE: Final = "SupersededTokenInUse"
+REACHABLE: Final = "EndpointReachable"
+PASSING: Final = frozenset({"TenantPurging", "SecretDeleting", "ProofFailed", "Unavailable"})
+"""Troubles that may end without anybody doing anything."""
+TOLD_AT_ONCE: Final = 3
+"""Tokens that one message names; an Event has 1,024 characters."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Trouble:
+    """What stopped a reconcile."""
+
+    stage: Stage | None
+    """Which condition it makes untrue; None: only Ready."""
+    reason: str
+    message: str
+    verdict: Verdict = "False"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Found:
+    """What a reconcile ended with."""
+
+    token: ScimToken
+    connection: Connection | None
+    secret: SecretFacts | None
+    done: Done | None
+    trouble: Trouble | None
+    reach: Reach | None = None
+    """What the check of the endpoint told last; None before the first."""
+
+
+def describe(found: Found, endpoint: str, now: datetime) -> ScimTokenStatus:
+    """The whole status to write.
+
+    Args:
+        found: what the reconcile ended with.
+        endpoint: the SCIM base URL.
+        now: for ``lastTransitionTime``; the database's clock where there was one, UTC.
+    """
+    token, old = found.token, found.token.status
+    tokens = _tokens(found, now)
+    judged = [*_verdicts(found, tokens, now), _in_use(found, tokens), _reachable(found)]
+    active = next((item for item in tokens if item.state is TokenState.ACTIVE), None)
+    done = found.done
+    return ScimTokenStatus(
+        endpoint=endpoint,
+        tenant=token.tenant,
+        secret_name=token.secret_name if done is not None else old.secret_name or token.secret_name,
+        conditions=tuple(_condition(token, now, *one) for one in judged if one is not None),
+        observed_generation=token.metadata.generation,
+        next_rotation=_next_rotation(found),
+        expires_at=active.expires_at if active else None,
+        last_used_at=max(
+            (item.last_used_at for item in tokens if item.last_used_at), default=old.last_used_at
+        ),
+        users=found.connection.resources if found.connection is not None else old.users,
+        tokens=tokens,
+    )
+
+
+def _next_rotation(found: Found) -> datetime | None:
+    if found.token.spec.suspend:
+        return None
+    return found.done.next_rotation if found.done is not None else found.token.status.next_rotation
+
+
+def _verdicts(found: Found, tokens: Sequence[TokenStatus], now: datetime) -> Sequence[Judgement]:
+    """Ready and the stages it sums up."""
+    trouble, token = found.trouble, found.token
+    active = next((item for item in tokens if item.state is TokenState.ACTIVE), None)
+    published: Judgement = (
+        "Published", "True", "Published", f"Secret {token.secret_name} holds endpoint and token"
+    )  # fmt: skip
+    if token.deleting:
+        return (_ending(found),)
+    if trouble is None:
+        message = _well(found, active, now)
+        return (
+            ("Ready", "True", "Ready", message),
+            ("Registered", "True", "Registered", "the SCIM API accepts the tokens listed here"),
+            published,
+        )
+    stages: list[Judgement] = []
+    for stage in ("Registered", "Published"):
+        if trouble.stage == stage:
+            stages.append((stage, trouble.verdict, trouble.reason, trouble.message))
+        elif stage == "Published" and found.done is not None:
+            stages.append(published)
+        else:
+            stages.append(
+                _kept(token, stage)
+                or (stage, "Unknown", "NotReachedYet", "an earlier step has to succeed first")
+            )
+    message = trouble.message
+    if active is not None and active.expires_at > now:
+        message += f". The token in the Secret stays valid until {format_time(active.expires_at)}"
+    if trouble.verdict == "False" and trouble.reason not in PASSING:
+        stages.append(("Stalled", "True", trouble.reason, trouble.message))
+    return (("Ready", trouble.verdict, trouble.reason, message), *stages)
+
+
+def _kept(token: ScimToken, kind: str) -> Judgement | None:
+    before = token.status.condition(kind)
+    return None if before is None else (kind, before.status, before.reason, before.message)
+
+
+def _ending(found: Found) -> Judgement:
+    """Ready, of one that is being deleted: what is left to do, or what it waits for."""
+    trouble, connection = found.trouble, found.connection
+    if trouble is not None:
+        meta = found.token.metadata
+        waits = (
+            f"the deletion waits: {trouble.message}. Its tokens may still be accepted and its users are still there. "
+            f"To let the ScimToken go without waiting: kubectl annotate sct/{meta.name} -n {meta.namespace} "
+            f"{FORCE_DELETE_ANNOTATION}=true; tokens and users then end as soon as the SCIM API answers again"
+        )
+        return ("Ready", "False", "DeletionWaits", waits)
+    message = "the tokens are revoked"
+    if connection is not None and connection.purging:
+        message += f"; {connection.resources} users are left to be erased"
+    return ("Ready", "False", "Deleting", message)
+
+
+def _in_use(found: Found, tokens: Sequence[TokenStatus]) -> Judgement | None:
+    """Whether somebody will be refused soon who is let in now."""
+    if found.done is None or found.done.active is None:
+        return None if found.token.deleting else _kept(found.token, IN_USE)
+    used = found.done.in_use
+    if not used:
+        return (IN_USE, "False", "NotInUse", "no superseded token that somebody uses ends soon")
+    shown = {item.id: item.last_used_at for item in tokens}
+    words = "; ".join(_use(item, shown.get(item.id) or item.last_used_at) for item in used[:TOLD_AT_ONCE])
+    if len(used) > TOLD_AT_ONCE:
+        words += f"; and {len(used) - TOLD_AT_ONCE} more"
+    name, space = found.token.secret_name, found.token.metadata.namespace
+    remedy = (
+        f"Before that, paste key token of Secret {space}/{name} into Entra, field Secret Token (Enterprise application,"
+        " Provisioning, Connectivity or Admin Credentials), Test Connection, save: "
+        f"kubectl get secret {name} -n {space} -o jsonpath='{{.data.token}}' | base64 -d"
+    )
+    return (IN_USE, "True", "StillUsed", f"{words}. {remedy}")
+
+
+def _use(item: StillUsed, last_used_at: datetime) -> str:
+    return (
+        f"{item.client or 'a client without a name'} came with token {item.id} at {format_time(last_used_at)}, although "
+        f"it was replaced at {format_time(item.since)}, and is refused with it from {format_time(item.ends_at)} on"
+    )
+
+
+def _reachable(found: Found) -> Judgement | None:
+    if found.token.deleting:
+        return None
+    if found.reach is None:
+        return _kept(found.token, REACHABLE) or (REACHABLE, NOT_YET.status, NOT_YET.reason, NOT_YET.message)
+    return (REACHABLE, found.reach.status, found.reach.reason, found.reach.message)
+
+
+def _well(found: Found, active: TokenStatus | None, now: datetime) -> str:
+    token, done = found.token, found.done
+    if active is None or done is None:
+        return "all is as wanted"
+    expires = format_time(active.expires_at)
+    if token.spec.suspend:
+        message = f"suspended: no rotation; that is safe until the token expires at {expires}"
+        if done.next_rotation is not None and done.next_rotation <= now:
+            message += f" (it was to be replaced at {format_time(done.next_rotation)})"
+    elif done.next_rotation is not None:
+        message = f"the token is valid until {expires} and is replaced at {format_time(done.next_rotation)}"
+    else:
+        message = f"the token is valid until {expires}"
+    return f"{message}. {done.mistake}" if done.mistake else message
+
+
+def _condition(
+    token: ScimToken, now: datetime, kind: str, status: Verdict, reason: str, message: str
+) -> Condition:
+    before = token.status.condition(kind)
+    since = before.last_transition_time if before is not None and before.status == status else now
+    return Condition(
+        type=kind,
+        status=status,
+        reason=reason,
+        message=message,
+        last_transition_time=since,
+        observed_generation=token.metadata.generation,
+    )
+
+
+def _tokens(found: Found, now: datetime) -> tuple[TokenStatus, ...]:
+    """Active first, then newest first. Without an answer of the API: what the status said before."""
+    connection, secret = found.connection, found.secret
+    before = {item.id: item for item in found.token.status.tokens}
+    in_use = {item.id for item in found.done.in_use} if found.done is not None else set[str]()
+    warned = found.token.status.condition(IN_USE)
+    news = in_use if warned is None or warned.status != "True" else set[str]()
+    if connection is None:
+        return tuple(item for item in before.values() if item.expires_at > now)
+    published = secret.public.get("token-id") if secret is not None and secret.owned else None
+    live = [
+        TokenStatus(
+            id=item.id,
+            state=TokenState.ACTIVE if item.id == published else TokenState.SUPERSEDED,
+            issued_at=item.issued_at,
+            expires_at=min(item.expires_at, item.retires_at or item.expires_at),
+            last_used_at=_last_use(item.last_used_at, None if item.id in news else before.get(item.id)),
+        )
+        for item in connection.credentials
+        if min(item.expires_at, item.retires_at or item.expires_at) > now
+    ]
+    revoked = [
+        before[name].model_copy(update={"state": TokenState.REVOKED})
+        for name in connection.revoked
+        if name in before and before[name].expires_at > now
+    ]
+    return tuple(
+        sorted(
+            (*live, *revoked),
+            key=lambda item: (item.state is TokenState.ACTIVE, item.issued_at, item.id),
+            reverse=True,
+        )
+    )
+
+
+def _last_use(at: datetime | None, before: TokenStatus | None) -> datetime | None:
+    old = before.last_used_at if before is not None else None
+    if at is None or old is None:
+        return at or old
+    return at if at - old >= USE_STEP else old
+
+
+def same(one: ScimTokenStatus, other: ScimTokenStatus) -> bool:
+    """Whether writing ``one`` over ``other`` would change anything the API server stores."""
+    return one.to_object() == other.to_object()
+
+
+def local_now() -> datetime:
+    """This process's clock, for a status that is written while the database's can't be read. UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,136 @@
+"""The edges of the operator: what a reconcile asks of the outside, and nothing of how it is done.
+
+``kube.KubeCluster`` and ``admin_client`` implement them for real; the model test implements them in memory
+and runs the real reconcile over every interleaving.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol
+
+from scim_api.contract.admin import Connection, ConnectionPage, PutConnection
+from scim_operator.api.scimtoken import Key as Key  # noqa: PLC0414  (re-exported: it names what every port is asked for)
+from scim_operator.api.scimtoken import ScimToken
+
+
+class Retry(Exception):
+    """An optimistic write lost (409 or 412): observe again and decide anew."""
+
+
+class NotLeading(Exception):
+    """This process may not write (any more); the new leader finishes the job."""
+
+
+class ApiUnreachable(Exception):
+    """The SCIM API did not answer, or answered 5xx; the message says which, without secrets."""
+
+
+class ApiRefused(Exception):
+    """The admin API refused for a reason that trying again does not cure; see ``AdminError``."""
+
+    def __init__(self, code: str, message: str, fields: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.code, self.message, self.fields = code, message, fields
+
+
+class ClusterRefused(Exception):
+    """The Kubernetes API refused for a reason that a person has to cure (403, 422); the message says it."""
+
+
+class ClusterUnreachable(Exception):
+    """The Kubernetes API did not answer in time, or answered 429 or 5xx: the same may work a little later."""
+
+
+class ProofFailed(Exception):
+    """Entra's Test Connection did not pass with the new token; the message says what came instead."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SecretView:
+    """A Secret as it is now. ``repr`` never shows its data."""
+
+    name: str
+    resource_version: str
+    owned: bool
+    """True when our ScimToken (by uid) is its controller owner."""
+    data: Mapping[str, str] = dataclasses.field(repr=False)
+    """Decoded ``data``; values that are not UTF-8 are left out."""
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    deleting: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SecretDraft:
+    """A whole Secret to write: labels and annotations are ours plus the user's from ``spec.secret``."""
+
+    name: str
+    data: Mapping[str, str] = dataclasses.field(repr=False)
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+
+class AdminApi(Protocol):
+    """The API's admin port. Raises ``ApiUnreachable``, ``ApiRefused``; a 412 is ``Retry``."""
+
+    async def get(self, key: Key) -> Connection:
+        """What the API holds of it now; also for a name it never heard of."""
+
+    async def put(self, key: Key, wanted: PutConnection, *, revision: str) -> Connection:
+        """Set its whole desired state, at this revision only."""
+
+    async def delete(self, key: Key, *, revision: str) -> Connection:
+        """Revoke its credentials and forget it, at this revision only."""
+
+    async def page(self, *, after: str | None, limit: int) -> ConnectionPage:
+        """Everything the API holds, a page at a time."""
+
+
+class Cluster(Protocol):
+    """Kubernetes, for one ScimToken at a time. A 409 on a write is ``Retry``; other trouble is
+    ``ClusterRefused`` or the client's own exception, which the scheduler retries with backoff.
+
+    Every write first asks whether this process still leads and raises ``NotLeading`` when it does not.
+    """
+
+    async def token(self, key: Key) -> ScimToken | None:
+        """Read the ScimToken live, never from a cache; None when it is gone."""
+
+    async def secret(self, owner: ScimToken, name: str) -> SecretView | None:
+        """Read a Secret live, never from a cache."""
+
+    async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretView:
+        """Create it with an ownerReference (controller, no blockOwnerDeletion). 409: ``Retry``."""
+
+    async def replace_secret(
+        self, owner: ScimToken, draft: SecretDraft, *, resource_version: str
+    ) -> SecretView:
+        """Replace its data, and our labels and annotations (others' stay), at this version only."""
+
+    async def delete_secret(self, owner: ScimToken, name: str, *, resource_version: str) -> None:
+        """Delete one of ours that is no longer wanted (``spec.secret.name`` changed)."""
+
+    async def other_secrets(self, owner: ScimToken, wanted: str) -> list[SecretView]:
+        """Secrets owned by this ScimToken under another name than the wanted one."""
+
+    async def apply_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
+        """Server-side apply of the whole status, field manager ``scim-operator``, forced."""
+
+    async def set_finalizer(self, owner: ScimToken, *, present: bool) -> None:
+        """Add or remove our finalizer, at the object's resourceVersion; no write when it is so already."""
+
+    async def event(
+        self, owner: ScimToken, kind: Literal["Normal", "Warning"], reason: str, message: str
+    ) -> None:
+        """Record an Event; repetitions are counted on one Event. Never raises: an Event is a courtesy."""
+
+
+class Prover(Protocol):
+    """Entra's Test Connection, played with a token before it is published."""
+
+    async def prove(self, token: str) -> None:
+        """Raises ``ProofFailed`` or ``ApiUnreachable``."""
+
+
+TokenFactory = Callable[[], str]
+"""Makes a token's plaintext; ``scim_api.contract.tokens.new_token`` outside of tests."""

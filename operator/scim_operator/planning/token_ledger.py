@@ -1,0 +1,102 @@
+"""What a Secret's annotation remembers of the tokens still in their time: ids, digests, times; no plaintext.
+
+From it a lost API database is rebuilt, superseded tokens included. The handled value of the rotate annotation
+stands beside it, because it must be written together with the token that answers it.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Self
+
+from pydantic import TypeAdapter
+
+from scim_api.contract.admin import Sha256Hex, TokenId
+from scim_operator.api.durations import LONGEST
+
+_ID: Final = TypeAdapter(TokenId)
+_DIGEST: Final = TypeAdapter(Sha256Hex)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """One token: which, never what."""
+
+    id: str
+    digest: str
+    """SHA-256, 64 hexadecimal digits."""
+    issued_at: datetime
+    expires_at: datetime
+    superseded_at: datetime | None = None
+    """When another token took its place in the Secret."""
+
+    def to_json(self) -> dict[str, str]:
+        """As a JSON object with RFC 3339 times."""
+        content = {
+            "id": self.id, "digest": self.digest,
+            "issuedAt": _text(self.issued_at), "expiresAt": _text(self.expires_at),
+        }  # fmt: skip
+        if self.superseded_at is not None:
+            content["supersededAt"] = _text(self.superseded_at)
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Read what ``to_json`` wrote. Raises ``ValueError``, ``KeyError``, ``TypeError`` or ``OverflowError``."""
+        superseded = content.get("supersededAt")
+        record = cls(
+            _ID.validate_python(content["id"], strict=True), _DIGEST.validate_python(content["digest"], strict=True),
+            _moment(content["issuedAt"]), _moment(content["expiresAt"]),
+            None if superseded is None else _moment(superseded),
+        )  # fmt: skip
+        if not timedelta(0) < record.expires_at - record.issued_at <= LONGEST:
+            raise ValueError("no token is issued for such a time")
+        return record
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Record:
+    """The whole annotation."""
+
+    tokens: tuple[TokenRecord, ...] = ()
+    rotate: str | None = None
+    """The value of the rotate annotation that the newest token answered."""
+
+    def to_text(self) -> str:
+        """JSON, the same for the same content."""
+        content: dict[str, Any] = {"tokens": [token.to_json() for token in self.tokens]}
+        if self.rotate is not None:
+            content["rotate"] = self.rotate
+        return json.dumps(content, separators=(",", ":"), sort_keys=True)
+
+    @classmethod
+    def from_text(cls, text: str | None) -> Self:
+        """Read it. What somebody has damaged counts as missing, entry by entry: the API knows the tokens too."""
+        try:
+            content = json.loads(text or "{}")
+            rotate, entries = content.get("rotate"), list(content.get("tokens", ()))
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            return cls()
+        tokens = tuple(token for token in map(_entry, entries) if token is not None)
+        return cls(tokens, rotate if isinstance(rotate, str) else None)
+
+
+def _entry(content: Any) -> TokenRecord | None:
+    try:
+        return TokenRecord.from_json(content)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return None
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _moment(text: object) -> datetime:
+    if not isinstance(text, str):
+        raise TypeError("a time is text")
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time names its zone")
+    return moment.astimezone(UTC)

@@ -1,0 +1,67 @@
+"""What every command of ``scim-api`` shares: settings, the database, and mistakes told in one line."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import click
+
+from scim_api.cli.issuance import ConnectionMistake
+from scim_api.server.settings import ApiSettings, SettingsError, load
+from scim_api.store.errors import Conflict, StoreError, Unavailable
+from scim_api.store.factory import create_store
+from scim_api.store.protocol import Store
+from scim_api.store.sql.transfer_tables import CopyRefused
+
+Result = TypeVar("Result")
+CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def database_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--database-url",
+        metavar="URL",
+        help="sqlite:///file or postgresql://user@host/db. [default: SCIM_API_DATABASE_URL, else sqlite:///scim.db]",
+    )(command)
+
+
+def read_settings(**options: object) -> ApiSettings:
+    try:
+        return load(**options)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def run(work: Callable[[], Awaitable[Result]]) -> Result:
+    """Run to the end, and turn what can go wrong into one line a person can act on."""
+
+    async def main() -> Result:
+        return await work()
+
+    try:
+        return asyncio.run(main())
+    except (SettingsError, ConnectionMistake, CopyRefused, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    except Unavailable as error:
+        raise click.ClickException(f"the database can't be used: {error}") from None
+    except (Conflict, StoreError) as error:
+        raise click.ClickException(f"{type(error).__name__}: {error}") from None
+
+
+async def with_store(settings: ApiSettings, work: Callable[[Store, str], Awaitable[Result]]) -> Result:
+    """Open the database (an SQLite file is made and migrated), do the work with its SCIM base URL, close."""
+    from scim_api.store.migrate import REQUIRED_VERSION, migrate
+
+    store = create_store(settings.database_url)
+    try:
+        await store.open()
+        if store.dialect == "sqlite":
+            await migrate(settings.database_url)
+        elif await store.schema_version() < REQUIRED_VERSION:
+            raise SettingsError(
+                "the database has no schema of this release yet: run `scim-api migrate` first"
+            )
+        endpoint = settings.public_url or await store.public_url() or settings.endpoint
+        return await work(store, endpoint)
+    finally:
+        await store.close()

@@ -1,0 +1,104 @@
+"""``scim-api migrate``, ``copy`` and ``backup``: commands on the database itself."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import click
+
+from scim_api.cli.common import database_option, read_settings, run
+from scim_api.store.sql.transfer_tables import Table
+from scim_api.store.transfer import copy as run_copy
+from scim_api.store.urls import shown
+
+
+@click.command()
+@database_option
+def migrate(database_url: str | None) -> None:
+    """Bring the database's schema up to this release. Safe to run twice, and by several at once."""
+    settings = read_settings(database_url=database_url)
+    from scim_api.store.migrate import migrate as run_migrations
+
+    version = run(lambda: run_migrations(settings.database_url))
+    click.echo(f"schema version {version}")
+
+
+def _url_of(option: str, url: str | None, variable: str | None) -> str:
+    """One of ``--<option> URL`` and ``--<option>-env NAME``."""
+    if (url is None) == (variable is None):
+        raise click.UsageError(f"give either --{option} URL or --{option}-env NAME")
+    if url is not None:
+        return url
+    found = os.environ.get(variable or "")
+    if not found:
+        raise click.UsageError(f"--{option}-env: there is no environment variable {variable}")
+    return found
+
+
+class _Progress:
+    """A line for each table, and one in between when a table is long."""
+
+    every = 20_000
+
+    def __init__(self) -> None:
+        self._said = 0
+
+    def __call__(self, table: Table, done: int, total: int) -> None:
+        """Told after each page."""
+        if done == 0:
+            self._said = 0
+        if done == total or done >= self._said + self.every:
+            self._said = done
+            click.echo(f"{table.name:<16} {done:>9} of {total}")
+
+
+@click.command()
+@click.option("--from", "source", metavar="URL", help="Database to read, as in --database-url.")
+@click.option("--from-env", metavar="NAME", help="Environment variable that holds that URL.")
+@click.option("--to", "target", metavar="URL", help="Database to fill; empty, or not there yet.")
+@click.option("--to-env", metavar="NAME", help="Environment variable that holds that URL.")
+def copy(source: str | None, from_env: str | None, target: str | None, to_env: str | None) -> None:
+    """Copy everything from one database to another, such as from SQLite to PostgreSQL.
+
+    \b
+        scim-api copy --from sqlite:////var/lib/scim-api/scim.db --to-env NEW_DATABASE_URL
+
+    Stop the API first (in Kubernetes: scale it to 0): a database that is in use is refused. People, groups,
+    tokens, ids and versions are the same afterwards, so Entra and the operator notice nothing. The source
+    stays as it is.
+
+    The target is migrated and must be empty. All goes over in one transaction, is read back and compared:
+    if anything goes wrong, the target is empty and you can run this again.
+
+    A URL with a password does not belong on a command line, where others can see it: name an environment
+    variable with --from-env or --to-env.
+    """  # noqa: D301 (click reads the backspace)
+    source_url, target_url = _url_of("from", source, from_env), _url_of("to", target, to_env)
+    counts = run(lambda: run_copy(source_url, target_url, _Progress()))
+    click.echo(
+        f"Copied and compared: {counts['resource']} users and groups, {counts['connection']} connections.\n"
+        f"\nNext: give the API the new database (SCIM_API_DATABASE_URL; in the chart, api.database), start it,\n"
+        f"and look at `scim-api connection list`. Keep {shown(source_url)} until you are\n"
+        "sure, and never start an API on it again: the two would part from each other."
+    )
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@database_option
+def backup(file: Path, database_url: str | None) -> None:
+    """Copy an SQLite database to a new FILE while the API runs.
+
+    \b
+        scim-api backup /backup/scim-2026-11-23.db
+
+    To restore, stop the API, move scim.db, scim.db-wal and scim.db-shm away, and put FILE in the place of
+    scim.db. A PostgreSQL database is saved with pg_dump.
+    """  # noqa: D301 (click reads the backspace)
+    settings = read_settings(database_url=database_url)
+    if not settings.database_url.startswith("sqlite:"):
+        raise click.ClickException("this saves SQLite databases; save a PostgreSQL database with pg_dump")
+    from scim_api.store.sqlite.backup import back_up
+
+    saved = run(lambda: asyncio.to_thread(back_up, settings.database_url, file))
+    click.echo(f"{file}: {saved.connections} connections, {saved.resources} users and groups")

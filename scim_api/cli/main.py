@@ -1,0 +1,74 @@
+"""``scim-api``: the commands, and ``serve``."""
+
+import asyncio
+
+import click
+
+from scim_api.cli.common import CONTEXT, database_option, read_settings, run
+from scim_api.cli.connections import connection
+from scim_api.cli.database import backup, copy, migrate
+from scim_api.contract.logging import configure
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(package_name="scim-operator", prog_name="scim-api")
+def main() -> None:
+    """SCIM 2.0 service for Microsoft Entra ID.
+
+    Try it on a laptop, without Kubernetes, in two terminals:
+
+    \b
+        scim-api serve
+        scim-api connection create demo/entra
+
+    The second prints the endpoint and the token: paste them into Entra as Tenant URL and Secret Token.
+    Every option is also an environment variable, SCIM_API_<OPTION>.
+    """  # noqa: D301 (click reads the backspace)
+
+
+@main.command()
+@database_option
+@click.option("--host", help="Address of the public port, /scim/v2.  [default: 127.0.0.1]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Public port; 0 takes a free one.  [default: 8080]"
+)
+@click.option("--internal-host", help="Address of the internal port.  [default: 127.0.0.1]")
+@click.option(
+    "--internal-port",
+    type=click.IntRange(0, 65535),
+    help="Serve /admin, /healthz, /readyz and /metrics here; never expose it.  [default: not served]",
+)
+@click.option(
+    "--public-url", metavar="URL", help="What clients use, such as https://scim.example.com/scim/v2."
+)
+@click.option(
+    "--admin-keys-dir",
+    metavar="DIR",
+    help="The operator's public keys (its ConfigMap scim-operator-admin-keys, mounted).",
+)
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[default: info]")
+def serve(**options: object) -> None:
+    """Serve SCIM until SIGTERM; answers what is in flight, then ends.
+
+    With SQLite (the default) the database is created and migrated here. PostgreSQL is migrated by
+    `scim-api migrate`, and the service is not ready before.
+    """
+    settings = read_settings(**options)
+    configure(settings.log_level)
+    from scim_api.server.serve import serve as run_server
+
+    try:
+        import uvloop
+    except ImportError:
+        pass
+    else:
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    run(lambda: run_server(settings))
+
+
+for command in (migrate, copy, backup, connection):
+    main.add_command(command)
+
+
+if __name__ == "__main__":
+    main()

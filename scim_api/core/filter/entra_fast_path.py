@@ -1,0 +1,50 @@
+"""The queries that Entra sends for each person, read from the bytes of the query string in one step.
+
+One regular expression takes the place of splitting parameters, reading numbers, the grammar of filters and
+resolving names. It knows one spelling of each query and gives up on every other: those take the plain path,
+which reads these alike (a property test compares the two).
+"""
+
+import re
+from typing import Final
+from urllib.parse import unquote
+
+from scim_api.core.limits import MAX_FILTER, MAX_RESULTS
+from scim_api.core.model import Lookup
+from scim_api.core.values.comparison import comparable
+
+_PREFIX: Final = b"filter="
+_EQUALITY: Final = re.compile(
+    r'(?:(userName)|(externalId)|emails\[type eq "work"\]\.value) eq "([^"\\\x00-\x1f]*)"'
+)
+_PAGE: Final = re.compile(rb"startIndex=([1-9][0-9]{0,8})&count=([0-9]{1,9})")
+
+
+def page(query: bytes) -> tuple[int, int] | None:
+    """The startIndex and count of a query string that asks for a page of everything, and nothing else.
+
+    Returns:
+        The first is 1 at least, the second ``MAX_RESULTS`` at most; None for every other query string.
+    """
+    found = _PAGE.fullmatch(query)
+    return (int(found[1]), min(int(found[2]), MAX_RESULTS)) if found else None
+
+
+def user_lookup(query: bytes) -> tuple[Lookup, str] | None:
+    """What a query string asks of ``/Users``, if it is one equality that an index answers, and nothing else.
+
+    Returns:
+        The index and the operand in its comparable form; None for every other query string.
+    """
+    if not query.startswith(_PREFIX) or b"&" in query:
+        return None
+    try:
+        text = unquote(query[7:].decode("ascii").replace("+", " "), errors="strict")
+    except UnicodeDecodeError:
+        return None
+    found = _EQUALITY.fullmatch(text)
+    if found is None or len(text) > MAX_FILTER:
+        return None
+    value: str = found[3]
+    by = Lookup.NAME if found[1] else Lookup.EXTERNAL if found[2] else Lookup.WORK_EMAIL
+    return by, comparable(value, case_exact=by is Lookup.EXTERNAL)

@@ -1,0 +1,173 @@
+"""The full grammar of filters and PATCH paths (RFC 7644 sections 3.4.2.2 and 3.5.2), from scim2-models.
+
+Importing this module takes about a second, because it imports the library; so nothing imports it before
+a filter comes that the regular expressions do not know (``filters.warm_up`` does it ahead of time).
+"""
+
+from typing import cast
+
+from scim2_models import Path, ScimFilter
+from scim2_models.exceptions import SCIMException
+from scim2_models.path import (
+    AttrPath,
+    Comparison,
+    FilterNode,
+    FilterVisitor,
+    LogicalExpr,
+    Not,
+    Present,
+    ValuePath,
+)
+
+from scim_api.core import predicate
+from scim_api.core.errors import invalid_filter, invalid_path, shown
+from scim_api.core.filter import resolver
+from scim_api.core.limits import MAX_FILTER_DEPTH, MAX_FILTER_TERMS, MAX_PATH_TERMS
+from scim_api.core.predicate import Predicate
+from scim_api.core.schema.attributes import Field
+from scim_api.core.schema.tenant_schema import Table
+from scim_api.core.types import Equalities, Operand
+
+
+def read_filter(table: Table, text: str) -> Predicate:
+    """Parse and resolve a filter.
+
+    Raises:
+        ScimError: 400 invalidFilter.
+    """
+    try:
+        tree = ScimFilter(text).ast
+    except (SCIMException, ValueError) as error:
+        raise invalid_filter(f"The filter cannot be read: {_reason(error)}.") from None
+    return _Resolver(table).visit(tree)
+
+
+def read_path(table: Table, text: str) -> tuple[Field, Predicate, Equalities | None, str | None]:
+    """Parse and resolve a PATCH path with brackets.
+
+    Returns:
+        The attribute before the brackets; what its entries must satisfy; the same as a list of
+        equalities, if it is nothing but that; and the sub-attribute's name.
+
+    Raises:
+        ScimError: 400 invalidPath or invalidFilter.
+    """
+    try:
+        tree = Path(text).ast
+    except (SCIMException, ValueError) as error:
+        raise invalid_path(f"The path {shown(text)} cannot be read: {_reason(error)}.") from None
+    if not isinstance(tree, ValuePath):
+        raise invalid_path(
+            f'The path {shown(text)} is none of attribute, attribute.sub and attribute[type eq "work"].sub.'
+        )
+    field = resolver.entries(table, _name(tree.attr_path))
+    predicate = _EntryResolver(field, MAX_PATH_TERMS).visit(tree.val_filter)
+    return field, predicate, _equalities(tree.val_filter), tree.sub_attr
+
+
+def _equalities(node: FilterNode) -> Equalities | None:
+    if isinstance(node, Comparison) and node.op.value == "eq":
+        return ((str(node.attr_path), cast("Operand", node.value)),)
+    if not isinstance(node, LogicalExpr) or node.op.value != "and":
+        return None
+    found: list[tuple[str, Operand]] = []
+    for term in node.terms:
+        inner = _equalities(term)
+        if inner is None:
+            return None
+        found.extend(inner)
+    return tuple(found)
+
+
+def _reason(error: Exception) -> str:
+    return shown(getattr(error, "detail", None) or str(error)).strip('"').rstrip(".")
+
+
+def _name(path: AttrPath) -> str:
+    return path.attr if path.uri is None else f"{path.uri}:{path.attr}"
+
+
+class _Bounded(FilterVisitor[Predicate]):
+    """Counts terms and depth, since the cost of a filter grows with both."""
+
+    def __init__(self, max_terms: int = MAX_FILTER_TERMS) -> None:
+        self._max_terms = max_terms
+        self._terms = 0
+        self._depth = 0
+
+    def visit(self, node: FilterNode) -> Predicate:
+        self._depth += 1
+        if self._depth > MAX_FILTER_DEPTH:
+            raise invalid_filter(f"The filter nests deeper than {MAX_FILTER_DEPTH} levels; simplify it.")
+        try:
+            return super().visit(node)
+        finally:
+            self._depth -= 1
+
+    def count(self) -> None:
+        """Note another comparison."""
+        self._terms += 1
+        if self._terms > self._max_terms:
+            raise invalid_filter(f"The filter has more than {self._max_terms} comparisons; split it.")
+
+    def visit_not(self, node: Not) -> Predicate:
+        return predicate.Not(self.visit(node.expr))
+
+    def visit_logical_expr(self, node: LogicalExpr) -> Predicate:
+        terms = tuple(self.visit(term) for term in node.terms)
+        return predicate.Junction("and" if node.op.value == "and" else "or", terms)
+
+
+class _Resolver(_Bounded):
+    """Resolves a filter on a resource."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__()
+        self._table = table
+
+    def visit_comparison(self, node: Comparison) -> Predicate:
+        self.count()
+        path = node.attr_path
+        name, sub = _split(self._table, path)
+        return resolver.comparison(self._table, name, sub, node.op.value, cast("Operand", node.value))
+
+    def visit_present(self, node: Present) -> Predicate:
+        self.count()
+        name, sub = _split(self._table, node.attr_path)
+        return resolver.presence(self._table, name, sub)
+
+    def visit_value_path(self, node: ValuePath) -> Predicate:
+        self.count()
+        field = resolver.entries(self._table, _name(node.attr_path))
+        inner = _EntryResolver(field)
+        inner._terms = self._terms  # noqa: SLF001  (one budget for the whole filter)
+        term = inner.visit(node.val_filter)
+        self._terms = inner._terms  # noqa: SLF001
+        attribute = predicate.Attribute(resolver.place(field), field.type, multi_valued=True)
+        return predicate.Entries(attribute, term)
+
+
+def _split(table: Table, path: AttrPath) -> tuple[str, str | None]:
+    name = _name(path)
+    return (name, path.sub_attr) if table.find(name) else (str(path), None)
+
+
+class _EntryResolver(_Bounded):
+    """Resolves what stands between brackets, on an entry of a multi-valued attribute."""
+
+    def __init__(self, field: Field, max_terms: int = MAX_FILTER_TERMS) -> None:
+        super().__init__(max_terms)
+        self._field = field
+
+    def visit_comparison(self, node: Comparison) -> Predicate:
+        self.count()
+        return resolver.entry_comparison(
+            self._field, str(node.attr_path), node.op.value, cast("Operand", node.value)
+        )
+
+    def visit_present(self, node: Present) -> Predicate:
+        self.count()
+        return resolver.entry_presence(self._field, str(node.attr_path))
+
+    def visit_value_path(self, node: ValuePath) -> Predicate:
+        raise invalid_filter(f"{shown(str(node))}: brackets cannot stand inside brackets.")

@@ -1,0 +1,97 @@
+"""Reading JSON safely, and the form in which values are compared."""
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+from scim_api.core.errors import ScimError, invalid_syntax, shown
+from scim_api.core.limits import MAX_DEPTH
+
+_KEY_LIKE = re.compile(rb'"\s*:')
+_CONTAINERS = frozenset({dict, list})
+
+
+def decode_json(body: bytes) -> dict[str, Any]:
+    """Read a request body.
+
+    Numbers are kept as orjson reads them: integers of 64 bits exactly, larger ones and fractions as
+    double precision.
+
+    Raises:
+        ScimError: 400 invalidSyntax for what is no JSON object in UTF-8, has the same key twice, a NUL
+            character, a lone surrogate, or too many levels.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise invalid_syntax(
+            f"The body is not valid JSON in UTF-8 (line {error.lineno}, column {error.colno}):"
+            " send one JSON object."
+        ) from None
+    if not isinstance(document, dict):
+        raise invalid_syntax("The body must be one JSON object, such as {…}.")
+    keys = _count_keys(document)
+    if len(_KEY_LIKE.findall(body)) != keys:
+        _refuse_duplicates(body)
+    if b"\\u0000" in body:
+        _refuse_nul(document)
+    return document
+
+
+def _count_keys(document: dict[str, Any]) -> int:
+    """The number of keys in the whole tree; refuses a tree that is too deep to walk recursively."""
+    count = 0
+    level: list[Any] = [document]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for node in level:
+            values = node
+            if type(node) is dict:  # what the parser made is exactly that, or exactly a list
+                count += len(node)
+                values = node.values()
+            below += [value for value in values if type(value) in _CONTAINERS]
+        if not below:
+            return count
+        level = below
+    raise invalid_syntax(f"The body nests objects and arrays deeper than {MAX_DEPTH} levels.")
+
+
+def _refuse_duplicates(body: bytes) -> None:
+    """The exact check, run when the quick count cannot tell: a string may hold what looks like a key."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise invalid_syntax(f"The body has the key {shown(key)} twice in one object; send it once.")
+            seen.add(key)
+
+    try:
+        json.loads(body, object_pairs_hook=unique, parse_int=float)
+    except ScimError:
+        raise
+    except (ValueError, RecursionError):
+        raise invalid_syntax("The body is not valid JSON in UTF-8: send one JSON object.") from None
+
+
+def _refuse_nul(document: dict[str, Any]) -> None:
+    pending: list[tuple[str, Any]] = [("", document)]
+    while pending:
+        name, node = pending.pop()
+        if isinstance(node, str):
+            if "\x00" in node:
+                raise invalid_syntax(
+                    f"The value of {shown(name)} contains the character NUL (\\u0000), which cannot be"
+                    " stored; remove it."
+                )
+        elif isinstance(node, dict):
+            for key, value in node.items():
+                if "\x00" in key:
+                    raise invalid_syntax(
+                        f"The key {shown(key)} contains the character NUL (\\u0000); remove it."
+                    )
+                pending.append((key, value))
+        elif isinstance(node, list):
+            pending.extend((name, item) for item in node)

@@ -1,0 +1,266 @@
+"""Bulk requests (RFC 7644 section 3.7) without I/O: reading them, the order of their operations, and what
+takes the place of ``bulkId`` references.
+
+An operation runs after those whose resources it refers to, otherwise operations keep their order. Where
+references lead in a circle, a resource is created without the reference that closes it, and completed by
+a PUT of all that was sent as soon as the id is known.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+from scim_api.core.errors import ScimError, invalid_path, invalid_syntax, invalid_value, shown, too_large
+from scim_api.core.limits import MAX_BULK_OPERATIONS
+from scim_api.core.types import ResourceKind
+
+RESPONSE_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
+Method = Literal["POST", "PUT", "PATCH", "DELETE"]
+_METHODS: Final[Mapping[str, Method]] = {
+    "POST": "POST",
+    "PUT": "PUT",
+    "PATCH": "PATCH",
+    "DELETE": "DELETE",
+}
+_KINDS: Final[Mapping[str, ResourceKind]] = {"users": "User", "groups": "Group"}
+_REFERENCE: Final = re.compile(r'(?:^|(?<=[/"]))bulkId:([^"/]+)(?=$|")')
+"""A whole string, the end of an address, or a quoted value in a PATCH path."""
+_POINTERS: Final = frozenset({"value", "$ref"})
+_GONE: Final = object()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation, well-formed."""
+
+    method: Method
+    kind: ResourceKind
+    target: str | None
+    """The id in its path, or a reference; None for POST."""
+    path: str
+    data: Mapping[str, Any] | None
+    bulk_id: str | None
+    version: str | None
+    """The entity tag at which the resource may be changed."""
+    references: frozenset[str]
+    """The bulkIds that its path and data refer to."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refused:
+    """One operation that makes no sense."""
+
+    error: ScimError
+    method: str | None
+    path: str | None
+    bulk_id: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bulk:
+    """A bulk request."""
+
+    operations: tuple[Operation | Refused, ...]
+    fail_on_errors: int | None
+    """After so many errors no further operation is begun."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """What to do next."""
+
+    index: int
+    """Of the operation."""
+    completes: bool = False
+    """Put what had to be left out when the resource was created."""
+    without: frozenset[str] = frozenset()
+    """The bulkIds of resources that are not there yet, because this one has to be there first."""
+
+
+def read_bulk(body: Mapping[str, Any]) -> Bulk:
+    """Read a BulkRequest; attribute names in any case.
+
+    Raises:
+        ScimError: 400 for a body of another shape, 413 for too many operations. What is wrong with a single
+            operation is left to its result.
+    """
+    values = {name.lower(): value for name, value in body.items()}
+    operations, limit = values.get("operations"), values.get("failonerrors")
+    if not isinstance(operations, list) or not operations:
+        raise invalid_syntax(
+            'Operations must be an array with at least one operation; send "Operations": […].'
+        )
+    if len(operations) > MAX_BULK_OPERATIONS:
+        raise too_large(
+            f"The request has {len(operations)} operations; at most {MAX_BULK_OPERATIONS} are possible. Send"
+            " several requests."
+        )
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise invalid_value(
+            "failOnErrors must be an integer of 1 or more; leave it out to do all that can be done."
+        )
+    read: list[Operation | Refused] = []
+    taken: set[str] = set()
+    for one in operations:
+        operation = _read(one, taken)
+        read.append(operation)
+        if operation.bulk_id is not None:
+            taken.add(operation.bulk_id)
+    return Bulk(tuple(read), limit)
+
+
+def _read(value: Any, taken: set[str]) -> Operation | Refused:
+    if not isinstance(value, dict):
+        error = invalid_syntax(
+            "An operation must be an object with method, path and, unless it deletes, data."
+        )
+        return Refused(error, None, None, None)
+    values = {name.lower(): item for name, item in value.items()}
+    method, path, bulk_id = (_string(values, name) for name in ("method", "path", "bulkid"))
+    try:
+        return _operation(values, method, path, bulk_id, taken)
+    except ScimError as error:
+        # A bulkId that is not unique names the first operation that has it, and no other.
+        return Refused(error, method, path, bulk_id)
+
+
+def _string(values: Mapping[str, Any], name: str) -> str | None:
+    value = values.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _operation(
+    values: Mapping[str, Any], method: str | None, path: str | None, bulk_id: str | None, taken: set[str]
+) -> Operation:
+    known = _METHODS.get((method or "").upper())
+    if known is None:
+        raise invalid_value("method must be POST, PUT, PATCH or DELETE.")
+    kind, target = _path(known, path)
+    if known == "POST" and bulk_id is None:
+        raise invalid_value("bulkId is missing: a POST needs one, a string that no other operation has.")
+    if bulk_id in taken:
+        raise invalid_value(
+            f"bulkId {shown(bulk_id)} is that of an earlier operation, too; choose another one."
+        )
+    data = values.get("data")
+    if known == "DELETE":
+        data = None
+    elif not isinstance(data, dict):
+        raise invalid_syntax(
+            f"data is missing or no object: it holds what the body of a single {known} does."
+        )
+    version = values.get("version")
+    if version is not None and not isinstance(version, str):
+        raise invalid_value('version must be a string, an entity tag such as W/"1".')
+    references = frozenset(_found(data)) | frozenset(_found(target))
+    return Operation(known, kind, target, path or "", data, bulk_id, version or None, references)
+
+
+def _path(method: Method, path: str | None) -> tuple[ResourceKind, str | None]:
+    parts = [part for part in (path or "").split("/") if part]
+    kind = _KINDS.get(parts[0].lower()) if parts else None
+    expected = 1 if method == "POST" else 2
+    if kind is None or len(parts) != expected:
+        example = "/Users" if method == "POST" else "/Users/<id>"
+        raise invalid_path(f"path is {shown(path or '')}; a {method} takes one such as {example}.")
+    return kind, parts[1] if expected == 2 else None
+
+
+def _found(value: Any) -> list[str]:
+    """All bulkIds that a value refers to."""
+    if isinstance(value, str):
+        return _REFERENCE.findall(value) if "bulkId:" in value else []
+    children = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return [one for child in children for one in _found(child)]
+
+
+def plan(operations: Sequence[Operation | Refused]) -> tuple[Step, ...]:
+    """The operations in an order in which references can be resolved; each runs once, and once more to be
+    completed where references lead in a circle.
+    """
+    by_id = {one.bulk_id: index for index, one in enumerate(operations) if _creates(one)}
+    needs = [
+        [by_id[name] for name in sorted(one.references) if name in by_id and by_id[name] != index]
+        if isinstance(one, Operation)
+        else []
+        for index, one in enumerate(operations)
+    ]
+    order = _in_order(needs)
+    done = {index: position for position, index in enumerate(order)}
+    steps: list[Step] = []
+    completions: dict[int, list[int]] = {}
+    for index in order:
+        late = [other for other in needs[index] if done[other] > done[index]]
+        own = operations[index]
+        itself = isinstance(own, Operation) and _creates(own) and own.bulk_id in own.references
+        without = {operations[other].bulk_id or "" for other in late} | (
+            {own.bulk_id or ""} if itself else set()
+        )
+        steps.append(Step(index, without=frozenset(without)))
+        if without:
+            last = max(late, key=lambda other: done[other], default=index)
+            completions.setdefault(last, []).append(index)
+        steps.extend(Step(other, completes=True) for other in completions.get(index, ()))
+    return tuple(steps)
+
+
+def _creates(operation: Operation | Refused) -> bool:
+    return isinstance(operation, Operation) and operation.method == "POST"
+
+
+def _in_order(needs: Sequence[Sequence[int]]) -> list[int]:
+    """Every index after those that it needs, but for circles (a depth-first search without recursion)."""
+    order: list[int] = []
+    seen: set[int] = set()
+    for root in range(len(needs)):
+        stack = [] if root in seen else [(root, iter(needs[root]))]
+        seen.add(root)
+        while stack:
+            index, rest = stack[-1]
+            following = next((other for other in rest if other not in seen), None)
+            if following is None:
+                order.append(index)
+                stack.pop()
+            else:
+                seen.add(following)
+                stack.append((following, iter(needs[following])))
+    return order
+
+
+def resolved(value: Any, ids: Mapping[str, str], without: frozenset[str] = frozenset()) -> Any:
+    """A value of an operation with ids in place of references.
+
+    Args:
+        value: the data, or the target of a path.
+        ids: of the resources that are there.
+        without: what refers to these is left out: the entry or complex value that points there.
+    """
+    found = _resolved(value, ids, without)
+    return None if found is _GONE else found
+
+
+def _resolved(value: Any, ids: Mapping[str, str], without: frozenset[str]) -> Any:
+    if isinstance(value, str):
+        if "bulkId:" not in value:
+            return value
+        if not without.isdisjoint(_REFERENCE.findall(value)):
+            return _GONE
+        return _REFERENCE.sub(lambda found: ids.get(found[1], found[0]), value)
+    if isinstance(value, list):
+        entries = (_resolved(item, ids, without) for item in value)
+        return [item for item in entries if item is not _GONE]
+    if isinstance(value, dict):
+        return _object(value, ids, without)
+    return value
+
+
+def _object(value: dict[str, Any], ids: Mapping[str, str], without: frozenset[str]) -> Any:
+    result = {}
+    for name, item in value.items():
+        changed = _resolved(item, ids, without)
+        if changed is not _GONE:
+            result[name] = changed
+        elif name.lower() in _POINTERS:
+            return _GONE
+    return result

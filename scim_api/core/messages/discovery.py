@@ -1,0 +1,178 @@
+"""/Schemas, /ResourceTypes and /ServiceProviderConfig (RFC 7643 sections 5 to 7), made from the field tables.
+
+Entra's attribute discovery reads /Schemas: camelCase characteristics, no nulls, ``externalId`` on User,
+the types of e-mails, phone numbers and addresses as canonicalValues, the tenant's custom fields. Group is
+absent where the tenant has groups switched off. The schemas of Schema, ResourceType and
+ServiceProviderConfig are not listed (RFC 7643 section 7 leaves that open): Entra would offer their
+attributes for mapping.
+"""
+
+import functools
+from typing import Any
+
+import orjson
+
+from scim_api.core.limits import DEFAULT_RESULTS, MAX_BODY, MAX_BULK_OPERATIONS, MAX_RESULTS
+from scim_api.core.schema.attributes import CUSTOM_USER, ENTERPRISE_USER, Field
+from scim_api.core.schema.tenant_schema import Profile, Table
+
+_CORE = "urn:ietf:params:scim:schemas:core:2.0"
+_LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+_CACHED = 256
+_NAMES = {ENTERPRISE_USER: "EnterpriseUser", CUSTOM_USER: "CustomUser"}
+_DESCRIPTIONS = {"User": "User Account", "Group": "Group"}
+_PUBLISHED_TYPES = {"any": "string"}
+"""Custom fields of type Any take a string, number or boolean; RFC 7643 has no name for that."""
+
+
+@functools.lru_cache(maxsize=_CACHED)
+def schemas(profile: Profile, base_url: str) -> bytes:
+    """All schemas of the tenant, as a ListResponse."""
+    return _list(_schemas(profile, base_url))
+
+
+@functools.lru_cache(maxsize=_CACHED)
+def schema(profile: Profile, base_url: str, urn: str) -> bytes | None:
+    """One schema by its URN in any case; None when the tenant has no such schema."""
+    for content in _schemas(profile, base_url):
+        if content["id"].lower() == urn.lower():
+            return orjson.dumps(content)
+    return None
+
+
+@functools.lru_cache(maxsize=_CACHED)
+def resource_types(profile: Profile, base_url: str) -> bytes:
+    """All resource types, as a ListResponse."""
+    return _list([_resource_type(table, base_url) for table in profile.tables.values()])
+
+
+@functools.lru_cache(maxsize=_CACHED)
+def resource_type(profile: Profile, base_url: str, name: str) -> bytes | None:
+    """One resource type by its name in any case; None when there is none."""
+    for kind, table in profile.tables.items():
+        if kind.lower() == name.lower():
+            return orjson.dumps(_resource_type(table, base_url))
+    return None
+
+
+@functools.lru_cache(maxsize=_CACHED)
+def service_provider_config(
+    profile: Profile, base_url: str, *, documentation_uri: str | None = None
+) -> bytes:
+    """What this service can do.
+
+    Args:
+        profile: the tenant's; the answer does not depend on it.
+        base_url: of the SCIM service, without a slash at the end.
+        documentation_uri: of pages for people, if there are any.
+    """
+    del profile
+    content: dict[str, Any] = {"schemas": [f"{_CORE}:ServiceProviderConfig"]}
+    if documentation_uri:
+        content["documentationUri"] = documentation_uri
+    content |= {
+        "patch": {"supported": True},
+        "bulk": {
+            "supported": True,
+            "maxOperations": MAX_BULK_OPERATIONS,
+            "maxPayloadSize": MAX_BODY,
+        },
+        "filter": {"supported": True, "maxResults": MAX_RESULTS},
+        "changePassword": {"supported": False},
+        "sort": {"supported": True},
+        "etag": {"supported": True},
+        "pagination": {
+            "cursor": True,
+            "index": True,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": DEFAULT_RESULTS,
+            "maxPageSize": MAX_RESULTS,
+        },
+        "authenticationSchemes": [
+            {
+                "type": "oauthbearertoken",
+                "name": "Secret token",
+                "description": "The token of the ScimToken's Secret in the Authorization header, as Bearer.",
+                "specUri": "https://www.rfc-editor.org/info/rfc6750",
+                "primary": True,
+            }
+        ],
+        "meta": {
+            "resourceType": "ServiceProviderConfig",
+            "location": f"{base_url}/ServiceProviderConfig",
+        },
+    }
+    return orjson.dumps(content)
+
+
+def _list(resources: list[dict[str, Any]]) -> bytes:
+    return orjson.dumps(
+        {
+            "schemas": [_LIST],
+            "totalResults": len(resources),
+            "startIndex": 1,
+            "itemsPerPage": len(resources),
+            "Resources": resources,
+        }
+    )
+
+
+def _schemas(profile: Profile, base_url: str) -> list[dict[str, Any]]:
+    parts: list[tuple[str, str, str, tuple[Field, ...]]] = []
+    for kind, table in profile.tables.items():
+        parts.append((table.urn, kind, _DESCRIPTIONS[kind], table.fields))
+        for container in table.extensions:
+            if container.listed:
+                parts.append(
+                    (container.name, _NAMES[container.name], container.description, container.listed)
+                )
+    return [
+        {
+            "schemas": [f"{_CORE}:Schema"],
+            "id": urn,
+            "name": name,
+            "description": description,
+            "attributes": [_attribute(field) for field in fields],
+            "meta": {"resourceType": "Schema", "location": f"{base_url}/Schemas/{urn}"},
+        }
+        for urn, name, description, fields in parts
+    ]
+
+
+def _attribute(field: Field) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "name": field.name,
+        "type": _PUBLISHED_TYPES.get(field.type, field.type),
+        "multiValued": field.multi_valued,
+        "description": field.description,
+        "required": field.required,
+        "mutability": field.mutability,
+        "returned": field.returned,
+    }
+    if field.type != "complex":
+        content |= {"caseExact": field.case_exact, "uniqueness": field.uniqueness}
+    if field.canonical_values:
+        content["canonicalValues"] = list(field.canonical_values)
+    if field.reference_types:
+        content["referenceTypes"] = list(field.reference_types)
+    if field.fields:
+        content["subAttributes"] = [_attribute(sub) for sub in field.listed]
+    return content
+
+
+def _resource_type(table: Table, base_url: str) -> dict[str, Any]:
+    kind = table.kind or ""
+    return {
+        "schemas": [f"{_CORE}:ResourceType"],
+        "id": kind,
+        "name": kind,
+        "description": _DESCRIPTIONS[kind],
+        "endpoint": f"/{kind}s",
+        "schema": table.urn,
+        "schemaExtensions": [
+            {"schema": container.name, "required": False}
+            for container in table.extensions
+            if container.listed
+        ],
+        "meta": {"resourceType": "ResourceType", "location": f"{base_url}/ResourceTypes/{kind}"},
+    }

@@ -1,0 +1,84 @@
+"""What travels between the core, the store and the protocol: plain records, no behaviour."""
+
+import dataclasses
+import enum
+from typing import Literal
+
+from scim_api.core.predicate import Predicate
+from scim_api.core.types import ResourceKind
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MemberChange:
+    """One step of a change of a group's members; the store takes the steps in order."""
+
+    op: Literal["add", "remove", "replace"]
+    """``replace`` removes all that are not named and adds those that are."""
+    ids: tuple[str, ...] = ()
+    """Ids of users and groups in their canonical form (lower case), without repetition."""
+    chosen: Predicate | None = None
+    """With ``remove``: instead of ids, those members that satisfy it; its comparable form is
+    ``{"value": id, "type": "user" or "group"}``."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prepared:
+    """A resource as the core hands it over: the body to publish and the keys to find it by."""
+
+    doc: str
+    """JSON object text of the attributes as sent, without ``id`` and ``meta``; it starts with
+    ``{"schemas":`` so that both can be spliced in."""
+    keys: str
+    """JSON object text of the comparable form (see ``scim_api.core.values.normal_form``): what filters look at."""
+    match_key: str | None
+    """Comparable form of the matching attribute; unique for the tenant and kind."""
+    name_key: str
+    """Comparable ``userName`` or ``displayName``; unique for the tenant and kind."""
+    external_key: str | None = None
+    """``externalId`` (case exact); unique only where it is the matching attribute."""
+    email_keys: tuple[str, ...] = ()
+    """Comparable values of all work e-mails, without repetition."""
+    members: tuple[MemberChange, ...] = ()
+    """Of a group: what becomes of its members, which are rows of their own and not part of ``doc``."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Resource:
+    """A stored resource."""
+
+    id: str
+    """A UUID in its canonical form."""
+    version: int
+    created: str
+    modified: str
+    doc: str
+    pk: int = 0
+    """The database's own key: the order of lists, and what cursors and memberships hold on to; never shown."""
+    kind: ResourceKind = "User"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Member:
+    """A direct member of a group."""
+
+    pk: int
+    id: str
+    kind: ResourceKind
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GroupOf:
+    """A group that a user directly belongs to."""
+
+    id: str
+    display: str
+
+
+class Lookup(enum.StrEnum):
+    """The equality look-ups that Entra sends, each answered by an index."""
+
+    ID = "id"
+    NAME = "name"
+    """``userName`` of users, ``displayName`` of groups."""
+    EXTERNAL = "external"
+    WORK_EMAIL = "workEmail"

@@ -1,0 +1,246 @@
+"""Applying canonical operations to a user (RFC 7644 section 3.5.2), all of them or none.
+
+What is required is checked once at the end, so that an order such as "remove the work e-mail, add the new
+one" works. Entries of multi-valued attributes that were left with nothing but ``type`` and ``primary``
+are dropped at the end as well, so that clearing a value twice, or setting its parts one by one, works.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from scim_api.core.errors import invalid_value, mutability, no_target
+from scim_api.core.limits import MAX_VALUES
+from scim_api.core.model import Prepared, Resource
+from scim_api.core.patch.path import Target
+from scim_api.core.patch.request import Op, Operation
+from scim_api.core.predicate import matches
+from scim_api.core.resources.body import count_primaries, two_primaries
+from scim_api.core.resources.users import missing, prepare
+from scim_api.core.schema.attributes import Field
+from scim_api.core.schema.tenant_schema import Profile
+from scim_api.core.types import Json
+from scim_api.core.values.coercion import is_husk
+from scim_api.core.values.normal_form import comparable_value
+
+_LOOSE = frozenset({"$ref", "display"})
+"""Sub-attributes that do not identify an entry which a Remove names."""
+
+
+def patch_user(profile: Profile, current: Resource, operations: tuple[Operation, ...]) -> Prepared | None:
+    """The user after all operations; None when nothing changes.
+
+    Args:
+        profile: the tenant's.
+        current: the user as stored; not modified.
+        operations: from ``read_patch``.
+
+    Raises:
+        ScimError: 400 mutability when userName or the matching attribute would be missing; noTarget when
+            brackets select nothing and do not say what to create; invalidValue for two primary entries
+            or too many of them; 413 when the user grows too large.
+    """
+    doc: dict[str, Json] = orjson.loads(current.doc)
+    del doc["schemas"]
+    before = orjson.dumps(doc, option=orjson.OPT_SORT_KEYS)
+    for operation in operations:
+        apply(doc, operation)
+    _drop_husks(doc)
+    if orjson.dumps(doc, option=orjson.OPT_SORT_KEYS) == before:
+        return None
+    lacks = missing(profile, doc)
+    if lacks is not None:
+        name, reason = lacks
+        raise mutability(
+            f"{name} cannot be cleared: {reason}. Send a new value, or disable the user (active: false)."
+        )
+    return prepare(profile, doc)
+
+
+def apply(doc: dict[str, Json], operation: Operation) -> None:
+    """Change a decoded body by one operation; not for members, which are no part of it."""
+    field = operation.target.field
+    holder: dict[str, Json] = doc if field.urn is None else doc.setdefault(field.urn, {})
+    if field.multi_valued:
+        _apply_to_entries(holder, operation)
+    elif operation.target.sub is not None:
+        _set(holder.setdefault(field.name, {}), operation.target.sub, operation)
+        _drop_empty(holder, field.name)
+    else:
+        _set(holder, field, operation)
+    if field.urn is not None:
+        _drop_empty(doc, field.urn)
+
+
+def _set(holder: dict[str, Json], field: Field, operation: Operation) -> None:
+    if operation.op is Op.REMOVE:
+        holder.pop(field.name, None)
+    else:
+        holder[field.name] = operation.value
+
+
+def _drop_empty(holder: dict[str, Json], name: str) -> None:
+    if not holder[name]:
+        del holder[name]
+
+
+def _apply_to_entries(holder: dict[str, Json], operation: Operation) -> None:
+    target, field = operation.target, operation.target.field
+    entries: list[Json] = _as_list(holder.get(field.name))
+    if target.selection is None and target.sub is None:
+        kept, fresh = _whole(entries, field, operation)
+    elif operation.op is Op.REMOVE:
+        kept, fresh = _without(entries, target), []
+    else:
+        kept, fresh = _written(entries, target, operation)
+    if len(kept) > MAX_VALUES:
+        raise invalid_value(f"{field.path} would have {len(kept)} values; at most {MAX_VALUES} are kept.")
+    _keep_one_primary(field, kept, fresh)
+    if kept:
+        holder[field.name] = kept
+    else:
+        holder.pop(field.name, None)
+
+
+def _as_list(value: Json) -> list[Json]:
+    """The entries; a custom field that became multi-valued may still hold a single value."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list) else [value]
+
+
+def _whole(entries: list[Json], field: Field, operation: Operation) -> tuple[list[Json], list[Json]]:
+    """Add, replace or remove without brackets: the entries after it, and those that it wrote."""
+    if operation.op is Op.REMOVE:
+        if operation.value is None:
+            return [], []
+        is_named = _names(field, operation.value)
+        return [entry for entry in entries if not is_named(entry)], []
+    values: list[Json] = operation.value
+    if operation.op is Op.REPLACE:
+        return list(values), list(values)
+    present = {_identity(field, entry) for entry in entries}
+    fresh = [value for value in values if _identity(field, value) not in present]
+    return entries + fresh, fresh
+
+
+def _identity(field: Field, entry: Json) -> bytes:
+    return orjson.dumps(comparable_value(field, entry), option=orjson.OPT_SORT_KEYS)
+
+
+def _named(field: Field, item: Json) -> Any:
+    """What an entry must be equal to when a Remove names it, in the comparable form; None for nothing."""
+    if field.type == "complex" and isinstance(item, dict):
+        subs = {name.lower(): value for name, value in item.items()}
+        given = {
+            sub.name: subs[sub.name.lower()]
+            for sub in field.listed
+            if sub.name not in _LOOSE and subs.get(sub.name.lower()) not in (None, "")
+        }
+        return comparable_value(field, given)
+    if field.type == "complex":
+        return comparable_value(field, {"value": item}) if isinstance(item, str) and item else None
+    return comparable_value(field, item) if isinstance(item, str | int | float) else None
+
+
+def _names(field: Field, items: list[Json]) -> Callable[[Json], bool]:
+    """Whether an entry is among those that a Remove names; its cost does not grow with their number."""
+    wanted: dict[tuple[str, ...], set[Any]] = {}
+    for item in items:
+        name = _named(field, item)
+        if name is not None:
+            shape = tuple(name) if isinstance(name, dict) else ()
+            wanted.setdefault(shape, set()).add(_hashable(name, shape))
+
+    def is_named(entry: Json) -> bool:
+        form = comparable_value(field, entry)
+        return any(_hashable(form, shape) in named for shape, named in wanted.items())
+
+    return is_named
+
+
+def _hashable(form: Any, shape: tuple[str, ...]) -> Any:
+    """The sub-attributes in ``shape``, or a plain value; true is not 1."""
+    parts = [form.get(name) for name in shape] if isinstance(form, dict) else [form]
+    return tuple((isinstance(part, bool), part) for part in parts)
+
+
+def _selected(entries: list[Json], target: Target) -> list[bool]:
+    """Which entries the target means: those that brackets select, or all without brackets."""
+    if target.selection is None:
+        return [True] * len(entries)
+    predicate, field = target.selection.predicate, target.field
+    return [matches(predicate, comparable_value(field, entry)) for entry in entries]
+
+
+def _without(entries: list[Json], target: Target) -> list[Json]:
+    chosen = _selected(entries, target)
+    if target.sub is None:
+        return [entry for entry, is_chosen in zip(entries, chosen, strict=True) if not is_chosen]
+    name = target.sub.name
+    cleared = [
+        {key: value for key, value in entry.items() if key != name} if is_chosen else entry
+        for entry, is_chosen in zip(entries, chosen, strict=True)
+    ]
+    return [entry for entry in cleared if entry]
+
+
+def _written(entries: list[Json], target: Target, operation: Operation) -> tuple[list[Json], list[Json]]:
+    """Add or replace on selected entries; when there is none, the one that brackets describe is created."""
+    chosen = _selected(entries, target)
+    if not any(chosen):
+        entries = [*entries, _seed(target)]
+        chosen.append(True)
+    fresh: list[Json] = []
+    kept: list[Json] = []
+    for entry, is_chosen in zip(entries, chosen, strict=True):
+        if is_chosen:
+            entry = _rewritten(entry, target, operation)
+            fresh.append(entry)
+        kept.append(entry)
+    return kept, fresh
+
+
+def _seed(target: Target) -> Json:
+    if target.selection is None:
+        return {}
+    if target.selection.seed is None:
+        raise no_target(
+            f"No entry of {target.field.path} satisfies the brackets of the path, and they do not say what"
+            ' to create; use a path such as emails[type eq "work"].value.'
+        )
+    return target.selection.seed
+
+
+def _rewritten(entry: Json, target: Target, operation: Operation) -> Json:
+    if target.sub is not None:
+        return {**entry, target.sub.name: operation.value}
+    if not isinstance(entry, dict):
+        return operation.value
+    if operation.op is Op.ADD:
+        return {**entry, **operation.value}
+    seed = target.selection.seed if target.selection else None
+    return {**(seed or {}), **operation.value}
+
+
+def _keep_one_primary(field: Field, kept: list[Json], fresh: list[Json]) -> None:
+    """A new primary entry takes it from the old one (RFC 7644 section 3.5.2); two new ones are refused."""
+    if count_primaries(kept) < 2:
+        return
+    if count_primaries(fresh) > 1:
+        raise two_primaries(field)
+    for position, entry in enumerate(kept):
+        is_new = any(entry is written for written in fresh)
+        if not is_new and isinstance(entry, dict) and entry.get("primary") is True:
+            kept[position] = {**entry, "primary": False}
+
+
+def _drop_husks(doc: dict[str, Json]) -> None:
+    for name, value in list(doc.items()):
+        if isinstance(value, list) and any(is_husk(entry) for entry in value):
+            entries = [entry for entry in value if not is_husk(entry)]
+            if entries:
+                doc[name] = entries
+            else:
+                del doc[name]

@@ -1,0 +1,292 @@
+"""Both of Entra's PATCH dialects, and any other client's, into canonical operations.
+
+The dialects: capitalised ``op`` with a path per attribute and booleans
+as strings; lower-case ``op`` without a path and a value object whose keys are paths. After this module
+there is one form: an operation sets or removes one attribute, one sub-attribute, or entries of a
+multi-valued attribute, and its value has been read (``core.values``, which also lists the noise that is
+not kept). Decisions where the RFC leaves room:
+
+* An empty value (``""``, ``null``) in Add or Replace removes its target; ``[]`` replaces by nothing and
+  adds nothing; ``{}`` replaces by nothing.
+* An array around the one value of a single-valued attribute is taken off (older Entra jobs send
+  ``[{"$ref": null, "value": "x"}]``), and one entry for a multi-valued attribute may come without it.
+* A read-only attribute named by a path is refused (mutability); in a value object, which may be a whole
+  resource sent back, it is ignored. ``schemas`` and ``password`` are ignored in both.
+* Remove on a multi-valued attribute with a value removes the entries it names, and no others.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Iterator
+
+from scim_api.core.errors import (
+    ScimError,
+    invalid_path,
+    invalid_syntax,
+    invalid_value,
+    mutability,
+    no_target,
+    shown,
+    too_large,
+)
+from scim_api.core.limits import MAX_CHANGES, MAX_GROUP_OPERATIONS, MAX_OPERATIONS, MAX_VALUES
+from scim_api.core.patch.path import Target, locate
+from scim_api.core.resources.body import undeclared
+from scim_api.core.resources.members import read_change
+from scim_api.core.schema.attributes import CUSTOM_USER, Field
+from scim_api.core.schema.tenant_schema import Profile, Table
+from scim_api.core.types import Json, ResourceKind
+from scim_api.core.values.coercion import read_object, read_pointer, read_scalar, read_value, wrong
+
+PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+_SILENT = frozenset({"schemas", "password"})
+
+
+class Op(enum.StrEnum):
+    """What an operation does."""
+
+    ADD = "add"
+    REPLACE = "replace"
+    REMOVE = "remove"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Operation:
+    """One change in canonical form."""
+
+    op: Op
+    target: Target
+    value: Json = None
+    """What to set. With REMOVE on a whole multi-valued attribute: a list naming the entries to remove,
+    or None for all. With members: a ``MemberChange``."""
+
+
+def read_patch(profile: Profile, body: dict[str, Json], kind: ResourceKind = "User") -> tuple[Operation, ...]:
+    """Read the body of a PATCH.
+
+    Args:
+        profile: the tenant's.
+        body: as decoded.
+        kind: of the resource that is changed.
+
+    Returns:
+        Canonical operations in their order; none when all that was sent is noise.
+
+    Raises:
+        ScimError: 400 invalidSyntax for a body of another shape, invalidPath for a path that names no
+            attribute, invalidFilter for brackets that cannot be compared, invalidValue for a value that
+            does not fit, mutability for a read-only attribute, noTarget for a Remove without a path;
+            413 for too many operations.
+    """
+    operations: list[Operation] = []
+    most, changes = (
+        (MAX_OPERATIONS, MAX_CHANGES) if kind == "User" else (MAX_GROUP_OPERATIONS, 2 * MAX_GROUP_OPERATIONS)
+    )
+    for raw in _raw_operations(body, most):
+        operations.extend(_read_operation(profile.tables[kind], raw))
+        if len(operations) > changes:
+            raise too_large(
+                f"The PATCH changes more than {changes} attributes; split it into several requests."
+            )
+    return tuple(operations)
+
+
+def _raw_operations(body: dict[str, Json], most: int) -> list[Json]:
+    names = {name.lower(): value for name, value in body.items()}
+    schemas = names.get("schemas")
+    if schemas is not None and (
+        not isinstance(schemas, list)
+        or PATCH_SCHEMA.lower() not in (s.lower() for s in schemas if isinstance(s, str))
+    ):
+        raise invalid_syntax(f'The body of a PATCH needs "schemas": ["{PATCH_SCHEMA}"].')
+    operations = names.get("operations")
+    if not isinstance(operations, list) or not operations:
+        raise invalid_syntax('The body of a PATCH needs "Operations", an array with one or more of them.')
+    if len(operations) > most:
+        raise too_large(f"The PATCH has {len(operations)} operations; at most {most} are possible. Split it.")
+    return operations
+
+
+def _read_operation(table: Table, raw: Json) -> Iterator[Operation]:
+    if not isinstance(raw, dict):
+        raise invalid_syntax('Each of "Operations" must be a JSON object with "op".')
+    names = {name.lower(): value for name, value in raw.items()}
+    op, path, value = _op(names.get("op")), names.get("path"), names.get("value")
+    if path is not None and not isinstance(path, str):
+        raise invalid_path('The "path" of an operation must be a string.')
+    target = locate(table, path) if path and path.strip() else None
+    if target is not None:
+        yield from _change(op, target, value)
+        return
+    if op is Op.REMOVE:
+        raise no_target('A Remove needs a "path" that says what to remove.')
+    if not isinstance(value, dict):
+        raise invalid_syntax(
+            f'Operation {op} has no "path", so its "value" must be an object of attributes and values.'
+        )
+    for name, item in value.items():
+        yield from _change_named(op, table, name, item)
+
+
+def _op(op: Json) -> Op:
+    try:
+        return Op(op.lower() if isinstance(op, str) else "")
+    except ValueError:
+        raise invalid_syntax(f'"op" must be add, replace or remove, not {shown(op)}.') from None
+
+
+def _change_named(op: Op, table: Table, name: str, value: Json) -> Iterator[Operation]:
+    """A key of a value object: a path, or the core schema's URN around such keys."""
+    if not name.strip():
+        raise invalid_path("A value object has an empty key; every key must name an attribute.")
+    target = locate(table, name)
+    if target is None:
+        if not isinstance(value, dict):
+            raise invalid_syntax(f"{shown(name)} must hold an object of attributes and values.")
+        for inner, item in value.items():
+            inner_target = locate(table, inner)
+            if inner_target is None:
+                raise invalid_path(f"{shown(inner)} cannot stand inside itself.")
+            yield from _change_quietly(op, inner_target, item)
+        return
+    yield from _change_quietly(op, target, value)
+
+
+def _change_quietly(op: Op, target: Target, value: Json) -> Iterator[Operation]:
+    if not _read_only(target):
+        yield from _change(op, target, value)
+
+
+def _read_only(target: Target) -> bool:
+    return "readOnly" in (target.field.mutability, target.sub.mutability if target.sub else "")
+
+
+def _change(op: Op, target: Target, value: Json) -> Iterator[Operation]:
+    """The canonical operations of one target and value."""
+    field, sub = target.field, target.sub
+    if field.name in _SILENT:
+        return iter(())
+    if _read_only(target):
+        raise mutability(f"{target.path} is read-only; remove it from the attribute mappings.")
+    if field.extension:
+        return _extension(op, field, value)
+    if field.linked:
+        return _linked(op, target, value)
+    if target.selection is not None:
+        return _selected(op, target, value)
+    if field.pointer:
+        return _pointer(op, field, sub, value)
+    if sub is not None:
+        return _single(op, target, sub, value)
+    if field.multi_valued:
+        return _multi_valued(op, target, value)
+    if field.type == "complex":
+        return _complex(op, field, value)
+    return _single(op, target, field, value)
+
+
+def _linked(op: Op, target: Target, value: Json) -> Iterator[Operation]:
+    """Members of a group, as steps of a change."""
+    if target.sub is not None:
+        raise mutability(f"{target.path} cannot be changed: remove the member and add another one.")
+    chosen = target.selection.predicate if target.selection else None
+    for change in read_change(op.value, value, path=target.path, chosen=chosen):
+        yield Operation(op, target, change)
+
+
+def _extension(op: Op, container: Field, value: Json) -> Iterator[Operation]:
+    if op is Op.REMOVE or value is None or value == "":
+        for field in container.listed:
+            yield Operation(Op.REMOVE, Target(field))
+        return
+    if not isinstance(value, dict):
+        raise wrong(container, value, "an object of attributes and values")
+    for name, item in value.items():
+        inner = container.fields.get(name) or container.fields.get(name.lower())
+        if inner is not None:
+            yield from _change_quietly(op, Target(inner), item)
+        elif name.lower() != "schemas":  # python-scim's clients write it into extensions too
+            raise _unknown(container, name)
+
+
+def _unknown(container: Field, name: str) -> ScimError:
+    if container.name == CUSTOM_USER:
+        return invalid_path(undeclared(name))
+    return invalid_path(f"{shown(name)} is no attribute of {container.name}; /Schemas lists them.")
+
+
+def _single(op: Op, target: Target, leaf: Field, value: Json) -> Iterator[Operation]:
+    """A plain value: an attribute's, or that of one sub-attribute."""
+    if op is Op.REMOVE:
+        yield Operation(op, target)
+        return
+    read = read_value(leaf, _unwrapped(value))
+    yield Operation(Op.REMOVE if read is None else op, target, read)
+
+
+def _unwrapped(value: Json) -> Json:
+    """The one value in an array of one, itself or as ``{"value": …}``."""
+    if not isinstance(value, list) or len(value) > 1:
+        return value
+    inner = value[0] if value else None
+    if isinstance(inner, dict):
+        names = {name.lower(): item for name, item in inner.items()}
+        return names.get("value", inner)
+    return inner
+
+
+def _pointer(op: Op, field: Field, sub: Field | None, value: Json) -> Iterator[Operation]:
+    """A manager, in any of its shapes, or its ``value`` or ``$ref`` alone."""
+    read = None
+    if op is not Op.REMOVE and value is not None and value != "":
+        read = read_pointer(field, value if sub is None else {sub.name: value})
+    yield Operation(Op.REMOVE if read is None else Op.REPLACE, Target(field), read)
+
+
+def _complex(op: Op, field: Field, value: Json) -> Iterator[Operation]:
+    """A complex attribute: its sub-attributes one by one, others stay (RFC 7644 section 3.5.2.3)."""
+    value = value[0] if isinstance(value, list) and len(value) == 1 else value
+    empty = value is None or value in ("", [])
+    if op is Op.REMOVE or empty or (value == {} and op is Op.REPLACE):
+        yield Operation(Op.REMOVE, Target(field))
+        return
+    if not isinstance(value, dict):
+        raise wrong(field, value, "an object with sub-attributes")
+    for name, item in value.items():
+        sub = field.fields.get(name) or field.fields.get(name.lower())
+        if sub is not None and sub.mutability == "readWrite":
+            yield from _single(op, Target(field, sub), sub, item)
+
+
+def _multi_valued(op: Op, target: Target, value: Json) -> Iterator[Operation]:
+    if value is None or value == "":
+        yield Operation(Op.REMOVE, target)
+        return
+    entries = value if isinstance(value, list) else [value]
+    if op is Op.REMOVE:
+        if len(entries) > MAX_VALUES:
+            raise invalid_value(f"A Remove on {target.path} names more than {MAX_VALUES} entries; split it.")
+        yield Operation(op, target, entries)
+        return
+    read = read_value(target.field, entries)
+    if read is not None:
+        yield Operation(op, target, read)
+    elif op is Op.REPLACE:
+        yield Operation(Op.REMOVE, target)
+
+
+def _selected(op: Op, target: Target, value: Json) -> Iterator[Operation]:
+    """Entries that brackets select, or one sub-attribute of them."""
+    if target.sub is not None:
+        yield from _single(op, target, target.sub, value)
+        return
+    value = value[0] if isinstance(value, list) and len(value) == 1 else value
+    if op is Op.REMOVE or value is None or value in ("", []):
+        yield Operation(Op.REMOVE, target)
+        return
+    reader = read_object if target.field.type == "complex" else read_scalar
+    read = reader(target.field, value)
+    if read is not None:
+        yield Operation(op, target, read)
+    elif op is Op.REPLACE:
+        yield Operation(Op.REMOVE, target)

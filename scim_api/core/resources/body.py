@@ -1,0 +1,122 @@
+"""What the bodies of all resource types have in common: reading them, and what is computed from them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from scim_api.core.errors import ScimError, invalid_syntax, invalid_value, shown, too_large
+from scim_api.core.limits import MAX_BODY, MAX_HOT_KEY
+from scim_api.core.schema.attributes import CUSTOM_USER, Field
+from scim_api.core.schema.tenant_schema import Table
+from scim_api.core.types import Json
+from scim_api.core.values.coercion import read_value, twice
+from scim_api.core.values.comparison import comparable
+
+_CUSTOM = CUSTOM_USER.lower()
+
+
+def read_body(table: Table, body: dict[str, Json]) -> dict[str, Json]:
+    """The attributes of a POST or PUT body under their names, checked; memberships are left out.
+
+    Raises:
+        ScimError: 400 for a value that does not fit, or a custom field that is not declared.
+    """
+    _check_schemas(table, body)
+    doc: dict[str, Json] = {}
+    names = table.names
+    for name, value in body.items():
+        field = names.get(name) or names.get(name.lower())
+        if field is None:
+            _refuse_undeclared(name)
+        elif field.mutability != "readWrite" or field.linked:
+            continue
+        elif field.extension:
+            _read_extension(doc, field, value)
+        else:
+            _put(doc, field, read_value(field, value))
+    return doc
+
+
+def with_schemas(table: Table, doc: dict[str, Json]) -> dict[str, Json]:
+    """The body to store: ``schemas`` first, computed from what is present."""
+    return {"schemas": [table.urn, *(e.name for e in table.extensions if e.name in doc)], **doc}
+
+
+def body_text(doc: dict[str, Json]) -> str:
+    """The stored text of a body. Raises 413 when it is too large."""
+    text = orjson.dumps(doc)
+    if len(text) > MAX_BODY:
+        raise too_large(f"The resource would have {len(text)} bytes; at most {MAX_BODY} are kept. Send less.")
+    return text.decode()
+
+
+def hot_key(name: str, value: str, *, case_exact: bool) -> str:
+    """The comparable form of an indexed value. Raises 400 when an index cannot hold it."""
+    key = comparable(value, case_exact=case_exact)
+    if len(key) * 4 > MAX_HOT_KEY and len(key.encode()) > MAX_HOT_KEY:
+        raise invalid_value(
+            f"{name} is {len(key.encode())} bytes long; it is indexed, so at most {MAX_HOT_KEY} bytes are"
+            " possible. Shorten it."
+        )
+    return key
+
+
+def undeclared(name: str) -> str:
+    """The sentence about a custom field that the tenant does not have."""
+    return (
+        f"The custom field {shown(name)} is not declared for this tenant. Add {{name: {name[:64]}, type: Any}}"
+        " to spec.customFields of the ScimToken, or remove its attribute mapping."
+    )
+
+
+def count_primaries(entries: Sequence[Any]) -> int:
+    """How many entries of a multi-valued attribute say that they are the preferred one."""
+    return sum(1 for entry in entries if isinstance(entry, dict) and entry.get("primary") is True)
+
+
+def two_primaries(field: Field) -> ScimError:
+    """RFC 7643 section 2.4: the primary value is true at most once."""
+    return invalid_value(f"{field.path} has more than one entry with primary true; mark at most one.")
+
+
+def check_primaries(table: Table, doc: dict[str, Json]) -> None:
+    """Raises 400 when an attribute has two preferred values."""
+    for name, value in doc.items():
+        if isinstance(value, list) and count_primaries(value) > 1:
+            raise two_primaries(table.names[name])
+
+
+def _check_schemas(table: Table, body: dict[str, Json]) -> None:
+    """Only the shape: undeclared URNs are tolerated, and what is stored is computed."""
+    schemas = body.get("schemas")
+    if schemas is not None and not isinstance(schemas, list):
+        raise invalid_syntax(f'schemas must be an array of URNs, such as ["{table.urn}"].')
+
+
+def _refuse_undeclared(name: str) -> None:
+    """Unknown attributes are noise, except custom fields: the admin should see that one is missing."""
+    if name.lower().startswith(f"{_CUSTOM}:"):
+        raise invalid_value(undeclared(name[len(_CUSTOM) + 1 :]))
+
+
+def _read_extension(doc: dict[str, Json], container: Field, value: Json) -> None:
+    if value is None or value == "":
+        return
+    if not isinstance(value, dict):
+        raise invalid_value(f"{container.name} takes a JSON object with the attributes of that schema.")
+    for name, item in value.items():
+        field = container.fields.get(name) or container.fields.get(name.lower())
+        if field is not None:
+            _put(doc, field, read_value(field, item))
+        elif container.name == CUSTOM_USER:
+            raise invalid_value(undeclared(name))
+
+
+def _put(doc: dict[str, Json], field: Field, value: Json) -> None:
+    if value is None:
+        return
+    holder = doc if field.urn is None else doc.setdefault(field.urn, {})
+    if field.name in holder:
+        raise twice(field)
+    holder[field.name] = value

@@ -1,0 +1,127 @@
+"""Users: what a body must have, and what becomes of it.
+
+A user needs a userName (400 without) and, since Entra finds people by it again, the attribute that the
+tenant matches on: without it POST and PUT answer 422, which Entra logs as UnprocessableEntry. A PATCH
+that would clear either is refused with 400 mutability (RFC 7644 section 3.5.2.2).
+
+``active`` is true when a new user does not say; a PUT that does not mention it leaves it as it was, so
+that nobody is enabled by omission. User has no immutable attributes.
+
+A custom field that is no longer declared keeps its stored value: no client can name it any more, so no
+client's PUT or PATCH clears it, and it is there when the field is declared again.
+"""
+
+import orjson
+
+from scim_api.contract.admin import Matching
+from scim_api.core.errors import invalid_value, unprocessable
+from scim_api.core.model import Prepared, Resource
+from scim_api.core.resources.body import body_text, check_primaries, hot_key, read_body, with_schemas
+from scim_api.core.schema.attributes import CUSTOM_USER
+from scim_api.core.schema.tenant_schema import Profile
+from scim_api.core.types import Json
+from scim_api.core.values.comparison import comparable
+from scim_api.core.values.normal_form import keys
+
+WORK_EMAIL = 'emails[type eq "work"].value'
+
+
+def create_user(profile: Profile, body: dict[str, Json]) -> Prepared:
+    """Check and normalise the body of a POST.
+
+    Raises:
+        ScimError: 400 for a value that does not fit, 422 when the matching attribute is missing.
+    """
+    doc = read_body(profile.user, body)
+    doc.setdefault("active", True)
+    return _prepare_whole(profile, doc)
+
+
+def replace_user(profile: Profile, current: Resource, body: dict[str, Json]) -> Prepared:
+    """Check and normalise the body of a PUT; read-only attributes in it are ignored.
+
+    Raises:
+        ScimError: as for ``create_user``.
+    """
+    doc, before = read_body(profile.user, body), orjson.loads(current.doc)
+    if "active" not in doc:
+        doc["active"] = before.get("active", True)
+    unseen = _undeclared_values(profile, before)
+    if unseen:
+        doc[CUSTOM_USER] = {**unseen, **doc.get(CUSTOM_USER, {})}
+    return _prepare_whole(profile, doc)
+
+
+def prepare(profile: Profile, doc: dict[str, Json]) -> Prepared:
+    """What to store of a user that is complete: body, comparable form and index keys.
+
+    Args:
+        profile: the tenant's.
+        doc: attributes under their names, without ``schemas``, ``id`` and ``meta``.
+
+    Raises:
+        ScimError: 400 for an indexed value that is too long, 413 for a resource that is too large.
+    """
+    doc = with_schemas(profile.user, doc)
+    text = body_text(doc)
+    name = hot_key("userName", doc["userName"], case_exact=False)
+    external = doc.get("externalId")
+    if external is not None:
+        external = hot_key("externalId", external, case_exact=True)
+    emails = work_emails(doc)
+    match profile.matching:
+        case Matching.WORK_EMAIL:
+            match_key = emails[0] if emails else None
+        case Matching.USER_NAME:
+            match_key = name
+        case Matching.EXTERNAL_ID:
+            match_key = external
+    return Prepared(
+        doc=text,
+        keys=keys(profile.user, doc),
+        match_key=match_key,
+        name_key=name,
+        external_key=external,
+        email_keys=tuple(dict.fromkeys(emails)),
+    )
+
+
+def work_emails(doc: dict[str, Json]) -> list[str]:
+    """The comparable values of all work e-mails, the primary one first."""
+    found: list[str] = []
+    for entry in doc.get("emails", ()):
+        value = entry.get("value")
+        if value is not None and comparable(entry.get("type", ""), case_exact=False) == "work":
+            key = hot_key(WORK_EMAIL, value, case_exact=False)
+            found.insert(0 if entry.get("primary") else len(found), key)
+    return found
+
+
+def missing(profile: Profile, doc: dict[str, Json]) -> tuple[str, str] | None:
+    """The required attribute that a user lacks, and why it is required; None when all are there."""
+    if "userName" not in doc:
+        return "userName", "every user needs one"
+    if profile.matching is Matching.WORK_EMAIL and not work_emails(doc):
+        return WORK_EMAIL, "this tenant matches users by their work e-mail"
+    if profile.matching is Matching.EXTERNAL_ID and "externalId" not in doc:
+        return "externalId", "this tenant matches users by it"
+    return None
+
+
+def _undeclared_values(profile: Profile, doc: dict[str, Json]) -> dict[str, Json]:
+    """Stored custom values whose fields are not declared any more."""
+    declared = profile.user.names[CUSTOM_USER].fields
+    stored: dict[str, Json] = doc.get(CUSTOM_USER, {})
+    return {name: value for name, value in stored.items() if name.lower() not in declared}
+
+
+def _prepare_whole(profile: Profile, doc: dict[str, Json]) -> Prepared:
+    check_primaries(profile.user, doc)
+    lacks = missing(profile, doc)
+    if lacks is not None:
+        name, reason = lacks
+        raise (invalid_value if name == "userName" else unprocessable)(
+            f"{name} is missing or empty, and {reason}. Fill the source attribute in Entra ID, or map"
+            f" another one to {name}."
+        )
+    return prepare(profile, doc)

@@ -1,0 +1,81 @@
+"""The comparable form of a resource: what filters look at, in both databases and in Python.
+
+Attribute names are in lower case, extensions under their URN in lower case. Strings went through
+``text.comparable``, date-times are microseconds since 1970 (UTC), booleans and numbers are themselves.
+Nothing empty is in it, so that "present" means "the key is there".
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from scim_api.core.schema.attributes import Field
+from scim_api.core.schema.tenant_schema import Table
+from scim_api.core.values.comparison import comparable, microseconds
+
+_UNDECLARED = Field("", "any", "A custom field that was declared once.")
+
+
+def keys(table: Table, doc: dict[str, Any]) -> str:
+    """JSON text of the comparable form of a resource.
+
+    Args:
+        table: of its resource type.
+        doc: the resource as stored, ``schemas`` included, without ``id`` and ``meta``.
+    """
+    return orjson.dumps(comparable_form(table, doc)).decode()
+
+
+def comparable_form(table: Table, doc: Mapping[str, Any]) -> dict[str, Any]:
+    """The comparable form as Python has it.
+
+    Custom fields that are no longer declared are in it, as what their JSON types say, so that they are
+    found again once they are declared anew.
+    """
+    form: dict[str, Any] = {"schemas": doc.get("schemas", [])}
+    names = table.names
+    for name, value in doc.items():
+        field = names.get(name)
+        if field is None or name == "schemas":
+            continue
+        key = comparable_value(field, value)
+        if key is not None:
+            form[name.lower()] = key
+    return form
+
+
+def comparable_value(field: Field, value: Any) -> Any:
+    """The comparable form of an attribute's whole value."""
+    kind = type(value)  # what the parser made is exactly one of these
+    if kind is str:
+        if field.type == "dateTime":
+            return microseconds(value)
+        return comparable(value, case_exact=field.case_exact)
+    if kind is dict:
+        return _comparable_object(field, value)
+    if kind is list:
+        return [key for item in value if (key := comparable_value(field, item)) is not None] or None
+    return value
+
+
+def _comparable_object(field: Field, value: Mapping[str, Any]) -> dict[str, Any] | None:
+    fields = field.fields
+    form: dict[str, Any] = {}
+    for name, item in value.items():
+        sub = fields.get(name)
+        if sub is None:
+            if not field.extension:
+                continue
+            sub = _UNDECLARED
+        if type(item) is str and sub.type != "dateTime":  # most are; the plain way would say the same
+            if not item.isascii():
+                item = comparable(item, case_exact=sub.case_exact)
+            elif not sub.case_exact:
+                item = item.lower()
+            form[name.lower()] = item
+        else:
+            key = comparable_value(sub, item)
+            if key is not None:
+                form[name.lower()] = key
+    return form or None

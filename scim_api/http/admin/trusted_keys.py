@@ -1,0 +1,59 @@
+"""The operator's public keys, as mounted from its ConfigMap: ``<kid>.pem`` and ``installation-id``."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from scim_api.contract.signing import key_id
+
+INSTALLATION_FILE: Final = "installation-id"
+REREAD_SECONDS: Final = 1.0
+"""An unknown key makes us look again, but not more often than this: anybody can name a key."""
+
+
+class AdminKeys:
+    """Public keys by name, reread when an unknown one is named (the operator renewed its key)."""
+
+    def __init__(self, directory: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._keys: dict[str, Ed25519PublicKey] = {}
+        self._installation: str | None = None
+        self._read_at = float("-inf")
+
+    @property
+    def installation(self) -> str | None:
+        """The installation id, once the operator has published it."""
+        if self._installation is None:
+            self._reread()
+        return self._installation
+
+    def find(self, kid: str) -> Ed25519PublicKey | None:
+        """The key with this id."""
+        if kid not in self._keys:
+            self._reread()
+        return self._keys.get(kid)
+
+    def _reread(self) -> None:
+        now = self._clock()
+        if self._directory is None or now - self._read_at < REREAD_SECONDS:
+            return
+        self._read_at = now
+        keys: dict[str, Ed25519PublicKey] = {}
+        for path in sorted(self._directory.glob("*.pem")):
+            try:
+                key = load_pem_public_key(path.read_bytes())
+            except (OSError, ValueError, UnsupportedAlgorithm):
+                continue
+            if isinstance(key, Ed25519PublicKey):
+                keys[key_id(key)] = key
+        self._keys = keys
+        try:
+            self._installation = (self._directory / INSTALLATION_FILE).read_text().strip() or None
+        except (OSError, ValueError):
+            self._installation = None

@@ -1,0 +1,121 @@
+"""From an ASGI request to a handler and back: paths, authentication, bodies, errors.
+
+One pass, no middleware and no framework object on the way: what a hot request costs is what stands here.
+Every answer that is not a success is a SCIM error (RFC 7644 section 3.12), whatever went wrong.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from scim_api.core import limits
+from scim_api.core.errors import ScimError
+from scim_api.core.schema.tenant_schema import profile
+from scim_api.http.request import Call, ClientGone, Service, drain, has_body, read_body
+from scim_api.http.response import UNAUTHORIZED, Answer, failure, gather, respond, too_fast
+
+log = structlog.get_logger(__name__)
+_plain_log = logging.getLogger(__name__)
+"""Only to ask whether a level is wanted, which it knows at once."""
+REFUSED_SECONDS: Final = 0.1
+"""How long a tenant that asks for more than its rate waits for its refusal. A client that does not heed them
+asks again as soon as it is answered: refusals at once would keep the worker busy, and other tenants waiting."""
+_AGENT: Final = re.compile(r"[A-Za-z0-9._+-]{1,64}")
+
+
+Handler = Callable[[Call], Awaitable[Answer]]
+
+
+def _agent_family(value: bytes | None) -> str | None:
+    if not value:
+        return None
+    found = _AGENT.match(value.decode("latin-1"))
+    return found[0].split("/", 1)[0] if found else None
+
+
+class Endpoint:
+    """One path with a handler for each method; an ASGI application that FastAPI routes to."""
+
+    def __init__(self, service: Service, route: str, **handlers: Handler) -> None:
+        self._service = service
+        self._route = route
+        self._handlers = handlers
+        self._allow = ", ".join(handlers).encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        service, method, began = self._service, scope["method"], time.perf_counter()
+        service.metrics.in_flight.inc()
+        try:
+            answer = await self._answer(scope, receive)
+            await respond(send, answer)
+        except ClientGone:
+            return
+        finally:
+            service.metrics.in_flight.dec()
+        seconds = time.perf_counter() - began
+        service.metrics.count(
+            method if method in self._handlers else "other", self._route, answer.status, seconds
+        )
+        if _plain_log.isEnabledFor(logging.DEBUG):
+            log.debug(
+                "request", method=method, route=self._route, status=answer.status, seconds=round(seconds, 6)
+            )
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        service = self._service
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        body_read = False
+        try:
+            scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+            access = await service.credentials.authenticate(
+                token.strip().decode("latin-1") if scheme.lower() == b"bearer" else "",
+                _agent_family(headers.get(b"user-agent")),
+            )
+            if access is None:
+                return UNAUTHORIZED
+            wait = service.limiter.wait_seconds(access.tenant, access.settings.rate_limit)
+            if wait:
+                await asyncio.sleep(REFUSED_SECONDS)
+                rate = access.settings.rate_limit.requests_per_second
+                return too_fast(
+                    f"This tenant sent more than {rate} requests per second; wait and repeat.", wait
+                )
+            handler = self._handlers.get(scope["method"])
+            if handler is None:
+                body = ScimError(
+                    405, f"{scope['method'][:20]} is not possible here; the header Allow lists what is."
+                ).body()
+                return Answer(405, body, ((b"allow", self._allow),))
+            body = await read_body(receive, limits.MAX_BODY) if has_body(headers) else b""
+            body_read = True
+            call = Call(
+                service,
+                access,
+                profile(access.settings, access.settings_hash),
+                headers,
+                scope["query_string"],
+                body,
+                scope.get("path_params", {}).get("id", ""),
+            )
+            answer = await handler(call)
+            if not isinstance(answer.body, bytes):
+                answer.body = await gather(answer.body)
+            return answer
+        except ClientGone:
+            body_read = True
+            raise
+        except Exception as error:
+            answer = failure(error)
+            if answer.status == 500:
+                log.exception("request failed", route=self._route, method=scope["method"])
+            return answer
+        finally:
+            if not body_read and has_body(headers):
+                await drain(receive)

@@ -1,0 +1,48 @@
+"""Paths in the RFC's spelling, whatever a client writes."""
+
+from typing import Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_CANONICAL: Final = {
+    name.lower(): name
+    for name in (
+        "scim",
+        "v2",
+        "Users",
+        "Groups",
+        "Schemas",
+        "ResourceTypes",
+        "ServiceProviderConfig",
+        "Me",
+        "Bulk",
+        ".search",
+    )
+}
+
+
+def canonical_path(path: str) -> str:
+    """The path in the RFC's spelling: Entra and people vary case, and add or double slashes."""
+    segments = [segment for segment in path.split("/") if segment]
+    return "/" + "/".join(
+        _CANONICAL.get(segment.lower(), segment) if position < 3 or segment.lower() == ".search" else segment
+        for position, segment in enumerate(segments)
+    )
+
+
+class PathNormaliser:
+    """Brings paths into the RFC's spelling before FastAPI routes them; never a redirect."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, with a canonical path."""
+        if scope["type"] == "http":
+            path = canonical_path(scope["path"])
+            if path != scope["path"]:
+                scope = {**scope, "path": path, "raw_path": path.encode()}
+        await self._app(scope, receive, send)
+
+
+SCIM_PATH = "/scim/v2"

@@ -1,0 +1,124 @@
+"""One authenticated SCIM request, and the reading of bodies within bounds."""
+
+import asyncio
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from starlette.types import Receive
+
+from scim_api.core.errors import ScimError
+from scim_api.core.json_body import decode_json
+from scim_api.core.schema.tenant_schema import Profile
+from scim_api.http.authentication import Credentials
+from scim_api.http.metrics import Metrics
+from scim_api.http.rate_limit import RateLimiter
+from scim_api.store.protocol import Access, Store
+
+DRAIN_BYTES: Final = 32 * 1024 * 1024
+"""How much of a body that nobody wants is read, so that the client can read why."""
+
+
+DRAIN_SECONDS: Final = 5.0
+
+
+@dataclasses.dataclass(slots=True)
+class Service:
+    """What requests share within one process."""
+
+    store: Store
+    credentials: Credentials
+    limiter: RateLimiter
+    metrics: Metrics
+    base_url: str
+    """The public URL up to and with ``/scim/v2``."""
+
+
+@dataclasses.dataclass(slots=True)
+class Call:
+    """One authenticated request."""
+
+    service: Service
+    access: Access
+    profile: Profile
+    headers: Mapping[bytes, bytes]
+    query: bytes
+    body: bytes
+    path_id: str
+
+    def json(self) -> dict[str, Any]:
+        """The body as an object. Raises ``ScimError`` 415 or 400 (invalidSyntax)."""
+        content_type = self.headers.get(b"content-type", b"").split(b";", 1)[0].strip().lower()
+        if content_type not in (b"", b"application/scim+json", b"application/json"):
+            raise ScimError(
+                415,
+                "Send the body as application/scim+json or application/json: its Content-Type is another one.",
+            )
+        return decode_json(self.body)
+
+    def parameters(self) -> dict[str, str]:
+        """Query parameters with lower-case names; unknown ones (Entra's flags) are simply not looked at."""
+        if not self.query:
+            return {}
+        try:
+            pairs = parse_qsl(
+                self.query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100
+            )
+        except ValueError as error:
+            raise ScimError(
+                400,
+                "The query string has more than 100 parameters, or is not percent-encoded UTF-8; correct it.",
+                "invalidValue",
+            ) from error
+        return {name.lower(): value for name, value in pairs}
+
+
+class BodyTooLarge(Exception):
+    """The body is over ``limits.MAX_BODY``."""
+
+
+class ClientGone(Exception):
+    """The client hung up; nobody reads an answer."""
+
+
+async def read_body(receive: Receive, limit: int) -> bytes:
+    """The whole body. Raises ``BodyTooLarge`` or ``ClientGone``."""
+    message = await receive()
+    if message["type"] != "http.request":
+        raise ClientGone
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        if len(body) > limit:
+            raise BodyTooLarge
+        return body
+    parts, size = [body], len(body)
+    while message.get("more_body", False):
+        if size > limit:
+            raise BodyTooLarge
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+    if size > limit:
+        raise BodyTooLarge
+    return b"".join(parts)
+
+
+async def drain(receive: Receive) -> None:
+    """Read and forget the rest of a body, within bounds: a client that still sends can't read the answer."""
+    left = DRAIN_BYTES
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while left > 0:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
+                left -= len(message.get("body", b""))
+    except TimeoutError:
+        return
+
+
+def has_body(headers: Mapping[bytes, bytes]) -> bool:
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"

@@ -1,0 +1,123 @@
+"""Answers: bodies, headers, and what each error becomes (RFC 7644 section 3.12)."""
+
+import dataclasses
+import math
+from collections.abc import AsyncIterator
+from typing import Final
+
+from starlette.types import Send
+
+from scim_api.core import limits
+from scim_api.core.errors import ScimError, too_many, uniqueness
+from scim_api.core.resources.members import unknown_members
+from scim_api.http.request import BodyTooLarge
+from scim_api.store.errors import Conflict, TooSlow, Unavailable, UnknownMembers, VersionMismatch
+
+MEDIA_TYPE: Final = b"application/scim+json"
+
+
+CACHE: Final = (b"cache-control", b"private, no-cache")
+"""Answers hold personal data: no shared cache keeps them, and a client's own asks with its entity tag."""
+
+
+WHOLE_BYTES: Final = 256 * 1024
+"""A body in pieces that is no longer than this is sent whole."""
+
+
+@dataclasses.dataclass(slots=True)
+class Answer:
+    """Status, body, and headers beside Content-Type, Content-Length and Cache-Control."""
+
+    status: int
+    body: bytes | AsyncIterator[bytes] = b""
+    """In pieces where it can be long."""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def failure(error: Exception) -> Answer:
+    """The answer for anything a request can raise."""
+    if isinstance(error, ScimError):
+        return Answer(error.status, error.body())
+    if isinstance(error, Conflict):
+        return Answer(409, uniqueness(error.attribute).body())
+    if isinstance(error, UnknownMembers):
+        return failure(unknown_members(error.ids))
+    if isinstance(error, VersionMismatch):
+        return Answer(
+            412,
+            ScimError(
+                412, "The resource is not at the version that the request names; read it again and repeat."
+            ).body(),
+        )
+    if isinstance(error, TooSlow):
+        return Answer(
+            400,
+            too_many(
+                "The query takes too long. Narrow its filter, or filter by userName, externalId, work e-mail or id."
+            ).body(),
+        )
+    if isinstance(error, Unavailable):
+        body = ScimError(
+            503, "The service's database does not answer; repeat the request after some seconds."
+        ).body()
+        return Answer(503, body, ((b"retry-after", b"2"),))
+    if isinstance(error, BodyTooLarge):
+        return Answer(
+            413, ScimError(413, f"The body is larger than {limits.MAX_BODY} bytes; send less at once.").body()
+        )
+    return Answer(500, ScimError(500, "The service failed to answer; its log says why.").body())
+
+
+def too_fast(detail: str, wait: float) -> Answer:
+    """The answer to a tenant that asks for more than its rate; it may ask again after ``wait`` seconds."""
+    return Answer(429, ScimError(429, detail).body(), ((b"retry-after", str(math.ceil(wait)).encode()),))
+
+
+UNAUTHORIZED: Final = Answer(
+    401,
+    ScimError(
+        401, "The token is missing, unknown, expired or revoked; paste the current one into Entra."
+    ).body(),
+    ((b"www-authenticate", b'Bearer realm="scim"'),),
+)
+
+
+async def gather(pieces: AsyncIterator[bytes]) -> bytes | AsyncIterator[bytes]:
+    """The whole body if it is short, else its pieces, of which the first are read already.
+
+    So a body that cannot be read at all is still answered by an error.
+    """
+    parts, size = [], 0
+    async for piece in pieces:
+        parts.append(piece)
+        size += len(piece)
+        if size > WHOLE_BYTES:
+            return _resume(b"".join(parts), pieces)
+    return b"".join(parts)
+
+
+async def _resume(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
+
+
+async def respond(send: Send, answer: Answer) -> None:
+    """Send an answer; every body is ``application/scim+json``.
+
+    Raises:
+        Exception: whatever ends a body before its end; the server then closes the connection, so that the
+            client does not take what it has for the whole.
+    """
+    headers, body = [*answer.headers, CACHE], answer.body
+    if answer.status not in {204, 304}:
+        headers.append((b"content-type", MEDIA_TYPE))
+        if isinstance(body, bytes):
+            headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if isinstance(body, bytes):
+        await send({"type": "http.response.body", "body": body})
+        return
+    async for piece in body:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,238 @@
+"""``POST /Bulk``: each operation goes through the handler of the same single request, one after another.
+
+An operation is atomic, the whole is not. Other requests are answered between operations. A bulk request
+is paid for from a budget of its own, so that it never takes single requests their share.
+"""
+
+import asyncio
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Final
+
+import orjson
+import structlog
+
+from scim_api.core.errors import ScimError, shown
+from scim_api.core.limits import MAX_PATH
+from scim_api.core.messages.bulk import (
+    RESPONSE_SCHEMA,
+    Bulk,
+    Method,
+    Operation,
+    Refused,
+    Step,
+    plan,
+    read_bulk,
+    resolved,
+)
+from scim_api.core.messages.serialization import location
+from scim_api.core.types import ResourceKind
+from scim_api.http.endpoint import Handler
+from scim_api.http.request import Call
+from scim_api.http.response import MEDIA_TYPE, Answer, failure, too_fast
+from scim_api.http.scim import groups, users
+
+log = structlog.get_logger(__name__)
+_HANDLERS: Final[Mapping[tuple[Method, ResourceKind], Handler]] = {
+    ("POST", "User"): users.create,
+    ("PUT", "User"): users.replace,
+    ("PATCH", "User"): users.patch,
+    ("DELETE", "User"): users.delete,
+    ("POST", "Group"): groups.create,
+    ("PUT", "Group"): groups.replace,
+    ("PATCH", "Group"): groups.patch,
+    ("DELETE", "Group"): groups.delete,
+}
+_FAILED: Final = 300
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Result:
+    status: int
+    body: bytes = b""
+    """Of an error."""
+    identity: str | None = None
+    version: str | None = None
+
+
+async def bulk(call: Call) -> Answer:
+    """Do all operations, or as many as failOnErrors allows; 200 with a result of each."""
+    wanted = read_bulk(call.json())
+    rate = call.access.settings.rate_limit
+    wait = call.service.limiter.charge_bulk(call.access.tenant, rate, len(wanted.operations))
+    if wait:
+        return too_fast(
+            f"Bulk requests of this tenant had more than {rate.requests_per_second} operations per second; wait"
+            f" {math.ceil(wait)} seconds and repeat.",
+            wait,
+        )
+    results = await _Job(call, wanted).run()
+    entries = b",".join(
+        _entry(call, operation, results[index])
+        for index, operation in enumerate(wanted.operations)
+        if index in results
+    )
+    return Answer(200, b'{"schemas":["' + RESPONSE_SCHEMA.encode() + b'"],"Operations":[' + entries + b"]}")
+
+
+class _Job:
+    """One bulk request under way."""
+
+    def __init__(self, call: Call, wanted: Bulk) -> None:
+        self._call = call
+        self._wanted = wanted
+        self._results: dict[int, _Result] = {}
+        self._incomplete: set[int] = set()
+        self._outage: _Result | None = None
+        self._ids = {
+            one.bulk_id: one.target
+            for one in wanted.operations
+            if isinstance(one, Operation)
+            and one.bulk_id
+            and one.target
+            and not one.target.startswith("bulkId:")
+        }
+
+    async def run(self) -> Mapping[int, _Result]:
+        """The results by position; operations that were not begun have none."""
+        limit = self._wanted.fail_on_errors
+        for step in plan(self._wanted.operations):
+            if limit is not None and self._errors() >= limit:
+                break
+            await self._take(step)
+            await asyncio.sleep(0)
+        for index in sorted(self._incomplete):
+            await self._undo(index, _refusal(_stopped()))
+        return self._results
+
+    def _errors(self) -> int:
+        return sum(1 for result in self._results.values() if result.status >= _FAILED)
+
+    async def _take(self, step: Step) -> None:
+        operation = self._wanted.operations[step.index]
+        if isinstance(operation, Refused):
+            self._results[step.index] = _refusal(operation.error)
+        elif step.completes:
+            if step.index in self._incomplete:
+                await self._complete(step.index, operation)
+        else:
+            result = await self._do(operation, operation.method, operation.target, step.without)
+            self._results[step.index] = result
+            if operation.method == "POST" and result.identity is not None and operation.bulk_id is not None:
+                self._ids[operation.bulk_id] = result.identity
+                if step.without:
+                    self._incomplete.add(step.index)
+
+    async def _complete(self, index: int, operation: Operation) -> None:
+        """Put what had to be left out; a resource that cannot be completed is taken back."""
+        result = await self._do(operation, "PUT", self._results[index].identity, frozenset())
+        if result.status >= _FAILED:
+            await self._undo(index, result)
+            return
+        self._incomplete.discard(index)
+        self._results[index] = dataclasses.replace(result, status=201, identity=self._results[index].identity)
+
+    async def _undo(self, index: int, result: _Result) -> None:
+        operation = self._wanted.operations[index]
+        identity = self._results[index].identity
+        self._incomplete.discard(index)
+        self._results[index] = result
+        if isinstance(operation, Operation) and identity is not None:
+            self._ids.pop(operation.bulk_id or "", None)
+            await self._send(operation.kind, "DELETE", identity, b"", None)
+
+    async def _do(
+        self, operation: Operation, method: Method, target: str | None, without: frozenset[str]
+    ) -> _Result:
+        for name in sorted(operation.references - without):
+            if name not in self._ids:
+                return _refusal(_unresolved(name))
+        data = resolved(operation.data, self._ids, without)
+        target = resolved(target, self._ids)
+        version = None if operation.method == "POST" else operation.version
+        body = b"" if data is None else orjson.dumps(data)
+        return await self._send(operation.kind, method, target, body, version)
+
+    async def _send(
+        self, kind: ResourceKind, method: Method, target: str | None, body: bytes, version: str | None
+    ) -> _Result:
+        """The same as a single request; after an outage of the database nothing more is tried."""
+        if self._outage is not None:
+            return self._outage
+        headers = {b"content-type": MEDIA_TYPE}
+        if version is not None:
+            headers[b"if-match"] = version.encode("latin-1", "replace")
+        # Nobody sees the resource itself: that of a group is read without its members.
+        query = b"excludedAttributes=members" if kind == "Group" and method in {"POST", "PUT"} else b""
+        single = dataclasses.replace(
+            self._call, headers=headers, query=query, body=body, path_id=target or ""
+        )
+        try:
+            answer = await _HANDLERS[method, kind](single)
+        except Exception as error:
+            answer = failure(error)
+            if answer.status == 500:
+                log.exception("operation of a bulk request failed", method=method, kind=kind)
+        result = _result(answer, target)
+        if result.status == 503:
+            self._outage = result
+        return result
+
+
+def _result(answer: Answer, target: str | None) -> _Result:
+    if answer.status >= _FAILED:
+        return _Result(answer.status, answer.body if isinstance(answer.body, bytes) else b"{}")
+    headers = dict(answer.headers)
+    address, version = headers.get(b"content-location"), headers.get(b"etag")
+    identity = target if address is None else address.rpartition(b"/")[2].decode()
+    return _Result(answer.status, b"", identity, None if version is None else version.decode())
+
+
+def _refusal(error: ScimError) -> _Result:
+    return _Result(error.status, error.body())
+
+
+def _unresolved(name: str) -> ScimError:
+    return ScimError(
+        409,
+        f"The reference {shown('bulkId:' + name)} leads to no resource: no POST of this request has that bulkId,"
+        " or it failed. Correct that operation and repeat both.",
+        "invalidValue",
+    )
+
+
+def _stopped() -> ScimError:
+    return ScimError(
+        409,
+        "The resource was taken back: what it refers to was not created before failOnErrors ended the request.",
+        "invalidValue",
+    )
+
+
+def _entry(call: Call, operation: Operation | Refused, result: _Result) -> bytes:
+    """One operation of the BulkResponse."""
+    content: dict[str, object] = {}
+    if operation.method is not None:
+        content["method"] = operation.method[:MAX_PATH]
+    if operation.bulk_id is not None:
+        content["bulkId"] = operation.bulk_id
+    if result.version is not None:
+        content["version"] = result.version
+    address = _address(call, operation, result)
+    if address is not None:
+        content["location"] = address
+    content["status"] = str(result.status)
+    if result.body:
+        content["response"] = orjson.Fragment(result.body)
+    return orjson.dumps(content)
+
+
+def _address(call: Call, operation: Operation | Refused, result: _Result) -> str | None:
+    """Of the resource; of one that failed, what its path says. A POST that failed has none."""
+    base = call.service.base_url
+    if isinstance(operation, Operation) and result.identity is not None:
+        return location(operation.kind, result.identity, base)
+    if operation.method in {None, "POST"} or not operation.path:
+        return None
+    return f"{base}/{operation.path.strip('/')[:MAX_PATH]}"

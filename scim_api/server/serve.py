@@ -1,0 +1,189 @@
+"""``scim-api serve``: both ports in one process, its background work, and an orderly end.
+
+One process uses one core. Several replicas on one PostgreSQL database are the way to more.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from scim_api.http.admin.trusted_keys import AdminKeys
+from scim_api.http.authentication import Credentials
+from scim_api.http.internal import Health, internal_app
+from scim_api.http.metrics import Metrics
+from scim_api.http.public import public_app
+from scim_api.http.rate_limit import RateLimiter
+from scim_api.http.request import Service
+from scim_api.server import background_jobs
+from scim_api.server.settings import ApiSettings, SettingsError
+from scim_api.store.errors import Unavailable
+from scim_api.store.factory import create_store
+from scim_api.store.migrate import REQUIRED_VERSION, migrate
+from scim_api.store.protocol import Store
+
+log = structlog.get_logger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Listeners:
+    """Ports that are taken; nobody listens on them yet."""
+
+    public: socket.socket
+    internal: socket.socket | None
+
+    def close(self) -> None:
+        """Give them back."""
+        for listener in (self.public, self.internal):
+            if listener is not None:
+                listener.close()
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server whose signals are ours: two of them end together."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to ``serve``."""
+        yield
+
+
+def _listen(host: str, port: int, option: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"can't listen on {host}:{port} ({error.strerror}); choose another --{option}"
+        ) from error
+    return listener
+
+
+def bind(settings: ApiSettings) -> tuple[ApiSettings, Listeners]:
+    """Take the ports; the settings then say which public one it is.
+
+    Raises:
+        SettingsError: one of them is taken.
+    """
+    public = _listen(settings.host, settings.port, "port")
+    if settings.port == 0:
+        settings = settings.model_copy(update={"port": public.getsockname()[1]})
+    internal = None
+    if settings.internal_port is not None:
+        internal = _listen(settings.internal_host, settings.internal_port, "internal-port")
+    return settings, Listeners(public, internal)
+
+
+def _server(app: ASGIApp, settings: ApiSettings) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            lifespan="off",
+            proxy_headers=False,
+            ws="none",
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
+        )
+    )
+
+
+@contextlib.asynccontextmanager
+async def _opened(settings: ApiSettings, keys: AdminKeys) -> AsyncIterator[Store]:
+    """The store, migrated (SQLite) or checked (PostgreSQL), and claimed for this installation."""
+    store = create_store(settings.database_url)
+    try:
+        await store.open()
+        if store.dialect == "sqlite":
+            await migrate(settings.database_url)
+        elif (version := await store.schema_version()) < REQUIRED_VERSION:
+            log.warning(
+                "schema is too old; not ready until migrated",
+                schema=version,
+                needed=REQUIRED_VERSION,
+                command="scim-api migrate",
+            )
+        installation = keys.installation
+        if installation is not None and await store.schema_version() >= REQUIRED_VERSION:
+            owner = await store.claim(installation)
+            if owner != installation:
+                raise SettingsError(
+                    f"database-url: this database belongs to installation {owner}, the mounted keys to "
+                    f"{installation}; one database serves one installation"
+                )
+        yield store
+    finally:
+        await store.close()
+
+
+async def serve(settings: ApiSettings) -> None:
+    """Serve until SIGTERM or SIGINT; requests in flight are answered first.
+
+    Args:
+        settings: of the service.
+
+    Raises:
+        SettingsError: a port is taken, or the database belongs to another installation.
+        Unavailable: the database can't be opened.
+    """
+    settings, listeners = bind(settings)
+    keys = AdminKeys(settings.admin_keys_dir)
+    async with _opened(settings, keys) as store:
+        service = Service(store, Credentials(store), RateLimiter(), Metrics(), settings.endpoint)
+        with contextlib.suppress(Unavailable):
+            if await store.schema_version() >= REQUIRED_VERSION:
+                await store.public_url(settings.endpoint)
+        health = Health()
+        servers = [(_server(public_app(service), settings), listeners.public)]
+        if listeners.internal is not None:
+            servers.append((_server(internal_app(service, keys, health), settings), listeners.internal))
+        await _run(service, servers, health, settings)
+
+
+async def _run(
+    service: Service,
+    servers: list[tuple[_Server, socket.socket]],
+    health: Health,
+    settings: ApiSettings,
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    background = background_jobs.start(service)
+    running = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
+    log.info(
+        "serving",
+        endpoint=settings.endpoint,
+        listen=f"{settings.host}:{settings.port}",
+        internal=None
+        if settings.internal_port is None
+        else f"{settings.internal_host}:{settings.internal_port}",
+        database=service.store.dialect,
+    )
+    ended = asyncio.create_task(stop.wait())
+    warming = asyncio.create_task(background_jobs.warm_up())
+    await asyncio.wait([ended, *running, *background], return_when=asyncio.FIRST_COMPLETED)
+    health.stopping = True
+    log.info("stopping", reason="signal" if stop.is_set() else "a part ended by itself")
+    for server, _ in servers:
+        server.should_exit = True
+    await asyncio.gather(*running)
+    for task in (*background, warming):
+        task.cancel()
+    await asyncio.gather(*background, warming, return_exceptions=True)
+    with contextlib.suppress(Unavailable):
+        await service.credentials.flush()
+    log.info("stopped")

@@ -1,0 +1,79 @@
+"""Everything that can be configured, typed, and refused at start-up when it is wrong."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from scim_api.http.paths import SCIM_PATH
+
+DEFAULT_DATABASE_URL = "sqlite:///scim.db"
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names it and says what to write."""
+
+
+class ApiSettings(BaseSettings):
+    """Settings of ``scim-api``; each is an environment variable ``SCIM_API_<NAME>`` or an option."""
+
+    model_config = SettingsConfigDict(env_prefix="SCIM_API_", extra="ignore")
+
+    database_url: str = DEFAULT_DATABASE_URL
+    """``sqlite:///file`` or ``postgresql://user@host/database``."""
+    host: str = "127.0.0.1"
+    """Address of the public port: ``/scim/v2``."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    internal_host: str = "127.0.0.1"
+    """Address of the internal port: ``/admin``, ``/healthz``, ``/readyz``, ``/metrics``. Never expose it."""
+    internal_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Left out, there is no internal port, which is what stand-alone use wants."""
+    public_url: str | None = None
+    """What clients use, up to and with ``/scim/v2``; default ``http://<host>:<port>/scim/v2``."""
+    admin_keys_dir: Path | None = None
+    """Directory with the operator's public keys ``<kid>.pem`` and ``installation-id`` (its ConfigMap)."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    shutdown_seconds: Annotated[float, Field(gt=0, le=600)] = 8.0
+    """How long requests in flight may take to end after SIGTERM."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _absolute(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+            raise ValueError(f"write an absolute URL such as https://scim.example.com{SCIM_PATH}")
+        path = parts.path.rstrip("/")
+        if path not in ("", SCIM_PATH):
+            raise ValueError(
+                f"the service answers under {SCIM_PATH}: write https://{parts.netloc}{SCIM_PATH}"
+            )
+        return f"{parts.scheme}://{parts.netloc}{SCIM_PATH}"
+
+    @property
+    def endpoint(self) -> str:
+        """The SCIM base URL: what is pasted into Entra as Tenant URL."""
+        if self.public_url:
+            return self.public_url
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 (compared, not bound)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}{SCIM_PATH}"
+
+
+def load(**options: object) -> ApiSettings:
+    """Settings from options (None means not given), then environment, then defaults.
+
+    Raises:
+        SettingsError: with one line per wrong setting.
+    """
+    try:
+        return ApiSettings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(map(str, item['loc']))}: {item['msg'].removeprefix('Value error, ')} "
+            f"(option --{str(item['loc'][0]).replace('_', '-')} or SCIM_API_{str(item['loc'][0]).upper()})"
+            for item in error.errors(include_url=False, include_input=False)
+        ]
+        raise SettingsError("\n".join(lines)) from None

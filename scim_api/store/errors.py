@@ -1,0 +1,63 @@
+"""What a store raises on purpose; http turns each into one answer."""
+
+
+class StoreError(Exception):
+    """Base of everything a store raises on purpose."""
+
+
+class Unavailable(StoreError):
+    """The database does not answer, is full, or is locked for too long. Nothing was written. -> 503"""
+
+
+class Conflict(StoreError):
+    """A unique key is taken. ``attribute`` is ``userName``, ``externalId``, ``emails`` or, of groups,
+    ``displayName``. -> 409
+    """
+
+    def __init__(self, attribute: str) -> None:
+        super().__init__(attribute)
+        self.attribute = attribute
+
+
+class UnknownMembers(StoreError):
+    """A group names members that are no resources of this tenant; ``ids`` holds them. -> 400"""
+
+    def __init__(self, ids: tuple[str, ...]) -> None:
+        super().__init__(f"{len(ids)} unknown members")
+        self.ids = ids
+
+
+class VersionMismatch(StoreError):
+    """The resource is no longer at the version that the caller expected. -> 412"""
+
+
+class RevisionMismatch(StoreError):
+    """The connection is not at the revision that If-Match names. -> 412"""
+
+
+class TooSlow(StoreError):
+    """An unindexed query ran into its deadline. -> 400 tooMany, with the advice to narrow it"""
+
+
+class SettingsConflict(StoreError):
+    """Another connection of the tenant has other settings; ``fields`` names them (camelCase). -> 409"""
+
+    def __init__(self, other: str, fields: tuple[str, ...]) -> None:
+        super().__init__(f"{other}: {', '.join(fields)}")
+        self.other, self.fields = other, fields
+
+
+class MatchingImmutable(StoreError):
+    """The tenant exists with another ``matching``. -> 409"""
+
+
+class CredentialRevoked(StoreError):
+    """A listed credential was revoked before and its own time is not over. -> 409"""
+
+
+class DigestInUse(StoreError):
+    """A listed digest belongs to another connection or to another id. -> 409"""
+
+
+class TenantPurging(StoreError):
+    """The tenant is being deleted; wait until its purge has ended. -> 409"""

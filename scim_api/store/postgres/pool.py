@@ -1,0 +1,352 @@
+"""Connections to PostgreSQL: settings, bounds on every wait, and what its errors mean.
+
+Pooled connections carry no session state, so nothing has to be reset between two requests: that saves
+a round trip each. Whatever is lost is opened anew by the pool at the next request.
+"""
+
+import asyncio
+import collections
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, TypeAlias, cast
+
+import asyncpg
+
+from scim_api.store.errors import Unavailable
+from scim_api.store.sql.transaction_script import Row, Script, T, numbered
+
+CONNECT_SECONDS: Final = 5.0
+ACQUIRE_SECONDS: Final = 5.0
+"""How long a request waits for a connection of the pool."""
+COMMAND_SECONDS: Final = 5.0
+"""How long a request waits for the answer to one statement."""
+MIGRATE_SECONDS: Final = 600.0
+_RETRIES: Final = 5
+_RETRY_SECONDS: Final = 0.01
+
+IDLE_SECONDS: Final = 300.0
+"""A connection that nobody needed for so long is closed: something on the way may have dropped it."""
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+_GONE: Final = (
+    OSError,  # a TimeoutError is one, too
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+    asyncpg.exceptions.InvalidAuthorizationSpecificationError,
+    asyncpg.exceptions.InvalidCatalogNameError,
+    asyncpg.exceptions.InsufficientPrivilegeError,
+    asyncpg.exceptions.ReadOnlySQLTransactionError,
+    asyncpg.exceptions.UndefinedTableError,
+    asyncpg.exceptions.ForeignKeyViolationError,
+)
+
+
+BY_INDEX: Final = MappingProxyType(
+    {
+        "enable_bitmapscan": "off",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
+        "enable_seqscan": "off",
+    }
+)
+"""Settings of the planner for connections whose every query walks an index to a few rows, row by row. While
+statistics are young, PostgreSQL believes that 100,000 members are one, and would read and sort them all for
+each page of them."""
+
+
+_AS_IT_IS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class Pool:
+    """Connections that are lent to one request at a time.
+
+    Lending an idle connection costs two list operations. (asyncpg's own pool makes a task and a timer for
+    each acquisition, and a task for each release: a fifth of what a whole point read costs here.) It does
+    less, too: nothing is reset, since nothing is left on a connection, and one whose borrower failed in
+    any other way than by an error of PostgreSQL is ended, since nobody knows what it still waits for.
+
+    Args:
+        connect: opens a connection.
+        size: connections at most.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Connection]],
+        size: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connect, self._free, self._clock = connect, size, clock
+        self._idle: collections.deque[tuple[float, Connection]] = collections.deque()
+        self._lent: set[Connection] = set()
+        self._waiting: collections.deque[asyncio.Future[Connection | None]] = collections.deque()
+        self._closing: asyncio.Event | None = None
+
+    async def fetch(self, sql: str, parameters: Sequence[object]) -> Sequence[Row]:
+        """All rows of one statement, which is a transaction of its own; placeholders are ``?`` or ``$1``.
+
+        Raises:
+            Unavailable: for whatever shows that the database is not well.
+        """
+        try:
+            connection = self._take() or await self._opened()
+            try:
+                rows = await connection.fetch(numbered(sql), *parameters)
+            except BaseException as error:
+                self._give_back_after(connection, error)
+                raise
+            self._give_back(connection)
+        except asyncpg.DataError:
+            raise
+        except _GONE as error:
+            raise Unavailable(f"PostgreSQL: {_reason(error)}") from error
+        return cast("Sequence[Row]", rows)
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for several statements. Raises ``Unavailable`` as ``fetch`` does."""
+        with explained():
+            connection = self._take() or await self._opened()
+            try:
+                yield connection
+            except BaseException as error:
+                self._give_back_after(connection, error)
+                raise
+            if connection.is_in_transaction():
+                connection.terminate()
+            self._give_back(connection)
+
+    async def close(self) -> None:
+        """Let the borrowers finish, and disconnect."""
+        self._closing = closing = asyncio.Event()
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_exception(Unavailable("the database is closed"))
+        if self._lent:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(closing.wait(), 2 * COMMAND_SECONDS)
+        for connection in [*self._lent, *(one for _, one in self._idle)]:
+            with contextlib.suppress(*_GONE):
+                await connection.close(timeout=CONNECT_SECONDS)
+        self._idle.clear()
+
+    def _take(self) -> "Connection | None":
+        """An idle connection, the one that was needed last."""
+        if self._closing is not None:
+            raise Unavailable("the database is closed")
+        while self._idle:
+            _, connection = self._idle.pop()
+            if connection.is_closed():
+                self._free += 1
+            else:
+                self._lent.add(connection)
+                return connection
+        return None
+
+    async def _opened(self) -> Connection:
+        """A new connection, or the next that comes back within ``ACQUIRE_SECONDS``."""
+        if self._free:
+            self._free -= 1
+        else:
+            connection = await self._turn()
+            if connection is not None:
+                return connection
+        try:
+            connection = await self._connect()
+        except BaseException:
+            self._vacate()
+            raise
+        if self._closing is not None:  # by now, and nobody would close this one
+            connection.terminate()
+            self._vacate()
+            raise Unavailable("the database is closed")
+        self._lent.add(connection)
+        return connection
+
+    async def _turn(self) -> "Connection | None":
+        """A connection that another gave back; None for the right to open one."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[Connection | None] = loop.create_future()
+        self._waiting.append(waiter)
+        deadline = loop.call_later(ACQUIRE_SECONDS, _expire, waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled() and waiter.exception() is None:
+                given = waiter.result()  # it came, and nobody is there to take it
+                if given is None:
+                    self._vacate()
+                else:
+                    self._give_back(given)
+            raise
+        finally:
+            deadline.cancel()
+
+    def _hand_on(self, what: "Connection | None") -> bool:
+        """Give to whoever waits longest; False when nobody does."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(what)
+                return True
+        return False
+
+    def _vacate(self) -> None:
+        if not self._hand_on(None):
+            self._free += 1
+
+    def _give_back(self, connection: Connection) -> None:
+        if connection.is_closed():
+            self._lent.discard(connection)
+            self._vacate()
+        elif not (self._waiting and self._hand_on(connection)):
+            self._lent.discard(connection)
+            now = self._clock()
+            self._idle.append((now, connection))
+            if self._idle[0][0] < now - IDLE_SECONDS:
+                _, unused = self._idle.popleft()
+                unused.terminate()
+                self._free += 1
+        if self._closing is not None and not self._lent:
+            self._closing.set()
+
+    def _give_back_after(self, connection: Connection, error: BaseException) -> None:
+        """Take it back from a borrower that failed."""
+        unknown = isinstance(error, (TimeoutError, asyncio.CancelledError, asyncpg.InterfaceError))
+        if unknown or connection.is_closed() or connection.is_in_transaction():
+            connection.terminate()
+        self._give_back(connection)
+
+
+def _expire(waiter: "asyncio.Future[Connection | None]") -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError("no connection was given back in time"))
+
+
+async def open_pool(
+    url: str, *, size: int, statement_seconds: float, cache: int = 100, planner: Mapping[str, str] = _AS_IT_IS
+) -> Pool:
+    """A pool whose statements the server itself ends after ``statement_seconds``; it has answered once.
+
+    Args:
+        url: of the database.
+        size: connections at most.
+        statement_seconds: the server ends a statement after so long.
+        cache: prepared statements kept for each connection.
+        planner: more settings of a session.
+
+    Raises:
+        Unavailable: the server does not answer or refuses.
+        ValueError: the URL is malformed.
+    """
+
+    async def connect() -> Connection:
+        return await asyncpg.connect(
+            url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            statement_cache_size=cache,
+            server_settings={**_settings(statement_seconds), **planner},
+        )
+
+    pool = Pool(connect, size)
+    async with pool.connection():
+        return pool
+
+
+@contextlib.asynccontextmanager
+async def single_connection(url: str) -> AsyncIterator[Connection]:
+    """A connection of its own, for migrations: statements may take long."""
+    with explained():
+        connection = await asyncpg.connect(
+            url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=MIGRATE_SECONDS,
+            server_settings=_settings(MIGRATE_SECONDS),
+        )
+        try:
+            yield connection
+        finally:
+            await connection.close(timeout=CONNECT_SECONDS)
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Turns the errors of a database that is gone, full, read-only or not set up into ``Unavailable``."""
+    try:
+        yield
+    except asyncpg.exceptions.ClientConfigurationError as error:
+        raise ValueError(f"database URL: {error}; write postgresql://user@host/database") from error
+    except asyncpg.DataError:
+        raise
+    except _GONE as error:
+        raise Unavailable(f"PostgreSQL: {_reason(error)}") from error
+
+
+async def fetch(connection: Connection, sql: str, *parameters: object) -> Sequence[Row]:
+    """All rows of a statement with ``?`` or ``$1`` placeholders."""
+    return cast("Sequence[Row]", await connection.fetch(numbered(sql), *parameters))
+
+
+async def run(connection: Connection, script: Script[T]) -> T:
+    """Run a script on a connection whose transaction the caller has begun."""
+    try:
+        statement = next(script)
+        while True:
+            if statement.parameters:
+                rows = await fetch(connection, statement.sql, *statement.parameters)
+            else:  # may hold several statements, as a migration does
+                rows = await _simple(connection, statement.sql)
+            statement = script.send(rows)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        script.close()
+
+
+async def retrying(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Run a transaction again that PostgreSQL has sacrificed to another (deadlock, serialisation)."""
+    for number in range(_RETRIES):
+        try:
+            return await attempt()
+        except asyncpg.exceptions.TransactionRollbackError:
+            await asyncio.sleep(random.uniform(0, _RETRY_SECONDS * 2**number))  # noqa: S311 - jitter
+    raise Unavailable("PostgreSQL: the transaction met others too often")
+
+
+async def _simple(connection: Connection, sql: str) -> Sequence[Row]:
+    if sql.lstrip().startswith("SELECT"):
+        return await fetch(connection, sql)
+    await connection.execute(sql)
+    return []
+
+
+def _settings(statement_seconds: float) -> dict[str, str]:
+    milliseconds = str(int(statement_seconds * 1000))
+    return {
+        "application_name": "scim-api",
+        "statement_timeout": milliseconds,
+        "idle_in_transaction_session_timeout": "30000",
+        "jit": "off",
+    }
+
+
+def _reason(error: BaseException) -> str:
+    match error:
+        case asyncpg.exceptions.UndefinedTableError():
+            return "the database has no schema yet; run `scim-api migrate`"
+        case asyncpg.exceptions.ForeignKeyViolationError():
+            return "the tenant was deleted"
+        case TimeoutError():
+            return "no answer in time"
+        case _:
+            return f"{type(error).__name__}: {error}"

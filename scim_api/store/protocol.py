@@ -1,0 +1,263 @@
+"""What the service asks of a database, and nothing of how it is done.
+
+Two drivers keep this contract (``sqlite`` with apsw, ``postgres`` with asyncpg) and pass one contract
+test class. Every statement about resources carries the tenant. Times inside are text of one fixed form,
+``2026-11-23T14:00:00.123456Z`` (UTC, six digits), so that text order is time order in both databases.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from scim_api.contract.admin import Connection, ConnectionPage, PutConnection, TenantSettings
+from scim_api.core.model import GroupOf, Lookup, Member, Prepared, Resource
+from scim_api.core.predicate import Attribute, Predicate
+from scim_api.core.types import ResourceKind
+from scim_api.store.sql.dialect import Dialect
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Access:
+    """What one accepted credential opens: everything a request needs to know, read once and cached."""
+
+    credential: str
+    """The token id."""
+    digest: bytes
+    """Its SHA-256 (32 bytes), for the constant-time comparison."""
+    ends_at: float
+    """The earlier of expiry and retirement, as a POSIX time in seconds of the database's clock."""
+    tenant: int
+    """Surrogate key of the tenant: the only tenant this request can touch."""
+    settings: TenantSettings
+    settings_hash: str
+    """Key of everything compiled from the settings (field tables, discovery)."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Generation:
+    """One reading of the auth generation, which changes with every write of credentials or settings."""
+
+    number: int
+    now: float
+    """The database's clock at the reading, a POSIX time in seconds."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Page:
+    """A slice of a list: ``total`` counts all that match."""
+
+    total: int
+    resources: Sequence[Resource]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RenderedPage:
+    """A slice of a list as it is published: JSON text in UTF-8 for each resource."""
+
+    total: int
+    texts: Sequence[bytes]
+
+
+Transform = Callable[[Resource], Prepared | None]
+"""A pure, synchronous change of one resource; None means that nothing changes. What it raises reaches
+the caller and nothing is written. It may be called again when another write came between."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Use:
+    """A credential was used; written in batches, never per request."""
+
+    credential: str
+    at: datetime
+    user_agent: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sort:
+    """``sortBy`` and ``sortOrder`` of a query (RFC 7644 section 3.4.2.3)."""
+
+    attribute: Attribute
+    descending: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Query:
+    """Which slice of a list is wanted."""
+
+    filter: Predicate | None = None
+    """None: all of them."""
+    sort: Sort | None = None
+    """None: in the order of creation."""
+    after: int = 0
+    """Only resources whose ``pk`` is larger; the total counts the others, too. Not with ``sort``."""
+    offset: int = 0
+    limit: int = 100
+
+
+class Store(Protocol):
+    """A database. All methods raise ``Unavailable`` when it does not answer in time."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """Which SQL it speaks."""
+
+    @property
+    def url(self) -> str:
+        """The database URL it was made from; it may hold a password, so it is not for logs."""
+
+    async def open(self) -> None:
+        """Connect; does not migrate. Raises ``Unavailable``."""
+
+    async def close(self) -> None:
+        """Finish what was begun and disconnect; harmless twice."""
+
+    async def schema_version(self) -> int:
+        """The number of the last migration applied; 0 for an empty database."""
+
+    async def claim(self, installation: str) -> str:
+        """Write the installation id if the database has none; the id it has now.
+
+        One database serves one installation: the caller stops when the answer differs.
+        """
+
+    async def public_url(self, url: str | None = None) -> str | None:
+        """Remember (when given) and return the SCIM base URL, for ``scim-api connection create``."""
+
+    # -- credentials ------------------------------------------------------------------------------
+    async def generation(self) -> Generation:
+        """Read the auth generation and the database's clock, together."""
+
+    def generation_now(self) -> Generation | None:
+        """The generation without awaiting, where that is cheap and exact (SQLite: ``PRAGMA data_version``
+        notices every other connection's commit, the CLI's too); None where it is not (PostgreSQL).
+        """
+
+    async def access(self, digest: bytes) -> Access | None:
+        """The credential with this digest, if it is not revoked; the caller checks ``ends_at``."""
+
+    async def record_use(self, uses: Sequence[Use]) -> None:
+        """Write last uses; never moves one back. Does not change the auth generation."""
+
+    # -- resources --------------------------------------------------------------------------------
+    async def get(self, tenant: int, kind: ResourceKind, resource_id: str) -> Resource | None:
+        """One resource of this tenant."""
+
+    async def lookup(
+        self, tenant: int, kind: ResourceKind, by: Lookup, key: str, rest: Predicate | None = None
+    ) -> Sequence[Resource]:
+        """Those whose indexed key equals ``key`` (already comparable) and that also meet ``rest``, ordered
+        by creation.
+        """
+
+    async def search(self, tenant: int, kind: ResourceKind | None, query: Query) -> Page:
+        """A slice of all resources of a kind, or of both kinds with None. Without a filter the total of
+        one kind comes from counters, not from counting.
+
+        Raises:
+            TooSlow: what no index answers took longer than the driver's deadline.
+        """
+
+    async def rendered_users(
+        self, tenant: int, base_url: str, *, offset: int, limit: int
+    ) -> RenderedPage | None:
+        """A slice of all users in the order of creation, each as ``core.render.render`` has it.
+
+        The database puts each text together: a page of a hundred costs half of what rows do that become
+        records, strings and bytes one after the other.
+
+        Args:
+            tenant: surrogate key.
+            base_url: of the SCIM service, without a slash at the end.
+            offset: how many are left out.
+            limit: how many there are at most.
+
+        Returns:
+            None for an empty page, of which nothing is known, not even the total.
+        """
+
+    async def members(self, tenant: int, container: int, *, after: int, limit: int) -> Sequence[Member]:
+        """Direct members of the group with the key ``container``, ordered by ``pk``, from ``after`` on."""
+
+    async def groups_of(self, tenant: int, members: Sequence[int]) -> Mapping[int, Sequence[GroupOf]]:
+        """The groups that each of these resources (by ``pk``) directly belongs to, ordered by creation; a
+        resource without any is not in the answer.
+        """
+
+    async def create(self, tenant: int, kind: ResourceKind, prepared: Prepared, *, actor: str) -> Resource:
+        """Insert, with an audit row; returns after the durable commit.
+
+        Args:
+            tenant: surrogate key.
+            kind: resource type.
+            prepared: what to store.
+            actor: id of the credential, for the audit log.
+
+        Raises:
+            Conflict: a unique key is taken; nothing was written.
+            UnknownMembers: of a group; nothing was written.
+        """
+
+    async def modify(
+        self,
+        tenant: int,
+        kind: ResourceKind,
+        resource_id: str,
+        transform: Transform,
+        *,
+        actor: str,
+        expected_version: int | None = None,
+    ) -> Resource | None:
+        """Read, transform and write one resource atomically; None when there is none.
+
+        No concurrent change is lost: the transform sees the state it replaces. The version stays when
+        neither body nor members change. Raises ``Conflict``, ``UnknownMembers``, ``VersionMismatch``, and
+        what the transform raises.
+        """
+
+    async def delete(
+        self,
+        tenant: int,
+        kind: ResourceKind,
+        resource_id: str,
+        *,
+        actor: str,
+        expected_version: int | None = None,
+    ) -> bool:
+        """Delete one resource and its memberships; False when there is none. Groups that lose a member get a
+        new version. Raises ``VersionMismatch``.
+        """
+
+    # -- administration ---------------------------------------------------------------------------
+    async def connection(self, namespace: str, name: str) -> Connection:
+        """What is held for one connection; ``exists=False`` and the last revision for one that is gone,
+        ``NEVER_SEEN`` for one that never was.
+        """
+
+    async def connections(self, *, after: str | None, limit: int) -> ConnectionPage:
+        """All that exist, in pages, in a bounded number of queries per page."""
+
+    async def put_connection(
+        self, namespace: str, name: str, wanted: PutConnection, *, if_match: str | None
+    ) -> Connection:
+        """Make the state so, in one transaction, and issue a new revision if anything changed.
+
+        ``if_match=None`` skips the fence (the CLI, which reads and writes in one go). Credentials that
+        are not listed are revoked and tombstoned until their own expiry. Idempotent: the same state
+        again changes nothing and keeps the revision.
+
+        Raises:
+            RevisionMismatch, SettingsConflict, MatchingImmutable, CredentialRevoked, DigestInUse,
+            TenantPurging: nothing was written.
+        """
+
+    async def delete_connection(self, namespace: str, name: str, *, if_match: str | None) -> Connection:
+        """Revoke all its credentials and forget it. When it was its tenant's last and the tenant's
+        deletionPolicy is Delete, the tenant is marked for purging. Raises ``RevisionMismatch``.
+        """
+
+    async def purge(self, batch: int = 500) -> int:
+        """Delete up to ``batch`` resources of tenants marked for purging; how many were deleted. A tenant
+        that is empty is removed, so that a re-created one starts anew. Also drops tombstones and audit
+        rows whose time is over.
+        """

@@ -1,0 +1,249 @@
+"""Administration of connections, tenants and the installation, as scripts for both drivers."""
+
+from collections.abc import Generator, Sequence
+from datetime import timedelta
+from typing import Final
+
+from scim_api.contract.admin import NEVER_SEEN, Connection, ConnectionPage, CredentialStatus, PutConnection
+from scim_api.store.sql.connections import (
+    ADMIN_ACTOR,
+    State,
+    StoredConnection,
+    StoredCredential,
+    StoredTenant,
+    check_revision,
+    plan_delete,
+    plan_put,
+)
+from scim_api.store.sql.rows import parse_settings
+from scim_api.store.sql.statements import AUDIT, COUNT
+from scim_api.store.sql.timestamps import from_text, to_text
+from scim_api.store.sql.transaction_script import Row, Script, Statement, in_order
+
+AUDIT_RETENTION: Final = timedelta(days=365)
+"""How long audit rows are kept."""
+
+_TENANT: Final = """t.pk, t.name, t.settings, t.settings_hash, t.state,
+    (SELECT cast(coalesce(sum(n.number), 0) AS bigint) FROM resource_count n
+     WHERE n.tenant = t.pk AND n.kind = 'User')"""
+_CONNECTION: Final = f"""
+SELECT c.pk, c.namespace, c.name, c.revision, c.state, {_TENANT}
+FROM connection c LEFT JOIN tenant t ON t.pk = c.tenant"""
+_CREDENTIAL: Final = """
+SELECT k.id, k.connection, k.kind, k.digest, k.issued_at, k.expires_at, k.retires_at, k.revoked_at,
+    k.last_used_at, k.user_agent
+FROM credential k"""
+_SIBLING: Final = """
+SELECT c.namespace, c.name FROM connection c
+WHERE c.tenant = ? AND c.state = 'exists' AND NOT (c.namespace = ? AND c.name = ?)
+ORDER BY c.namespace, c.name LIMIT 1"""
+_PAGE: Final = "c.state = 'exists' AND (c.namespace, c.name) > (?, ?)"
+
+
+def claim(installation: str) -> Script[str]:
+    """Write the installation id where there is none; the one there is."""
+    yield Statement("UPDATE installation SET id = ? WHERE id IS NULL", (installation,))
+    [[identity]] = yield Statement("SELECT id FROM installation")
+    return str(identity)
+
+
+def public_url(url: str | None) -> Script[str | None]:
+    """Remember (when given) and return the SCIM base URL."""
+    if url is not None:
+        yield Statement("UPDATE installation SET public_url = ?", (url,))
+    [[stored]] = yield Statement("SELECT public_url FROM installation")
+    return None if stored is None else str(stored)
+
+
+def read_connection(namespace: str, name: str, now: str) -> Script[Connection]:
+    """What is held for one connection."""
+    stored = yield from _load(namespace, name)
+    if stored is None:
+        return Connection(
+            namespace=namespace, name=name, exists=False, revision=NEVER_SEEN, now=from_text(now)
+        )
+    return _answer(stored, now)
+
+
+def read_page(after: str | None, limit: int, now: str) -> Script[ConnectionPage]:
+    """A page of all connections that exist, in two queries."""
+    start = tuple((after or "/").split("/", 1))
+    rows = yield Statement(
+        f"{_CONNECTION} WHERE {_PAGE} ORDER BY c.namespace, c.name LIMIT ?",
+        (*start, limit + 1),
+    )
+    page = rows[:limit]
+    if not page:
+        return ConnectionPage(now=from_text(now), items=())
+    end = (page[-1][1], page[-1][2])
+    credentials = yield Statement(
+        f"{_CREDENTIAL} JOIN connection c ON c.pk = k.connection"
+        f" WHERE {_PAGE} AND (c.namespace, c.name) <= (?, ?) ORDER BY k.issued_at, k.id",
+        (*start, *end),
+    )
+    by_connection: dict[int, list[Row]] = {}
+    for row in credentials:
+        by_connection.setdefault(row[1], []).append(row)
+    items = tuple(_answer(_stored(row, by_connection.get(row[0], ())), now) for row in page)
+    return ConnectionPage(now=from_text(now), items=items, next="/".join(end) if len(rows) > limit else None)
+
+
+def put_connection(
+    namespace: str, name: str, wanted: PutConnection, *, if_match: str | None, now: str, revision: str
+) -> Script[Connection]:
+    """Make the state so, and answer with it. Raises what ``Store.put_connection`` does."""
+    state = yield from _read_state(namespace, name, wanted)
+    check_revision(state, if_match)
+    yield from in_order(plan_put(state, wanted, now=now, revision=revision))
+    return (yield from read_connection(namespace, name, now))
+
+
+def delete_connection(
+    namespace: str, name: str, *, if_match: str | None, now: str, revision: str
+) -> Script[Connection]:
+    """End a connection, and answer with what is left. Raises ``RevisionMismatch``."""
+    state = yield from _read_state(namespace, name, None)
+    check_revision(state, if_match)
+    yield from in_order(plan_delete(state, now=now, revision=revision))
+    return (yield from read_connection(namespace, name, now))
+
+
+def purge(batch: int, now: str) -> Script[int]:
+    """One batch of deletion: resources of purging tenants, tombstones and audit rows whose time is over."""
+    deleted = 0
+    marked = yield Statement(
+        "SELECT pk, namespace, name FROM tenant WHERE state = 'purging' ORDER BY pk LIMIT ?", (batch,)
+    )
+    for tenant, namespace, name in marked:
+        deleted += yield from _purge_tenant(tenant, f"{namespace}/{name}", batch - deleted, now)
+        if deleted >= batch:
+            break
+    yield Statement(
+        "DELETE FROM credential WHERE id IN (SELECT id FROM credential WHERE expires_at <= ? LIMIT ?)",
+        (now, batch),
+    )
+    oldest = to_text(from_text(now) - AUDIT_RETENTION)
+    yield Statement(
+        "DELETE FROM audit WHERE pk IN (SELECT pk FROM audit WHERE at < ? LIMIT ?)", (oldest, batch)
+    )
+    return deleted
+
+
+def _purge_tenant(tenant: int, name: str, batch: int, now: str) -> Script[int]:
+    rows = yield Statement(
+        "DELETE FROM resource WHERE pk IN (SELECT pk FROM resource WHERE tenant = ? ORDER BY pk LIMIT ?)"
+        " RETURNING kind",
+        (tenant, batch),
+    )
+    kinds = [row[0] for row in rows]
+    for kind in sorted(set(kinds)):
+        yield Statement(COUNT, (tenant, kind, 0, -kinds.count(kind)))
+    if len(kinds) < batch:
+        yield Statement("DELETE FROM resource_count WHERE tenant = ?", (tenant,))
+        yield Statement("UPDATE connection SET tenant = NULL WHERE tenant = ?", (tenant,))
+        yield Statement("DELETE FROM tenant WHERE pk = ?", (tenant,))
+        yield Statement(AUDIT, (now, tenant, "Tenant", name, "purge", ADMIN_ACTOR))
+    return len(kinds)
+
+
+def _read_state(
+    namespace: str, name: str, wanted: PutConnection | None
+) -> Generator[Statement, Sequence[Row], State]:
+    connection = yield from _load(namespace, name)
+    tenant = connection.tenant if connection else None
+    others = yield Statement(_SIBLING, (tenant.pk, namespace, name)) if tenant else _NOTHING
+    if wanted is None:
+        return State(namespace, name, connection, is_last_of_tenant=not others)
+    rows = yield Statement(
+        f"SELECT {_TENANT} FROM tenant t WHERE t.namespace = ? AND t.name = ?", (namespace, wanted.tenant)
+    )
+    wanted_tenant = StoredTenant(*rows[0]) if rows else None
+    siblings = yield Statement(_SIBLING, (wanted_tenant.pk, namespace, name)) if wanted_tenant else _NOTHING
+    return State(
+        namespace,
+        name,
+        connection,
+        is_last_of_tenant=not others,
+        wanted_tenant=wanted_tenant,
+        sibling=f"{siblings[0][0]}/{siblings[0][1]}" if siblings else None,
+        holders=(yield from _holders(wanted)),
+    )
+
+
+_NOTHING: Final = Statement("SELECT 1 WHERE 1 = 0")
+
+
+def _holders(wanted: PutConnection) -> Script[tuple[StoredCredential, ...]]:
+    if not wanted.credentials:
+        return ()
+    marks = ", ".join("?" * len(wanted.credentials))
+    ids = tuple(credential.id for credential in wanted.credentials)
+    digests = tuple(bytes.fromhex(credential.digest) for credential in wanted.credentials)
+    rows = yield Statement(
+        f"{_CREDENTIAL} WHERE k.id IN ({marks}) OR k.digest IN ({marks})", (*ids, *digests)
+    )
+    return tuple(StoredCredential(*row) for row in rows)
+
+
+def _load(namespace: str, name: str) -> Script[StoredConnection | None]:
+    rows = yield Statement(f"{_CONNECTION} WHERE c.namespace = ? AND c.name = ?", (namespace, name))
+    if not rows:
+        return None
+    credentials = yield Statement(
+        f"{_CREDENTIAL} WHERE k.connection = ? ORDER BY k.issued_at, k.id", (rows[0][0],)
+    )
+    return _stored(rows[0], credentials)
+
+
+def _stored(row: Row, credentials: Sequence[Row]) -> StoredConnection:
+    pk, namespace, name, revision, state, *tenant = row
+    return StoredConnection(
+        pk,
+        namespace,
+        name,
+        revision,
+        state,
+        StoredTenant(*tenant) if tenant[0] is not None else None,
+        tuple(StoredCredential(*credential) for credential in credentials),
+    )
+
+
+def _answer(stored: StoredConnection, now: str) -> Connection:
+    tenant = stored.tenant
+    purging = tenant is not None and tenant.state == "purging"
+    shown = tenant if stored.exists else None
+    return Connection(
+        namespace=stored.namespace,
+        name=stored.name,
+        exists=stored.exists,
+        revision=stored.revision,
+        now=from_text(now),
+        tenant=shown.name if shown else None,
+        settings=parse_settings(shown.settings) if shown else None,
+        settings_hash=shown.settings_hash if shown else None,
+        credentials=tuple(
+            _status(credential)
+            for credential in stored.credentials
+            if credential.revoked_at is None and not credential.ended(now)
+        ),
+        revoked=tuple(
+            credential.id
+            for credential in stored.credentials
+            if credential.revoked_at is not None and credential.expires_at > now
+        ),
+        resources=tenant.users if tenant and (shown or purging) else 0,
+        purging=purging,
+    )
+
+
+def _status(credential: StoredCredential) -> CredentialStatus:
+    return CredentialStatus(
+        id=credential.id,
+        kind=credential.kind,
+        digest=credential.digest.hex(),
+        issued_at=from_text(credential.issued_at),
+        expires_at=from_text(credential.expires_at),
+        retires_at=from_text(credential.retires_at) if credential.retires_at else None,
+        last_used_at=from_text(credential.last_used_at) if credential.last_used_at else None,
+        user_agent=credential.user_agent,
+    )

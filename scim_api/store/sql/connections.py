@@ -1,0 +1,268 @@
+"""What a PUT or DELETE of a connection changes: pure decisions over what the database holds.
+
+The result is a list of statements, which is empty when nothing changes; reading and writing are in
+``admin``. One clock counts here: ``now`` is the database's.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+from scim_api.contract.admin import NEVER_SEEN, Credential, PutConnection
+from scim_api.store.errors import (
+    CredentialRevoked,
+    DigestInUse,
+    MatchingImmutable,
+    RevisionMismatch,
+    SettingsConflict,
+    TenantPurging,
+)
+from scim_api.store.sql.rows import comparable, parse_settings, settings_hash, settings_text
+from scim_api.store.sql.statements import AUDIT
+from scim_api.store.sql.timestamps import to_text
+from scim_api.store.sql.transaction_script import Statement
+
+ADMIN_ACTOR = "admin"
+"""Who acts in the audit log when a connection changes."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoredTenant:
+    """A row of ``tenant`` with its number of users."""
+
+    pk: int
+    name: str
+    settings: str
+    settings_hash: str
+    state: Literal["active", "purging"]
+    users: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoredCredential:
+    """A row of ``credential``; times as text."""
+
+    id: str
+    connection: int
+    kind: Literal["BearerToken"]
+    digest: bytes
+    issued_at: str
+    expires_at: str
+    retires_at: str | None
+    revoked_at: str | None
+    last_used_at: str | None
+    user_agent: str | None
+
+    def ended(self, now: str) -> bool:
+        """Whether its time is over, by expiry or retirement."""
+        return min(self.expires_at, self.retires_at or self.expires_at) <= now
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoredConnection:
+    """A row of ``connection`` with what belongs to it."""
+
+    pk: int
+    namespace: str
+    name: str
+    revision: str
+    state: Literal["exists", "deleted"]
+    tenant: StoredTenant | None
+    credentials: tuple[StoredCredential, ...] = ()
+
+    @property
+    def exists(self) -> bool:
+        """False for one that was deleted."""
+        return self.state == "exists"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class State:
+    """All that the decision about one connection depends on."""
+
+    namespace: str
+    name: str
+    connection: StoredConnection | None
+    """None: never seen."""
+    is_last_of_tenant: bool
+    """Whether no other connection that exists has the tenant that this connection has now."""
+    wanted_tenant: StoredTenant | None = None
+    sibling: str | None = None
+    """Another existing connection of the wanted tenant, as ``namespace/name``."""
+    holders: tuple[StoredCredential, ...] = ()
+    """Those stored, of any connection, that have a wanted id or digest."""
+
+
+def check_revision(state: State, if_match: str | None) -> None:
+    """The fence. Raises ``RevisionMismatch``."""
+    revision = state.connection.revision if state.connection else NEVER_SEEN
+    if if_match is not None and if_match != revision:
+        raise RevisionMismatch(f"{state.namespace}/{state.name} is at revision {revision}, not {if_match}")
+
+
+def plan_put(state: State, wanted: PutConnection, *, now: str, revision: str) -> list[Statement]:
+    """The statements that make the state so.
+
+    Args:
+        state: what the database holds.
+        wanted: the whole desired state.
+        now: the database's clock, as stored text.
+        revision: the revision to issue if anything changes.
+
+    Returns:
+        In order of execution; empty when nothing changes.
+
+    Raises:
+        SettingsConflict, MatchingImmutable, CredentialRevoked, DigestInUse, TenantPurging
+    """
+    tenant = _plan_tenant(state, wanted)
+    credentials = _plan_credentials(state, wanted, now)
+    held = state.connection
+    now_in = held.tenant if held and held.exists else None
+    same_tenant = now_in is not None and now_in.name == wanted.tenant
+    if same_tenant and not tenant and not credentials:
+        return []
+    connection = Statement(
+        "INSERT INTO connection (namespace, name, tenant, revision, state)"
+        " VALUES (?, ?, (SELECT pk FROM tenant WHERE namespace = ? AND name = ?), ?, 'exists')"
+        " ON CONFLICT (namespace, name) DO UPDATE"
+        " SET tenant = excluded.tenant, revision = excluded.revision, state = 'exists'",
+        (state.namespace, state.name, state.namespace, wanted.tenant, revision),
+    )
+    left = [] if same_tenant else _plan_leaving(state)
+    return [*tenant, connection, *credentials, *left, *_plan_trace(state, now, "put")]
+
+
+def plan_delete(state: State, *, now: str, revision: str) -> list[Statement]:
+    """The statements that end a connection; empty when there is none."""
+    held = state.connection
+    if held is None or not held.exists:
+        return []
+    return [
+        Statement("UPDATE connection SET state = 'deleted', revision = ? WHERE pk = ?", (revision, held.pk)),
+        *(_revoke(credential, now) for credential in held.credentials if _is_revocable(credential, now)),
+        *_plan_leaving(state),
+        *_plan_trace(state, now, "delete"),
+    ]
+
+
+def _plan_tenant(state: State, wanted: PutConnection) -> list[Statement]:
+    stored, settings = state.wanted_tenant, wanted.settings
+    if stored is None:
+        return [
+            Statement(
+                "INSERT INTO tenant (namespace, name, settings, settings_hash) VALUES (?, ?, ?, ?)",
+                (state.namespace, wanted.tenant, settings_text(settings), settings_hash(settings)),
+            )
+        ]
+    if stored.state == "purging":
+        raise TenantPurging(f"tenant {wanted.tenant} is being deleted; wait until its users are gone")
+    old, new = comparable(parse_settings(stored.settings)), comparable(settings)
+    differing = tuple(name for name in new if new[name] != old[name])
+    if not differing:
+        return []
+    if state.sibling is not None:
+        raise SettingsConflict(state.sibling, differing)
+    if "matching" in differing:
+        raise MatchingImmutable(f"tenant {wanted.tenant} exists with matching {old['matching']}")
+    return [
+        Statement(
+            "UPDATE tenant SET settings = ?, settings_hash = ? WHERE pk = ?",
+            (settings_text(settings), settings_hash(settings), stored.pk),
+        )
+    ]
+
+
+def _plan_credentials(state: State, wanted: PutConnection, now: str) -> list[Statement]:
+    stored = {credential.id: credential for credential in _credentials(state)}
+    statements: list[Statement] = []
+    listed: dict[str, str] = {}
+    for credential in wanted.credentials:
+        if listed.setdefault(credential.digest, credential.id) != credential.id:
+            raise DigestInUse(f"credential {credential.id} has the digest of {listed[credential.digest]}")
+        known = stored.get(credential.id)
+        if known is not None:
+            statements += _plan_known(known, credential, now)
+        elif _end(credential) > now:
+            _check_free(state, credential)
+            statements.append(_insert(state, credential))
+    if len(set(listed.values())) < len(wanted.credentials):
+        raise DigestInUse("a credential id is listed twice")
+    kept = set(listed.values())
+    revoked = [c for c in stored.values() if c.id not in kept and _is_revocable(c, now)]
+    return [*(_revoke(credential, now) for credential in revoked), *statements]
+
+
+def _plan_known(known: StoredCredential, wanted: Credential, now: str) -> list[Statement]:
+    if known.digest != bytes.fromhex(wanted.digest):
+        raise DigestInUse(f"credential {wanted.id} was issued with another digest")
+    if known.revoked_at is not None:
+        if max(known.expires_at, to_text(wanted.expires_at)) > now:
+            raise CredentialRevoked(f"credential {wanted.id} was revoked at {known.revoked_at}")
+        return []
+    retires_at = to_text(wanted.retires_at) if wanted.retires_at else None
+    if known.ended(now) or known.retires_at == retires_at:
+        return []  # what has ended stays ended
+    return [Statement("UPDATE credential SET retires_at = ? WHERE id = ?", (retires_at, known.id))]
+
+
+def _check_free(state: State, wanted: Credential) -> None:
+    for holder in state.holders:
+        if holder.id == wanted.id or holder.digest == bytes.fromhex(wanted.digest):
+            raise DigestInUse(f"credential {wanted.id}: its id or its digest belongs to another credential")
+
+
+def _insert(state: State, wanted: Credential) -> Statement:
+    return Statement(
+        "INSERT INTO credential (id, connection, kind, digest, issued_at, expires_at, retires_at)"
+        " VALUES (?, (SELECT pk FROM connection WHERE namespace = ? AND name = ?), ?, ?, ?, ?, ?)",
+        (
+            wanted.id,
+            state.namespace,
+            state.name,
+            wanted.kind,
+            bytes.fromhex(wanted.digest),
+            to_text(wanted.issued_at),
+            to_text(wanted.expires_at),
+            to_text(wanted.retires_at) if wanted.retires_at else None,
+        ),
+    )
+
+
+def _is_revocable(credential: StoredCredential, now: str) -> bool:
+    return credential.revoked_at is None and credential.expires_at > now
+
+
+def _revoke(credential: StoredCredential, now: str) -> Statement:
+    """Revoke it and what was derived from it."""
+    return Statement(
+        "UPDATE credential SET revoked_at = ? WHERE (id = ? OR parent = ?) AND revoked_at IS NULL",
+        (now, credential.id, credential.id),
+    )
+
+
+def _plan_leaving(state: State) -> list[Statement]:
+    """Mark the tenant that the connection has now for purging, if it was the last and so wishes."""
+    tenant = state.connection.tenant if state.connection and state.connection.exists else None
+    if tenant is None or not state.is_last_of_tenant:
+        return []
+    if parse_settings(tenant.settings).deletion_policy != "Delete":
+        return []
+    return [Statement("UPDATE tenant SET state = 'purging' WHERE pk = ?", (tenant.pk,))]
+
+
+def _plan_trace(state: State, now: str, action: str) -> Sequence[Statement]:
+    """What goes with every change: the auth generation and the audit log."""
+    name = f"{state.namespace}/{state.name}"
+    return (
+        Statement("UPDATE auth_generation SET number = number + 1"),
+        Statement(AUDIT, (now, None, "Connection", name, action, ADMIN_ACTOR)),
+    )
+
+
+def _credentials(state: State) -> Sequence[StoredCredential]:
+    return state.connection.credentials if state.connection else ()
+
+
+def _end(credential: Credential) -> str:
+    return to_text(min(credential.expires_at, credential.retires_at or credential.expires_at))

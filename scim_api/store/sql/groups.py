@@ -1,0 +1,183 @@
+"""Creating and changing groups, with the steps on their members: scripts for both drivers.
+
+A group's row is locked first, then the members that join, in the order of their ids and only against being
+deleted: so two groups that take each other in at once wait for nobody in a circle. What a step costs
+depends on how many it names, and never on how many are in the group; only members chosen by something else
+than their ids are read.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from scim_api.core.model import MemberChange, Prepared, Resource
+from scim_api.core.predicate import matches
+from scim_api.core.types import ResourceKind
+from scim_api.store.errors import UnknownMembers
+from scim_api.store.protocol import Transform
+from scim_api.store.sql.dialect import Dialect
+from scim_api.store.sql.resource_ids import new_identity
+from scim_api.store.sql.rows import check_version
+from scim_api.store.sql.statements import AUDIT, COUNT, GET, MEMBERS
+from scim_api.store.sql.transaction_script import Script, Statement
+
+_INSERT: Final = """
+INSERT INTO resource (tenant, kind, id, match_key, name_key, external_key, version, created, modified, doc, keys)
+VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?) RETURNING pk
+"""
+_UPDATE: Final = """
+UPDATE resource SET match_key = ?, name_key = ?, external_key = ?, version = version + 1, modified = ?,
+    doc = ?, keys = ?
+WHERE pk = ? RETURNING pk
+"""
+_JOIN: Final = "INSERT INTO membership (container, member, tenant) SELECT ?, {key}, ? FROM {list} ON CONFLICT DO NOTHING RETURNING member"
+_LEAVE: Final = "DELETE FROM membership WHERE container = ? AND tenant = ?"
+_EVERYBODY: Final = 2**53
+
+
+def create(
+    dialect: Dialect,
+    tenant: int,
+    kind: ResourceKind,
+    prepared: Prepared,
+    *,
+    actor: str,
+    now: str,
+    shard: int,
+) -> Script[Resource]:
+    """Insert a group with its members, counter and audit row. Raises ``UnknownMembers``."""
+    identity = new_identity()
+    keys = (prepared.match_key, prepared.name_key, prepared.external_key)
+    [(pk,)] = yield Statement(_INSERT, (tenant, kind, identity, *keys, now, now, prepared.doc, prepared.keys))
+    yield from _change(dialect, tenant, pk, prepared.members)
+    yield Statement(COUNT, (tenant, kind, shard, 1))
+    yield Statement(AUDIT, (now, tenant, kind, identity, "create", actor))
+    return Resource(identity, 1, now, now, prepared.doc, pk, kind)
+
+
+def modify(
+    dialect: Dialect,
+    tenant: int,
+    kind: ResourceKind,
+    resource_id: str,
+    transform: Transform,
+    *,
+    actor: str,
+    expected_version: int | None,
+    now: str,
+) -> Script[Resource | None]:
+    """Read, transform and write a group; its version changes when its body or its members do.
+
+    Raises what the transform raises, ``VersionMismatch`` and ``UnknownMembers``.
+    """
+    lock = " FOR NO KEY UPDATE" if dialect == "postgresql" else ""
+    rows = yield Statement(GET + lock, (tenant, kind, resource_id))
+    if not rows:
+        return None
+    resource = Resource(*rows[0])
+    check_version(resource.version, expected_version)
+    prepared = transform(resource)
+    if prepared is None:
+        return resource
+    changed = yield from _change(dialect, tenant, resource.pk, prepared.members)
+    if not changed and prepared.doc == resource.doc:
+        return resource
+    keys = (prepared.match_key, prepared.name_key, prepared.external_key)
+    yield Statement(_UPDATE, (*keys, now, prepared.doc, prepared.keys, resource.pk))
+    yield Statement(AUDIT, (now, tenant, kind, resource_id, "modify", actor))
+    return Resource(resource_id, resource.version + 1, resource.created, now, prepared.doc, resource.pk, kind)
+
+
+def _change(dialect: Dialect, tenant: int, container: int, changes: Sequence[MemberChange]) -> Script[bool]:
+    """Take all steps; whether any of them changed something."""
+    changed = False
+    for change in changes:
+        match change:
+            case MemberChange("add", ids):
+                keys = yield from _keys(dialect, tenant, ids)
+                changed |= yield from _join(dialect, tenant, container, keys)
+            case MemberChange("remove", _, None):
+                changed |= yield from _leave_by_id(dialect, tenant, container, change.ids)
+            case MemberChange("remove"):
+                changed |= yield from _leave_chosen(dialect, tenant, container, change)
+            case MemberChange("replace", ids):
+                keys = yield from _keys(dialect, tenant, ids)
+                changed |= yield from _leave(
+                    tenant, container, f"member NOT IN (SELECT {_key(dialect)} FROM {_list(dialect)})", keys
+                )
+                changed |= yield from _join(dialect, tenant, container, keys)
+    return changed
+
+
+def _list(dialect: Dialect) -> str:
+    """The entries of a JSON array given as a parameter, as rows."""
+    return (
+        "json_each(?) AS j"
+        if dialect == "sqlite"
+        else "json_array_elements_text(CAST(? AS json)) AS j(value)"
+    )
+
+
+def _key(dialect: Dialect) -> str:
+    return "j.value" if dialect == "sqlite" else "CAST(j.value AS bigint)"
+
+
+def _resources(dialect: Dialect, *, lock: bool) -> str:
+    """The tenant's resources with the ids of a JSON array, as rows of ``r``: each from its own index look-up.
+
+    Parameters: the array, tenant. Said so that no planner can begin with the resources instead.
+    """
+    mine = "x.id = j.value AND x.kind IN ('User', 'Group') AND x.tenant + 0 = ?"
+    if dialect == "sqlite":
+        return f"{_list(dialect)} CROSS JOIN resource r ON {mine.replace('x.', 'r.')}"
+    one = f"SELECT x.pk, x.id FROM resource x WHERE {mine} LIMIT 1{' FOR KEY SHARE' if lock else ''}"
+    return f"{_list(dialect)} CROSS JOIN LATERAL ({one}) AS r"
+
+
+def _keys(dialect: Dialect, tenant: int, ids: Sequence[str]) -> Script[list[int]]:
+    """The keys of resources that are to join; they stay until the transaction ends."""
+    if not ids:
+        return []
+    rows = yield Statement(
+        f"SELECT r.pk, r.id FROM {_resources(dialect, lock=True)}", (json.dumps(sorted(ids)), tenant)
+    )
+    known = {row[1] for row in rows}
+    unknown = tuple(one for one in ids if one not in known)
+    if unknown:
+        raise UnknownMembers(unknown)
+    return [row[0] for row in rows]
+
+
+def _join(dialect: Dialect, tenant: int, container: int, keys: Sequence[int]) -> Script[bool]:
+    if not keys:
+        return False
+    sql = _JOIN.format(key=_key(dialect), list=_list(dialect) + " WHERE true")
+    rows = yield Statement(sql, (container, tenant, json.dumps(keys)))
+    return bool(rows)
+
+
+def _leave_by_id(dialect: Dialect, tenant: int, container: int, ids: Sequence[str]) -> Script[bool]:
+    members = f"member IN (SELECT r.pk FROM {_resources(dialect, lock=False)})"
+    rows = yield Statement(
+        f"{_LEAVE} AND {members} RETURNING member", (container, tenant, json.dumps(ids), tenant)
+    )
+    return bool(rows)
+
+
+def _leave(tenant: int, container: int, members: str, keys: Sequence[int]) -> Script[bool]:
+    rows = yield Statement(f"{_LEAVE} AND {members} RETURNING member", (container, tenant, json.dumps(keys)))
+    return bool(rows)
+
+
+def _leave_chosen(dialect: Dialect, tenant: int, container: int, change: MemberChange) -> Script[bool]:
+    if change.chosen is None:
+        return False
+    rows = yield Statement(MEMBERS, (container, tenant, 0, _EVERYBODY))
+    keys = [
+        pk for pk, identity, kind in rows if matches(change.chosen, {"value": identity, "type": kind.lower()})
+    ]
+    return (
+        yield from _leave(
+            tenant, container, f"member IN (SELECT {_key(dialect)} FROM {_list(dialect)})", keys
+        )
+    )

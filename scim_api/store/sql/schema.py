@@ -1,0 +1,167 @@
+"""The schema's history: what each numbered migration runs on each database.
+
+Expand and contract only: a migration may add tables, columns with defaults and indexes, so that the
+release before it keeps working; what is no longer used goes one release later. A migration that was
+released is never edited.
+"""
+
+import dataclasses
+from typing import Final
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Migration:
+    """One step of the schema."""
+
+    number: int
+    name: str
+    sqlite: str
+    postgresql: str
+
+
+_TABLES: Final = """
+CREATE TABLE installation (
+    singleton  {integer} PRIMARY KEY CHECK (singleton = 1),
+    id         {text},
+    public_url {text}
+){table};
+INSERT INTO installation (singleton) VALUES (1);
+
+CREATE TABLE auth_generation (
+    singleton {integer} PRIMARY KEY CHECK (singleton = 1),
+    number    {bigint} NOT NULL
+){table};
+INSERT INTO auth_generation (singleton, number) VALUES (1, 1);
+
+-- The surrogate key is never used again, so that a re-created tenant starts empty.
+CREATE TABLE tenant (
+    pk            {serial_unique},
+    namespace     {text} NOT NULL,
+    name          {text} NOT NULL,
+    settings      {text} NOT NULL,
+    settings_hash {text} NOT NULL,
+    state         {text} NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'purging')),
+    UNIQUE (namespace, name)
+){table};
+CREATE INDEX tenant_purging ON tenant (pk) WHERE state = 'purging';
+
+-- The row of a deleted connection stays, so that its revision never comes back.
+CREATE TABLE connection (
+    pk        {serial_unique},
+    namespace {text} NOT NULL,
+    name      {text} NOT NULL,
+    tenant    {bigint} REFERENCES tenant (pk),
+    revision  {text} NOT NULL,
+    state     {text} NOT NULL CHECK (state IN ('exists', 'deleted')),
+    UNIQUE (namespace, name)
+){table};
+CREATE INDEX connection_tenant ON connection (tenant);
+
+-- The tenant of a credential is its connection's. A revoked row is a tombstone until its own expiry.
+CREATE TABLE credential (
+    id           {text} PRIMARY KEY,
+    connection   {bigint} NOT NULL REFERENCES connection (pk),
+    kind         {text} NOT NULL,
+    parent       {text} REFERENCES credential (id) ON DELETE CASCADE,
+    digest       {blob} NOT NULL UNIQUE,
+    issued_at    {text} NOT NULL,
+    expires_at   {text} NOT NULL,
+    retires_at   {text},
+    revoked_at   {text},
+    last_used_at {text},
+    user_agent   {text}
+){table};
+CREATE INDEX credential_connection ON credential (connection);
+CREATE INDEX credential_parent ON credential (parent);
+CREATE INDEX credential_expires_at ON credential (expires_at);
+
+CREATE TABLE resource (
+    pk           {serial},
+    tenant       {bigint} NOT NULL REFERENCES tenant (pk),
+    kind         {text} NOT NULL CHECK (kind IN ('User', 'Group')),
+    id           {text} NOT NULL,
+    match_key    {text},
+    name_key     {text} NOT NULL,
+    external_key {text},
+    version      {bigint} NOT NULL,
+    created      {text} NOT NULL,
+    modified     {text} NOT NULL,
+    doc          {plain_text} NOT NULL,
+    keys         {json} NOT NULL
+){table};
+-- "tenant + 0" in the keys' indexes, and nowhere else: while statistics are young (a new tenant's always
+-- are), PostgreSQL believes that a tenant has one resource, and would as soon read all of them through
+-- resource_order as one through its key. Look-ups by key say "tenant + 0", which only these indexes hold.
+CREATE UNIQUE INDEX resource_id ON resource (id, kind, (tenant + 0));
+CREATE UNIQUE INDEX resource_name ON resource (name_key, kind, (tenant + 0));
+CREATE UNIQUE INDEX resource_match ON resource (match_key, kind, (tenant + 0));
+CREATE INDEX resource_external ON resource (external_key, kind, (tenant + 0));
+-- "pk + 0": else PostgreSQL may walk the primary key through all other tenants' rows to find a page.
+CREATE INDEX resource_order ON resource (tenant, kind, (pk + 0));
+
+CREATE TABLE resource_email (
+    resource  {bigint} NOT NULL REFERENCES resource (pk) ON DELETE CASCADE,
+    email_key {text} NOT NULL,
+    tenant    {bigint} NOT NULL,
+    kind      {text} NOT NULL,
+    PRIMARY KEY (resource, email_key)
+){table_without_rowid};
+CREATE INDEX resource_email_key ON resource_email (tenant, kind, email_key, resource);
+
+-- A row per member, so that adding one to a group of 100,000 costs what adding one to ten does.
+CREATE TABLE membership (
+    container {bigint} NOT NULL REFERENCES resource (pk) ON DELETE CASCADE,
+    member    {bigint} NOT NULL REFERENCES resource (pk) ON DELETE CASCADE,
+    tenant    {bigint} NOT NULL,
+    PRIMARY KEY (container, member)
+){table_without_rowid};
+CREATE INDEX membership_member ON membership (member, container);
+
+-- Several rows for each tenant and kind: one would make all creates of a tenant wait for each other.
+CREATE TABLE resource_count (
+    tenant {bigint} NOT NULL,
+    kind   {text} NOT NULL,
+    shard  {integer} NOT NULL,
+    number {bigint} NOT NULL,
+    PRIMARY KEY (tenant, kind, shard)
+){table_without_rowid};
+
+-- Who did what to which object, and no bodies.
+CREATE TABLE audit (
+    pk          {serial},
+    at          {text} NOT NULL,
+    tenant      {bigint},
+    kind        {text} NOT NULL,
+    resource_id {text} NOT NULL,
+    action      {text} NOT NULL,
+    actor       {text} NOT NULL
+){table};
+CREATE INDEX audit_at ON audit (at);
+"""
+
+_SQLITE: Final = {
+    "integer": "INTEGER", "bigint": "INTEGER", "text": "TEXT", "plain_text": "TEXT", "json": "TEXT",
+    "blob": "BLOB", "serial": "INTEGER PRIMARY KEY", "serial_unique": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "table": " STRICT", "table_without_rowid": " STRICT, WITHOUT ROWID",
+}  # fmt: skip
+_POSTGRESQL: Final = {
+    "integer": "integer", "bigint": "bigint", "text": 'text COLLATE "C"', "plain_text": "text",
+    "json": "jsonb", "blob": "bytea",
+    "serial": "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    "serial_unique": "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    "table": "", "table_without_rowid": "",
+}  # fmt: skip
+
+MIGRATIONS: Final = (
+    Migration(
+        number=1,
+        name="first schema",
+        sqlite=_TABLES.format_map(_SQLITE),
+        postgresql=_TABLES.format_map(_POSTGRESQL),
+    ),
+)
+"""All steps, in order, numbered from 1 without gaps."""
+
+
+ADVISORY_LOCK: Final = 0x5C14_0001
+"""Key of PostgreSQL's advisory lock for migrating."""

@@ -1,0 +1,177 @@
+"""SQL about resources and credentials that both databases understand alike; placeholders are ``?``."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from scim_api.core.messages.serialization import inside_json
+from scim_api.core.model import Lookup
+from scim_api.core.predicate import Predicate
+from scim_api.core.types import ResourceKind
+from scim_api.store.protocol import Query
+from scim_api.store.sql.dialect import Dialect
+from scim_api.store.sql.filter_compiler import Where, compile_filter, compile_sort
+from scim_api.store.sql.transaction_script import Statement
+
+RESOURCE: Final = "r.id, r.version, r.created, r.modified, r.doc, r.pk, r.kind"
+"""The columns of a ``Resource``, in its order."""
+
+ACCESS: Final = """
+SELECT k.id, k.digest, k.expires_at, k.retires_at, c.tenant, t.settings, t.settings_hash
+FROM credential k JOIN connection c ON c.pk = k.connection JOIN tenant t ON t.pk = c.tenant
+WHERE k.digest = ? AND k.revoked_at IS NULL AND c.state = 'exists' AND t.state = 'active'
+"""
+
+RECORD_USE: Final = """
+UPDATE credential SET last_used_at = ?, user_agent = coalesce(?, user_agent)
+WHERE id = ? AND (last_used_at IS NULL OR last_used_at < ?)
+"""
+
+# "tenant + 0" is what the keys' indexes hold; the reason is in `schema`.
+GET: Final = f"SELECT {RESOURCE} FROM resource r WHERE r.tenant + 0 = ? AND r.kind = ? AND r.id = ?"
+
+_LOOKUP: Final = {
+    Lookup.ID: (GET, ""),
+    Lookup.NAME: (
+        f"SELECT {RESOURCE} FROM resource r WHERE r.tenant + 0 = ? AND r.kind = ? AND r.name_key = ?",
+        "",
+    ),
+    Lookup.EXTERNAL: (
+        f"SELECT {RESOURCE} FROM resource r WHERE r.tenant + 0 = ? AND r.kind = ? AND r.external_key = ?",
+        " ORDER BY r.pk",
+    ),
+    Lookup.WORK_EMAIL: (
+        (
+            f"SELECT {RESOURCE} FROM resource r WHERE r.pk IN (SELECT e.resource FROM resource_email e"
+            " WHERE e.tenant = ? AND e.kind = ? AND e.email_key = ?)"
+        ),
+        " ORDER BY r.pk",
+    ),
+}
+
+
+def lookup(
+    dialect: Dialect, tenant: int, kind: ResourceKind, by: Lookup, key: str, rest: Predicate | None = None
+) -> Statement:
+    """Those with this comparable key that also meet the rest of a filter."""
+    select, order = _LOOKUP[by]
+    if rest is None:
+        return Statement(select + order, (tenant, kind, key))
+    where = compile_filter(rest, dialect)
+    return Statement(f"{select} AND ({where.sql}){order}", (tenant, kind, key, *where.parameters))
+
+
+# "pk + 0" is the order that the index `resource_order` holds. The one row of `counted` carries the total when the page is empty.
+LIST: Final = f"""
+WITH counted AS (
+    SELECT cast(coalesce(sum(n.number), 0) AS bigint) AS total
+    FROM resource_count n WHERE n.tenant = ? AND n.kind = ?
+), slice AS (
+    SELECT * FROM resource WHERE tenant = ? AND kind = ? AND pk + 0 > ? ORDER BY pk + 0 LIMIT ? OFFSET ?
+)
+SELECT counted.total, {RESOURCE} FROM counted LEFT JOIN slice r ON true ORDER BY r.pk
+"""
+
+_RENDERED_USERS: Final = """
+SELECT (
+    SELECT cast(coalesce(sum(n.number), 0) AS bigint) FROM resource_count n
+    WHERE n.tenant = ? AND n.kind = 'User'
+), {text}
+FROM resource r WHERE r.tenant = ? AND r.kind = 'User' ORDER BY r.pk + 0 LIMIT ? OFFSET ?
+"""
+_REST: Final = """',"id":"' || r.id || '","meta":{"resourceType":"User","created":"' || r.created
+    || '","lastModified":"' || r.modified || '","location":"' || cast(? AS text) || '/Users/' || r.id
+    || '","version":"W/\\"' || r.version || '\\""}}'"""
+# Of bytes, the last one is cut off without looking at the characters before it.
+_TEXTS: Final[Mapping[Dialect, str]] = {
+    "sqlite": (f"cast(substr(cast(r.doc AS blob), 1, length(cast(r.doc AS blob)) - 1) || {_REST} AS blob)"),
+    "postgresql": (
+        f"substr(convert_to(r.doc, 'UTF8'), 1, octet_length(r.doc) - 1) || convert_to({_REST}, 'UTF8')"
+    ),
+}
+_RENDERED_USERS_IN: Final[Mapping[Dialect, str]] = {
+    dialect: _RENDERED_USERS.replace("{text}", text) for dialect, text in _TEXTS.items()
+}
+
+
+def rendered_users(dialect: Dialect, tenant: int, base_url: str, offset: int, limit: int) -> Statement:
+    """Rows of the total and a user's text as ``core.render.render`` has it, in UTF-8."""
+    return Statement(_RENDERED_USERS_IN[dialect], (tenant, inside_json(base_url), tenant, limit, offset))
+
+
+_SEARCH: Final = """
+WITH hits AS MATERIALIZED (
+    SELECT r.pk{keys} FROM resource r WHERE r.tenant = ? AND r.kind {kinds} AND ({condition})
+), counted AS (
+    SELECT count(*) AS total FROM hits
+), slice AS (
+    SELECT * FROM hits WHERE pk > ? ORDER BY {order} LIMIT ? OFFSET ?
+)
+SELECT counted.total, {columns} FROM counted LEFT JOIN slice s ON true LEFT JOIN resource r ON r.pk = s.pk
+ORDER BY {final}
+"""
+
+
+def list_page(tenant: int, kind: ResourceKind, query: Query) -> Statement:
+    """A page of all; each row is the total and a resource's columns (NULLs on an empty page)."""
+    return Statement(LIST, (tenant, kind, tenant, kind, query.after, query.limit, query.offset))
+
+
+def search_page(dialect: Dialect, tenant: int, kind: ResourceKind | None, query: Query) -> Statement:
+    """A page of those that meet a filter, which is evaluated once for total and page.
+
+    Resources without a value come last in ascending and first in descending order (RFC 7644 section
+    3.4.2.3); among equals the one created first comes first.
+    """
+    where = Where("1 = 1") if query.filter is None else compile_filter(query.filter, dialect)
+    keys = () if query.sort is None else compile_sort(query.sort.attribute, dialect)
+    direction = "DESC NULLS FIRST" if query.sort and query.sort.descending else "ASC NULLS LAST"
+    order = [f"k{number} {direction}" for number in range(len(keys))]
+    parts = {
+        "keys": "".join(f", {key} AS k{number}" for number, key in enumerate(keys)),
+        "kinds": "= ?" if kind is not None else "IN ('User', 'Group')",
+        "condition": where.sql,
+        "order": ", ".join([*order, "pk"]),
+        "final": ", ".join([*(f"s.{one}" for one in order), "s.pk"]),
+        "columns": RESOURCE,
+    }
+    sql = re.sub(r"\{(\w+)\}", lambda found: parts[found[1]], _SEARCH)
+    kinds = () if kind is None else (kind,)
+    return Statement(sql, (tenant, *kinds, *where.parameters, query.after, query.limit, query.offset))
+
+
+# The page is cut out of the index before anything is joined, in whatever mood the planner is.
+MEMBERS: Final = """
+SELECT x.pk, x.id, x.kind FROM (
+    SELECT m.member FROM membership m WHERE m.container = ? AND m.tenant = ? AND m.member > ?
+    ORDER BY m.member LIMIT ?
+) AS page JOIN resource x ON x.pk = page.member ORDER BY page.member
+"""
+"""Parameters: the group's key, tenant, the member's key to begin after, how many."""
+
+
+def groups_of(tenant: int, members: Sequence[int]) -> Statement:
+    """Rows of the member's key and the id and body of a group that it directly belongs to."""
+    return Statement(
+        "SELECT m.member, r.id, r.doc FROM membership m JOIN resource r ON r.pk = m.container"
+        f" WHERE m.tenant = ? AND m.member IN ({', '.join('?' * len(members))}) ORDER BY m.member, r.pk",
+        (tenant, *members),
+    )
+
+
+def taken_by_name(tenant: int, kind: ResourceKind, name_key: str, but: str) -> Statement:
+    """One row: the tenant's settings, and whether another resource has this name."""
+    return Statement(
+        "SELECT t.settings, EXISTS (SELECT 1 FROM resource r"
+        " WHERE r.tenant + 0 = t.pk AND r.kind = ? AND r.name_key = ? AND r.id <> ?)"
+        " FROM tenant t WHERE t.pk = ?",
+        (kind, name_key, but, tenant),
+    )
+
+
+COUNT: Final = """
+INSERT INTO resource_count (tenant, kind, shard, number) VALUES (?, ?, ?, ?)
+ON CONFLICT (tenant, kind, shard) DO UPDATE SET number = resource_count.number + excluded.number
+"""
+
+AUDIT: Final = "INSERT INTO audit (at, tenant, kind, resource_id, action, actor) VALUES (?, ?, ?, ?, ?, ?)"

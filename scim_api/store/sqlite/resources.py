@@ -1,0 +1,192 @@
+"""Writing resources in SQLite: functions of a connection whose transaction the writer has begun."""
+
+from collections.abc import Iterable
+
+import apsw
+
+from scim_api.core.model import Prepared, Resource
+from scim_api.core.types import ResourceKind
+from scim_api.store.errors import Conflict, Unavailable
+from scim_api.store.protocol import Transform
+from scim_api.store.sql import groups
+from scim_api.store.sql.resource_ids import new_identity
+from scim_api.store.sql.rows import check_version, conflict_attribute
+from scim_api.store.sql.statements import AUDIT, COUNT, GET, taken_by_name
+from scim_api.store.sqlite.connection import fetch, run
+
+_INSERT = """
+INSERT INTO resource (tenant, kind, id, match_key, name_key, external_key, version, created, modified, doc, keys)
+VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?) RETURNING pk
+"""
+_UPDATE = """
+UPDATE resource SET match_key = ?, name_key = ?, external_key = ?, version = version + 1, modified = ?,
+    doc = ?, keys = ?
+WHERE pk = ?
+"""
+_UPDATE_BODY = """
+UPDATE resource SET version = version + 1, modified = ?, doc = ?, keys = ? WHERE pk = ?
+"""
+"""When no key changes: SQLite writes the indexes of all columns that a statement names, changed or not."""
+_GET_WITH_KEYS = GET.replace(" FROM ", ", r.match_key, r.name_key, r.external_key FROM ", 1)
+_CHANGE_CONTAINERS = """
+UPDATE resource SET version = version + 1, modified = ?
+WHERE pk IN (SELECT container FROM membership WHERE member = ?)
+"""
+"""Groups that are about to lose a member are other groups than before."""
+_SHARD = 0
+"""One writer needs one counter."""
+
+
+def create(
+    connection: apsw.Connection, tenant: int, kind: ResourceKind, prepared: Prepared, actor: str, now: str
+) -> Resource:
+    """Insert a resource with its e-mails or members, counter and audit row.
+
+    Raises ``Conflict`` and ``UnknownMembers``.
+    """
+    if kind == "Group":
+        script = groups.create("sqlite", tenant, kind, prepared, actor=actor, now=now, shard=_SHARD)
+        try:
+            return run(connection, script)
+        except apsw.ConstraintError as error:
+            raise _refused(connection, tenant, kind, prepared, "", error) from error
+    identity = new_identity()
+    keys = (prepared.match_key, prepared.name_key, prepared.external_key)
+    values = (tenant, kind, identity, *keys, now, now, prepared.doc, prepared.keys)
+    try:
+        [(pk,)] = fetch(connection, _INSERT, values)
+    except apsw.ConstraintError as error:
+        raise _refused(connection, tenant, kind, prepared, identity, error) from error
+    _add_emails(connection, pk, tenant, kind, prepared.email_keys)
+    connection.execute(COUNT, (tenant, kind, _SHARD, 1))
+    connection.execute(AUDIT, (now, tenant, kind, identity, "create", actor))
+    return Resource(identity, 1, now, now, prepared.doc, pk, kind)
+
+
+def modify(
+    connection: apsw.Connection,
+    tenant: int,
+    kind: ResourceKind,
+    resource_id: str,
+    transform: Transform,
+    actor: str,
+    expected_version: int | None,
+    now: str,
+) -> Resource | None:
+    """Read, transform and write.
+
+    Raises ``Conflict``, ``UnknownMembers``, ``VersionMismatch`` and what the transform raises.
+    """
+    if kind == "Group":
+        return _modify_group(connection, tenant, kind, resource_id, transform, actor, expected_version, now)
+    rows = fetch(connection, _GET_WITH_KEYS, (tenant, kind, resource_id))
+    if not rows:
+        return None
+    *columns, match_key, name_key, external_key = rows[0]
+    resource = Resource(*columns)
+    check_version(resource.version, expected_version)
+    prepared = transform(resource)
+    if prepared is None:
+        return resource
+    body = (now, prepared.doc, prepared.keys, resource.pk)
+    keys = (prepared.match_key, prepared.name_key, prepared.external_key)
+    if keys == (match_key, name_key, external_key):
+        connection.execute(_UPDATE_BODY, body)
+    else:
+        try:
+            connection.execute(_UPDATE, (*keys, *body))
+        except apsw.ConstraintError as error:
+            raise _refused(connection, tenant, kind, prepared, resource_id, error) from error
+    _replace_emails(connection, resource.pk, tenant, kind, prepared.email_keys)
+    connection.execute(AUDIT, (now, tenant, kind, resource_id, "modify", actor))
+    return Resource(
+        resource.id, resource.version + 1, resource.created, now, prepared.doc, resource.pk, resource.kind
+    )
+
+
+def _modify_group(
+    connection: apsw.Connection,
+    tenant: int,
+    kind: ResourceKind,
+    resource_id: str,
+    transform: Transform,
+    actor: str,
+    expected_version: int | None,
+    now: str,
+) -> Resource | None:
+    prepared: Prepared | None = None
+
+    def remembered(resource: Resource) -> Prepared | None:
+        nonlocal prepared
+        prepared = transform(resource)
+        return prepared
+
+    script = groups.modify(
+        "sqlite", tenant, kind, resource_id, remembered,
+        actor=actor, expected_version=expected_version, now=now,
+    )  # fmt: skip
+    try:
+        return run(connection, script)
+    except apsw.ConstraintError as error:
+        if prepared is None:
+            raise
+        raise _refused(connection, tenant, kind, prepared, resource_id, error) from error
+
+
+def delete(
+    connection: apsw.Connection,
+    tenant: int,
+    kind: ResourceKind,
+    resource_id: str,
+    actor: str,
+    expected_version: int | None,
+    now: str,
+) -> bool:
+    """Delete a resource; its e-mails and memberships go with it. Raises ``VersionMismatch``."""
+    select = "SELECT pk, version FROM resource WHERE tenant + 0 = ? AND kind = ? AND id = ?"
+    rows = fetch(connection, select, (tenant, kind, resource_id))
+    if not rows:
+        return False
+    [(pk, version)] = rows
+    check_version(version, expected_version)
+    connection.execute(_CHANGE_CONTAINERS, (now, pk))
+    connection.execute("DELETE FROM resource WHERE pk = ?", (pk,))
+    connection.execute(COUNT, (tenant, kind, _SHARD, -1))
+    connection.execute(AUDIT, (now, tenant, kind, resource_id, "delete", actor))
+    return True
+
+
+def _replace_emails(
+    connection: apsw.Connection, pk: int, tenant: int, kind: ResourceKind, emails: tuple[str, ...]
+) -> None:
+    rows = fetch(connection, "SELECT email_key FROM resource_email WHERE resource = ?", (pk,))
+    held = {row[0] for row in rows}
+    for email in held - set(emails):
+        connection.execute("DELETE FROM resource_email WHERE resource = ? AND email_key = ?", (pk, email))
+    _add_emails(connection, pk, tenant, kind, (email for email in emails if email not in held))
+
+
+def _add_emails(
+    connection: apsw.Connection, pk: int, tenant: int, kind: ResourceKind, emails: Iterable[str]
+) -> None:
+    insert = "INSERT INTO resource_email (resource, email_key, tenant, kind) VALUES (?, ?, ?, ?)"
+    for email in emails:
+        connection.execute(insert, (pk, email, tenant, kind))
+
+
+def _refused(
+    connection: apsw.Connection,
+    tenant: int,
+    kind: ResourceKind,
+    prepared: Prepared,
+    resource_id: str,
+    error: apsw.ConstraintError,
+) -> Exception:
+    """Which of the keys is taken; or that the tenant is gone (its foreign key)."""
+    rows = fetch(connection, *taken_by_name(tenant, kind, prepared.name_key, resource_id))
+    if not rows:
+        return Unavailable("the tenant was deleted")
+    if getattr(error, "extendedresult", None) != apsw.SQLITE_CONSTRAINT_UNIQUE:
+        return error
+    [(settings, name_is_taken)] = rows
+    return Conflict(conflict_attribute(kind, settings, name_is_taken=bool(name_is_taken)))

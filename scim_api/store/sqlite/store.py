@@ -1,0 +1,315 @@
+"""The embedded store: one SQLite file, read in the event loop and written by one thread.
+
+A point read takes microseconds, less than handing it to a thread. Scans go to reader threads with a
+deadline. Other processes (the command line) may use the file at the same time.
+"""
+
+import asyncio
+import concurrent.futures
+import functools
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Literal, TypeVar
+
+import apsw
+
+from scim_api.contract.admin import Connection, ConnectionPage, PutConnection
+from scim_api.core.model import GroupOf, Lookup, Member, Prepared, Resource
+from scim_api.core.predicate import Predicate
+from scim_api.core.types import ResourceKind
+from scim_api.store.errors import TooSlow, Unavailable
+from scim_api.store.protocol import Access, Generation, Page, Query, RenderedPage, Transform, Use
+from scim_api.store.sql import administration
+from scim_api.store.sql.rows import access_of, groups_by_member, members_of, page_of, rendered_of
+from scim_api.store.sql.search_locks import Turns
+from scim_api.store.sql.statements import (
+    ACCESS,
+    GET,
+    MEMBERS,
+    RECORD_USE,
+    groups_of,
+    list_page,
+    lookup,
+    rendered_users,
+    search_page,
+)
+from scim_api.store.sql.timestamps import text_of_posix, to_text
+from scim_api.store.sql.transaction_script import Row, Script, Statement
+from scim_api.store.sqlite import resources
+from scim_api.store.sqlite.connection import connect, explain, explained, fetch, path_of, run
+from scim_api.store.sqlite.writer import Writer
+
+SEARCH_SECONDS: Final = 1.0
+"""Deadline of an unindexed search, from when it begins."""
+READER_THREADS: Final = 2
+FAR_OFFSET: Final = 1_000
+"""A page further in than this is not walked to in the event loop."""
+_LOOP_LOCK_WAIT_MS: Final = 200
+"""Readers hardly ever wait in write-ahead mode; the event loop must not wait for long."""
+_PROGRESS_STEPS: Final = 5_000
+"""SQLite's virtual machine instructions between two looks at the clock: some 100 us."""
+
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """``Store`` on one SQLite file.
+
+    Args:
+        path: the file; created when missing, its directory is not.
+        search_seconds: deadline of an unindexed search.
+    """
+
+    dialect: Literal["sqlite"] = "sqlite"
+
+    def __init__(self, path: str, *, search_seconds: float = SEARCH_SECONDS) -> None:
+        if not path:
+            raise ValueError(
+                "database URL without a file: write sqlite:///scim.db or sqlite:////data/scim.db"
+            )
+        self.url = f"sqlite:///{path}"
+        self._path = path_of(self.url)
+        self._search_seconds = search_seconds
+        self._reader: apsw.Connection | None = None
+        self._writer: Writer | None = None
+        self._threads: concurrent.futures.ThreadPoolExecutor | None = None
+        self._thread_connections = threading.local()
+        self._turns = Turns()
+        self._data_version: int | None = None
+        self._generation = 0
+
+    async def open(self) -> None:
+        """Connect; does not migrate. Raises ``Unavailable``."""
+        if self._reader is not None:
+            return
+        self._reader = connect(self._path, lock_wait_ms=_LOOP_LOCK_WAIT_MS, query_only=True)
+        self._writer = Writer(
+            functools.partial(connect, self._path), functools.partial(explain, path=self._path)
+        )
+        self._threads = concurrent.futures.ThreadPoolExecutor(READER_THREADS, "sqlite-reader")
+
+    async def close(self) -> None:
+        """Finish what was begun and disconnect; harmless twice."""
+        reader, writer, threads = self._reader, self._writer, self._threads
+        self._reader = self._writer = self._threads = None
+        self._data_version = None
+        if writer is not None:
+            await writer.close()
+        if threads is not None:
+            await asyncio.to_thread(threads.shutdown)
+        self._thread_connections = threading.local()
+        if reader is not None:
+            reader.close()
+
+    async def schema_version(self) -> int:
+        """The number of the last migration applied; 0 for an empty database."""
+        if not self._read("SELECT 1 FROM sqlite_master WHERE name = 'schema_migration'"):
+            return 0
+        [[version]] = self._read("SELECT coalesce(max(version), 0) FROM schema_migration")
+        return int(version)
+
+    async def claim(self, installation: str) -> str:
+        """Write the installation id if the database has none; the id it has now."""
+        return await self._write_script(lambda: administration.claim(installation))
+
+    async def public_url(self, url: str | None = None) -> str | None:
+        """Remember (when given) and return the SCIM base URL."""
+        if url is None:
+            return self._read_script(administration.public_url(None))
+        return await self._write_script(lambda: administration.public_url(url))
+
+    # -- credentials ------------------------------------------------------------------------------
+    async def generation(self) -> Generation:
+        """Read the auth generation and the clock."""
+        return self.generation_now()
+
+    def generation_now(self) -> Generation:
+        """The generation, reread only when any other connection has committed since (2.5 us if not)."""
+        [[data_version]] = self._read("PRAGMA data_version")
+        if data_version != self._data_version:
+            [[self._generation]] = self._read("SELECT number FROM auth_generation")
+            self._data_version = data_version
+        return Generation(self._generation, time.time())
+
+    async def access(self, digest: bytes) -> Access | None:
+        """The credential with this digest, if it is not revoked; the caller checks ``ends_at``."""
+        rows = self._read(ACCESS, digest)
+        return access_of(rows[0]) if rows else None
+
+    async def record_use(self, uses: Sequence[Use]) -> None:
+        """Write last uses; never moves one back."""
+        values = [(to_text(use.at), use.user_agent, use.credential, to_text(use.at)) for use in uses]
+        if values:
+            await self._write(lambda connection: _execute_many(connection, RECORD_USE, values))
+
+    # -- resources --------------------------------------------------------------------------------
+    async def get(self, tenant: int, kind: ResourceKind, resource_id: str) -> Resource | None:
+        """One resource of this tenant."""
+        rows = self._read(GET, tenant, kind, resource_id)
+        return Resource(*rows[0]) if rows else None
+
+    async def lookup(
+        self, tenant: int, kind: ResourceKind, by: Lookup, key: str, rest: Predicate | None = None
+    ) -> Sequence[Resource]:
+        """Those whose indexed key equals ``key`` and that meet ``rest``, ordered by creation."""
+        statement = lookup("sqlite", tenant, kind, by, key, rest)
+        return [Resource(*row) for row in self._read(statement.sql, *statement.parameters)]
+
+    async def search(self, tenant: int, kind: ResourceKind | None, query: Query) -> Page:
+        """A slice of all resources of a kind, or of both. Raises ``TooSlow``."""
+        if kind is None or query.filter is not None or query.sort is not None:
+            return page_of(await self._scan(tenant, search_page("sqlite", tenant, kind, query)))
+        statement = list_page(tenant, kind, query)
+        if query.offset > FAR_OFFSET:
+            return page_of(await self._scan(tenant, statement))
+        return page_of(self._read(statement.sql, *statement.parameters))
+
+    async def rendered_users(
+        self, tenant: int, base_url: str, *, offset: int, limit: int
+    ) -> RenderedPage | None:
+        """A slice of all users, each as its JSON text in UTF-8; None for an empty page."""
+        statement = rendered_users("sqlite", tenant, base_url, offset, limit)
+        return rendered_of(self._read(statement.sql, *statement.parameters))
+
+    async def members(self, tenant: int, container: int, *, after: int, limit: int) -> Sequence[Member]:
+        """Direct members of a group, ordered by ``pk``, from ``after`` on."""
+        return members_of(self._read(MEMBERS, container, tenant, after, limit))
+
+    async def groups_of(self, tenant: int, members: Sequence[int]) -> Mapping[int, Sequence[GroupOf]]:
+        """The groups that each of these resources directly belongs to."""
+        statement = groups_of(tenant, members)
+        return groups_by_member(self._read(statement.sql, *statement.parameters) if members else [])
+
+    async def create(self, tenant: int, kind: ResourceKind, prepared: Prepared, *, actor: str) -> Resource:
+        """Insert, with an audit row; returns after the durable commit. Raises ``Conflict``."""
+        return await self._write(
+            lambda connection: resources.create(connection, tenant, kind, prepared, actor, _now())
+        )
+
+    async def modify(
+        self,
+        tenant: int,
+        kind: ResourceKind,
+        resource_id: str,
+        transform: Transform,
+        *,
+        actor: str,
+        expected_version: int | None = None,
+    ) -> Resource | None:
+        """Read, transform and write one resource atomically; None when there is none."""
+        return await self._write(
+            lambda connection: resources.modify(
+                connection, tenant, kind, resource_id, transform, actor, expected_version, _now()
+            )
+        )
+
+    async def delete(
+        self,
+        tenant: int,
+        kind: ResourceKind,
+        resource_id: str,
+        *,
+        actor: str,
+        expected_version: int | None = None,
+    ) -> bool:
+        """Delete one resource and its memberships; False when there is none."""
+        return await self._write(
+            lambda connection: resources.delete(
+                connection, tenant, kind, resource_id, actor, expected_version, _now()
+            )
+        )
+
+    # -- administration ---------------------------------------------------------------------------
+    async def connection(self, namespace: str, name: str) -> Connection:
+        """What is held for one connection."""
+        return self._read_script(administration.read_connection(namespace, name, _now()))
+
+    async def connections(self, *, after: str | None, limit: int) -> ConnectionPage:
+        """All that exist, in pages."""
+        return self._read_script(administration.read_page(after, limit, _now()))
+
+    async def put_connection(
+        self, namespace: str, name: str, wanted: PutConnection, *, if_match: str | None
+    ) -> Connection:
+        """Make the state so, in one transaction, and issue a new revision if anything changed."""
+        return await self._write_script(
+            lambda: administration.put_connection(
+                namespace, name, wanted, if_match=if_match, now=_now(), revision=secrets.token_hex(16)
+            )
+        )
+
+    async def delete_connection(self, namespace: str, name: str, *, if_match: str | None) -> Connection:
+        """Revoke all its credentials and forget it."""
+        return await self._write_script(
+            lambda: administration.delete_connection(
+                namespace, name, if_match=if_match, now=_now(), revision=secrets.token_hex(16)
+            )
+        )
+
+    async def purge(self, batch: int = 500) -> int:
+        """Delete up to ``batch`` resources of tenants marked for purging; how many were deleted."""
+        return await self._write_script(lambda: administration.purge(batch, _now()))
+
+    # -- reading and writing ----------------------------------------------------------------------
+    def _read(self, sql: str, *parameters: object) -> list[Row]:
+        if self._reader is None:
+            raise Unavailable("the database is closed")
+        try:
+            return fetch(self._reader, sql, parameters)
+        except apsw.Error as error:
+            raise explain(error, self._path) from error
+
+    def _read_script(self, script: Script[T]) -> T:
+        """Run a script on one snapshot."""
+        if self._reader is None:
+            raise Unavailable("the database is closed")
+        with explained(self._path):
+            self._reader.execute("BEGIN")
+            try:
+                return run(self._reader, script)
+            finally:
+                self._reader.execute("COMMIT")
+
+    async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
+        if self._writer is None:
+            raise Unavailable("the database is closed")
+        return await self._writer.write(work)
+
+    async def _write_script(self, script: Callable[[], Script[T]]) -> T:
+        return await self._write(lambda connection: run(connection, script()))
+
+    async def _scan(self, tenant: int, statement: Statement) -> list[Row]:
+        """Run a read of unknown cost in a thread. Raises ``TooSlow``."""
+        async with self._turns.of(tenant):
+            if self._threads is None:
+                raise Unavailable("the database is closed")
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, self._scan_in_time, statement)
+
+    def _scan_in_time(self, statement: Statement) -> list[Row]:
+        connection = self._thread_connection()
+        deadline = time.monotonic() + self._search_seconds
+        connection.set_progress_handler(lambda: time.monotonic() > deadline, _PROGRESS_STEPS)
+        with explained(self._path):
+            try:
+                return fetch(connection, statement.sql, statement.parameters)
+            except apsw.InterruptError as error:
+                raise TooSlow(f"the search took longer than {self._search_seconds} s") from error
+
+    def _thread_connection(self) -> apsw.Connection:
+        connection: apsw.Connection | None = getattr(self._thread_connections, "connection", None)
+        if connection is None:
+            connection = connect(self._path, query_only=True)
+            self._thread_connections.connection = connection
+        return connection
+
+
+def _now() -> str:
+    """The database's clock, as stored text: SQLite's is this machine's."""
+    return text_of_posix(time.time())
+
+
+def _execute_many(connection: apsw.Connection, sql: str, values: Sequence[tuple[object, ...]]) -> None:
+    connection.executemany(sql, values)

@@ -1,0 +1,199 @@
+"""The admin API: only the operator's signed, fenced calls change what is accepted."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from api.conftest import Scim
+from scim_api.contract.admin import NEVER_SEEN
+from scim_api.contract.signing import key_id, public_pem
+from scim_api.contract.tokens import digest, new_token
+
+PATH = "/admin/v1/connections/team/entra"
+
+
+def wanted(*tokens: str, tenant: str = "contoso", **settings: Any) -> bytes:
+    now = datetime.now(UTC)
+    return json.dumps(
+        {
+            "tenant": tenant,
+            "settings": settings,
+            "unknownFieldOfANewerOperator": 1,
+            "credentials": [
+                {
+                    "id": digest(token).hex()[:16],
+                    "digest": digest(token).hex(),
+                    "issuedAt": now.isoformat(),
+                    "expiresAt": (now + timedelta(days=1)).isoformat(),
+                }
+                for token in tokens
+            ],
+        }
+    ).encode()
+
+
+async def accepted(scim: Scim, token: str) -> bool:
+    answer = await scim.client.get("/Users?count=0", headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code in {200, 401}
+    return answer.status_code == 200
+
+
+async def test_a_connection_that_never_was_has_the_first_revision(scim: Scim) -> None:
+    body = (await scim.admin_call("GET", PATH)).json()
+    assert (body["exists"], body["revision"], body["credentials"]) == (False, NEVER_SEEN, [])
+    assert datetime.fromisoformat(body["now"]).tzinfo is not None
+
+
+async def test_a_put_makes_tokens_work_at_once_and_a_missing_one_is_revoked_at_once(scim: Scim) -> None:
+    one, two = new_token(), new_token()
+    first = await scim.admin_call("PUT", PATH, body=wanted(one), revision=NEVER_SEEN)
+    assert first.status_code == 200, first.text
+    assert await accepted(scim, one)
+    second = await scim.admin_call("PUT", PATH, body=wanted(one, two), revision=first.json()["revision"])
+    assert await accepted(scim, one)
+    assert await accepted(scim, two)
+    third = await scim.admin_call("PUT", PATH, body=wanted(two), revision=second.json()["revision"])
+    assert third.status_code == 200
+    assert not await accepted(scim, one)
+    assert await accepted(scim, two)
+    assert third.json()["revoked"] == [digest(one).hex()[:16]]
+    back = await scim.admin_call("PUT", PATH, body=wanted(one, two), revision=third.json()["revision"])
+    assert (back.status_code, back.json()["code"]) == (409, "CredentialRevoked")
+
+
+async def test_a_write_decided_on_an_older_revision_changes_nothing(scim: Scim) -> None:
+    one, two = new_token(), new_token()
+    first = await scim.admin_call("PUT", PATH, body=wanted(one), revision=NEVER_SEEN)
+    stale = await scim.admin_call("PUT", PATH, body=wanted(two), revision=NEVER_SEEN)
+    assert (stale.status_code, stale.json()["code"]) == (412, "RevisionMismatch")
+    stale = await scim.admin_call("DELETE", PATH, revision=NEVER_SEEN)
+    assert stale.status_code == 412
+    assert await accepted(scim, one)
+    assert not await accepted(scim, two)
+    gone = await scim.admin_call("DELETE", PATH, revision=first.json()["revision"])
+    assert (gone.status_code, gone.json()["exists"]) == (200, False)
+    late = await scim.admin_call("PUT", PATH, body=wanted(two), revision=NEVER_SEEN)
+    assert late.status_code == 412, "a deleted connection does not come back by an old call"
+    assert not await accepted(scim, one)
+
+
+async def test_a_write_without_if_match_is_refused(scim: Scim) -> None:
+    answer = await scim.admin_call("PUT", PATH, body=wanted(new_token()))
+    assert (answer.status_code, answer.json()["code"]) == (400, "Invalid")
+
+
+async def test_the_same_state_again_keeps_the_revision(scim: Scim) -> None:
+    body = wanted(new_token())
+    first = await scim.admin_call("PUT", PATH, body=body, revision=NEVER_SEEN)
+    again = await scim.admin_call("PUT", PATH, body=body, revision=first.json()["revision"])
+    assert again.json()["revision"] == first.json()["revision"]
+
+
+async def test_unsigned_and_wrongly_signed_calls_are_refused_and_change_nothing(scim: Scim) -> None:
+    body = wanted(token := new_token())
+    strangers = Ed25519PrivateKey.generate()
+    attempts = [
+        await scim.admin.put(PATH, content=body, headers={"if-match": '"0"'}),
+        await scim.admin.put(
+            PATH, content=body, headers={"if-match": '"0"', "authorization": "Bearer x.y.z"}
+        ),
+        await scim.admin_call("PUT", PATH, body=body, revision=NEVER_SEEN, key=strangers),
+        await scim.admin_call("PUT", PATH, body=body, revision=NEVER_SEEN, audience="another installation"),
+        await scim.admin_call("PUT", PATH, body=body, revision=NEVER_SEEN, signed_path=PATH + "x"),
+        await scim.admin_call(
+            "PUT", PATH, body=body, revision=NEVER_SEEN, now=datetime.now(UTC) - timedelta(minutes=10)
+        ),
+    ]
+    good = await scim.admin_call("GET", PATH)
+    signature = good.request.headers["authorization"]
+    attempts += [
+        await scim.admin.put(PATH, content=body, headers={"if-match": '"0"', "authorization": signature}),
+        await scim.admin.delete(PATH, headers={"if-match": '"0"', "authorization": signature}),
+        await scim.admin.get(PATH + "2", headers={"authorization": signature}),
+        await scim.admin.get(PATH + "?x=1", headers={"authorization": signature}),
+    ]
+    assert [answer.status_code for answer in attempts] == [401] * len(attempts)
+    assert {answer.json()["code"] for answer in attempts} == {"Unauthorized"}
+    assert not await accepted(scim, token)
+
+
+async def test_clocks_two_minutes_apart_are_no_obstacle(scim: Scim) -> None:
+    for seconds in (-120, 120):
+        now = datetime.now(UTC) + timedelta(seconds=seconds)
+        assert (await scim.admin_call("GET", PATH, now=now)).status_code == 200
+
+
+async def test_a_renewed_operator_key_is_found_without_a_restart(scim: Scim, monkeypatch: Any) -> None:
+    assert (await scim.admin_call("GET", PATH)).status_code == 200
+    monkeypatch.setattr("scim_api.http.admin.trusted_keys.REREAD_SECONDS", 0.0)
+    renewed = Ed25519PrivateKey.generate()
+    assert (await scim.admin_call("GET", PATH, key=renewed)).status_code == 401
+    (scim.keys_dir / f"{key_id(renewed.public_key())}.pem").write_text(public_pem(renewed))
+    assert (await scim.admin_call("GET", PATH, key=renewed)).status_code == 200
+
+
+async def test_a_database_of_another_installation_is_refused(scim: Scim) -> None:
+    assert await scim.service.store.claim("someone else") == "someone else"
+    answer = await scim.admin_call("GET", PATH)
+    assert answer.status_code == 401
+    assert "one database serves one installation" in answer.json()["message"]
+
+
+async def test_a_second_connection_of_a_tenant_with_other_settings_is_refused_by_name(scim: Scim) -> None:
+    other = "/admin/v1/connections/team/other"
+    await scim.admin_call("PUT", PATH, body=wanted(new_token()), revision=NEVER_SEEN)
+    answer = await scim.admin_call(
+        "PUT", other, body=wanted(token := new_token(), groups="Disabled"), revision=NEVER_SEEN
+    )
+    assert (answer.status_code, answer.json()["code"]) == (409, "SettingsConflict")
+    assert answer.json()["fields"] == ["groups"]
+    assert not await accepted(scim, token)
+
+
+async def test_matching_cannot_change(scim: Scim) -> None:
+    first = await scim.admin_call("PUT", PATH, body=wanted(token := new_token()), revision=NEVER_SEEN)
+    answer = await scim.admin_call(
+        "PUT", PATH, body=wanted(token, matching="userName"), revision=first.json()["revision"]
+    )
+    assert (answer.status_code, answer.json()["code"]) == (409, "MatchingImmutable")
+
+
+async def test_broken_admin_bodies_are_400_with_the_field(scim: Scim) -> None:
+    for body in (
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        b'{"tenant": 5}',
+        b'{"tenant": "UPPER"}',
+        b'{"tenant": "a", "credentials": [{}]}',
+    ):
+        answer = await scim.admin_call("PUT", PATH, body=body, revision=NEVER_SEEN)
+        assert (answer.status_code, answer.json()["code"]) == (400, "Invalid"), body
+    assert (await scim.admin_call("GET", "/admin/v1/connections/Team/entra")).status_code == 400
+    assert (await scim.admin_call("GET", "/admin/v1/connections?limit=0")).status_code == 400
+
+
+async def test_all_connections_are_read_in_pages(scim: Scim) -> None:
+    for number in range(5):
+        path = f"/admin/v1/connections/team/c{number}"
+        await scim.admin_call("PUT", path, body=wanted(new_token(), tenant=f"t{number}"), revision=NEVER_SEEN)
+    seen, after = [], None
+    while True:
+        path = "/admin/v1/connections?limit=2" + (f"&after={after}" if after else "")
+        page = (await scim.admin_call("GET", path)).json()
+        seen += [item["name"] for item in page["items"]]
+        after = page.get("next")
+        if after is None:
+            break
+    assert seen == [f"c{number}" for number in range(5)]
+
+
+async def test_health_readiness_and_metrics_are_on_the_internal_port_only(scim: Scim) -> None:
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert (await scim.admin.get(path)).status_code == 200
+        assert (await scim.client.get(f"https://scim.test{path}")).status_code == 404
+    assert (await scim.client.get(f"https://scim.test{PATH}")).status_code == 404
+    assert "scim_api_requests_total" in (await scim.admin.get("/metrics")).text

@@ -1,0 +1,209 @@
+"""Who gets in, who does not, and that a refusal tells nothing."""
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from api.conftest import BASE, Scim
+from scim_api.contract.tokens import new_token
+from scim_api.http.authentication import FRESH, Credentials
+from scim_api.store.errors import Unavailable
+from scim_api.store.protocol import Access, Generation
+
+ASK = f'{BASE}/Users?filter=userName eq "nobody"'
+
+
+async def test_the_present_token_is_accepted(scim: Scim, entra: dict[str, str]) -> None:
+    answer = await scim.client.get(ASK, headers=entra)
+    assert answer.status_code == 200
+    assert answer.json()["totalResults"] == 0
+
+
+async def test_every_refusal_has_the_same_status_headers_and_body(scim: Scim, entra: dict[str, str]) -> None:
+    revoked = await scim.connect("revoked", tenant="other")
+    assert (await scim.client.get(ASK, headers=revoked)).status_code == 200
+    present = await scim.service.store.connection("demo", "revoked")
+    await scim.service.store.delete_connection("demo", "revoked", if_match=present.revision)
+    scim.service.credentials.invalidate()
+    expired = await scim.connect("short", tenant="third", lifetime=timedelta(milliseconds=150))
+    deadline = time.monotonic() + 10
+    while (await scim.client.get(ASK, headers=expired)).status_code == 200:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    token = entra["authorization"]
+    refused = [
+        await scim.client.get(ASK, headers=headers)
+        for headers in (
+            {},
+            {"authorization": ""},
+            {"authorization": "Basic abc"},
+            {"authorization": "Bearer"},
+            {"authorization": "Bearer x"},
+            {"authorization": f"Bearer {new_token()}"},
+            {"authorization": token[:-1] + ("a" if token[-1] != "a" else "b")},
+            revoked,
+            expired,
+        )
+    ]
+    assert {answer.status_code for answer in refused} == {401}
+    assert len({answer.content for answer in refused}) == 1
+    assert len({tuple(answer.headers.items()) for answer in refused}) == 1
+    assert refused[0].headers["www-authenticate"].startswith("Bearer")
+    assert refused[0].headers["content-type"] == "application/scim+json"
+    assert refused[0].json()["schemas"] == ["urn:ietf:params:scim:api:messages:2.0:Error"]
+
+
+class CountingStore:
+    """A store that only counts what a refusal asks of it; its clock stands still."""
+
+    def __init__(self) -> None:
+        self.number, self.now, self.down = 1, 1000.0, False
+        self.accesses: dict[bytes, Access] = {}
+        self.asked = 0
+
+    async def generation(self) -> Generation:
+        if self.down:
+            raise Unavailable("down")
+        return Generation(self.number, self.now)
+
+    def generation_now(self) -> Generation | None:
+        return None
+
+    async def access(self, digest: bytes) -> Access | None:
+        if self.down:
+            raise Unavailable("down")
+        self.asked += 1
+        return self.accesses.get(digest)
+
+
+def access(token: str, ends_at: float) -> Access:
+    from scim_api.contract.admin import TenantSettings
+    from scim_api.contract.tokens import digest
+
+    return Access("id", digest(token), ends_at, 1, TenantSettings(), "hash")
+
+
+@pytest.fixture
+def clock() -> list[float]:
+    return [50.0]
+
+
+@pytest.fixture
+def counting() -> CountingStore:
+    return CountingStore()
+
+
+@pytest.fixture
+def cache(counting: CountingStore, clock: list[float]) -> Credentials:
+    return Credentials(counting, clock=lambda: clock[0])  # type: ignore[arg-type]
+
+
+async def test_any_refusal_costs_exactly_one_look_up(cache: Credentials, counting: CountingStore) -> None:
+    good, expired = new_token(), new_token()
+    for token, ends_at in ((good, 2000.0), (expired, 1001.0)):
+        item = access(token, ends_at)
+        counting.accesses[item.digest] = item
+    assert await cache.authenticate(good, None)
+    assert await cache.authenticate(expired, None)
+    counting.now = 1002.0
+    await cache.refresh()
+    costs = []
+    for token in ("", "malformed", new_token(), expired):
+        before = counting.asked
+        assert await cache.authenticate(token, None) is None
+        costs.append(counting.asked - before)
+    assert costs == [1, 1, 1, 1]
+
+
+async def test_an_accepted_token_is_cached_within_a_fresh_generation(
+    cache: Credentials, counting: CountingStore, clock: list[float]
+) -> None:
+    token = new_token()
+    item = access(token, 2000.0)
+    counting.accesses[item.digest] = item
+    for _ in range(10):
+        assert await cache.authenticate(token, None)
+        clock[0] += 0.01
+    assert counting.asked == 1
+
+
+async def test_a_revocation_elsewhere_holds_as_soon_as_the_generation_is_read(
+    cache: Credentials, counting: CountingStore
+) -> None:
+    token = new_token()
+    item = access(token, 2000.0)
+    counting.accesses[item.digest] = item
+    assert await cache.authenticate(token, None)
+    counting.accesses.clear()
+    counting.number += 1
+    await cache.refresh()
+    assert await cache.authenticate(token, None) is None
+
+
+async def test_past_a_second_without_a_reading_the_database_is_asked(
+    cache: Credentials, counting: CountingStore, clock: list[float]
+) -> None:
+    token = new_token()
+    item = access(token, 2000.0)
+    counting.accesses[item.digest] = item
+    assert await cache.authenticate(token, None)
+    counting.accesses.clear()
+    counting.number += 1
+    clock[0] += FRESH + 0.01
+    assert await cache.authenticate(token, None) is None
+
+
+async def test_a_database_that_is_gone_is_unavailable_and_never_a_refusal(
+    cache: Credentials, counting: CountingStore, clock: list[float]
+) -> None:
+    token = new_token()
+    item = access(token, 2000.0)
+    counting.accesses[item.digest] = item
+    assert await cache.authenticate(token, None)
+    counting.down = True
+    assert await cache.authenticate(token, None), "cached within the second"
+    for asked in (token, "", new_token()):
+        clock[0] += FRESH + 0.01
+        with pytest.raises(Unavailable):
+            await cache.authenticate(asked, None)
+
+
+async def test_a_token_ends_at_its_expiry_by_the_databases_clock(
+    cache: Credentials, counting: CountingStore, clock: list[float]
+) -> None:
+    token = new_token()
+    item = access(token, 1000.5)
+    counting.accesses[item.digest] = item
+    assert await cache.authenticate(token, None)
+    clock[0] += 0.49
+    assert await cache.authenticate(token, None)
+    clock[0] += 0.02
+    assert await cache.authenticate(token, None) is None
+
+
+async def test_last_use_is_written_in_batches(scim: Scim, entra: dict[str, str]) -> None:
+    for _ in range(5):
+        await scim.client.get(ASK, headers={**entra, "user-agent": "Azure-AD-SCIM/1.0 (secret stuff)"})
+    await scim.service.credentials.flush()
+    held: Any = (await scim.service.store.connection("demo", "entra")).credentials[0]
+    assert held.last_used_at is not None
+    assert held.user_agent == "Azure-AD-SCIM"
+
+
+async def test_rate_limiting_answers_429_with_retry_after_and_never_401(scim: Scim) -> None:
+    headers = await scim.connect("slow", tenant="slow", rateLimit={"requestsPerSecond": 25, "burst": 25})
+    answers = [await scim.client.get(ASK, headers=headers) for _ in range(60)]
+    statuses = [answer.status_code for answer in answers]
+    assert statuses[:25] == [200] * 25
+    assert set(statuses) == {200, 429}
+    limited = next(answer for answer in answers if answer.status_code == 429)
+    assert int(limited.headers["retry-after"]) >= 1
+
+
+async def test_the_operators_own_proof_is_no_use_of_a_token(scim: Scim, entra: dict[str, str]) -> None:
+    await scim.client.get(ASK, headers={**entra, "user-agent": "scim-operator-proof"})
+    await scim.service.credentials.flush()
+    assert (await scim.service.store.connection("demo", "entra")).credentials[0].last_used_at is None

@@ -1,0 +1,286 @@
+"""The real process: ports, the command line beside it, faults, and an orderly end."""
+
+import asyncio
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+PYTHON = [sys.executable, "-m", "scim_api.cli.main"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Serve:
+    """A ``scim-api serve`` process of our own."""
+
+    def __init__(
+        self, directory: Path, database_url: str, *options: str, file_limit: int | None = None
+    ) -> None:
+        self.port, self.internal = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.port}/scim/v2"
+        self.database_url = database_url
+        self.directory = directory
+        self.log = directory / "serve.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    *PYTHON,
+                    "serve",
+                    "--port",
+                    str(self.port),
+                    "--internal-port",
+                    str(self.internal),
+                    "--database-url",
+                    database_url,
+                    "--log-level",
+                    "debug",
+                    *options,
+                ],
+                stdout=log,
+                stderr=log,
+                cwd=directory,
+                preexec_fn=None
+                if file_limit is None
+                else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit)),
+            )
+
+    def wait_ready(self, seconds: float = 20) -> None:
+        deadline = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"http://127.0.0.1:{self.internal}/readyz").status_code == 200:
+                    return
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.process.wait(15)
+
+    def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*PYTHON, *arguments],
+            capture_output=True,
+            text=True,
+            cwd=self.directory,
+            timeout=60,
+            env={**os.environ, "SCIM_API_DATABASE_URL": self.database_url},
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    def connect(self, name: str = "demo/entra", *options: str) -> dict[str, Any]:
+        issued: dict[str, Any] = json.loads(self.cli("connection", "create", name, "--json", *options).stdout)
+        return issued
+
+
+@pytest.fixture
+def serve(database_url: str, tmp_path: Path) -> Iterator[Serve]:
+    if not database_url.startswith("sqlite"):
+        subprocess.run([*PYTHON, "migrate", "--database-url", database_url], check=True, timeout=60)
+    service = Serve(tmp_path, database_url)
+    try:
+        service.wait_ready()
+        yield service
+    finally:
+        service.stop()
+
+
+def headers(issued: dict[str, Any]) -> dict[str, str]:
+    return {"authorization": f"Bearer {issued['token']}"}
+
+
+def test_the_command_line_works_beside_a_running_serve(serve: Serve) -> None:
+    issued = serve.connect()
+    assert set(issued) == {"endpoint", "token", "tokenId", "expiresAt"}
+    assert issued["endpoint"] == serve.url
+    ask = f"{serve.url}/Users"
+    assert httpx.get(ask, headers=headers(issued)).status_code == 200
+    rotated = json.loads(serve.cli("connection", "rotate", "demo/entra", "--json").stdout)
+    assert httpx.get(ask, headers=headers(issued)).status_code == 200
+    assert httpx.get(ask, headers=headers(rotated)).status_code == 200
+    listed = json.loads(serve.cli("connection", "list", "--json").stdout)
+    assert {token["tokenId"] for token in listed[0]["tokens"]} == {issued["tokenId"], rotated["tokenId"]}
+    assert rotated["tokenId"] in serve.cli("connection", "list").stdout
+    serve.cli("connection", "delete", "demo/entra", "--yes")
+    deadline = time.monotonic() + 15
+    while httpx.get(ask, headers=headers(rotated)).status_code != 401:
+        assert time.monotonic() < deadline
+
+
+def test_no_token_is_in_the_log_or_the_database_file(serve: Serve, tmp_path: Path) -> None:
+    issued = serve.connect()
+    httpx.get(f"{serve.url}/Users", headers=headers(issued))
+    httpx.get(f"{serve.url}/Users", headers={"authorization": "Bearer sct_aaaaaaaaaaaaaaaaaaaaaaaa"})
+    assert serve.stop() == 0
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+    assert b"stopped" in written
+    assert issued["token"].encode() not in written
+    assert b"sct_" not in written
+
+
+def test_requests_in_flight_are_answered_before_the_process_ends(
+    serve: Serve, person: Callable[..., dict[str, Any]]
+) -> None:
+    issued = serve.connect()
+    body = json.dumps(person("ada")).encode()
+    head = (
+        f"POST /scim/v2/Users HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {issued['token']}\r\n"
+        f"content-type: application/scim+json\r\ncontent-length: {len(body)}\r\n\r\n"
+    ).encode()
+    with socket.create_connection(("127.0.0.1", serve.port), timeout=10) as connection:
+        connection.sendall(head + body[:20])
+        deadline = time.monotonic() + 15
+        while (
+            f"scim_api_requests_in_flight {1.0}"
+            not in httpx.get(f"http://127.0.0.1:{serve.internal}/metrics").text
+        ):
+            assert time.monotonic() < deadline
+        began = time.monotonic()
+        serve.process.send_signal(signal.SIGTERM)
+        with pytest.raises(httpx.TransportError):  # no new connections are taken
+            while time.monotonic() < began + 5:
+                httpx.get(f"{serve.url}/Users", timeout=1)
+        connection.sendall(body[20:])
+        assert b" 201 " in connection.recv(65536).split(b"\r\n", 1)[0]
+    assert serve.process.wait(10) == 0
+    assert time.monotonic() - began < 10
+
+
+def test_readiness_tells_when_the_schema_is_too_old(empty_postgres_url: str, tmp_path: Path) -> None:
+    service = Serve(tmp_path, empty_postgres_url)
+    try:
+        deadline = time.monotonic() + 20
+        text = ""
+        while "scim-api migrate" not in text:
+            with contextlib.suppress(httpx.TransportError):
+                answer = httpx.get(f"http://127.0.0.1:{service.internal}/readyz")
+                assert answer.status_code == 503
+                text = answer.text
+            assert time.monotonic() < deadline, service.log.read_text()
+        service.cli("migrate")
+        service.wait_ready()
+    finally:
+        assert service.stop() == 0
+
+
+def test_a_full_disk_is_a_503_and_nothing_is_half_written(
+    tmp_path: Path, person: Callable[..., dict[str, Any]]
+) -> None:
+    """The process may not write files past 600 kB: what SQLite sees is an I/O error in mid-write."""
+    database_url = f"sqlite:///{tmp_path / 'scim.db'}"
+    service = Serve(tmp_path, database_url, file_limit=600_000)
+    try:
+        service.wait_ready()
+        issued = service.connect()
+        statuses = []
+        for number in range(60):
+            body = person(f"p{number}", nickName="x" * 20_000)
+            statuses.append(
+                httpx.post(f"{service.url}/Users", json=body, headers=headers(issued)).status_code
+            )
+        assert set(statuses) == {201, 503}, statuses
+        asked = httpx.get(f"{service.url}/Users?count=0", headers=headers(issued))
+        assert asked.json()["totalResults"] == statuses.count(201)
+    finally:
+        service.stop()
+
+
+def test_a_killed_service_loses_nothing_it_answered(
+    serve: Serve, person: Callable[..., dict[str, Any]]
+) -> None:
+    issued = serve.connect()
+    answered: list[str] = []
+
+    async def load() -> None:
+        async with httpx.AsyncClient() as client:
+
+            async def one(number: int) -> None:
+                with contextlib.suppress(httpx.TransportError):
+                    answer = await client.post(
+                        f"{serve.url}/Users", json=person(f"p{number}"), headers=headers(issued)
+                    )
+                    if answer.status_code == 201:
+                        answered.append(answer.json()["id"])
+                        if len(answered) == 40:
+                            serve.process.kill()
+
+            await asyncio.gather(*(one(number) for number in range(120)))
+
+    asyncio.run(load())
+    serve.process.wait(10)
+    assert len(answered) >= 40
+    again = Serve(serve.directory, serve.database_url)
+    try:
+        again.wait_ready()
+        for user in answered:
+            assert httpx.get(f"{again.url}/Users/{user}", headers=headers(issued)).status_code == 200
+    finally:
+        again.stop()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["serve", "--database-url", "mysql://x"], "sqlite:///"),
+        (["serve", "--database-url", "sqlite:////nowhere/at/all/scim.db"], "nowhere"),
+        (["serve", "--database-url", "postgresql://nobody@127.0.0.1:1/none"], "database"),
+        (["serve", "--public-url", "scim.example.com"], "absolute URL"),
+        (["serve", "--port", "70000"], "70000"),
+        (["connection", "create", "entra"], "NAMESPACE/NAME"),
+        (["connection", "create", "demo/entra", "--lifetime", "90"], "90d"),
+        (["connection", "create", "demo/entra", "--lifetime", "5s"], "60s"),
+        (["connection", "create", "demo/entra", "--custom-field", "post code"], "custom-field"),
+        (["connection", "create", "demo/entra", "--tenant", "Not A Name"], "tenant"),
+        (["connection", "rotate", "demo/none"], "connection list"),
+        (["connection", "delete", "demo/none", "--yes"], "connection list"),
+    ],
+)
+def test_a_mistake_is_one_readable_message_and_no_traceback(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    done = subprocess.run([*PYTHON, *arguments], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.returncode in {1, 2}
+    assert "Traceback" not in done.stderr
+    assert message in done.stderr
+
+
+def test_a_taken_port_is_told_with_the_option_to_change(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [*PYTHON, "serve", "--port", port], capture_output=True, text=True, cwd=tmp_path, timeout=60
+        )
+    assert done.returncode == 1
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_connection_that_exists_is_not_made_again(tmp_path: Path) -> None:
+    create = [*PYTHON, "connection", "create", "demo/entra"]
+    first = subprocess.run(create, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=True)
+    assert "http://127.0.0.1:8080/scim/v2" in first.stdout
+    second = subprocess.run(create, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert second.returncode == 1
+    assert "connection rotate" in second.stderr

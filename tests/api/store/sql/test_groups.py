@@ -1,0 +1,366 @@
+"""The contract of ``Store`` about groups and their members, on each database."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from scim_api.core.filter.parser import Indexed, parse_filter
+from scim_api.core.model import GroupOf, Prepared, Resource
+from scim_api.core.patch.groups import patch_group
+from scim_api.core.patch.request import PATCH_SCHEMA, read_patch
+from scim_api.core.resources.groups import create_group, replace_group
+from scim_api.core.types import ResourceKind
+from scim_api.store.errors import Conflict, UnknownMembers, VersionMismatch
+from scim_api.store.protocol import Query, Store
+from support.scim_core import profile_of
+from support.stored import connect, credential, digest_of, prepared, retitle
+
+TENANT = profile_of()
+ACTOR = "c1"
+
+
+async def person(store: Store, tenant: int, name: str) -> str:
+    return (await store.create(tenant, "User", prepared(name), actor=ACTOR)).id
+
+
+async def group(store: Store, tenant: int, name: str, members: Sequence[str] = ()) -> Resource:
+    body = create_group(TENANT, {"displayName": name, "members": [{"value": one} for one in members]})
+    return await store.create(tenant, "Group", body, actor=ACTOR)
+
+
+async def members(store: Store, tenant: int, of: Resource) -> list[str]:
+    return [one.id for one in await store.members(tenant, of.pk, after=0, limit=10_000)]
+
+
+def change(*operations: dict[str, object]) -> Callable[[Resource], Prepared | None]:
+    """A transform of a PATCH."""
+    read = read_patch(TENANT, {"schemas": [PATCH_SCHEMA], "Operations": list(operations)}, "Group")
+    return lambda current: patch_group(TENANT, current, read)
+
+
+def add(*ids: str) -> dict[str, object]:
+    return {"op": "add", "path": "members", "value": [{"value": one} for one in ids]}
+
+
+def remove(*ids: str) -> dict[str, object]:
+    return {"op": "remove", "path": "members", "value": [{"value": one} for one in ids]}
+
+
+async def patched(store: Store, tenant: int, of: Resource, *operations: dict[str, object]) -> Resource:
+    made = await store.modify(tenant, "Group", of.id, change(*operations), actor=ACTOR)
+    assert made is not None
+    return made
+
+
+class TestMembers:
+    async def test_a_group_is_created_with_its_members(self, store: Store, tenant: int) -> None:
+        ada, bob = await person(store, tenant, "ada"), await person(store, tenant, "bob")
+        inner = await group(store, tenant, "inner")
+
+        made = await group(store, tenant, "staff", [bob, inner.id, ada])
+
+        found = await store.members(tenant, made.pk, after=0, limit=10)
+        assert [(one.id, one.kind) for one in found] == [(ada, "User"), (bob, "User"), (inner.id, "Group")]
+        assert (made.version, made.kind) == (1, "Group")
+        assert await store.get(tenant, "Group", made.id) == made
+
+    async def test_members_are_read_in_pages(self, store: Store, tenant: int) -> None:
+        people = [await person(store, tenant, f"p{n}") for n in range(7)]
+        made = await group(store, tenant, "staff", people)
+
+        pages, after = [], 0
+        while page := await store.members(tenant, made.pk, after=after, limit=3):
+            pages.append([one.id for one in page])
+            after = page[-1].pk
+
+        assert pages == [people[:3], people[3:6], people[6:]]
+
+    async def test_adding_removing_and_replacing(self, store: Store, tenant: int) -> None:
+        a, b, c = [await person(store, tenant, name) for name in "abc"]
+        made = await group(store, tenant, "staff", [a])
+
+        assert (await patched(store, tenant, made, add(b, c))).version == 2
+        assert await members(store, tenant, made) == [a, b, c]
+        assert (await patched(store, tenant, made, remove(a, c))).version == 3
+        assert await members(store, tenant, made) == [b]
+        await patched(store, tenant, made, {**add(c, a), "op": "replace"})
+        assert await members(store, tenant, made) == [a, c]
+        await patched(store, tenant, made, {"op": "remove", "path": "members"})
+        assert await members(store, tenant, made) == []
+
+    async def test_what_changes_nothing_makes_no_new_version(self, store: Store, tenant: int) -> None:
+        ada = await person(store, tenant, "ada")
+        made = await group(store, tenant, "staff", [ada])
+
+        for operation in (add(ada), remove(str(uuid.uuid4())), {**add(ada), "op": "replace"}):
+            assert await patched(store, tenant, made, operation) == made
+        assert await store.get(tenant, "Group", made.id) == made
+
+    async def test_steps_are_taken_in_their_order(self, store: Store, tenant: int) -> None:
+        a, b = await person(store, tenant, "a"), await person(store, tenant, "b")
+        made = await group(store, tenant, "staff", [a])
+
+        await patched(store, tenant, made, {"op": "remove", "path": "members"}, add(b), remove(b), add(a))
+
+        assert await members(store, tenant, made) == [a]
+
+    async def test_members_are_removed_by_a_filter(self, store: Store, tenant: int) -> None:
+        ada, inner = await person(store, tenant, "ada"), await group(store, tenant, "inner")
+        made = await group(store, tenant, "staff", [ada, inner.id])
+
+        await patched(store, tenant, made, {"op": "remove", "path": 'members[type eq "Group"]'})
+        assert await members(store, tenant, made) == [ada]
+        await patched(store, tenant, made, {"op": "remove", "path": f'members[value eq "{ada.upper()}"]'})
+        assert await members(store, tenant, made) == []
+
+    async def test_an_unknown_member_is_refused_by_name_and_nothing_changes(
+        self, store: Store, tenant: int
+    ) -> None:
+        ada, nobody = await person(store, tenant, "ada"), str(uuid.uuid4())
+        made = await group(store, tenant, "staff")
+
+        with pytest.raises(UnknownMembers) as refused:
+            await patched(store, tenant, made, add(ada), add(nobody))
+        assert refused.value.ids == (nobody,)
+        with pytest.raises(UnknownMembers):
+            await group(store, tenant, "other", [ada, nobody])
+
+        assert await members(store, tenant, made) == []
+        assert (await store.search(tenant, "Group", Query())).total == 1
+
+    async def test_a_resource_of_another_tenant_is_no_member_and_sees_no_group(
+        self, store: Store, tenant: int
+    ) -> None:
+        await connect(store, credential("c2"), name="other", tenant="fabrikam")
+        access = await store.access(digest_of("c2"))
+        assert access is not None
+        theirs = await person(store, access.tenant, "ada")
+        ours = await person(store, tenant, "ada")
+        made = await group(store, tenant, "staff", [ours])
+
+        with pytest.raises(UnknownMembers):
+            await patched(store, tenant, made, add(theirs))
+        assert list(await store.members(access.tenant, made.pk, after=0, limit=10)) == []
+        assert await store.groups_of(access.tenant, [made.pk]) == {}
+
+    async def test_a_deleted_member_leaves_its_groups_which_get_a_new_version(
+        self, store: Store, tenant: int
+    ) -> None:
+        ada, bob = await person(store, tenant, "ada"), await person(store, tenant, "bob")
+        both, one = await group(store, tenant, "both", [ada, bob]), await group(store, tenant, "one", [bob])
+
+        assert await store.delete(tenant, "User", ada, actor=ACTOR)
+
+        assert await members(store, tenant, both) == [bob]
+        versions = {
+            made.id: made.version for made in (await store.search(tenant, "Group", Query())).resources
+        }
+        assert versions == {both.id: 2, one.id: 1}
+
+    async def test_a_deleted_group_leaves_its_members_and_its_own_groups(
+        self, store: Store, tenant: int
+    ) -> None:
+        ada = await person(store, tenant, "ada")
+        inner = await group(store, tenant, "inner", [ada])
+        outer = await group(store, tenant, "outer", [inner.id, ada])
+
+        assert await store.delete(tenant, "Group", inner.id, actor=ACTOR, expected_version=1)
+
+        assert await members(store, tenant, outer) == [ada]
+        assert await store.get(tenant, "User", ada) is not None
+        assert (await store.search(tenant, "Group", Query())).total == 1
+
+    async def test_a_changed_member_keeps_its_memberships(self, store: Store, tenant: int) -> None:
+        ada = await person(store, tenant, "ada")
+        made = await group(store, tenant, "staff", [ada])
+
+        await store.modify(tenant, "User", ada, retitle(lambda _: "left"), actor=ACTOR)
+
+        assert await members(store, tenant, made) == [ada]
+
+    async def test_groups_of_users_are_told_by_name(self, store: Store, tenant: int) -> None:
+        ada = await store.create(tenant, "User", prepared("ada"), actor=ACTOR)
+        bob = await store.create(tenant, "User", prepared("bob"), actor=ACTOR)
+        one, two = await group(store, tenant, "one", [ada.id]), await group(store, tenant, "two", [ada.id])
+
+        found = await store.groups_of(tenant, [ada.pk, bob.pk])
+
+        expected: dict[int, list[GroupOf]] = {ada.pk: [GroupOf(one.id, "one"), GroupOf(two.id, "two")]}
+        assert found == expected
+        assert await store.groups_of(tenant, []) == {}
+
+    async def test_a_name_that_is_taken_and_a_version_that_is_over_are_refused(
+        self, store: Store, tenant: int
+    ) -> None:
+        ada = await person(store, tenant, "ada")
+        await group(store, tenant, "Staff")
+        made = await group(store, tenant, "other")
+        rename: dict[str, object] = {"op": "replace", "path": "displayName", "value": "STAFF"}
+
+        with pytest.raises(Conflict) as refused:
+            await patched(store, tenant, made, add(ada), rename)
+        assert refused.value.attribute == "displayName"
+        assert await members(store, tenant, made) == []
+        with pytest.raises(Conflict):
+            await group(store, tenant, "staff", [ada])
+        with pytest.raises(VersionMismatch):
+            await store.modify(tenant, "Group", made.id, change(add(ada)), actor=ACTOR, expected_version=2)
+
+    async def test_replacing_a_group_sets_body_and_members_together(self, store: Store, tenant: int) -> None:
+        a, b = await person(store, tenant, "a"), await person(store, tenant, "b")
+        made = await group(store, tenant, "staff", [a])
+
+        def put(current: Resource) -> Prepared:
+            return replace_group(TENANT, current, {"displayName": "crew", "members": [{"value": b}]})
+
+        replaced = await store.modify(tenant, "Group", made.id, put, actor=ACTOR)
+
+        assert replaced is not None
+        assert json.loads(replaced.doc)["displayName"] == "crew"
+        assert await members(store, tenant, made) == [b]
+
+    async def test_a_purged_tenant_takes_its_groups_along(self, store: Store) -> None:
+        from scim_api.contract.admin import TenantSettings
+
+        await connect(store, credential(), settings=TenantSettings(deletion_policy="Delete"))
+        access = await store.access(digest_of("c1"))
+        assert access is not None
+        people = [await person(store, access.tenant, f"p{n}") for n in range(5)]
+        inner = await group(store, access.tenant, "inner", people)
+        await group(store, access.tenant, "outer", [inner.id, *people])
+
+        await store.delete_connection("apps", "entra", if_match=None)
+        while await store.purge(3):
+            pass
+
+        again = await connect(store, credential("c9"), settings=TenantSettings(deletion_policy="Delete"))
+        assert again.resources == 0
+        fresh = await store.access(digest_of("c9"))
+        assert fresh is not None
+        assert (await store.search(fresh.tenant, None, Query())).total == 0
+
+
+class TestFilters:
+    @pytest.fixture
+    async def world(self, store: Store, tenant: int) -> dict[str, str]:
+        """Ids by name: ada in staff and inner, bob in staff, inner in staff; empty has nobody."""
+        ids = {name: await person(store, tenant, name) for name in ("ada", "bob", "eve")}
+        ids["inner"] = (await group(store, tenant, "inner", [ids["ada"]])).id
+        ids["staff"] = (await group(store, tenant, "staff", [ids["ada"], ids["bob"], ids["inner"]])).id
+        ids["empty"] = (await group(store, tenant, "empty")).id
+        return ids
+
+    @pytest.mark.parametrize(
+        ("kind", "text", "names"),
+        [
+            ("Group", 'members[value eq "{ada}"]', {"inner", "staff"}),
+            ("Group", 'members.value eq "{ada}"', {"inner", "staff"}),
+            ("Group", 'members eq "{bob}"', {"staff"}),
+            ("Group", 'members[value eq "{eve}"]', set()),
+            ("Group", 'members.value ne "{bob}"', {"inner", "empty"}),
+            ("Group", 'members[type eq "Group"]', {"staff"}),
+            ("Group", 'members[type eq "User" and value sw "{inner}"]', set()),
+            ("Group", "members pr", {"inner", "staff"}),
+            ("Group", "not (members pr)", {"empty"}),
+            ("Group", "members eq null", {"empty"}),
+            ("Group", 'displayName eq "STAFF" and members[value eq "{ada}"]', {"staff"}),
+            ("Group", 'id eq "{staff}" and members[value eq "{ada}"]', {"staff"}),
+            ("Group", 'id eq "{inner}" and members[value eq "{bob}"]', set()),
+            ("Group", 'members[value eq "{ada}"] and id eq "{inner}"', {"inner"}),
+            ("User", 'groups.value eq "{staff}"', {"ada", "bob"}),
+            ("User", 'groups[value eq "{inner}"]', {"ada"}),
+            ("User", "groups pr", {"ada", "bob"}),
+            ("User", 'not (groups.value eq "{staff}")', {"eve"}),
+            (None, 'meta.resourceType eq "Group" and not (members pr)', {"empty"}),
+            (None, 'members[value eq "{ada}"] or groups.value eq "{inner}"', {"inner", "staff", "ada"}),
+            (None, 'displayName eq "staff" or userName eq "eve"', {"staff", "eve"}),
+        ],
+    )
+    async def test_memberships_can_be_searched(
+        self,
+        store: Store,
+        tenant: int,
+        world: dict[str, str],
+        kind: ResourceKind | None,
+        text: str,
+        names: set[str],
+    ) -> None:
+        filled = text
+        for name, identity in world.items():
+            filled = filled.replace(f"{{{name}}}", identity)
+        wanted = parse_filter(TENANT, kind, filled)
+        if isinstance(wanted, Indexed):
+            assert wanted.rest is not None
+            assert kind is not None
+            looked_up = await store.lookup(tenant, kind, wanted.by, wanted.key, wanted.rest)
+        else:
+            page = await store.search(tenant, kind, Query(wanted))
+            assert page.total == len(page.resources)
+            looked_up = page.resources
+        assert {one.id for one in looked_up} == {world[name] for name in names}
+
+
+class TestConcurrency:
+    async def test_hundreds_of_parallel_adds_from_two_replicas_lose_nobody(
+        self, store: Store, other: Store, tenant: int
+    ) -> None:
+        people = [await person(store, tenant, f"p{n}") for n in range(200)]
+        made = await group(store, tenant, "staff")
+
+        await asyncio.gather(
+            *(patched((store, other)[n % 2], tenant, made, add(one)) for n, one in enumerate(people))
+        )
+
+        assert await members(store, tenant, made) == people
+        now = await store.get(tenant, "Group", made.id)
+        assert now is not None
+        assert now.version == 1 + len(people)
+
+    async def test_groups_that_take_each_other_in_do_not_wait_in_a_circle(
+        self, store: Store, other: Store, tenant: int
+    ) -> None:
+        one, two = await group(store, tenant, "one"), await group(store, tenant, "two")
+
+        for _ in range(15):
+            await asyncio.gather(
+                patched(store, tenant, one, add(two.id)), patched(other, tenant, two, add(one.id))
+            )
+            await asyncio.gather(
+                patched(other, tenant, one, remove(two.id)), patched(store, tenant, two, remove(one.id))
+            )
+
+        assert await members(store, tenant, one) == []
+
+    async def test_people_deleted_while_groups_change_end_in_no_group_and_in_no_error(
+        self, store: Store, other: Store, tenant: int
+    ) -> None:
+        people = [await person(store, tenant, f"p{n}") for n in range(40)]
+        made = [await group(store, tenant, f"g{n}", people) for n in range(4)]
+        fresh = [await person(store, tenant, f"f{n}") for n in range(40)]
+
+        await asyncio.gather(
+            *((store, other)[n % 2].delete(tenant, "User", one, actor=ACTOR) for n, one in enumerate(people)),
+            *(patched((other, store)[n % 2], tenant, made[n % 4], add(one)) for n, one in enumerate(fresh)),
+        )
+
+        left = [set(await members(store, tenant, one)) for one in made]
+        assert set().union(*left) == set(fresh)
+        assert sum(len(one) for one in left) == len(fresh)
+
+    async def test_a_member_deleted_while_it_is_added_is_refused_or_gone(
+        self, store: Store, other: Store, tenant: int
+    ) -> None:
+        made = await group(store, tenant, "staff")
+        for number in range(30):
+            one = await person(store, tenant, f"p{number}")
+            added, deleted = await asyncio.gather(
+                patched(store, tenant, made, add(one)),
+                other.delete(tenant, "User", one, actor=ACTOR),
+                return_exceptions=True,
+            )
+            assert deleted is True
+            assert isinstance(added, (Resource, UnknownMembers))
+        assert await members(store, tenant, made) == []

@@ -1,0 +1,127 @@
+"""Migrating: once, by whoever comes first, and never backwards."""
+
+import asyncio
+import stat
+import sys
+from pathlib import Path
+
+import apsw
+import asyncpg
+import pytest
+
+from scim_api.store.errors import Unavailable
+from scim_api.store.factory import create_store
+from scim_api.store.migrate import REQUIRED_VERSION, migrate
+from scim_api.store.sql.schema import MIGRATIONS
+from support.postgres import execute
+
+MIGRATE = """
+import asyncio, sys
+from scim_api.store.migrations import migrate
+sys.stdin.readline()
+print(asyncio.run(migrate(sys.argv[1])))
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'scim.db'}"
+    url: str = request.getfixturevalue("empty_postgres_url")
+    return url
+
+
+async def run_sql(url: str, sql: str) -> None:
+    if url.startswith("sqlite"):
+        connection = apsw.Connection(url.removeprefix("sqlite:///"))
+        connection.execute(sql)
+        connection.close()
+    else:
+        await execute(url, sql)
+
+
+async def version_of(url: str) -> int:
+    store = create_store(url)
+    await store.open()
+    try:
+        return await store.schema_version()
+    finally:
+        await store.close()
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    assert [migration.number for migration in MIGRATIONS] == list(range(1, REQUIRED_VERSION + 1))
+
+
+async def test_an_empty_database_has_version_0_and_says_what_to_do(empty_url: str) -> None:
+    assert await version_of(empty_url) == 0
+    store = create_store(empty_url)
+    await store.open()
+    try:
+        with pytest.raises(Unavailable, match="scim-api migrate"):
+            await store.generation()
+    finally:
+        await store.close()
+
+
+async def test_migrating_twice_is_migrating_once(empty_url: str) -> None:
+    assert await migrate(empty_url) == REQUIRED_VERSION
+    assert await migrate(create_store(empty_url)) == REQUIRED_VERSION
+    assert await version_of(empty_url) == REQUIRED_VERSION
+
+
+async def test_four_processes_that_start_at_once_all_succeed(empty_url: str) -> None:
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", MIGRATE, empty_url,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )
+        for _ in range(4)
+    ]  # fmt: skip
+
+    answers = await asyncio.gather(*(process.communicate(b"go\n") for process in processes))
+
+    assert [(out.decode().strip(), err.decode()) for out, err in answers] == [(str(REQUIRED_VERSION), "")] * 4
+
+
+async def test_a_database_of_a_newer_release_is_accepted_as_it_is(empty_url: str) -> None:
+    await migrate(empty_url)
+    await run_sql(empty_url, "INSERT INTO schema_migration VALUES (999, 'from the future', 'later')")
+
+    assert await migrate(empty_url) == 999
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = "CREATE TABLE half (x integer); CREATE TABLE half (x integer);"
+    step = type(MIGRATIONS[0])(1, "broken", broken, broken)
+    with monkeypatch.context() as patched:
+        patched.setattr("scim_api.store.migrate.MIGRATIONS", (step,))
+        with pytest.raises((Unavailable, asyncpg.PostgresError)):
+            await migrate(empty_url)
+
+    assert await version_of(empty_url) == 0
+    assert await migrate(empty_url) == REQUIRED_VERSION
+
+
+async def test_an_sqlite_file_is_private_to_its_owner(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'scim.db'}"
+    await migrate(url)
+    store = create_store(url)
+    await store.open()
+    await store.claim("x")
+
+    names = ("scim.db", "scim.db-wal", "scim.db-shm")
+    modes = {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in names}
+    await store.close()
+
+    assert modes == {"scim.db": 0o600, "scim.db-wal": 0o600, "scim.db-shm": 0o600}
+
+
+async def test_importing_the_store_is_light() -> None:
+    code = "import sys, scim_api.store.migrate; print(*(m for m in ('apsw','asyncpg','sqlalchemy','fastapi') if m in sys.modules))"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+
+    assert out.decode().split() == []

@@ -1,0 +1,150 @@
+"""Events on a real API server, with the operator's own ServiceAccount."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from kubernetes.aio import client
+
+from localcluster import ControlPlane
+from scim_api.contract.tokens import new_token
+from scim_operator.adapters.events import BURST, MESSAGE_LIMIT, REFILL_SECONDS, EventRecorder, SpamFilter
+from scim_operator.api.scimtoken import Key, ScimToken
+from support.installed import applied, manifest
+
+
+class Clock:
+    """Moves on only when told."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30)
+        self.monotonic = 1000.0
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def recorder(operator_client: client.ApiClient, clock: Clock) -> EventRecorder:
+    return EventRecorder(operator_client, clock=clock)
+
+
+@pytest.fixture
+def owner(installed: ControlPlane, quiet_namespace: str) -> ScimToken:
+    return ScimToken.from_object(applied(installed, manifest("entra", quiet_namespace)))
+
+
+def events(installed: ControlPlane, owner: ScimToken) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = json.loads(
+        installed.kubectl("get", "events", "-n", owner.metadata.namespace, "-o", "json").stdout
+    )["items"]
+    return listed
+
+
+async def test_the_same_news_is_one_event_with_a_count(
+    recorder: EventRecorder, owner: ScimToken, installed: ControlPlane, clock: Clock
+) -> None:
+    for _ in range(3):
+        await recorder.record(owner, "Warning", "Unreachable", "the API does not answer")
+        clock.now += timedelta(minutes=1)
+    (event,) = events(installed, owner)
+    assert (event["count"], event["type"], event["reason"]) == (3, "Warning", "Unreachable")
+    assert event["involvedObject"]["uid"] == owner.metadata.uid
+    first, last = (datetime.fromisoformat(event[key]) for key in ("firstTimestamp", "lastTimestamp"))
+    assert last - first == timedelta(minutes=2)
+
+
+async def test_other_news_is_another_event(
+    recorder: EventRecorder, owner: ScimToken, installed: ControlPlane
+) -> None:
+    await recorder.record(owner, "Normal", "Issued", "token 1")
+    await recorder.record(owner, "Normal", "Issued", "token 2")
+    await recorder.record(owner, "Warning", "Issued", "token 2")
+    assert sorted(event["count"] for event in events(installed, owner)) == [1, 1, 1]
+
+
+async def test_a_restarted_operator_goes_on_counting(
+    operator_client: client.ApiClient, owner: ScimToken, installed: ControlPlane
+) -> None:
+    for _ in range(3):
+        await EventRecorder(operator_client).record(owner, "Normal", "Issued", "m")
+    (event,) = events(installed, owner)
+    assert event["count"] == 3
+
+
+async def test_an_event_that_expired_is_made_anew(
+    recorder: EventRecorder, owner: ScimToken, installed: ControlPlane
+) -> None:
+    await recorder.record(owner, "Normal", "Issued", "m")
+    await recorder.record(owner, "Normal", "Issued", "m")
+    installed.kubectl("delete", "events", "--all", "-n", owner.metadata.namespace)
+    await recorder.record(owner, "Normal", "Issued", "m")
+    (event,) = events(installed, owner)
+    assert event["count"] == 1
+
+
+async def test_describe_shows_what_happened_how_often_and_who_says_so(
+    recorder: EventRecorder, owner: ScimToken, installed: ControlPlane
+) -> None:
+    for _ in range(4):
+        await recorder.record(owner, "Warning", "Unreachable", "the API does not answer")
+    described = installed.kubectl("describe", "sct", "entra", "-n", owner.metadata.namespace).stdout
+    (line,) = [line for line in described.splitlines() if "Unreachable" in line]
+    assert "(x4 over" in line
+    assert "scim-operator" in line
+    assert line.endswith("the API does not answer")
+
+
+async def test_a_long_message_is_cut_to_what_the_api_server_takes(
+    recorder: EventRecorder, owner: ScimToken, installed: ControlPlane
+) -> None:
+    await recorder.record(owner, "Normal", "R" * 200, "é" * 3000)
+    (event,) = events(installed, owner)
+    assert len(event["message"]) == MESSAGE_LIMIT
+    assert event["message"].endswith("é…")
+
+
+async def test_a_token_never_gets_into_an_event(
+    recorder: EventRecorder, owner: ScimToken, installed: ControlPlane
+) -> None:
+    token = new_token()
+    await recorder.record(owner, "Normal", "Issued", f"oops {token}")
+    (event,) = events(installed, owner)
+    assert token not in json.dumps(event)
+    assert event["message"] == "oops [hidden]"
+
+
+async def test_a_flapping_scimtoken_does_not_fill_etcd(
+    operator_client: client.ApiClient, owner: ScimToken, installed: ControlPlane, clock: Clock
+) -> None:
+    recorder = EventRecorder(operator_client, spam_filter=SpamFilter(lambda: clock.monotonic))
+    for n in range(BURST + 10):
+        await recorder.record(owner, "Normal", "Flap", f"{n}")
+    assert len(events(installed, owner)) == BURST
+    clock.monotonic += REFILL_SECONDS
+    await recorder.record(owner, "Normal", "Flap", "after a while")
+    assert len(events(installed, owner)) == BURST + 1
+
+
+def test_the_budget_is_each_scimtokens_own() -> None:
+    budget = SpamFilter(lambda: 0.0)
+    assert [budget.allows(Key("a", "a")) for _ in range(BURST + 1)] == [True] * BURST + [False]
+    assert budget.allows(Key("a", "b"))
+
+
+async def test_an_api_server_that_is_gone_is_no_reason_to_fail(owner: ScimToken) -> None:
+    async with client.ApiClient(client.Configuration(host="http://127.0.0.1:9")) as nowhere:
+        await EventRecorder(nowhere).record(owner, "Normal", "Issued", "m")
+
+
+async def test_a_namespace_that_is_gone_is_no_reason_to_fail(
+    recorder: EventRecorder, owner: ScimToken
+) -> None:
+    metadata = owner.metadata.model_copy(update={"namespace": "no-such-namespace"})
+    await recorder.record(owner.model_copy(update={"metadata": metadata}), "Normal", "Issued", "m")

@@ -1,0 +1,29 @@
+"""The token's format."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scim_api.contract.tokens import ALPHABET, BODY_LENGTH, PATTERN, digest, is_well_formed, new_token
+
+
+def test_a_new_token_is_well_formed_short_and_unlike_any_other() -> None:
+    tokens = {new_token() for _ in range(1000)}
+    assert len(tokens) == 1000
+    assert all(is_well_formed(token) and PATTERN.fullmatch(token) and len(token) < 64 for token in tokens)
+
+
+def test_a_token_carries_at_least_256_bits() -> None:
+    assert len(ALPHABET) ** BODY_LENGTH >= 2**256
+
+
+@given(st.integers(min_value=0, max_value=52), st.sampled_from(ALPHABET))
+def test_one_mistyped_character_is_recognised(position: int, character: str) -> None:
+    token = new_token()
+    mistyped = token[:position] + character + token[position + 1 :]
+    assert is_well_formed(mistyped) == (mistyped == token)
+
+
+@given(st.text())
+def test_any_text_has_a_digest_and_is_judged_without_an_error(text: str) -> None:
+    assert len(digest(text)) == 32
+    assert is_well_formed(text) in {True, False}

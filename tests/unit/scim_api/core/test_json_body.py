@@ -1,0 +1,117 @@
+"""What a client can send as a body, and how values compare."""
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scim2_models import Path, User
+
+from scim_api.core.errors import ScimError
+from scim_api.core.json_body import decode_json
+from scim_api.core.values.comparison import comparable, microseconds, timestamp
+from support.scim_core import json_values
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "not valid JSON"),
+        (b'{"a":', "not valid JSON"),
+        (b'{"a":"\xff"}', "UTF-8"),
+        (b'{"a":"\\ud800"}', "not valid JSON"),
+        (b'{"a":NaN}', "not valid JSON"),
+        (b"[]", "one JSON object"),
+        (b'"x"', "one JSON object"),
+        (b'{"title":"a","title":"b"}', '"title" twice'),
+        (b'{"name":{"x":1,"x":2}}', '"x" twice'),
+        (b'{"a":[{"deep":"\\":"},{"k":1,"k":1}]}', '"k" twice'),
+        (b'{"t\\u0069tle":1,"title":2}', '"title" twice'),
+        (b'{"title":"a\\u0000b"}', '"title" contains the character NUL'),
+        (b'{"a\\u0000b":1}', "NUL"),
+        (b'{"a":' + b"[" * 60 + b"]" * 60 + b"}", "deeper than"),
+        (b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}", "JSON"),
+    ],
+)
+def test_a_body_that_cannot_be_stored_is_refused_with_its_reason(body: bytes, said: str) -> None:
+    with pytest.raises(ScimError) as refusal:
+        decode_json(body)
+    assert (refusal.value.status, refusal.value.scim_type) == (400, "invalidSyntax")
+    assert said in refusal.value.detail
+
+
+@pytest.mark.parametrize(
+    "value",
+    ['looks like a key": ', '":', "a\\u0000b", "\\", "", "\u2028", 'x" :', "1e999"],
+)
+def test_strings_that_look_like_json_are_no_reason_to_refuse(value: str) -> None:
+    assert decode_json(json.dumps({"title": value, "b": {"c": value}}).encode())["title"] == value
+
+
+def test_numbers_are_read_as_far_as_double_precision_goes() -> None:
+    body = decode_json(b'{"a":9007199254740993,"b":1.10,"c":123456789012345678901234567890}')
+    assert body == {"a": 9007199254740993, "b": 1.1, "c": 1.2345678901234568e29}
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=60) | json_values.map(lambda value: json.dumps(value).encode("utf-8", "replace")))
+def test_any_body_is_an_object_or_a_scim_error(body: bytes) -> None:
+    try:
+        assert isinstance(decode_json(body), dict)
+    except ScimError as error:
+        assert json.loads(error.body())["status"] == "400"
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "c", '"', ":", '":']), st.text(max_size=4)), max_size=4))
+def test_duplicate_keys_are_found_exactly(pairs: list[tuple[str, str]]) -> None:
+    text = "{" + ",".join(f"{orjson.dumps(k).decode()}:{json.dumps(v)}" for k, v in pairs) + "}"
+    duplicated = len({key for key, _ in pairs}) < len(pairs)
+    unstorable = any("\x00" in v or any("\ud800" <= c <= "\udfff" for c in v) for _, v in pairs)
+    try:
+        decode_json(text.encode())
+        refused = False
+    except ScimError:
+        refused = True
+    assert refused == (duplicated or unstorable)
+
+
+@settings(max_examples=200)
+@given(st.text(max_size=12))
+def test_strings_compare_as_in_scim2_models(value: str) -> None:
+    for name, case_exact in (("userName", False), ("externalId", True)):
+        binding = Path[User[Any]](name).resolve()
+        assert binding is not None
+        assert comparable(value, case_exact=case_exact) == binding.comparable(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("1970-01-01T01:00:00+01:00", 0),
+        ("1970-01-01T00:00:00.000001Z", 1),
+        ("1970-01-01T00:00:00", 0),
+        ("0001-01-01T00:00:00+14:00", -62135596800_000000 - 14 * 3600_000000),
+        ("2024-02-30T00:00:00Z", None),
+        ("20240101", None),
+        ("2024-W01-1T00:00:00", None),
+        ("yesterday", None),
+    ],
+)
+def test_date_times_become_microseconds_in_utc(text: str, expected: int | None) -> None:
+    assert microseconds(text) == expected
+
+
+def test_a_moment_before_the_year_one_has_no_timestamp() -> None:
+    assert timestamp(-62135596800_000001) is None
+    assert timestamp(1) == "1970-01-01T00:00:00.000001Z"
+
+
+def test_an_error_never_repeats_more_than_100_characters_of_a_value() -> None:
+    with pytest.raises(ScimError) as refusal:
+        decode_json(b'{"' + b"k" * 5000 + b'":1,"' + b"k" * 5000 + b'":2}')
+    assert "k" * 100 in refusal.value.detail
+    assert "k" * 101 not in refusal.value.detail

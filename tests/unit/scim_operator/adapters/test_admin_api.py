@@ -1,0 +1,213 @@
+"""The operator's calls to the SCIM API: signed as the API checks them, and what each answer is taken for."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from scim_api.contract import signing, tokens
+from scim_api.contract.admin import AdminError, Connection, ConnectionPage, Credential, PutConnection
+from scim_operator.adapters.admin_api import CALL_SECONDS, LIST_RESPONSE, HttpAdminApi, HttpProver
+from scim_operator.planning.ports import ApiRefused, ApiUnreachable, Key, ProofFailed, Retry
+
+BASE = "http://scim-api-internal:8081"
+SCIM = "https://scim.example.com/scim/v2"
+KEY = Key("team", "entra")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SIGNER = Ed25519PrivateKey.generate()
+TOKEN = tokens.new_token()
+ANSWER = Connection(namespace="team", name="entra", exists=True, revision="r2", now=NOW, resources=3)
+WANTED = PutConnection(
+    tenant="contoso",
+    credentials=(Credential(id="id1", digest="ab" * 32, issued_at=NOW, expires_at=NOW + timedelta(days=1)),),
+)
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+def answering(status: int = 200, body: Any = None) -> Handler:
+    content = ANSWER.model_dump_json(by_alias=True) if body is None else body
+    return lambda _request: httpx.Response(status, content=content)
+
+
+def failing(error: Exception) -> Handler:
+    def handle(_request: httpx.Request) -> httpx.Response:
+        raise error
+
+    return handle
+
+
+def admin(handler: Handler) -> HttpAdminApi:
+    client = httpx.AsyncClient(transport=httpx.MockTransport(handler))
+    return HttpAdminApi(BASE, SIGNER, "installation-1", client)
+
+
+def prover(handler: Handler) -> HttpProver:
+    return HttpProver(SCIM, httpx.AsyncClient(transport=httpx.MockTransport(handler)))
+
+
+class Api:
+    """Checks each call's signature against what was received, as the real one does, and answers."""
+
+    def __init__(self, body: str | None = None) -> None:
+        self.requests: list[httpx.Request] = []
+        self._body = body or ANSWER.model_dump_json(by_alias=True)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        if_match = request.headers.get("if-match")
+        assert if_match is None or (if_match[0], if_match[-1]) == ('"', '"')
+        signing.verify(
+            request.headers["authorization"].removeprefix("Bearer "),
+            lambda kid: SIGNER.public_key() if kid == signing.key_id(SIGNER.public_key()) else None,
+            audience="installation-1",
+            method=request.method,
+            target=request.url.raw_path.decode(),
+            body=request.content,
+            if_match=if_match.strip('"') if if_match else None,
+        )
+        return httpx.Response(200, content=self._body)
+
+
+async def test_get_is_signed_and_read() -> None:
+    api = Api()
+    assert await admin(api).get(KEY) == ANSWER
+    (request,) = api.requests
+    assert (request.method, request.url.path) == ("GET", "/admin/v1/connections/team/entra")
+    assert "if-match" not in request.headers
+
+
+async def test_put_sends_the_whole_state_in_camel_case_at_a_revision() -> None:
+    api = Api()
+    assert await admin(api).put(KEY, WANTED, revision="r1") == ANSWER
+    (request,) = api.requests
+    assert (request.method, request.headers["if-match"]) == ("PUT", '"r1"')
+    assert request.headers["content-type"] == "application/json"
+    assert PutConnection.model_validate_json(request.content) == WANTED
+    assert "expiresAt" in json.loads(request.content)["credentials"][0]
+
+
+async def test_delete_carries_the_revision_and_no_body() -> None:
+    api = Api()
+    await admin(api).delete(KEY, revision="r1")
+    (request,) = api.requests
+    assert (request.method, request.headers["if-match"], request.content) == ("DELETE", '"r1"', b"")
+
+
+async def test_pages_are_asked_for_with_their_cursor_escaped() -> None:
+    page = ConnectionPage(now=NOW, items=(ANSWER,), next=None)
+    api = Api(page.model_dump_json(by_alias=True))
+    assert await admin(api).page(after="team/entra&x=1", limit=50) == page
+    assert api.requests[0].url.raw_path == b"/admin/v1/connections?limit=50&after=team%2Fentra%26x%3D1"
+
+
+async def test_every_call_has_a_time_limit() -> None:
+    seen: list[Any] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request.extensions["timeout"])
+        return httpx.Response(200, content=ANSWER.model_dump_json(by_alias=True))
+
+    await admin(handle).get(KEY)
+    with pytest.raises(ProofFailed):
+        await prover(handle).prove(TOKEN)
+    assert [set(timeouts.values()) for timeouts in seen] == [{CALL_SECONDS}, {CALL_SECONDS}]
+
+
+async def test_a_lost_revision_is_a_retry() -> None:
+    body = AdminError(code="RevisionMismatch", message="at r9").model_dump_json(by_alias=True)
+    with pytest.raises(Retry, match="r9"):
+        await admin(answering(412, body)).put(KEY, WANTED, revision="r1")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "fields"),
+    [(409, "SettingsConflict", ("groups",)), (401, "Unauthorized", ()), (422, "Invalid", ())],
+)
+async def test_a_refusal_keeps_its_code_and_fields(status: int, code: Any, fields: tuple[str, ...]) -> None:
+    body = AdminError(code=code, message="why", fields=fields).model_dump_json(by_alias=True)
+    with pytest.raises(ApiRefused) as caught:
+        await admin(answering(status, body)).put(KEY, WANTED, revision="r1")
+    assert (caught.value.code, caught.value.message, caught.value.fields) == (code, "why", fields)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        answering(503, "{}"),
+        answering(500, "<html>"),
+        answering(404, "<html>a proxy</html>"),
+        answering(302, ""),
+        answering(200, "not JSON"),
+        answering(200, '{"namespace": "team"}'),
+        failing(httpx.ConnectError("refused")),
+        failing(httpx.ReadTimeout("slow")),
+        failing(httpx.RemoteProtocolError("cut")),
+    ],
+    ids=["503", "500", "404 of a proxy", "redirect", "no JSON", "half", "refused", "timeout", "cut"],
+)
+async def test_no_sensible_answer_is_unreachable(handler: Handler) -> None:
+    with pytest.raises(ApiUnreachable):
+        await admin(handler).get(KEY)
+
+
+def empty_list(**changes: Any) -> str:
+    return json.dumps({"schemas": [LIST_RESPONSE], "totalResults": 0, "Resources": [], **changes})
+
+
+async def test_the_proof_asks_what_entra_asks_first() -> None:
+    seen: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, content=empty_list())
+
+    await prover(handle).prove(TOKEN)
+    await prover(handle).prove(TOKEN)
+    assert seen[0].url.path == "/scim/v2/Users"
+    assert seen[0].url.params["filter"].startswith('userName eq "')
+    assert seen[0].url.params["filter"] != seen[1].url.params["filter"]
+    assert seen[0].headers["authorization"] == f"Bearer {TOKEN}"
+    assert seen[0].headers["user-agent"] == signing.PROOF_AGENT
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        answering(401, "{}"),
+        answering(404, "{}"),
+        answering(429, "{}"),
+        answering(302, ""),
+        answering(200, "<html>"),
+        answering(200, "[]"),
+        answering(200, empty_list(totalResults=1)),
+        answering(200, empty_list(schemas=["urn:other"])),
+    ],
+    ids=["401", "404", "429", "redirect", "HTML", "a list", "somebody found", "other schema"],
+)
+async def test_anything_but_an_empty_list_is_no_proof(handler: Handler) -> None:
+    with pytest.raises(ProofFailed):
+        await prover(handler).prove(TOKEN)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [answering(503, "{}"), failing(httpx.ConnectError("refused")), failing(httpx.ReadTimeout("slow"))],
+)
+async def test_a_proof_without_an_answer_is_unreachable(handler: Handler) -> None:
+    with pytest.raises(ApiUnreachable):
+        await prover(handler).prove(TOKEN)
+
+
+@pytest.mark.parametrize(
+    "handler", [answering(401, "{}"), answering(503, "{}"), failing(httpx.ReadError(TOKEN))]
+)
+async def test_no_exception_of_a_proof_carries_the_token(handler: Handler) -> None:
+    with pytest.raises((ProofFailed, ApiUnreachable)) as caught:
+        await prover(handler).prove(TOKEN)
+    assert TOKEN not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None

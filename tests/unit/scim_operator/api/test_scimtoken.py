@@ -1,0 +1,195 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from scim_api.contract.admin import Matching, TenantSettings
+from scim_operator.api import scimtoken as models
+from scim_operator.api.scimtoken import Condition, Key, ScimToken, ScimTokenStatus, TokenState, TokenStatus
+from scim_operator.planning import ports
+
+NOW = datetime(2026, 11, 23, 12, 0, 0, 987_654, tzinfo=UTC)
+
+
+def scimtoken(spec: dict[str, Any] | None = None, **metadata: Any) -> ScimToken:
+    return ScimToken.from_object(
+        {"metadata": {"name": "entra", "namespace": "hr", "uid": "u-1", **metadata}, "spec": spec or {}}
+    )
+
+
+def test_an_object_without_a_spec_has_every_default() -> None:
+    token = ScimToken.from_object({"metadata": {"name": "entra", "namespace": "hr"}})
+    assert (token.key, token.tenant, token.secret_name) == (Key("hr", "entra"), "entra", "entra-scim-token")
+    assert (token.lifetime, token.rotate_before, token.overlap) == (
+        timedelta(days=90),
+        timedelta(days=30),
+        None,
+    )
+    assert token.tenant_settings() == TenantSettings()
+
+
+def test_what_is_written_wins_over_the_defaults() -> None:
+    token = scimtoken(
+        {
+            "tenant": "contoso",
+            "lifetime": "12h",
+            "rotateBefore": "1h",
+            "overlap": "30m",
+            "secret": {"name": "somewhere"},
+        }
+    )
+    assert (token.tenant, token.secret_name) == ("contoso", "somewhere")
+    assert token.lifetime == timedelta(hours=12)
+    assert token.rotate_before == timedelta(hours=1)
+    assert token.overlap == timedelta(minutes=30)
+
+
+def test_all_that_belongs_to_the_tenant_reaches_the_api() -> None:
+    settings = scimtoken(
+        {
+            "matching": "externalId",
+            "groups": "Disabled",
+            "customFields": [{"name": "badge", "type": "Integer", "multiValued": True}],
+            "rateLimit": {"requestsPerSecond": 25, "burst": 100_000},
+            "deletionPolicy": "Delete",
+        }
+    ).tenant_settings()
+    assert settings.matching is Matching.EXTERNAL_ID
+    assert settings.groups == "Disabled"
+    assert settings.custom_fields[0].model_dump() == {
+        "name": "badge",
+        "type": "Integer",
+        "multi_valued": True,
+    }
+    assert (settings.rate_limit.requests_per_second, settings.rate_limit.burst) == (25, 100_000)
+    assert settings.deletion_policy == "Delete"
+
+
+def test_the_spec_has_every_setting_that_the_admin_api_takes() -> None:
+    assert set(TenantSettings.model_fields) <= set(models.ScimTokenSpec.model_fields)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"rateLimit": {"requestsPerSecond": 24}},
+        {"rateLimit": {"burst": 24}},
+        {"rateLimit": {"burst": 100_001}},
+        {"customFields": [{"name": "9a"}]},
+        {"customFields": [{"name": "a" * 65}]},
+        {"customFields": [{"name": f"f{n}"} for n in range(101)]},
+    ],
+)
+def test_a_spec_refuses_what_the_admin_api_would_refuse(spec: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        scimtoken(spec)
+
+
+def test_fields_of_a_newer_version_are_ignored_when_reading() -> None:
+    token = ScimToken.from_object(
+        {
+            "apiVersion": "scim-operator.io/v1alpha1",
+            "kind": "ScimToken",
+            "metadata": {"name": "entra", "namespace": "hr", "managedFields": [{}], "new": 1},
+            "spec": {"auth": {"type": "BearerToken"}, "secret": {"new": 1}},
+            "status": {"new": 1},
+        }
+    )
+    assert token.key == ("hr", "entra")
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"tokens": [{"id": "t1", "state": "Borrowed", "issuedAt": "2026-11-23", "expiresAt": "2026-11-24"}]},
+        {"conditions": [{"type": "Ready", "status": "Perhaps"}]},
+        {"expiresAt": "tomorrow"},
+        None,
+    ],
+)
+def test_a_status_that_cannot_be_read_does_not_keep_the_operator_from_its_work(status: Any) -> None:
+    token = ScimToken.from_object({"metadata": {"name": "entra"}, "status": status})
+    assert token.status == ScimTokenStatus()
+
+
+def test_a_spec_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        scimtoken({"matching": "shoeSize"})
+
+
+def test_a_status_is_written_without_what_is_unknown_and_in_whole_seconds() -> None:
+    status = ScimTokenStatus(
+        endpoint="https://scim.example.com/scim/v2",
+        conditions=(
+            Condition(type="Ready", status="True", reason="Published", message="m", last_transition_time=NOW),
+        ),
+        tokens=(
+            TokenStatus(id="t1", state=TokenState.ACTIVE, issued_at=NOW, expires_at=NOW + timedelta(days=90)),
+        ),
+    )
+    assert status.to_object() == {
+        "endpoint": "https://scim.example.com/scim/v2",
+        "conditions": [
+            {
+                "type": "Ready",
+                "status": "True",
+                "reason": "Published",
+                "message": "m",
+                "lastTransitionTime": "2026-11-23T12:00:00Z",
+            }
+        ],
+        "tokens": [
+            {
+                "id": "t1",
+                "state": "Active",
+                "issuedAt": "2026-11-23T12:00:00Z",
+                "expiresAt": "2027-02-21T12:00:00Z",
+            }
+        ],
+    }
+
+
+def test_a_status_reads_back_as_it_was_written() -> None:
+    written = ScimTokenStatus(next_rotation=NOW, users=7, observed_generation=3).to_object()
+    assert ScimTokenStatus.model_validate(written).to_object() == written
+
+
+def test_times_of_another_zone_are_written_in_utc() -> None:
+    assert models.format_time(datetime.fromisoformat("2026-11-23T13:00:00+01:00")) == "2026-11-23T12:00:00Z"
+
+
+def test_a_condition_is_found_by_its_type() -> None:
+    ready = Condition(type="Ready", status="False", reason="r", message="m", last_transition_time=NOW)
+    status = ScimTokenStatus(conditions=(ready,))
+    assert status.condition("Ready") is ready
+    assert status.condition("Published") is None
+
+
+def test_our_labels_win_over_those_of_the_spec() -> None:
+    labels = scimtoken(
+        {"secret": {"labels": {"team": "hr", models.MANAGED_BY_LABEL: "helm"}}}
+    ).secret_labels()
+    assert labels == {
+        "team": "hr",
+        models.MANAGED_BY_LABEL: "scim-operator",
+        models.TOKEN_LABEL: "entra",
+    }
+
+
+def test_the_annotations_are_what_is_asked_for() -> None:
+    token = scimtoken(
+        annotations={models.ROTATE_ANNOTATION: "now", models.REVOKE_ANNOTATION: "all-superseded"}
+    )
+    assert (token.rotate_request, token.revoke_request) == ("now", "all-superseded")
+    assert (scimtoken().rotate_request, scimtoken().revoke_request) == (None, None)
+
+
+def test_a_deletion_timestamp_means_deleting() -> None:
+    assert scimtoken(deletionTimestamp="2026-11-23T12:00:00Z").deleting
+    assert not scimtoken().deleting
+
+
+def test_key_is_the_same_for_everybody() -> None:
+    assert ports.Key is models.Key
+    assert str(Key("hr", "entra")) == "hr/entra"

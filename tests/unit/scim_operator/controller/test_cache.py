@@ -1,0 +1,227 @@
+"""The known-set: it wakes the reconcile for what others changed, and for nothing we wrote ourselves."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from scim_operator.controller.cache import Known, Seen, secret_sighting, token_sighting
+from scim_operator.planning.ports import Key
+
+KEY = Key("ns", "contoso")
+
+
+def scim_token(**changes: Any) -> dict[str, Any]:
+    meta = {"namespace": "ns", "name": "contoso", "uid": "u1", "generation": 1, "resourceVersion": "1"}
+    meta.update(changes.pop("metadata", {}))
+    return {"metadata": meta, "spec": {}, **changes}
+
+
+def ready_status(generation: int = 1) -> dict[str, Any]:
+    return {
+        "conditions": [{"type": "Ready", "status": "True"}],
+        "observedGeneration": generation,
+        "nextRotation": "2030-01-01T00:00:00Z",
+        "tokens": [{"id": "old", "state": "Superseded"}, {"id": "t1", "state": "Active"}],
+    }
+
+
+def secret(version: str = "1", **meta: Any) -> dict[str, Any]:
+    owner = {"apiVersion": "scim-operator.io/v1alpha1", "kind": "ScimToken", "name": "contoso", "uid": "u1"}
+    base = {
+        "namespace": "ns",
+        "name": "s",
+        "uid": "s1",
+        "resourceVersion": version,
+        "ownerReferences": [owner],
+    }
+    return {"metadata": {**base, **meta}, "data": {"token": "c2VjcmV0"}}
+
+
+def see(known: Known, body: dict[str, Any], **circumstances: bool) -> bool:
+    return known.take(Seen(token_sighting(body), **circumstances))
+
+
+def see_secret(known: Known, body: dict[str, Any], **circumstances: bool) -> bool:
+    sighting = secret_sighting(body)
+    assert sighting is not None
+    return known.take(Seen(sighting, **circumstances))
+
+
+def test_a_new_token_wakes() -> None:
+    assert see(Known(), scim_token())
+
+
+def test_our_status_write_does_not_wake() -> None:
+    known = Known()
+    see(known, scim_token())
+    assert not see(known, scim_token(status=ready_status(), metadata={"resourceVersion": "2"}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"generation": 2},
+        {"annotations": {"scim-operator.io/rotate": "now"}},
+        {"labels": {"team": "hr"}},
+        {"deletionTimestamp": "2030-01-01T00:00:00Z"},
+        {"finalizers": ["somebody.example/else"]},
+        {"uid": "u2"},
+    ],
+)
+def test_what_others_change_wakes(change: dict[str, Any]) -> None:
+    known = Known()
+    see(known, scim_token())
+    assert see(known, scim_token(metadata=change))
+
+
+def test_a_repeated_list_wakes_nobody() -> None:
+    known = Known()
+    see(known, scim_token(), listed=True)
+    see_secret(known, secret(), listed=True)
+    assert not see(known, scim_token(), listed=True)
+    assert not see_secret(known, secret(), listed=True)
+
+
+def test_a_deleted_token_wakes_and_is_forgotten() -> None:
+    known = Known()
+    see(known, scim_token())
+    assert see(known, scim_token(), gone=True)
+    assert KEY not in known
+
+
+def test_a_late_deletion_of_its_predecessor_does_not_forget_the_new_token() -> None:
+    known = Known()
+    see(known, scim_token(metadata={"uid": "u2"}))
+    assert not see(known, scim_token(metadata={"uid": "u1"}), gone=True)
+    assert KEY in known
+
+
+def test_a_secret_first_seen_in_a_list_does_not_wake_but_its_change_does() -> None:
+    known = Known()
+    assert not see_secret(known, secret("1"), listed=True)
+    assert see_secret(known, secret("2"))
+    assert not see_secret(known, secret("2"))
+    assert see_secret(known, secret("3"), listed=True)
+
+
+def test_a_secret_that_we_wrote_does_not_wake_but_who_wrote_before_or_after_us_does() -> None:
+    known = Known()
+    known.wrote("s1", "2")
+    known.wrote("s1", "4")
+    assert [see_secret(known, secret(version)) for version in "12345"] == [True, False, True, False, True]
+    known.wrote("s2", "6")
+    assert see_secret(known, secret("6"))
+
+
+def test_a_deleted_secret_wakes() -> None:
+    known = Known()
+    see_secret(known, secret("1"), listed=True)
+    assert see_secret(known, secret("2"), gone=True)
+
+
+def test_a_secret_that_no_scim_token_owns_is_nobodys() -> None:
+    assert secret_sighting(secret(ownerReferences=[])) is None
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x", "uid": "d"}
+    assert secret_sighting(secret(ownerReferences=[deployment])) is None
+
+
+def test_nothing_of_a_secrets_data_is_kept() -> None:
+    assert "c2VjcmV0" not in repr(secret_sighting(secret()))
+
+
+def test_settled_means_ready_for_this_generation_and_staying() -> None:
+    assert token_sighting(scim_token(status=ready_status())).settled
+    assert not token_sighting(scim_token()).settled
+    assert not token_sighting(scim_token(status=ready_status(), metadata={"generation": 2})).settled
+    leaving = {"deletionTimestamp": "2030-01-01T00:00:00Z"}
+    assert not token_sighting(scim_token(status=ready_status(), metadata=leaving)).settled
+
+
+def test_what_annotations_ask_for_is_noted() -> None:
+    asking = {"annotations": {"scim-operator.io/revoke": "all-superseded"}}
+    assert token_sighting(scim_token(metadata=asking)).asks
+    assert not token_sighting(scim_token(metadata={"annotations": {"team": "hr"}})).asks
+
+
+def test_a_status_of_an_unknown_shape_is_read_as_not_settled() -> None:
+    sighting = token_sighting(scim_token(status={"nextRotation": "soon", "new": {}}))
+    assert (sighting.settled, sighting.next_rotation, sighting.active_token) == (False, None, None)
+
+
+def test_a_full_list_forgets_what_vanished_and_tells_what_changed_unseen() -> None:
+    known = Known()
+    see(known, scim_token())
+    see(known, scim_token(metadata={"name": "gone", "uid": "u9"}))
+    known.listing()
+    changed = known.replace_tokens([token_sighting(scim_token(metadata={"generation": 5}))])
+    assert changed == {KEY}
+    assert [token.key for token in known] == [KEY]
+
+
+def warned(**statuses: str) -> dict[str, Any]:
+    """A status with these conditions, each with its reason and a message."""
+    conditions = [
+        {"type": kind, "status": status, "reason": f"{kind}{status}", "message": "words"}
+        for kind, status in statuses.items()
+    ]
+    return {"conditions": conditions}
+
+
+@pytest.mark.parametrize(("status", "expected"), [("True", True), ("False", False), ("Unknown", False)])
+def test_a_superseded_token_in_use_is_known_from_the_status(status: str, expected: bool) -> None:
+    assert token_sighting(scim_token(status=warned(SupersededTokenInUse=status))).in_use is expected
+    assert not token_sighting(scim_token()).in_use
+
+
+def test_whose_status_tells_something_else_of_the_endpoint_is_found() -> None:
+    known = Known()
+    for name, conditions in (
+        ("up", {"EndpointReachable": "True"}),
+        ("down", {"EndpointReachable": "False"}),
+        ("new", {}),
+    ):
+        see(known, scim_token(metadata={"name": name}, status=warned(**conditions)))
+    assert known.told_otherwise("EndpointReachableTrue words") == {Key("ns", "down"), Key("ns", "new")}
+
+
+def test_what_the_watch_told_while_a_list_was_read_is_newer_than_the_list() -> None:
+    known = Known()
+    see(known, scim_token())
+    old_list = [token_sighting(scim_token())]
+    known.listing()
+    see(known, scim_token(status=ready_status()))
+    see(known, scim_token(metadata={"name": "fabrikam", "uid": "u2"}))
+
+    assert known.replace_tokens(old_list) == frozenset()
+
+    assert {token.key.name: token.settled for token in known} == {"contoso": True, "fabrikam": False}
+
+
+def test_what_was_deleted_while_a_list_was_read_does_not_come_back() -> None:
+    known = Known()
+    see(known, scim_token())
+    known.listing()
+    see(known, scim_token(), gone=True)
+
+    assert known.replace_tokens([token_sighting(scim_token())]) == frozenset()
+
+    assert KEY not in known
+
+
+def test_the_next_list_counts_again() -> None:
+    known = Known()
+    known.listing()
+    see(known, scim_token())
+    known.listing()
+    assert known.replace_tokens([]) == frozenset()
+    assert len(known) == 0
+
+
+def test_a_token_that_should_have_been_replaced_is_told_with_its_end() -> None:
+    known = Known()
+    due, end = datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 2, 1, tzinfo=UTC)
+    see(known, scim_token(status={**ready_status(), "expiresAt": "2030-02-01T00:00:00Z"}))
+    see(known, scim_token(metadata={"name": "fresh", "uid": "u2"}))
+    assert list(known.unrotated(due - timedelta(seconds=1))) == []
+    assert list(known.unrotated(due)) == [(KEY, end)]

@@ -1,0 +1,279 @@
+"""The scheduler: each key once at a time, the earliest moment wins, failures back off, only leaders act."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from scim_operator.controller.workqueue import Backoff, Scheduler
+from scim_operator.metrics import Metrics
+from scim_operator.planning.ports import Key, NotLeading, Retry
+
+A, B, C = Key("ns", "a"), Key("ns", "b"), Key("ns", "c")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    next_look: timedelta | None = None
+    retry: bool = False
+
+
+class Clock:
+    """A clock that only a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Work:
+    """A reconcile that a test lets end, one call at a time."""
+
+    def __init__(self) -> None:
+        self.calls: list[Key] = []
+        self._ends: dict[Key, asyncio.Future[Outcome]] = {}
+
+    async def __call__(self, key: Key) -> Outcome:
+        self.calls.append(key)
+        end = self._ends[key] = asyncio.Future()
+        return await end
+
+    async def end(self, key: Key, result: Outcome | Exception | None = None) -> None:
+        end = self._ends.pop(key)
+        if isinstance(result, Exception):
+            end.set_exception(result)
+        else:
+            end.set_result(result or Outcome())
+        await settle()
+
+
+async def settle() -> None:
+    """Let every task run that can."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def work() -> Work:
+    return Work()
+
+
+Make = Callable[..., Scheduler]
+
+
+@pytest.fixture
+async def make(clock: Clock, work: Work) -> AsyncIterator[Make]:
+    made: list[Scheduler] = []
+
+    def factory(
+        workers: int = 8,
+        longest: float | None = None,
+        *,
+        lead: bool = True,
+        rand: Callable[[], float] = lambda: 0.0,
+    ) -> Scheduler:
+        scheduler = Scheduler(
+            work,
+            workers=workers,
+            longest_rest=lambda _key: longest,
+            metrics=Metrics(),
+            clock=clock,
+            backoff=Backoff(first=1, longest=8, rand=lambda: 1.0),
+            rand=rand,
+        )
+        if lead:
+            scheduler.resume()
+        made.append(scheduler)
+        return scheduler
+
+    yield factory
+    for scheduler in made:
+        await scheduler.drain(0)
+
+
+async def go(scheduler: Scheduler) -> float | None:
+    pause = scheduler.dispatch()
+    await settle()
+    return pause
+
+
+async def test_a_due_key_is_reconciled(make: Make, work: Work) -> None:
+    scheduler = make()
+    scheduler.add(A)
+    await go(scheduler)
+    assert work.calls == [A]
+
+
+async def test_many_events_for_one_key_are_one_reconcile(make: Make, work: Work) -> None:
+    scheduler = make()
+    for _ in range(50):
+        scheduler.add(A)
+    await go(scheduler)
+    await work.end(A)
+    await go(scheduler)
+    assert work.calls == [A]
+
+
+async def test_a_key_under_way_is_not_started_a_second_time_but_right_after(make: Make, work: Work) -> None:
+    scheduler = make()
+    scheduler.add(A)
+    await go(scheduler)
+    scheduler.add(A)
+    scheduler.add(A)
+    await go(scheduler)
+    assert work.calls == [A]
+    await work.end(A)
+    await go(scheduler)
+    assert work.calls == [A, A]
+
+
+async def test_a_later_moment_waits_for_it_and_an_earlier_one_wins(
+    make: Make, work: Work, clock: Clock
+) -> None:
+    scheduler = make()
+    scheduler.add(A, 100)
+    scheduler.add(A, 30)
+    scheduler.add(A, 60)
+    assert await go(scheduler) == 30
+    clock.now += 29.9
+    await go(scheduler)
+    assert work.calls == []
+    clock.now += 0.2
+    await go(scheduler)
+    assert work.calls == [A]
+    await work.end(A)
+    clock.now += 1000
+    await go(scheduler)
+    assert work.calls == [A]
+
+
+async def test_no_more_than_the_workers_run_at_once(make: Make, work: Work) -> None:
+    scheduler = make(workers=2)
+    for key in (A, B, C):
+        scheduler.add(key)
+    await go(scheduler)
+    assert work.calls == [A, B]
+    await work.end(A)
+    await go(scheduler)
+    assert work.calls == [A, B, C]
+
+
+async def test_the_next_look_of_the_outcome_is_kept(make: Make, work: Work, clock: Clock) -> None:
+    scheduler = make()
+    scheduler.add(A)
+    await go(scheduler)
+    await work.end(A, Outcome(next_look=timedelta(days=30)))
+    assert await go(scheduler) == timedelta(days=30).total_seconds()
+    clock.now += timedelta(days=30).total_seconds()
+    await go(scheduler)
+    assert work.calls == [A, A]
+
+
+@pytest.mark.parametrize(
+    ("wait", "part", "look"),
+    [(40, 0.0, 40), (40, 1.0, 40.8), (5_184_000, 0.5, 5_184_030), (5_184_000, 1.0, 5_184_060)],
+)
+async def test_what_is_planned_for_one_moment_is_spread_behind_it_by_a_share_of_the_wait_and_a_minute_at_most(
+    make: Make, work: Work, wait: float, part: float, look: float
+) -> None:
+    scheduler = make(rand=lambda: part)
+    scheduler.add(A)
+    await go(scheduler)
+    await work.end(A, Outcome(next_look=timedelta(seconds=wait)))
+    assert await go(scheduler) == pytest.approx(look)
+
+
+async def test_nobody_rests_longer_than_the_recheck(make: Make, work: Work) -> None:
+    scheduler = make(longest=3600)
+    scheduler.add(A)
+    await go(scheduler)
+    await work.end(A, Outcome(next_look=timedelta(days=30)))
+    assert await go(scheduler) == 3600
+
+
+async def test_failures_back_off_exponentially_to_a_limit_and_success_forgets_them(
+    make: Make, work: Work, clock: Clock
+) -> None:
+    scheduler = make()
+    scheduler.add(A)
+    pauses = []
+    for failure in (RuntimeError("x"), Retry(), Outcome(retry=True), RuntimeError("x"), RuntimeError("x")):
+        await go(scheduler)
+        await work.end(A, failure)
+        pause = await go(scheduler)
+        assert pause is not None
+        pauses.append(pause)
+        clock.now += pause
+    assert pauses == [1, 2, 4, 8, 8]
+    await go(scheduler)
+    await work.end(A)
+    scheduler.add(A)
+    await go(scheduler)
+    await work.end(A, Retry())
+    assert await go(scheduler) == 1
+
+
+async def test_one_that_fails_does_not_hold_up_the_others(make: Make, work: Work) -> None:
+    scheduler = make(workers=1)
+    scheduler.add(A)
+    scheduler.add(B)
+    await go(scheduler)
+    await work.end(A, RuntimeError("broken"))
+    await go(scheduler)
+    assert work.calls == [A, B]
+
+
+async def test_a_standby_starts_nothing(make: Make, work: Work) -> None:
+    scheduler = make(lead=False)
+    scheduler.add(A)
+    assert await go(scheduler) is None
+    assert work.calls == []
+
+
+async def test_lost_leadership_forgets_the_plan_and_plans_nothing_new(
+    make: Make, work: Work, clock: Clock
+) -> None:
+    scheduler = make()
+    scheduler.add(A)
+    scheduler.add(B, 50)
+    await go(scheduler)
+    scheduler.pause()
+    await work.end(A, NotLeading())
+    scheduler.resume()
+    clock.now += 1000
+    await go(scheduler)
+    assert work.calls == [A]
+    assert scheduler.planned == 0
+
+
+async def test_what_runs_at_shutdown_ends_or_is_cancelled(make: Make, work: Work) -> None:
+    scheduler = make()
+    scheduler.add(A)
+    await go(scheduler)
+    await scheduler.drain(0)
+    assert scheduler.running == 0
+
+
+async def test_the_loop_wakes_for_a_key_added_from_outside(make: Make, work: Work) -> None:
+    scheduler = make()
+    loop = asyncio.create_task(scheduler.run())
+    await settle()
+    scheduler.add(A)
+    await settle()
+    assert work.calls == [A]
+    loop.cancel()
+
+
+def test_backoff_is_at_least_half_of_its_full_pause() -> None:
+    low, high = Backoff(1, 60, lambda: 0.0), Backoff(1, 60, lambda: 0.999)
+    assert [low.seconds(n) for n in (1, 2, 3, 50)] == [0.5, 1, 2, 30]
+    assert all(low.seconds(n) < high.seconds(n) <= 60 for n in range(1, 100))

@@ -1,0 +1,286 @@
+"""What a reconcile does when somebody or something refuses, and when people change their minds late."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import structlog
+
+from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION, TOKENS_ANNOTATION, ScimToken
+from scim_operator.controller.reconciler import Outcome, Reconciler
+from scim_operator.planning.ports import ApiRefused, NotLeading, SecretDraft, SecretView
+from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeProver, World
+
+SECRET = "entra-scim-token"
+CONFLICT = ApiRefused("SettingsConflict", "team/other opens this tenant with other groups", ("groups",))
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def at_once(_seconds: float) -> None:
+    """A lost write is followed by a new look at once."""
+
+
+async def look(world: World, cluster: FakeCluster | None = None, endpoint: str = ENDPOINT) -> Outcome:
+    """One reconcile by a fresh operator."""
+    one = Reconciler(
+        api=FakeApi(world),
+        cluster=cluster or FakeCluster(world),
+        prover=FakeProver(world),
+        endpoint=endpoint,
+        pause=at_once,
+        clock=lambda: world.now,
+    )
+    return await one.reconcile(KEY)
+
+
+async def begun(world: World, **spec: Any) -> str:
+    world.apply(**spec)
+    await look(world)
+    return world.secret()["token"]
+
+
+async def test_people_stay_when_delete_was_changed_to_retain_right_before_the_deletion(world: World) -> None:
+    token = await begun(world, deletionPolicy="Delete")
+    world.apply(deletionPolicy="Retain")
+    world.delete()
+    await look(world)
+    assert not world.purging
+    assert world.object is None
+    assert not world.accepts(token)
+
+
+async def test_people_go_when_the_policy_says_delete(world: World) -> None:
+    await begun(world, deletionPolicy="Delete")
+    world.delete()
+    await look(world)
+    assert world.purging
+
+
+async def test_a_late_policy_that_the_api_refuses_does_not_keep_the_object_for_ever(world: World) -> None:
+    token = await begun(world, deletionPolicy="Delete")
+    world.apply(deletionPolicy="Retain")
+    world.delete()
+    world.refuse = CONFLICT
+    await look(world)
+    assert not world.accepts(token)
+    assert not world.exists
+
+
+@pytest.mark.parametrize("code", ["SettingsConflict", "MatchingImmutable"])
+async def test_refused_settings_stop_no_rotation_and_are_told(world: World, code: str) -> None:
+    first = await begun(world)
+    world.refuse = ApiRefused(code, "the settings differ in groups", ("groups",))
+    world.apply(groups="Disabled")
+    world.now += timedelta(days=60)
+    outcome = await look(world)
+    second = world.secret()["token"]
+    assert second != first
+    assert world.accepts(first)
+    assert world.accepts(second)
+    assert outcome.retry
+    assert (world.condition()["status"], world.condition()["reason"]) == ("False", code)
+    assert world.condition("Registered")["reason"] == code
+    assert world.condition("Published")["status"] == "True"
+    assert world.settings is not None
+    assert world.settings.groups == "Enabled"
+
+
+async def test_refused_settings_stop_no_revocation(world: World) -> None:
+    first = await begun(world)
+    world.refuse = CONFLICT
+    world.apply(groups="Disabled")
+    world.annotate(REVOKE_ANNOTATION, world.secret()["token-id"])
+    await look(world)
+    assert not world.accepts(first)
+    assert world.accepts(world.secret()["token"])
+
+
+async def test_settings_are_taken_as_soon_as_the_conflict_is_gone(world: World) -> None:
+    await begun(world)
+    world.refuse = CONFLICT
+    world.apply(groups="Disabled")
+    await look(world)
+    world.refuse = None
+    assert not (await look(world)).retry
+    assert world.condition()["status"] == "True"
+    assert world.settings is not None
+    assert world.settings.groups == "Disabled"
+
+
+async def test_a_tenant_being_purged_is_waited_for(world: World) -> None:
+    world.purging = True
+    world.apply()
+    assert (await look(world)).retry
+    assert world.condition()["reason"] == "TenantPurging"
+    assert world.secrets == {}
+    world.purging = False
+    await look(world)
+    assert world.accepts(world.secret()["token"])
+
+
+async def test_a_restored_superseded_token_that_is_still_good_stays_published_and_accepted(
+    world: World,
+) -> None:
+    first = await begun(world, overlap="2h")
+    world.annotate(ROTATE_ANNOTATION, "x")
+    await look(world)
+    world.secrets[SECRET].data["token"] = first
+    await look(world)
+    world.now += timedelta(hours=3)
+    assert world.secret()["token"] == first
+    assert world.accepts(first)
+
+
+async def test_a_restored_token_that_has_ended_is_replaced(world: World) -> None:
+    first = await begun(world, overlap="0s")
+    world.annotate(ROTATE_ANNOTATION, "x")
+    await look(world)
+    world.secrets[SECRET].data["token"] = first
+    await look(world)
+    assert world.secret()["token"] != first
+    assert world.accepts(world.secret()["token"])
+    assert not world.accepts(first)
+
+
+async def test_a_longer_life_written_into_the_record_lengthens_nothing(world: World) -> None:
+    token = await begun(world)
+    record = json.loads(world.secrets[SECRET].annotations[TOKENS_ANNOTATION])
+    record["tokens"][0]["expiresAt"] = "2030-01-01T00:00:00Z"
+    world.secrets[SECRET].annotations[TOKENS_ANNOTATION] = json.dumps(record)
+    await look(world)
+    assert "2030" not in world.secrets[SECRET].annotations[TOKENS_ANNOTATION]
+    world.now += timedelta(days=90)
+    assert not world.accepts(token)
+
+
+async def test_a_second_name_for_a_token_in_the_record_is_not_registered(world: World) -> None:
+    await begun(world)
+    record = json.loads(world.secrets[SECRET].annotations[TOKENS_ANNOTATION])
+    record["tokens"].append({**record["tokens"][0], "id": "copied"})
+    world.secrets[SECRET].annotations[TOKENS_ANNOTATION] = json.dumps(record)
+    await look(world)
+    assert world.live() == 1
+    assert "copied" not in world.secrets[SECRET].annotations[TOKENS_ANNOTATION]
+
+
+async def test_a_secret_that_may_not_be_read_is_told(world: World) -> None:
+    world.secret_forbidden = True
+    world.apply()
+    assert await look(world) == Outcome(retry=True, reason="ClusterRefused")
+    assert world.condition("Published")["reason"] == "ClusterRefused"
+    assert "forbidden" in world.condition()["message"]
+
+
+async def test_a_status_that_may_not_be_written_is_tried_again(world: World) -> None:
+    world.status_forbidden = True
+    world.apply()
+    assert await look(world) == Outcome(retry=True, reason="ClusterRefused")
+    assert world.accepts(world.secret()["token"])
+
+
+async def test_a_spec_of_a_newer_crd_is_left_alone(world: World) -> None:
+    world.apply(matching="byShoeSize")
+    assert await look(world) == Outcome(retry=True, reason="NotUnderstood")
+    assert world.secrets == {}
+    assert not world.exists
+
+
+class Deposed(FakeCluster):
+    """Leads no more."""
+
+    async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretView:
+        raise NotLeading
+
+
+async def test_one_that_leads_no_more_stops_without_a_word(world: World) -> None:
+    world.apply()
+    with pytest.raises(NotLeading):
+        await look(world, Deposed(world))
+    assert (world.secrets, world.statuses, world.revision) == ({}, 0, 0)
+
+
+class Contended(FakeCluster):
+    """Somebody writes to the Secret after each time it is read."""
+
+    async def secret(self, owner: ScimToken, name: str) -> SecretView | None:
+        view = await super().secret(owner, name)
+        for held in self._world.secrets.values():
+            held.version += 1
+        return view
+
+
+async def test_writes_that_always_lose_end_in_the_schedulers_backoff(world: World) -> None:
+    first = await begun(world)
+    world.annotate(ROTATE_ANNOTATION, "x")
+    assert await look(world, Contended(world)) == Outcome(retry=True, reason="Conflict")
+    assert world.secret()["token"] == first
+
+
+@pytest.mark.parametrize("part", ["endpoint", "token-id", "expires-at"])
+async def test_a_public_part_that_was_edited_is_put_right_and_the_token_stays(
+    world: World, part: str
+) -> None:
+    token = await begun(world)
+    before = world.secret()[part]
+    world.secrets[SECRET].data[part] = "edited"
+    await look(world)
+    assert world.secret()[part] == before
+    assert world.secret()["token"] == token
+
+
+async def test_another_endpoint_reaches_the_secret_and_the_status(world: World) -> None:
+    token = await begun(world)
+    await look(world, endpoint="https://new.example.com/scim/v2")
+    assert world.secret()["endpoint"] == "https://new.example.com/scim/v2"
+    assert world.secret()["token"] == token
+    assert world.object is not None
+    assert world.object["status"]["endpoint"] == "https://new.example.com/scim/v2"
+
+
+async def test_labels_of_the_spec_reach_the_secret_later_too(world: World) -> None:
+    token = await begun(world)
+    world.apply(secret={"labels": {"team": "identity"}, "annotations": {"example.com/mirror": "yes"}})
+    await look(world)
+    assert world.secrets[SECRET].labels["team"] == "identity"
+    assert world.secrets[SECRET].annotations["example.com/mirror"] == "yes"
+    assert world.secret()["token"] == token
+
+
+async def test_our_own_annotation_in_the_spec_is_not_fought_over(world: World) -> None:
+    await begun(world, secret={"annotations": {TOKENS_ANNOTATION: "mine"}})
+    version = world.secrets[SECRET].version
+    assert not (await look(world)).retry
+    assert world.secrets[SECRET].version == version
+
+
+async def test_a_rotate_value_counts_once_and_each_new_one_again(world: World) -> None:
+    tokens = [await begun(world)]
+    for value in ("a", "a", "b"):
+        world.annotate(ROTATE_ANNOTATION, value)
+        await look(world)
+        tokens.append(world.secret()["token"])
+    assert tokens[1] == tokens[2]
+    assert len(set(tokens)) == 3
+
+
+async def test_a_rotation_asked_for_while_suspended_is_done_afterwards(world: World) -> None:
+    first = await begun(world, suspend=True)
+    world.annotate(ROTATE_ANNOTATION, "x")
+    await look(world)
+    assert world.secret()["token"] == first
+    world.apply(suspend=False)
+    await look(world)
+    assert world.secret()["token"] != first

@@ -1,0 +1,277 @@
+"""What people are told: pure, so each sentence is looked at without a reconcile."""
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from scim_api.contract.admin import Connection, CredentialStatus
+from scim_operator.adapters.events import MESSAGE_LIMIT
+from scim_operator.api.scimtoken import Condition, ScimToken, ScimTokenStatus, TokenState
+from scim_operator.planning.actions import Done, SecretFacts
+from scim_operator.planning.conditions import Found, Trouble, describe, same
+from scim_operator.planning.endpoint_verdict import Reach
+from scim_operator.planning.token_ledger import Record, TokenRecord
+from scim_operator.planning.token_usage import StillUsed
+
+NOW = datetime(2026, 1, 10, tzinfo=UTC)
+ENDPOINT = "https://scim.example.com/scim/v2"
+DAY = timedelta(days=1)
+ACTIVE = TokenRecord("id2", "bb" * 32, NOW - DAY, NOW + 89 * DAY)
+TROUBLE = Trouble("Registered", "ApiUnreachable", "the SCIM API does not answer", "Unknown")
+
+
+def scim_token(status: ScimTokenStatus | None = None, generation: int = 1, **spec: Any) -> ScimToken:
+    body = {
+        "metadata": {"name": "entra", "namespace": "team", "uid": "u", "generation": generation},
+        "spec": spec,
+    }
+    return ScimToken.from_object(body | ({"status": status.to_object()} if status else {}))
+
+
+def credential(name: str, issued: datetime, **more: Any) -> CredentialStatus:
+    digest = name[-1] * 64
+    return CredentialStatus(id=name, digest=digest, issued_at=issued, expires_at=issued + 90 * DAY, **more)
+
+
+def connection(*credentials: CredentialStatus, **more: Any) -> Connection:
+    return Connection(
+        namespace="team", name="entra", exists=True, revision="r", now=NOW, credentials=credentials, **more
+    )
+
+
+SECRET = SecretFacts(
+    owned=True,
+    deleting=False,
+    token=ACTIVE.digest,
+    next_token=None,
+    record=Record(),
+    public={"token-id": "id2"},
+    drifted=False,
+)
+DONE = Done(NOW + 59 * DAY, ACTIVE, NOW + 59 * DAY)
+OLD, NEW = credential("id1", NOW - 5 * DAY), credential("id2", NOW - DAY)
+
+
+def told(
+    token: ScimToken, *, seen: Connection | None = None, trouble: Trouble | None = None, now: datetime = NOW
+) -> ScimTokenStatus:
+    done = DONE if trouble is None else None
+    return describe(Found(token, seen, SECRET if seen else None, done, trouble), ENDPOINT, now)
+
+
+def well() -> ScimTokenStatus:
+    return told(scim_token(), seen=connection(OLD, NEW, resources=7))
+
+
+def test_the_active_token_comes_first_then_the_newest() -> None:
+    oldest = credential("id0", NOW - 9 * DAY)
+    status = told(scim_token(), seen=connection(oldest, NEW, OLD))
+    assert [(item.id, item.state) for item in status.tokens] == [
+        ("id2", TokenState.ACTIVE),
+        ("id1", TokenState.SUPERSEDED),
+        ("id0", TokenState.SUPERSEDED),
+    ]
+
+
+def test_what_is_well_says_until_when_and_what_comes_then() -> None:
+    status = well()
+    ready = status.condition("Ready")
+    assert ready is not None
+    assert (ready.status, ready.reason) == ("True", "Ready")
+    assert "2026-04-09T00:00:00Z" in ready.message
+    assert "2026-03-10T00:00:00Z" in ready.message
+    assert (status.endpoint, status.users, status.next_rotation) == (ENDPOINT, 7, NOW + 59 * DAY)
+    assert status.expires_at == NOW + 89 * DAY
+
+
+def test_a_retired_token_is_told_with_the_end_that_counts_and_then_no_more() -> None:
+    retiring = credential("id1", NOW - 5 * DAY, retires_at=NOW + DAY)
+    status = told(scim_token(), seen=connection(retiring, NEW))
+    assert status.tokens[1].expires_at == NOW + DAY
+    retired = credential("id1", NOW - 5 * DAY, retires_at=NOW)
+    assert [item.id for item in told(scim_token(), seen=connection(retired, NEW)).tokens] == ["id2"]
+
+
+def test_a_revoked_token_is_told_until_its_own_end() -> None:
+    seen = connection(NEW, revoked=("id1",))
+    token = scim_token(well())
+    assert [(item.id, item.state) for item in told(token, seen=seen).tokens] == [
+        ("id2", TokenState.ACTIVE),
+        ("id1", TokenState.REVOKED),
+    ]
+    assert [item.id for item in told(token, seen=seen, now=OLD.expires_at).tokens] == ["id2"]
+
+
+@pytest.mark.parametrize(("later", "moves"), [(DAY - timedelta(seconds=1), False), (DAY, True)])
+def test_the_last_use_moves_in_days_so_that_a_used_token_is_not_a_stream_of_writes(
+    later: timedelta, moves: bool
+) -> None:
+    first = NOW - timedelta(hours=30)
+    before = told(scim_token(), seen=connection(NEW.model_copy(update={"last_used_at": first})))
+    seen = connection(NEW.model_copy(update={"last_used_at": first + later}))
+    after = told(scim_token(before), seen=seen)
+    assert (after.last_used_at != before.last_used_at) is moves
+    assert same(after, before) is not moves
+
+
+def test_the_same_again_writes_nothing_even_much_later() -> None:
+    token = scim_token(well())
+    assert same(told(token, seen=connection(OLD, NEW, resources=7), now=NOW + DAY), token.status)
+
+
+def test_trouble_with_the_api_keeps_what_was_known_and_says_how_long_the_token_is_good() -> None:
+    status = told(scim_token(well()), trouble=TROUBLE)
+    ready, published = status.condition("Ready"), status.condition("Published")
+    assert ready is not None
+    assert published is not None
+    assert (ready.status, ready.reason) == ("Unknown", "ApiUnreachable")
+    assert "stays valid until 2026-04-09T00:00:00Z" in ready.message
+    assert published.status == "True"
+    assert (status.users, status.expires_at, len(status.tokens)) == (7, NOW + 89 * DAY, 2)
+
+
+def test_refused_settings_do_not_hide_that_the_secret_is_in_order_again() -> None:
+    before = told(scim_token(), trouble=Trouble("Published", "ProofFailed", "401 to Test Connection"))
+    refused = Trouble("Registered", "SettingsConflict", "the settings differ in groups")
+    found = Found(scim_token(before), connection(NEW), SECRET, DONE, refused)
+    status = describe(found, ENDPOINT, NOW)
+    ready, published = status.condition("Ready"), status.condition("Published")
+    assert ready is not None
+    assert published is not None
+    assert (ready.status, ready.reason) == ("False", "SettingsConflict")
+    assert (published.status, published.reason) == ("True", "Published")
+
+
+def test_trouble_before_the_first_token_promises_nothing() -> None:
+    status = told(scim_token(), trouble=TROUBLE)
+    ready, published = status.condition("Ready"), status.condition("Published")
+    assert ready is not None
+    assert published is not None
+    assert "valid" not in ready.message
+    assert (published.status, published.reason) == ("Unknown", "NotReachedYet")
+
+
+def test_an_expired_token_is_not_called_good_while_the_api_is_down() -> None:
+    status = told(scim_token(well()), trouble=TROUBLE, now=NOW + 90 * DAY)
+    ready = status.condition("Ready")
+    assert ready is not None
+    assert "valid" not in ready.message
+    assert status.tokens == ()
+
+
+def test_a_transition_is_dated_when_the_status_flips_not_when_words_change() -> None:
+    token = scim_token(well(), generation=2, suspend=True)
+    suspended = told(token, seen=connection(OLD, NEW), now=NOW + DAY).condition("Ready")
+    assert suspended is not None
+    assert (suspended.last_transition_time, suspended.observed_generation) == (NOW, 2)
+    assert "suspended" in suspended.message
+    failed = told(token, trouble=TROUBLE, now=NOW + DAY).condition("Ready")
+    assert failed is not None
+    assert failed.last_transition_time == NOW + DAY
+
+
+def test_suspended_beyond_its_rotation_says_when_that_was() -> None:
+    due = Done(NOW + 2 * DAY, ACTIVE, NOW - DAY)
+    found = Found(scim_token(suspend=True), connection(NEW), SECRET, due, None)
+    ready = describe(found, ENDPOINT, NOW).condition("Ready")
+    assert ready is not None
+    assert "safe until the token expires at 2026-04-09T00:00:00Z" in ready.message
+    assert "was to be replaced at 2026-01-09" in ready.message
+
+
+USED = StillUsed("id1", NOW - 3 * DAY, NOW + 2 * DAY, NOW - timedelta(hours=1), "Azure-AD-SCIM")
+
+
+def in_use(*items: StillUsed, before: ScimTokenStatus | None = None) -> ScimTokenStatus:
+    old = OLD.model_copy(update={"last_used_at": items[0].last_used_at if items else None})
+    done = Done(NOW + DAY, ACTIVE, NOW + 59 * DAY, None, items)
+    return describe(Found(scim_token(before), connection(old, NEW), SECRET, done, None), ENDPOINT, NOW)
+
+
+def test_what_is_in_use_is_told_with_client_time_and_what_to_paste_where() -> None:
+    warning = in_use(USED).condition("SupersededTokenInUse")
+    assert warning is not None
+    assert (warning.status, warning.reason) == ("True", "StillUsed")
+    assert warning.message.startswith("Azure-AD-SCIM came with token id1 at 2026-01-09T23:00:00Z")
+    assert "refused with it from 2026-01-12T00:00:00Z on" in warning.message
+    assert "kubectl get secret entra-scim-token -n team -o jsonpath='{.data.token}'" in warning.message
+
+
+def test_the_first_warning_tells_the_very_last_use_and_later_ones_that_of_the_day() -> None:
+    before = well().model_copy(
+        update={
+            "tokens": (well().tokens[1].model_copy(update={"last_used_at": NOW - 20 * timedelta(hours=1)}),)
+        }
+    )
+    first = in_use(USED, before=before)
+    assert "2026-01-09T23:00:00Z" in (first.condition("SupersededTokenInUse") or pytest.fail()).message
+    later = dataclasses.replace(USED, last_used_at=NOW - timedelta(minutes=1))
+    assert same(in_use(later, before=first), first)
+
+
+def test_many_in_use_fit_into_one_event() -> None:
+    items = [dataclasses.replace(USED, id=f"id-of-sixteen-{n:02}") for n in range(15)]
+    warning = in_use(*items).condition("SupersededTokenInUse")
+    assert warning is not None
+    assert "and 12 more" in warning.message
+    assert len(warning.message) <= MESSAGE_LIMIT
+
+
+def test_nobody_with_an_old_token_is_told_as_well() -> None:
+    warning = in_use().condition("SupersededTokenInUse")
+    assert warning is not None
+    assert (warning.status, warning.reason) == ("False", "NotInUse")
+
+
+def test_the_warning_stays_while_the_api_is_down() -> None:
+    warned = in_use(USED)
+    after = told(scim_token(warned), trouble=TROUBLE)
+    assert after.condition("SupersededTokenInUse") == warned.condition("SupersededTokenInUse")
+
+
+def reachable(reach: Reach | None, before: ScimTokenStatus | None = None) -> Condition:
+    found = Found(scim_token(before), connection(NEW), SECRET, DONE, None, reach)
+    condition = describe(found, ENDPOINT, NOW).condition("EndpointReachable")
+    assert condition is not None
+    return condition
+
+
+def test_an_endpoint_out_of_reach_is_told_and_leaves_ready_alone() -> None:
+    reach = Reach("False", "DnsFailed", "the name scim.example.com does not resolve")
+    found = Found(scim_token(), connection(NEW), SECRET, DONE, None, reach)
+    status = describe(found, ENDPOINT, NOW)
+    ready, endpoint = status.condition("Ready"), status.condition("EndpointReachable")
+    assert ready is not None
+    assert endpoint is not None
+    assert ready.status == "True"
+    assert (endpoint.status, endpoint.reason, endpoint.message) == ("False", reach.reason, reach.message)
+
+
+def test_before_the_first_check_the_last_one_counts_so_that_a_restart_writes_nothing() -> None:
+    assert reachable(None).reason == "NotCheckedYet"
+    good = Reach("True", "Reachable", "it answers")
+    found = Found(scim_token(), connection(NEW), SECRET, DONE, None, good)
+    assert reachable(None, describe(found, ENDPOINT, NOW)).reason == "Reachable"
+
+
+def test_one_that_is_being_deleted_has_one_condition_left() -> None:
+    token = scim_token(well())
+    gone = token.model_copy(
+        update={"metadata": token.metadata.model_copy(update={"deletion_timestamp": NOW})}
+    )
+    status = describe(Found(gone, connection(purging=True, resources=3), None, None, None), ENDPOINT, NOW)
+    assert [(item.type, item.reason) for item in status.conditions] == [("Ready", "Deleting")]
+
+
+def test_a_suspended_one_has_no_next_rotation() -> None:
+    assert told(scim_token(suspend=True), seen=connection(NEW)).next_rotation is None
+
+
+def test_a_foreign_secrets_token_id_makes_no_token_active() -> None:
+    foreign = SecretFacts(False, False, None, None, Record(), {"token-id": "id2"}, False)
+    trouble = Trouble("Published", "SecretNotOwned", "not ours")
+    status = describe(Found(scim_token(), connection(NEW), foreign, None, trouble), ENDPOINT, NOW)
+    assert [item.state for item in status.tokens] == [TokenState.SUPERSEDED]
+    assert status.expires_at is None

@@ -1,0 +1,99 @@
+"""The record of live tokens in a Secret's annotation: it comes back as written, whatever people do to it."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scim_operator.api.durations import LONGEST
+from scim_operator.planning.token_ledger import Record, TokenRecord
+
+ISSUED = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
+TOKEN = TokenRecord("0123456789abcdef", "ab" * 32, ISSUED, ISSUED + timedelta(days=90))
+moments = st.integers(946_684_800_000_000, 7_258_118_400_000_000).map(
+    lambda number: datetime.fromtimestamp(0, UTC) + timedelta(microseconds=number)
+)
+
+
+@st.composite
+def token_records(draw: st.DrawFn) -> TokenRecord:
+    issued = draw(moments)
+    return TokenRecord(
+        draw(st.from_regex(r"[0-9a-f]{16}", fullmatch=True)),
+        draw(st.binary(min_size=32, max_size=32)).hex(),
+        issued,
+        issued + draw(st.timedeltas(timedelta(seconds=60), LONGEST)),
+        draw(st.none() | moments),
+    )
+
+
+@settings(max_examples=100)
+@given(st.lists(token_records(), max_size=5), st.none() | st.text(max_size=20))
+def test_what_is_written_is_read_again_to_the_microsecond(
+    tokens: list[TokenRecord], rotate: str | None
+) -> None:
+    record = Record(tuple(tokens), rotate)
+    assert Record.from_text(record.to_text()) == record
+
+
+def test_the_same_record_is_always_the_same_text() -> None:
+    elsewhere = timezone(timedelta(hours=5))
+    moved = TokenRecord(
+        TOKEN.id, TOKEN.digest, TOKEN.issued_at.astimezone(elsewhere), TOKEN.expires_at.astimezone(elsewhere)
+    )
+    assert Record((TOKEN,), "x").to_text() == Record((moved,), "x").to_text()
+
+
+@settings(max_examples=200)
+@given(st.none() | st.text(max_size=50))
+def test_no_text_is_an_error(text: str | None) -> None:
+    assert Record.from_text(text).tokens == ()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(sorted(TOKEN.to_json() | {"supersededAt": ""})), json_values)
+def test_no_value_in_an_entry_is_an_error_and_the_other_entries_stay(name: str, value: object) -> None:
+    damaged = {**TOKEN.to_json(), name: value}
+    text = json.dumps({"tokens": [damaged, TOKEN.to_json()], "rotate": value})
+    assert TOKEN in Record.from_text(text).tokens
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"digest": "AB" * 32},
+        {"digest": "ab " * 32},
+        {"digest": "ab" * 31},
+        {"id": "with space"},
+        {"id": ""},
+        {"id": 7},
+        {"issuedAt": "2026-01-01T00:00:00"},
+        {"expiresAt": "2025-01-01T00:00:00Z"},
+        {"expiresAt": "2099-01-01T00:00:00Z"},
+        {"expiresAt": "9999-12-31T23:59:59-01:00"},
+        {"supersededAt": "yesterday"},
+    ],
+    ids=str,
+)
+def test_an_entry_that_the_api_would_refuse_or_that_nobody_issued_is_not_read(
+    change: dict[str, object],
+) -> None:
+    assert Record.from_text(json.dumps({"tokens": [{**TOKEN.to_json(), **change}]})).tokens == ()
+
+
+def test_nesting_without_an_end_is_no_error() -> None:
+    assert Record.from_text("[" * 200_000) == Record()
+
+
+def test_entries_of_a_newer_operator_keep_their_known_part() -> None:
+    text = json.dumps({"tokens": [{**TOKEN.to_json(), "invented": 1}], "alsoNew": []})
+    assert Record.from_text(text) == Record((TOKEN,))

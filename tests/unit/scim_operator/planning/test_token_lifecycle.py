@@ -1,0 +1,504 @@
+"""Single situations of a ScimToken's life, on in-memory ports: what is done, and what people are told."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import structlog
+
+from scim_operator.api.scimtoken import (
+    FINALIZER,
+    FORCE_DELETE_ANNOTATION,
+    REVOKE_ANNOTATION,
+    ROTATE_ANNOTATION,
+    TOKENS_ANNOTATION,
+)
+from scim_operator.controller.reconciler import Outcome, Reconciler
+from scim_operator.planning.ports import ApiRefused
+from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeProver, World
+
+SECRET = "entra-scim-token"
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    yield
+    structlog.reset_defaults()
+
+
+@dataclasses.dataclass
+class Life:
+    """A world and an operator in it."""
+
+    world: World
+    steps: list[str] = dataclasses.field(default_factory=list)
+    made: int = 0
+
+    def _token(self) -> str:
+        self.made += 1
+        return f"sct_plaintext{self.made}"
+
+    async def look(self) -> Outcome:
+        """One reconcile by a fresh operator."""
+        self.steps.clear()
+
+        async def at_once(_seconds: float) -> None:
+            return
+
+        one = Reconciler(
+            api=FakeApi(self.world),
+            cluster=FakeCluster(self.world),
+            prover=FakeProver(self.world),
+            endpoint=ENDPOINT,
+            new_token=self._token,
+            new_id=lambda: f"id{self.made}",
+            trace=self.steps.append,
+            pause=at_once,
+            clock=lambda: self.world.now,
+        )
+        return await one.reconcile(KEY)
+
+    def states(self) -> list[str]:
+        assert self.world.object is not None
+        return [item["state"] for item in self.world.object["status"]["tokens"]]
+
+
+@pytest.fixture
+def life() -> Life:
+    return Life(World())
+
+
+async def begun(life: Life, **spec: Any) -> str:
+    """Apply and reconcile; the first token."""
+    life.world.apply(**spec)
+    await life.look()
+    return life.world.secret()["token"]
+
+
+async def rotated(life: Life, value: str = "now") -> str:
+    life.world.annotate(ROTATE_ANNOTATION, value)
+    await life.look()
+    return life.world.secret()["token"]
+
+
+async def test_the_first_token_comes_in_the_order_that_survives_every_interleaving(life: Life) -> None:
+    await begun(life)
+    assert life.steps == [
+        "get-connection",
+        "read-token",
+        "read-secret",
+        "write-next-token",
+        "put-connection",
+        "prove",
+        "promote",
+        "apply-status",
+    ]
+    secret = life.world.secret()
+    assert set(secret) == {"endpoint", "token", "token-id", "expires-at"}
+    assert secret["endpoint"] == ENDPOINT
+    assert secret["expires-at"] == "2026-04-01T00:00:00Z"
+
+
+async def test_a_look_at_what_is_in_order_writes_nothing(life: Life) -> None:
+    await begun(life)
+    before = (
+        life.world.statuses,
+        life.world.revision,
+        life.world.secrets[SECRET].version,
+        len(life.world.events),
+    )
+    outcome = await life.look()
+    assert (
+        life.world.statuses,
+        life.world.revision,
+        life.world.secrets[SECRET].version,
+        len(life.world.events),
+    ) == before
+    assert outcome == Outcome(timedelta(days=60))
+
+
+async def test_a_deleted_secret_gets_a_new_token_and_the_old_ones_stay_accepted_to_their_end(
+    life: Life,
+) -> None:
+    first = await begun(life)
+    second = await rotated(life)
+    life.world.secrets.clear()
+    await life.look()
+    third = life.world.secret()["token"]
+    assert all(life.world.accepts(token) for token in (first, second, third))
+    assert life.states() == ["Active", "Superseded", "Superseded"]
+
+
+async def test_a_damaged_record_is_mended_from_what_the_api_knows(life: Life) -> None:
+    first = await begun(life)
+    second = await rotated(life)
+    before = json.loads(life.world.secrets[SECRET].annotations[TOKENS_ANNOTATION])
+    life.world.secrets[SECRET].annotations[TOKENS_ANNOTATION] = "{broken"
+    await life.look()
+    after = json.loads(life.world.secrets[SECRET].annotations[TOKENS_ANNOTATION])
+    assert [item["id"] for item in after["tokens"]] == [item["id"] for item in before["tokens"]]
+    assert life.world.accepts(first)
+    assert life.world.accepts(second)
+
+
+async def test_a_lost_database_is_rebuilt_from_the_record(life: Life) -> None:
+    first = await begun(life)
+    second = await rotated(life)
+    life.world.lose_database()
+    assert not life.world.accepts(second)
+    await life.look()
+    assert life.world.accepts(first)
+    assert life.world.accepts(second)
+    assert life.world.secret()["token"] == second
+
+
+@pytest.mark.parametrize(("overlap", "hours"), [("0s", 0), ("2h", 2)])
+async def test_overlap_ends_a_superseded_token_exactly_then(life: Life, overlap: str, hours: int) -> None:
+    first = await begun(life, overlap=overlap)
+    second = await rotated(life)
+    life.world.now += timedelta(hours=hours) - timedelta(seconds=1)
+    assert life.world.accepts(first) is (hours > 0)
+    life.world.now += timedelta(seconds=1)
+    assert not life.world.accepts(first)
+    assert life.world.accepts(second)
+    await life.look()
+    assert life.states()[0] == "Active"
+    assert "Superseded" not in life.states()
+
+
+async def test_a_changed_overlap_acts_on_tokens_superseded_before(life: Life) -> None:
+    first = await begun(life)
+    await rotated(life)
+    life.world.now += timedelta(hours=3)
+    life.world.apply(overlap="4h")
+    await life.look()
+    assert life.world.accepts(first)
+    life.world.now += timedelta(hours=1)
+    assert not life.world.accepts(first)
+
+
+async def test_a_shorter_lifetime_brings_the_rotation_forward_and_kills_nothing(life: Life) -> None:
+    first = await begun(life, lifetime="90d")
+    life.world.now += timedelta(days=10)
+    life.world.apply(lifetime="9d")
+    await life.look()
+    assert life.world.secret()["token"] != first
+    assert life.world.accepts(first)
+
+
+async def test_a_longer_lifetime_never_extends_an_issued_token(life: Life) -> None:
+    first = await begun(life, lifetime="9d", rotateBefore="3d")
+    life.world.apply(lifetime="90d", rotateBefore="3d")
+    await life.look()
+    life.world.now += timedelta(days=6)
+    await life.look()
+    assert life.world.secret()["token"] != first
+    life.world.now += timedelta(days=3)
+    assert not life.world.accepts(first)
+
+
+async def test_revoking_all_before_a_time_replaces_the_present_one_first(life: Life) -> None:
+    first = await begun(life)
+    life.world.now += timedelta(hours=1)
+    life.world.annotate(REVOKE_ANNOTATION, "all-before/2026-01-01T00:30:00Z")
+    await life.look()
+    second = life.world.secret()["token"]
+    assert second != first
+    assert (life.world.accepts(first), life.world.accepts(second)) == (False, True)
+    await life.look()
+    assert life.world.secret()["token"] == second
+    assert life.states() == ["Active", "Revoked"]
+
+
+async def test_revoking_the_present_token_by_id_replaces_it_first(life: Life) -> None:
+    first = await begun(life)
+    life.world.annotate(REVOKE_ANNOTATION, life.world.secret()["token-id"])
+    await life.look()
+    assert not life.world.accepts(first)
+    assert life.world.accepts(life.world.secret()["token"])
+
+
+@pytest.mark.parametrize("value", ["all-before/yesterday", "all-before/2099-01-01T00:00:00Z"])
+async def test_a_revocation_that_cannot_be_understood_is_told_and_changes_nothing(
+    life: Life, value: str
+) -> None:
+    first = await begun(life)
+    life.world.annotate(REVOKE_ANNOTATION, value)
+    await life.look()
+    await life.look()
+    assert life.world.secret()["token"] == first
+    assert life.world.condition()["status"] == "True"
+    assert "all-before/" in life.world.condition()["message"]
+    assert [reason for _, reason, _ in life.world.events].count("InvalidRevoke") == 1
+
+
+async def test_a_foreign_secret_is_not_touched(life: Life) -> None:
+    first = await begun(life)
+    life.world.secrets[SECRET].owner = "somebody else"
+    life.world.annotate(ROTATE_ANNOTATION, "x")
+    outcome = await life.look()
+    assert outcome.retry
+    assert life.world.secret()["token"] == first
+    assert (life.world.condition()["status"], life.world.condition()["reason"]) == ("False", "SecretNotOwned")
+    assert life.world.condition("Published")["reason"] == "SecretNotOwned"
+
+
+async def test_the_api_down_is_told_with_how_long_the_token_is_good(life: Life) -> None:
+    first = await begun(life)
+    life.world.api_down = True
+    life.world.annotate(ROTATE_ANNOTATION, "x")
+    assert (await life.look()).retry
+    ready = life.world.condition()
+    assert (ready["status"], ready["reason"]) == ("Unknown", "ApiUnreachable")
+    assert "2026-04-01" in ready["message"]
+    assert life.world.secret()["token"] == first
+    life.world.api_down = False
+    await life.look()
+    assert life.world.condition()["status"] == "True"
+    assert life.world.secret()["token"] != first
+
+
+async def test_a_token_that_is_not_proved_is_not_published_and_is_promoted_later(life: Life) -> None:
+    first = await begun(life)
+    life.world.proof_fails = True
+    life.world.annotate(ROTATE_ANNOTATION, "x")
+    assert (await life.look()).retry
+    coming = life.world.secret()["next-token"]
+    assert life.world.secret()["token"] == first
+    assert life.world.condition("Published")["reason"] == "ProofFailed"
+    life.world.proof_fails = False
+    await life.look()
+    assert life.world.secret()["token"] == coming
+
+
+async def test_a_conflict_of_settings_names_what_differs(life: Life) -> None:
+    life.world.apply()
+    life.world.refuse = ApiRefused(
+        "SettingsConflict", "team/other opens the same tenant with another groups", ("groups",)
+    )
+    await life.look()
+    assert life.world.condition()["reason"] == "SettingsConflict"
+    assert "groups" in life.world.condition()["message"]
+    assert "token" not in life.world.secret()
+
+
+async def test_a_suspended_one_is_not_rotated_but_repaired_and_says_until_when_that_is_safe(
+    life: Life,
+) -> None:
+    first = await begun(life)
+    life.world.apply(suspend=True)
+    assert await rotated(life) == first
+    assert "suspended" in life.world.condition()["message"]
+    assert "2026-04-01" in life.world.condition()["message"]
+    life.world.secrets.clear()
+    await life.look()
+    assert life.world.accepts(life.world.secret()["token"])
+
+
+async def test_a_new_secret_name_moves_the_token_and_the_old_secret_goes(life: Life) -> None:
+    first = await begun(life)
+    life.world.apply(secret={"name": "other"})
+    await life.look()
+    assert set(life.world.secrets) == {"other"}
+    assert life.world.accepts(first)
+    assert life.world.accepts(life.world.secret("other")["token"])
+
+
+async def test_delete_waits_for_the_purge_and_then_lets_the_object_go(life: Life) -> None:
+    life.world.apply(deletionPolicy="Delete")
+    await life.look()
+    assert life.steps.index("set-finalizer") < life.steps.index("put-connection")
+    assert life.world.object is not None
+    assert life.world.object["metadata"]["finalizers"] == [FINALIZER]
+    token = life.world.secret()["token"]
+    life.world.delete()
+    outcome = await life.look()
+    assert not life.world.accepts(token)
+    assert life.world.object is not None
+    assert outcome.next_look == timedelta(seconds=1)
+    life.world.purging = False
+    await life.look()
+    assert life.world.object is None
+
+
+async def deleting(life: Life) -> str:
+    """One with deletionPolicy Delete and people, as it is right after ``kubectl delete``; its token."""
+    life.world.people = 700
+    token = await begun(life, deletionPolicy="Delete")
+    life.world.delete()
+    return token
+
+
+async def test_the_status_counts_down_while_people_are_erased(life: Life) -> None:
+    await deleting(life)
+    for left in (700, 200):
+        life.world.people = left
+        await life.look()
+        ready = life.world.condition()
+        assert (ready["status"], ready["reason"]) == ("False", "Deleting")
+        assert f"{left} users are left" in ready["message"]
+        assert life.world.object is not None
+        assert life.world.object["status"]["users"] == left
+    assert [reason for _, reason, _ in life.world.events].count("Deleting") == 1
+
+
+async def test_a_deletion_waits_for_the_api_and_says_how_to_let_go(life: Life) -> None:
+    token = await deleting(life)
+    life.world.api_down = True
+    assert (await life.look()).retry
+    ready = life.world.condition()
+    assert (ready["status"], ready["reason"]) == ("False", "DeletionWaits")
+    assert "scim-operator.io/force-delete=true" in ready["message"]
+    assert ("Warning", "DeletionWaits") in {(kind, reason) for kind, reason, _ in life.world.events}
+    life.world.api_down = False
+    await life.look()
+    assert not life.world.accepts(token)
+    assert life.world.purging
+
+
+async def test_a_forced_deletion_does_not_wait_and_the_api_finishes_it_later(life: Life) -> None:
+    token = await deleting(life)
+    life.world.api_down = True
+    life.world.annotate(FORCE_DELETE_ANNOTATION, "true")
+    assert not (await life.look()).retry
+    assert life.world.object is None
+    assert life.world.accepts(token)
+    life.world.api_down = False
+    await life.look()
+    assert not life.world.accepts(token)
+    assert life.world.purging
+
+
+async def test_a_forced_deletion_revokes_first_where_it_can_and_does_not_wait_for_the_people(
+    life: Life,
+) -> None:
+    token = await deleting(life)
+    life.world.annotate(FORCE_DELETE_ANNOTATION, "true")
+    await life.look()
+    assert life.world.object is None
+    assert not life.world.accepts(token)
+    assert life.world.purging
+
+
+@pytest.mark.parametrize("value", ["", "false", "yes"])
+async def test_only_true_forces(life: Life, value: str) -> None:
+    await deleting(life)
+    life.world.api_down = True
+    life.world.annotate(FORCE_DELETE_ANNOTATION, value)
+    await life.look()
+    assert life.world.object is not None
+
+
+async def test_to_force_is_nothing_to_one_that_is_not_being_deleted(life: Life) -> None:
+    token = await begun(life, deletionPolicy="Delete")
+    life.world.annotate(FORCE_DELETE_ANNOTATION, "true")
+    life.world.api_down = True
+    await life.look()
+    life.world.api_down = False
+    await life.look()
+    assert life.world.object is not None
+    assert life.world.object["metadata"]["finalizers"] == [FINALIZER]
+    assert life.world.accepts(token)
+
+
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+async def test_a_deletion_needs_no_secret(life: Life, policy: str) -> None:
+    token = await begun(life, deletionPolicy=policy)
+    life.world.delete()
+    life.world.secret_forbidden = True
+    await life.look()
+    life.world.purging = False
+    await life.look()
+    assert life.world.object is None
+    assert not life.world.accepts(token)
+
+
+async def test_a_superseded_token_in_use_is_told_in_time_without_anything_happening(life: Life) -> None:
+    """From one look to the next that the operator itself asked for; Entra comes every 40 minutes."""
+    first = await begun(life, lifetime="90d")
+    ends = life.world.published[first]
+    life.world.now = ends - timedelta(days=30)
+    while life.world.now < ends:
+        life.world.use(first)
+        outcome = await life.look()
+        if life.world.condition("SupersededTokenInUse")["status"] == "True":
+            break
+        assert outcome.next_look is not None
+        life.world.now += outcome.next_look
+    assert life.world.now == ends - timedelta(days=7)
+    said = life.world.condition("SupersededTokenInUse")["message"]
+    for part in ("Azure-AD-SCIM", "Secret team/entra-scim-token", "key token", "Secret Token", "2026-03-25"):
+        assert part in said
+    assert said in [text for kind, reason, text in life.world.events if reason == "SupersededTokenInUse"]
+    assert life.world.condition()["status"] == "True"
+
+
+async def test_the_warning_ends_soon_after_the_new_token_was_pasted(life: Life) -> None:
+    first = await begun(life, overlap="8d")
+    life.world.now += timedelta(minutes=1)
+    second = await rotated(life)
+    life.world.now += timedelta(days=7)
+    life.world.use(first)
+    await life.look()
+    assert life.world.condition("SupersededTokenInUse")["status"] == "True"
+    life.world.now += timedelta(hours=2)
+    life.world.use(second)
+    await life.look()
+    assert life.world.condition("SupersededTokenInUse")["status"] == "False"
+
+
+async def test_a_warning_is_repeated_once_a_day_not_with_each_look(life: Life) -> None:
+    first = await begun(life, overlap="20d")
+    await rotated(life)
+    life.world.now += timedelta(days=16)
+    for _ in range(72):
+        life.world.use(first)
+        await life.look()
+        life.world.now += timedelta(hours=1)
+    assert [reason for _, reason, _ in life.world.events].count("SupersededTokenInUse") == 3
+
+
+async def test_retain_revokes_when_the_object_is_gone(life: Life) -> None:
+    token = await begun(life)
+    life.world.delete()
+    assert await life.look() == Outcome()
+    assert not life.world.accepts(token)
+
+
+async def test_more_than_sixteen_tokens_are_refused_with_the_way_out(life: Life) -> None:
+    await begun(life)
+    for number in range(20):
+        life.world.annotate(ROTATE_ANNOTATION, str(number))
+        await life.look()
+    assert life.world.live() == 16
+    assert life.world.condition()["reason"] == "TooManyTokens"
+    assert "all-superseded" in life.world.condition()["message"]
+    life.world.annotate(REVOKE_ANNOTATION, "all-superseded")
+    await life.look()
+    await life.look()
+    assert life.world.condition()["status"] == "True"
+    assert life.world.live() == 1
+
+
+async def test_the_time_of_a_condition_moves_only_when_it_flips(life: Life) -> None:
+    await begun(life)
+    since = life.world.condition()["lastTransitionTime"]
+    life.world.now += timedelta(days=1)
+    await rotated(life)
+    assert life.world.condition()["lastTransitionTime"] == since
+    life.world.api_down = True
+    await life.look()
+    assert life.world.condition()["lastTransitionTime"] != since
+
+
+async def test_no_plaintext_is_in_status_events_or_annotations(life: Life) -> None:
+    await begun(life)
+    await rotated(life)
+    assert life.world.object is not None
+    told = json.dumps(life.world.object) + repr(life.world.events)
+    told += repr([secret.annotations for secret in life.world.secrets.values()])
+    assert "sct_" not in told
