@@ -18,24 +18,24 @@ import structlog
 from kubernetes.aio import client, config
 from kubernetes.aio.client import ApiException
 
-from scim_operator.adapters.admin_api import HttpAdminApi, HttpProver
+from scim_operator.adapters.admin_api import HttpAdminApi, HttpCredentialVerifier
 from scim_operator.adapters.admin_key import AdminKey, AdminKeyStore
-from scim_operator.adapters.endpoint_probe import EndpointCheck
+from scim_operator.adapters.endpoint_probe import EndpointProbe
 from scim_operator.adapters.events import EventRecorder
-from scim_operator.adapters.kubernetes import KubeCluster
-from scim_operator.adapters.leader_election import Elector
+from scim_operator.adapters.kubernetes import KubernetesCluster
+from scim_operator.adapters.leader_election import LeaderElector
 from scim_operator.api.scimtoken import GROUP, PLURAL, VERSION
 from scim_operator.commands import apply as applying
 from scim_operator.commands import release_finalizers as releasing
 from scim_operator.commands import self_test as self_test_command
-from scim_operator.controller.cache import Known, Seen
-from scim_operator.controller.informer import Watcher
-from scim_operator.controller.reconciler import Outcome, Reconciler
-from scim_operator.controller.resync import KUBERNETES_TROUBLE, Resync
-from scim_operator.controller.workqueue import Scheduler
+from scim_operator.controller.cache import InformerCache, WatchEvent
+from scim_operator.controller.informer import Informer
+from scim_operator.controller.reconciler import Reconciler, Result
+from scim_operator.controller.resync import KUBERNETES_ERRORS, Resync
+from scim_operator.controller.workqueue import Controller
 from scim_operator.health import Check, HealthServer
 from scim_operator.metrics import Metrics
-from scim_operator.planning.ports import ClusterRefused, Key, NotLeading
+from scim_operator.planning.ports import Key, KubernetesRejected, NotLeading
 from scim_operator.settings import OperatorSettings
 
 log = structlog.get_logger(__name__)
@@ -89,10 +89,10 @@ async def release(settings: OperatorSettings, *, hold: int) -> int:
     await load_kube_config()
     async with client.ApiClient() as kube:
         try:
-            return await releasing.release(kube, settings, hold=hold)
+            return await releasing.release_finalizers(kube, settings, hold=hold)
         except releasing.NotReleased as error:
             raise StartError(str(error)) from None
-        except KUBERNETES_TROUBLE as error:
+        except KUBERNETES_ERRORS as error:
             trouble = f"{type(error).__name__} {getattr(error, 'status', '')}".strip()
             raise StartError(f"Kubernetes did not do it ({trouble}); run it again") from None
 
@@ -163,27 +163,29 @@ class Operator:
         trace: Callable[[str], None] | None = None,
     ) -> None:
         self._settings, self._kube, self._http, self._trace = settings, kube, http, trace
-        self._metrics, self._known = Metrics(), Known()
-        self._leads = asyncio.Event()
+        self._metrics, self._cache = Metrics(), InformerCache()
+        self._is_leader = asyncio.Event()
         self._leading: asyncio.Task[None] | None = None
         self._reconciler: Reconciler | None = None
-        self._check: EndpointCheck | None = None
-        self._scheduler = Scheduler(
-            self._reconcile, workers=settings.workers, longest_rest=self._longest_rest, metrics=self._metrics
+        self._probe: EndpointProbe | None = None
+        self._controller = Controller(
+            self._reconcile, workers=settings.workers, max_interval=self._max_interval, metrics=self._metrics
         )
-        self._elector = Elector(lease_api, settings, on_gained=self._gained, on_lost=self._lost)
-        self._watcher = Watcher(
+        self._elector = LeaderElector(
+            lease_api, settings, on_gained=self._on_started_leading, on_lost=self._on_stopped_leading
+        )
+        self._informer = Informer(
             settings,
-            deliver=self._deliver,
-            served=self._until_served,
+            deliver=self._on_watch_events,
+            wait_until_served=self._until_served,
             restarted=self._metrics.watch_restarted,
         )
-        self._key_store = AdminKeyStore(kube, settings.namespace, self._elector.guard)
+        self._key_store = AdminKeyStore(kube, settings.namespace, self._elector.check_leading)
         self._health = HealthServer(
             alive=(Check("watch", self._watch_alive),),
             ready=(Check("watch", self._watch_open), Check("leader", self._leader_works)),
             metrics=self._metrics,
-            refresh=self._count_tokens,
+            refresh=self._refresh_gauges,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -198,45 +200,45 @@ class Operator:
         log.info(
             "started", version=version("scim-operator"), health_port=port, identity=self._settings.identity
         )
-        self._watcher.start()
+        self._informer.start()
         try:
             async with asyncio.TaskGroup() as parts:
                 background = [
-                    parts.create_task(self._scheduler.run(), name="scheduler"),
+                    parts.create_task(self._controller.run(), name="scheduler"),
                     parts.create_task(self._lead_whenever_elected(), name="leader"),
                 ]
                 await parts.create_task(self._elector.run(stop), name="elector")
                 log.info("stopping")
-                await self._scheduler.drain(self._settings.shutdown_seconds)
+                await self._controller.drain(self._settings.shutdown_seconds)
                 for task in background:
                     task.cancel()
         finally:
-            if not await self._watcher.stop(_STOP_SECONDS):
+            if not await self._informer.stop(_STOP_SECONDS):
                 log.warning("kopf's thread did not end in time")
             await self._health.stop()
 
     # -- election
 
-    def _gained(self) -> None:
+    def _on_started_leading(self) -> None:
         self._metrics.leader(leading=True)
-        self._leads.set()
+        self._is_leader.set()
 
-    def _lost(self) -> None:
+    def _on_stopped_leading(self) -> None:
         self._metrics.leader(leading=False)
-        self._leads.clear()
-        self._scheduler.pause()
+        self._is_leader.clear()
+        self._controller.pause()
         if self._leading is not None:
             self._leading.cancel()
 
     async def _lead_whenever_elected(self) -> None:
         while True:
-            await self._leads.wait()
+            await self._is_leader.wait()
             leading = self._leading = asyncio.create_task(self._lead(), name="leading")
             try:
                 await asyncio.wait({leading})
             finally:
                 leading.cancel()
-                self._leading = self._reconciler = self._check = None
+                self._leading = self._reconciler = self._probe = None
             if not leading.cancelled():
                 leading.result()
 
@@ -246,26 +248,28 @@ class Operator:
             key = await self._admin_key()
             api = HttpAdminApi(self._settings.admin_url, key.private, key.installation_id, self._http)
             recorder = EventRecorder(self._kube)
-            check = self._check = EndpointCheck(
+            check = self._probe = EndpointProbe(
                 self._settings.endpoint_url,
                 self._http,
                 interval=self._settings.endpoint_check_seconds if self._settings.endpoint_check else None,
-                changed=self._endpoint_changed,
+                changed=self._on_endpoint_changed,
             )
             self._reconciler = Reconciler(
                 api=api,
-                cluster=KubeCluster(self._kube, self._elector.guard, recorder, self._known.wrote),
-                prover=HttpProver(self._settings.proof_url, self._http),
+                cluster=KubernetesCluster(
+                    self._kube, self._elector.check_leading, recorder, self._cache.record_own_write
+                ),
+                verifier=HttpCredentialVerifier(self._settings.verification_url, self._http),
                 endpoint=self._settings.endpoint_url,
                 trace=self._trace or _no_trace,
-                reach=lambda: check.reach,
+                endpoint_verdict=lambda: check.verdict,
             )
-            self._scheduler.resume()
+            self._controller.resume()
             resync = Resync(
                 self._kube,
                 self._settings,
-                known=self._known,
-                scheduler=self._scheduler,
+                cache=self._cache,
+                controller=self._controller,
                 metrics=self._metrics,
             )
             async with asyncio.TaskGroup() as parts:
@@ -280,9 +284,9 @@ class Operator:
         while True:
             try:
                 return await self._key_store.ensure()
-            except ClusterRefused as error:
+            except KubernetesRejected as error:
                 problem = str(error)
-            except KUBERNETES_TROUBLE as error:
+            except KUBERNETES_ERRORS as error:
                 problem = f"{type(error).__name__} {getattr(error, 'status', '')}".strip()
             if problem != said:
                 log.error("no key for the admin API", reason=problem)
@@ -291,28 +295,28 @@ class Operator:
 
     # -- what comes in, what is due
 
-    def _deliver(self, batch: Sequence[Seen]) -> None:
+    def _on_watch_events(self, batch: Sequence[WatchEvent]) -> None:
         for seen in batch:
-            if self._known.take(seen) and self._leads.is_set():
-                self._scheduler.add(seen.what.key)
+            if self._cache.apply(seen) and self._is_leader.is_set():
+                self._controller.add(seen.object.key)
 
-    def _endpoint_changed(self) -> None:
+    def _on_endpoint_changed(self) -> None:
         """Have it told in every status, at the pace at which a new leader looks at what seems well."""
-        reach = self._check.reach if self._check is not None else None
+        reach = self._probe.verdict if self._probe is not None else None
         if reach is None:
             return
-        told_otherwise = self._known.told_otherwise(reach.words)
+        told_otherwise = self._cache.with_other_endpoint_summary(reach.summary)
         spread = len(told_otherwise) / self._settings.catch_up_per_second
         for key in told_otherwise:
-            self._scheduler.add(key, spread * random.random())  # noqa: S311 (jitter)
+            self._controller.add(key, spread * random.random())  # noqa: S311 (jitter)
 
-    async def _reconcile(self, key: Key) -> Outcome:
+    async def _reconcile(self, key: Key) -> Result:
         if self._reconciler is None:
             raise NotLeading("this process does not lead")
         return await self._reconciler.reconcile(key)
 
-    def _longest_rest(self, key: Key) -> float | None:
-        return self._settings.recheck_seconds if key in self._known else None
+    def _max_interval(self, key: Key) -> float | None:
+        return self._settings.recheck_seconds if key in self._cache else None
 
     async def _until_served(self) -> None:
         """Wait until the API server serves ScimTokens."""
@@ -321,7 +325,7 @@ class Operator:
             try:
                 await custom.list_cluster_custom_object(GROUP, VERSION, PLURAL, limit=1, _request_timeout=5.0)
                 return
-            except KUBERNETES_TROUBLE as error:
+            except KUBERNETES_ERRORS as error:
                 problem = _why_not_served(error)
             if problem != said:
                 log.warning("cannot watch yet", reason=problem)
@@ -331,25 +335,25 @@ class Operator:
     # -- probes
 
     def _watch_alive(self) -> str | None:
-        silent = self._watcher.silent_seconds()
+        silent = self._informer.silent_seconds()
         return f"no sign of life for {silent:.0f} s" if silent > _SILENT_SECONDS else None
 
     def _watch_open(self) -> str | None:
-        return None if self._watcher.watching else "not watching yet"
+        return None if self._informer.watching else "not watching yet"
 
     def _leader_works(self) -> str | None:
         return (
             "leading, but without a key for the admin API yet"
-            if self._leads.is_set() and not self._reconciler
+            if self._is_leader.is_set() and not self._reconciler
             else None
         )
 
-    def _count_tokens(self) -> None:
-        settled = sum(token.settled for token in self._known)
-        self._metrics.tokens(settled=settled, unsettled=len(self._known) - settled)
-        self._metrics.in_use(token.key for token in self._known if token.in_use)
-        self._metrics.unrotated(self._known.unrotated(datetime.now(UTC)))
-        self._metrics.endpoint(self._check.reach if self._check is not None else None)
+    def _refresh_gauges(self) -> None:
+        settled = sum(token.is_ready for token in self._cache)
+        self._metrics.scimtokens(ready=settled, not_ready=len(self._cache) - settled)
+        self._metrics.in_use(token.key for token in self._cache if token.in_use)
+        self._metrics.rotation_overdue(self._cache.rotation_overdue(datetime.now(UTC)))
+        self._metrics.endpoint(self._probe.verdict if self._probe is not None else None)
 
 
 def _no_trace(_step: str) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from scim_operator.api.scimtoken import Key
-from scim_operator.planning.endpoint_verdict import Reach
+from scim_operator.planning.endpoint_verdict import EndpointVerdict
 
 Result = Literal["ok", "retry", "conflict", "error", "not_leading"]
 
@@ -26,12 +26,12 @@ class Metrics:
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             registry=self.registry,
         )
-        self._planned = Gauge(
+        self._workqueue_depth = Gauge(
             "scim_operator_planned",
             "ScimTokens that have a next moment to be looked at.",
             registry=self.registry,
         )
-        self._running = Gauge(
+        self._active_workers = Gauge(
             "scim_operator_running", "ScimTokens being reconciled now.", registry=self.registry
         )
         self._leader = Gauge("scim_operator_leader", "1 while this process leads.", registry=self.registry)
@@ -52,7 +52,7 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
-        self._braked = Gauge(
+        self._orphan_limit_exceeded = Gauge(
             "scim_operator_sweep_braked",
             "Connections without a ScimToken that the sweep did not revoke because they are too many at once.",
             registry=self.registry,
@@ -64,13 +64,13 @@ class Metrics:
             ["namespace", "name"],
             registry=self.registry,
         )
-        self._unrotated = Gauge(
+        self._rotation_overdue = Gauge(
             "scim_operator_unrotated_token_expiry_timestamp_seconds",
             "When the token ends, for a ScimToken whose token should have been replaced by now and was not.",
             ["namespace", "name"],
             registry=self.registry,
         )
-        self._reachable = Gauge(
+        self._endpoint_reachable = Gauge(
             "scim_operator_endpoint_reachable",
             "1 when the last check of the public endpoint found the SCIM API, 0 when not; absent when unchecked.",
             ["reason"],
@@ -82,19 +82,19 @@ class Metrics:
         self._reconciles.labels(result).inc()
         self._seconds.observe(seconds)
 
-    def queue(self, *, planned: int, running: int) -> None:
+    def workqueue(self, *, depth: int, active_workers: int) -> None:
         """How much is planned and under way."""
-        self._planned.set(planned)
-        self._running.set(running)
+        self._workqueue_depth.set(depth)
+        self._active_workers.set(active_workers)
 
     def leader(self, *, leading: bool) -> None:
         """Whether this process leads."""
         self._leader.set(int(leading))
 
-    def tokens(self, *, settled: int, unsettled: int) -> None:
+    def scimtokens(self, *, ready: int, not_ready: int) -> None:
         """ScimTokens that are Ready for their present generation, and the others."""
-        self._tokens.labels("ready").set(settled)
-        self._tokens.labels("not_ready").set(unsettled)
+        self._tokens.labels("ready").set(ready)
+        self._tokens.labels("not_ready").set(not_ready)
 
     def in_use(self, keys: Iterable[Key]) -> None:
         """The ScimTokens whose superseded token is in use near its end."""
@@ -102,17 +102,17 @@ class Metrics:
         for key in keys:
             self._in_use.labels(key.namespace, key.name).set(1)
 
-    def unrotated(self, tokens: Iterable[tuple[Key, datetime]]) -> None:
+    def rotation_overdue(self, tokens: Iterable[tuple[Key, datetime]]) -> None:
         """The ScimTokens whose token should have been replaced, and when it ends."""
-        self._unrotated.clear()
+        self._rotation_overdue.clear()
         for key, end in tokens:
-            self._unrotated.labels(key.namespace, key.name).set(end.timestamp())
+            self._rotation_overdue.labels(key.namespace, key.name).set(end.timestamp())
 
-    def endpoint(self, reach: Reach | None) -> None:
+    def endpoint(self, verdict: EndpointVerdict | None) -> None:
         """What the last check of the endpoint told; None when this process does not check."""
-        self._reachable.clear()
-        if reach is not None and reach.status != "Unknown":
-            self._reachable.labels(reach.reason).set(int(reach.status == "True"))
+        self._endpoint_reachable.clear()
+        if verdict is not None and verdict.status != "Unknown":
+            self._endpoint_reachable.labels(verdict.reason).set(int(verdict.status == "True"))
 
     def watch_restarted(self) -> None:
         """The watch ended and is started anew."""
@@ -122,9 +122,9 @@ class Metrics:
         """A comparison ended; incomplete when the API could not be read."""
         self._resyncs.labels("ok" if complete else "api_unreachable").inc()
 
-    def braked(self, orphans: int) -> None:
+    def orphan_limit_exceeded(self, orphans: int) -> None:
         """How many connections the sweep refused to revoke; 0 when it did not stop."""
-        self._braked.set(orphans)
+        self._orphan_limit_exceeded.set(orphans)
 
     def render(self) -> bytes:
         """The text exposition of all of them."""

@@ -120,7 +120,7 @@ class OperatorSettings(BaseSettings):
         return self
 
     @property
-    def proof_url(self) -> str:
+    def verification_url(self) -> str:
         """The SCIM base URL at which a new token is proved before it is published."""
         return self.scim_url or self.endpoint_url
 

@@ -11,7 +11,7 @@ from scim_api.server.settings import ApiSettings, SettingsError, load
 from scim_api.store.errors import Conflict, StoreError, Unavailable
 from scim_api.store.factory import create_store
 from scim_api.store.protocol import Store
-from scim_api.store.sql.transfer_tables import CopyRefused
+from scim_api.store.sql.transfer_tables import TransferRefused
 
 Result = TypeVar("Result")
 CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -40,7 +40,7 @@ def run(work: Callable[[], Awaitable[Result]]) -> Result:
 
     try:
         return asyncio.run(main())
-    except (SettingsError, ConnectionMistake, CopyRefused, ValueError) as error:
+    except (SettingsError, ConnectionMistake, TransferRefused, ValueError) as error:
         raise click.ClickException(str(error)) from None
     except Unavailable as error:
         raise click.ClickException(f"the database can't be used: {error}") from None

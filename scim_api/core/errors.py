@@ -6,9 +6,8 @@ what the client sent.
 
 import orjson
 
-from scim_api.core.limits import MAX_ECHO
-
-ERROR_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:Error"
+from scim_api.contract import urns
+from scim_api.core.limits import MAX_QUOTED
 
 
 class ScimError(Exception):
@@ -28,17 +27,17 @@ class ScimError(Exception):
 
     def body(self) -> bytes:
         """The JSON body of RFC 7644 section 3.12."""
-        content: dict[str, object] = {"schemas": [ERROR_SCHEMA], "status": str(self.status)}
+        content: dict[str, object] = {"schemas": [urns.ERROR], "status": str(self.status)}
         if self.scim_type is not None:
             content["scimType"] = self.scim_type
         content["detail"] = self.detail.encode("utf-8", "replace").decode("utf-8")
         return orjson.dumps(content)
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """A client's value for a sentence: quoted, on one line, at most 100 characters of it."""
     text = value if isinstance(value, str) else repr(value)
-    short = text[:MAX_ECHO] + ("…" if len(text) > MAX_ECHO else "")
+    short = text[:MAX_QUOTED] + ("…" if len(text) > MAX_QUOTED else "")
     return '"' + "".join(c if c.isprintable() else "\ufffd" for c in short) + '"'
 
 
@@ -89,7 +88,7 @@ def unprocessable(detail: str) -> ScimError:
 
 def not_found(kind: str, resource_id: str) -> ScimError:
     """No such resource in this tenant."""
-    return ScimError(404, f"{kind} {shown(resource_id)} does not exist; it may have been deleted.")
+    return ScimError(404, f"{kind} {quoted(resource_id)} does not exist; it may have been deleted.")
 
 
 def uniqueness(attribute: str) -> ScimError:

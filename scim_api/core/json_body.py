@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from scim_api.core.errors import ScimError, invalid_syntax, shown
+from scim_api.core.errors import ScimError, invalid_syntax, quoted
 from scim_api.core.limits import MAX_DEPTH
 
 _KEY_LIKE = re.compile(rb'"\s*:')
@@ -65,7 +65,7 @@ def _refuse_duplicates(body: bytes) -> None:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise invalid_syntax(f"The body has the key {shown(key)} twice in one object; send it once.")
+                raise invalid_syntax(f"The body has the key {quoted(key)} twice in one object; send it once.")
             seen.add(key)
 
     try:
@@ -83,14 +83,14 @@ def _refuse_nul(document: dict[str, Any]) -> None:
         if isinstance(node, str):
             if "\x00" in node:
                 raise invalid_syntax(
-                    f"The value of {shown(name)} contains the character NUL (\\u0000), which cannot be"
+                    f"The value of {quoted(name)} contains the character NUL (\\u0000), which cannot be"
                     " stored; remove it."
                 )
         elif isinstance(node, dict):
             for key, value in node.items():
                 if "\x00" in key:
                     raise invalid_syntax(
-                        f"The key {shown(key)} contains the character NUL (\\u0000); remove it."
+                        f"The key {quoted(key)} contains the character NUL (\\u0000); remove it."
                     )
                 pending.append((key, value))
         elif isinstance(node, list):

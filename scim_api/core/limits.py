@@ -4,15 +4,15 @@ MAX_BODY = 1_048_576
 """Bytes of a request body, and of a stored resource. -> 413"""
 MAX_DEPTH = 16
 """Levels of objects and arrays in a body; a user needs four. -> 400 invalidSyntax"""
-MAX_OPERATIONS = 100
+MAX_USER_OPERATIONS = 100
 """Operations in a user PATCH. -> 413"""
 MAX_GROUP_OPERATIONS = 1000
 """Operations in a group PATCH, which some clients fill with one for each member. -> 413"""
-MAX_CHANGES = 400
+MAX_PATCH_CHANGES = 400
 """Attributes that one PATCH changes, after value objects were taken apart. -> 413"""
 MAX_VALUES = 200
 """Entries of one multi-valued attribute. -> 400 invalidValue"""
-MAX_HOT_KEY = 2048
+MAX_INDEX_KEY = 2048
 """Bytes (UTF-8) of a value that an index holds: userName, externalId, work e-mail. -> 400 invalidValue"""
 MAX_FILTER = 4096
 """Characters of a filter. -> 400 invalidFilter"""
@@ -26,9 +26,9 @@ MAX_FILTER_DEPTH = 16
 """Nested expressions in one filter. -> 400 invalidFilter"""
 MAX_RESULTS = 200
 """Resources on one page of a list; a larger ``count`` gets this many (RFC 7644 section 3.4.2.4)."""
-MAX_ECHO = 100
+MAX_QUOTED = 100
 """Characters of a client's value that an error may repeat."""
-MAX_NAMES = 8192
+MAX_ATTRIBUTE_NAMES = 8192
 """Characters of ``attributes`` or ``excludedAttributes``. -> 400 invalidValue"""
 DEFAULT_RESULTS = 100
 """Resources on a page when the client asks for no number."""

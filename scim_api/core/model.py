@@ -16,19 +16,19 @@ class MemberChange:
     """``replace`` removes all that are not named and adds those that are."""
     ids: tuple[str, ...] = ()
     """Ids of users and groups in their canonical form (lower case), without repetition."""
-    chosen: Predicate | None = None
+    selected_by: Predicate | None = None
     """With ``remove``: instead of ids, those members that satisfy it; its comparable form is
     ``{"value": id, "type": "user" or "group"}``."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Prepared:
+class ResourceWrite:
     """A resource as the core hands it over: the body to publish and the keys to find it by."""
 
     doc: str
     """JSON object text of the attributes as sent, without ``id`` and ``meta``; it starts with
     ``{"schemas":`` so that both can be spliced in."""
-    keys: str
+    normal_form: str
     """JSON object text of the comparable form (see ``scim_api.core.values.normal_form``): what filters look at."""
     match_key: str | None
     """Comparable form of the matching attribute; unique for the tenant and kind."""
@@ -67,7 +67,7 @@ class Member:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class GroupOf:
+class GroupReference:
     """A group that a user directly belongs to."""
 
     id: str

@@ -14,7 +14,7 @@ from scim_api.core.types import AttributeType, Column, Operand, Operator
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Attribute:
+class AttributePath:
     """A place in the comparable form, or a column of the resource."""
 
     path: tuple[str, ...]
@@ -28,10 +28,10 @@ class Attribute:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Compare:
+class Comparison:
     """``attribute op operand``; the operand is in the comparable form, None for null."""
 
-    attribute: Attribute
+    attribute: AttributePath
     op: Operator
     operand: Operand
 
@@ -40,7 +40,7 @@ class Compare:
 class Present:
     """``attribute pr``."""
 
-    attribute: Attribute
+    attribute: AttributePath
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Not:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Junction:
+class LogicalExpression:
     """``term and term`` or ``term or term``, two or more."""
 
     op: Literal["and", "or"]
@@ -59,10 +59,10 @@ class Junction:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Entries:
+class ValuePath:
     """``attribute[term]``: an entry of the multi-valued attribute satisfies the term."""
 
-    attribute: Attribute
+    attribute: AttributePath
     term: "Predicate"
 
 
@@ -73,7 +73,7 @@ class Constant:
     holds: bool
 
 
-Predicate = Compare | Present | Not | Junction | Entries | Constant
+Predicate = Comparison | Present | Not | LogicalExpression | ValuePath | Constant
 
 
 def matches(predicate: Predicate, form: Any, columns: Mapping[str, str] | None = None) -> bool:
@@ -85,24 +85,24 @@ def matches(predicate: Predicate, form: Any, columns: Mapping[str, str] | None =
         columns: ``id``, ``created``, ``modified`` and ``kind``, where the predicate may name them.
     """
     match predicate:
-        case Compare(attribute, op, operand):
-            return _compares(attribute, op, operand, form, columns or {})
+        case Comparison(attribute, op, operand):
+            return _matches_comparison(attribute, op, operand, form, columns or {})
         case Present(attribute):
             return any(v is not None for v in _values(attribute, form, columns or {}))
         case Not(term):
             return not matches(term, form, columns)
-        case Junction("and", terms):
+        case LogicalExpression("and", terms):
             return all(matches(term, form, columns) for term in terms)
-        case Junction(_, terms):
+        case LogicalExpression(_, terms):
             return any(matches(term, form, columns) for term in terms)
-        case Entries(attribute, term):
+        case ValuePath(attribute, term):
             return any(matches(term, entry, columns) for entry in _at(attribute.path, form) or ())
         case Constant(holds):
             return holds
 
 
-def _compares(
-    attribute: Attribute, op: Operator, operand: Operand, form: Any, columns: Mapping[str, str]
+def _matches_comparison(
+    attribute: AttributePath, op: Operator, operand: Operand, form: Any, columns: Mapping[str, str]
 ) -> bool:
     values = list(_values(attribute, form, columns)) or [None]
     if op == "ne":
@@ -110,7 +110,7 @@ def _compares(
     return any(compare(op, value, operand) for value in values)
 
 
-def _values(attribute: Attribute, form: Any, columns: Mapping[str, str]) -> Iterable[Any]:
+def _values(attribute: AttributePath, form: Any, columns: Mapping[str, str]) -> Iterable[Any]:
     if attribute.column is not None:
         return (columns.get(attribute.column),)
     found = _at(attribute.path, form)

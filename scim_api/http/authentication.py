@@ -10,51 +10,46 @@ token: missing, malformed, unknown, revoked and expired can't be told apart by t
 """
 
 import hmac
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from scim_api.contract.clock import boot_time
 from scim_api.contract.signing import PROOF_AGENT
 from scim_api.contract.tokens import digest as token_digest
-from scim_api.store.protocol import Access, Generation, Store, Use
+from scim_api.store.protocol import Access, AuthGeneration, CredentialUse, Store
 
-FRESH: Final = 1.0
+FRESH_SECONDS: Final = 1.0
 """Seconds that a reading of the auth generation counts."""
 MAX_ENTRIES: Final = 50_000
 
 
-def boot_clock() -> float:
-    """Seconds since boot, suspension included: a cache must not look fresh after the machine slept."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-class Credentials:
+class Authenticator:
     """The credential cache of one process."""
 
-    def __init__(self, store: Store, *, clock: Callable[[], float] = boot_clock) -> None:
+    def __init__(self, store: Store, *, clock: Callable[[], float] = boot_time) -> None:
         self._store = store
         self._clock = clock
-        self._entries: dict[bytes, Access] = {}
-        self._number: int | None = None
+        self._cache: dict[bytes, Access] = {}
+        self._generation: int | None = None
         self._read_at = float("-inf")
         self._offset: float | None = None
-        self._used: dict[str, tuple[float, str | None]] = {}
+        self._uses: dict[str, tuple[float, str | None]] = {}
 
     def now(self) -> float:
         """The database's clock, as far as its readings tell: a POSIX time in seconds."""
         return self._clock() + (self._offset or 0.0)
 
-    def observe(self, generation: Generation, *, asked_at: float, answered_at: float) -> None:
+    def observe(self, generation: AuthGeneration, *, asked_at: float, answered_at: float) -> None:
         """Take a reading that was asked for and answered at these moments of this object's clock.
 
         The database looked at its clock somewhere between the two, so that a slow answer tells little of the
         time: it moves ours no further than it must. Else an answer that took two seconds would end tokens
         two seconds early, or late.
         """
-        if generation.number != self._number:
-            self._entries.clear()
-            self._number = generation.number
+        if generation.number != self._generation:
+            self._cache.clear()
+            self._generation = generation.number
         self._read_at = asked_at
         least, most = generation.now - answered_at, generation.now - asked_at
         if self._offset is None:
@@ -77,7 +72,7 @@ class Credentials:
         if reading is not None:
             self.observe(reading, asked_at=asked_at, answered_at=self._clock())
             return True
-        return asked_at - self._read_at <= FRESH
+        return asked_at - self._read_at <= FRESH_SECONDS
 
     async def authenticate(self, token: str, user_agent: str | None) -> Access | None:
         """What the token opens, or None for 401.
@@ -87,20 +82,20 @@ class Credentials:
         """
         digest = token_digest(token)
         if self._is_fresh():
-            access = self._accept(self._entries.get(digest), digest)
+            access = self._accept(self._cache.get(digest), digest)
         else:
             await self.refresh()
-            access = self._accept(self._entries.get(digest), digest)
+            access = self._accept(self._cache.get(digest), digest)
         if access is None:
-            number = self._number
+            number = self._generation
             found = await self._store.access(digest)
             access = self._accept(found, digest)
-            if access is not None and number == self._number:
-                if len(self._entries) >= MAX_ENTRIES:
-                    self._entries.clear()
-                self._entries[digest] = access
+            if access is not None and number == self._generation:
+                if len(self._cache) >= MAX_ENTRIES:
+                    self._cache.clear()
+                self._cache[digest] = access
         if access is not None and user_agent != PROOF_AGENT:
-            self._used[access.credential] = (self.now(), user_agent)
+            self._uses[access.credential] = (self.now(), user_agent)
         return access
 
     def _accept(self, access: Access | None, digest: bytes) -> Access | None:
@@ -108,15 +103,18 @@ class Credentials:
             return None
         return access if self.now() < access.ends_at else None
 
-    async def flush(self) -> None:
+    async def write_uses(self) -> None:
         """Write the last uses gathered since the last flush; kept for the next one when that fails."""
-        used, self._used = self._used, {}
+        used, self._uses = self._uses, {}
         if not used:
             return
         try:
             await self._store.record_use(
-                [Use(name, datetime.fromtimestamp(at, UTC), agent) for name, (at, agent) in used.items()]
+                [
+                    CredentialUse(name, datetime.fromtimestamp(at, UTC), agent)
+                    for name, (at, agent) in used.items()
+                ]
             )
         except Exception:
-            self._used = {**used, **self._used}
+            self._uses = {**used, **self._uses}
             raise

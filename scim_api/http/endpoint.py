@@ -16,20 +16,34 @@ from starlette.types import Receive, Scope, Send
 
 from scim_api.core import limits
 from scim_api.core.errors import ScimError
-from scim_api.core.schema.tenant_schema import profile
-from scim_api.http.request import Call, ClientGone, Service, drain, has_body, read_body
-from scim_api.http.response import UNAUTHORIZED, Answer, failure, gather, respond, too_fast
+from scim_api.core.schema.tenant_schema import compile_tenant_schema
+from scim_api.http.request import (
+    ClientDisconnected,
+    ScimRequest,
+    ServiceContext,
+    discard_body,
+    has_body,
+    read_body,
+)
+from scim_api.http.response import (
+    UNAUTHORIZED,
+    ScimResponse,
+    buffer_short_body,
+    error_response,
+    send_response,
+    too_many_requests,
+)
 
 log = structlog.get_logger(__name__)
 _plain_log = logging.getLogger(__name__)
 """Only to ask whether a level is wanted, which it knows at once."""
-REFUSED_SECONDS: Final = 0.1
+REFUSAL_DELAY_SECONDS: Final = 0.1
 """How long a tenant that asks for more than its rate waits for its refusal. A client that does not heed them
 asks again as soon as it is answered: refusals at once would keep the worker busy, and other tenants waiting."""
 _AGENT: Final = re.compile(r"[A-Za-z0-9._+-]{1,64}")
 
 
-Handler = Callable[[Call], Awaitable[Answer]]
+Handler = Callable[[ScimRequest], Awaitable[ScimResponse]]
 
 
 def _agent_family(value: bytes | None) -> str | None:
@@ -39,10 +53,10 @@ def _agent_family(value: bytes | None) -> str | None:
     return found[0].split("/", 1)[0] if found else None
 
 
-class Endpoint:
+class ScimEndpoint:
     """One path with a handler for each method; an ASGI application that FastAPI routes to."""
 
-    def __init__(self, service: Service, route: str, **handlers: Handler) -> None:
+    def __init__(self, service: ServiceContext, route: str, **handlers: Handler) -> None:
         self._service = service
         self._route = route
         self._handlers = handlers
@@ -54,8 +68,8 @@ class Endpoint:
         service.metrics.in_flight.inc()
         try:
             answer = await self._answer(scope, receive)
-            await respond(send, answer)
-        except ClientGone:
+            await send_response(send, answer)
+        except ClientDisconnected:
             return
         finally:
             service.metrics.in_flight.dec()
@@ -68,7 +82,7 @@ class Endpoint:
                 "request", method=method, route=self._route, status=answer.status, seconds=round(seconds, 6)
             )
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, scope: Scope, receive: Receive) -> ScimResponse:
         service = self._service
         headers: dict[bytes, bytes] = dict(scope["headers"])
         body_read = False
@@ -82,9 +96,9 @@ class Endpoint:
                 return UNAUTHORIZED
             wait = service.limiter.wait_seconds(access.tenant, access.settings.rate_limit)
             if wait:
-                await asyncio.sleep(REFUSED_SECONDS)
+                await asyncio.sleep(REFUSAL_DELAY_SECONDS)
                 rate = access.settings.rate_limit.requests_per_second
-                return too_fast(
+                return too_many_requests(
                     f"This tenant sent more than {rate} requests per second; wait and repeat.", wait
                 )
             handler = self._handlers.get(scope["method"])
@@ -92,13 +106,13 @@ class Endpoint:
                 body = ScimError(
                     405, f"{scope['method'][:20]} is not possible here; the header Allow lists what is."
                 ).body()
-                return Answer(405, body, ((b"allow", self._allow),))
+                return ScimResponse(405, body, ((b"allow", self._allow),))
             body = await read_body(receive, limits.MAX_BODY) if has_body(headers) else b""
             body_read = True
-            call = Call(
+            call = ScimRequest(
                 service,
                 access,
-                profile(access.settings, access.settings_hash),
+                compile_tenant_schema(access.settings, access.settings_hash),
                 headers,
                 scope["query_string"],
                 body,
@@ -106,16 +120,16 @@ class Endpoint:
             )
             answer = await handler(call)
             if not isinstance(answer.body, bytes):
-                answer.body = await gather(answer.body)
+                answer.body = await buffer_short_body(answer.body)
             return answer
-        except ClientGone:
+        except ClientDisconnected:
             body_read = True
             raise
         except Exception as error:
-            answer = failure(error)
+            answer = error_response(error)
             if answer.status == 500:
                 log.exception("request failed", route=self._route, method=scope["method"])
             return answer
         finally:
             if not body_read and has_body(headers):
-                await drain(receive)
+                await discard_body(receive)

@@ -7,8 +7,8 @@ from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from scim_api.http.admin.endpoints import Admin
-from scim_api.http.admin.trusted_keys import AdminKeys
-from scim_api.http.request import Service
+from scim_api.http.admin.trusted_keys import TrustedKeys
+from scim_api.http.request import ServiceContext
 from scim_api.store.errors import Unavailable
 from scim_api.store.migrate import REQUIRED_VERSION
 
@@ -23,7 +23,7 @@ class Health:
     stopping: bool = False
 
 
-def internal_app(service: Service, keys: AdminKeys, health: Health) -> FastAPI:
+def internal_app(service: ServiceContext, keys: TrustedKeys, health: Health) -> FastAPI:
     """The application for the internal port."""
     app = FastAPI(title="scim-api internal", openapi_url=None, docs_url=None, redoc_url=None)
 
@@ -48,7 +48,7 @@ def internal_app(service: Service, keys: AdminKeys, health: Health) -> FastAPI:
     return app
 
 
-async def _not_ready(service: Service, health: Health) -> str | None:
+async def _not_ready(service: ServiceContext, health: Health) -> str | None:
     if health.stopping:
         return "stopping"
     try:

@@ -1,16 +1,10 @@
-"""A token bucket for each tenant, in this worker process alone."""
+"""A token bucket for each tenant, in this process alone."""
 
-import dataclasses
 import time
 from collections.abc import Callable
 
 from scim_api.contract.admin import RateLimit
-
-
-@dataclasses.dataclass(slots=True)
-class _Bucket:
-    tokens: float
-    at: float
+from scim_api.contract.token_bucket import TokenBucket
 
 
 class RateLimiter:
@@ -22,29 +16,23 @@ class RateLimiter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._buckets: dict[int, _Bucket] = {}
-        self._bulk: dict[int, _Bucket] = {}
+        self._buckets: dict[int, TokenBucket] = {}
+        self._bulk: dict[int, TokenBucket] = {}
 
     def wait_seconds(self, tenant: int, limit: RateLimit) -> float:
         """0 when the request may pass (and is counted), else the seconds after which one may."""
         return self._take(self._buckets, tenant, limit, 1)
 
-    def charge_bulk(self, tenant: int, limit: RateLimit, operations: int) -> float:
+    def bulk_wait_seconds(self, tenant: int, limit: RateLimit, operations: int) -> float:
         """0 when a bulk request may begin, else the seconds after which one may.
 
         All of its operations are paid for at once, on credit: the next one waits until the debt is gone.
         """
         return self._take(self._bulk, tenant, limit, operations)
 
-    def _take(self, buckets: dict[int, _Bucket], tenant: int, limit: RateLimit, tokens: int) -> float:
+    def _take(self, buckets: dict[int, TokenBucket], tenant: int, limit: RateLimit, tokens: int) -> float:
         now = self._clock()
         bucket = buckets.get(tenant)
         if bucket is None:
-            bucket = buckets[tenant] = _Bucket(float(limit.burst), now)
-        rate = limit.requests_per_second
-        bucket.tokens = min(float(limit.burst), bucket.tokens + (now - bucket.at) * rate)
-        bucket.at = now
-        if bucket.tokens >= 1.0:
-            bucket.tokens -= tokens
-            return 0.0
-        return (1.0 - bucket.tokens) / rate
+            bucket = buckets[tenant] = TokenBucket(limit.burst, now)
+        return bucket.take(tokens, burst=limit.burst, rate=limit.requests_per_second, now=now)

@@ -10,25 +10,25 @@ from starlette.types import Receive
 
 from scim_api.core.errors import ScimError
 from scim_api.core.json_body import decode_json
-from scim_api.core.schema.tenant_schema import Profile
-from scim_api.http.authentication import Credentials
+from scim_api.core.schema.tenant_schema import TenantSchema
+from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics
 from scim_api.http.rate_limit import RateLimiter
 from scim_api.store.protocol import Access, Store
 
-DRAIN_BYTES: Final = 32 * 1024 * 1024
+MAX_DISCARDED_BYTES: Final = 32 * 1024 * 1024
 """How much of a body that nobody wants is read, so that the client can read why."""
 
 
-DRAIN_SECONDS: Final = 5.0
+DISCARD_SECONDS: Final = 5.0
 
 
 @dataclasses.dataclass(slots=True)
-class Service:
+class ServiceContext:
     """What requests share within one process."""
 
     store: Store
-    credentials: Credentials
+    credentials: Authenticator
     limiter: RateLimiter
     metrics: Metrics
     base_url: str
@@ -36,16 +36,16 @@ class Service:
 
 
 @dataclasses.dataclass(slots=True)
-class Call:
+class ScimRequest:
     """One authenticated request."""
 
-    service: Service
+    service: ServiceContext
     access: Access
-    profile: Profile
+    tenant_schema: TenantSchema
     headers: Mapping[bytes, bytes]
     query: bytes
     body: bytes
-    path_id: str
+    resource_id: str
 
     def json(self) -> dict[str, Any]:
         """The body as an object. Raises ``ScimError`` 415 or 400 (invalidSyntax)."""
@@ -57,7 +57,7 @@ class Call:
             )
         return decode_json(self.body)
 
-    def parameters(self) -> dict[str, str]:
+    def query_parameters(self) -> dict[str, str]:
         """Query parameters with lower-case names; unknown ones (Entra's flags) are simply not looked at."""
         if not self.query:
             return {}
@@ -78,7 +78,7 @@ class BodyTooLarge(Exception):
     """The body is over ``limits.MAX_BODY``."""
 
 
-class ClientGone(Exception):
+class ClientDisconnected(Exception):
     """The client hung up; nobody reads an answer."""
 
 
@@ -86,7 +86,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
     """The whole body. Raises ``BodyTooLarge`` or ``ClientGone``."""
     message = await receive()
     if message["type"] != "http.request":
-        raise ClientGone
+        raise ClientDisconnected
     body: bytes = message.get("body", b"")
     if not message.get("more_body", False):
         if len(body) > limit:
@@ -98,7 +98,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
             raise BodyTooLarge
         message = await receive()
         if message["type"] != "http.request":
-            raise ClientGone
+            raise ClientDisconnected
         parts.append(message.get("body", b""))
         size += len(parts[-1])
     if size > limit:
@@ -106,11 +106,11 @@ async def read_body(receive: Receive, limit: int) -> bytes:
     return b"".join(parts)
 
 
-async def drain(receive: Receive) -> None:
+async def discard_body(receive: Receive) -> None:
     """Read and forget the rest of a body, within bounds: a client that still sends can't read the answer."""
-    left = DRAIN_BYTES
+    left = MAX_DISCARDED_BYTES
     try:
-        async with asyncio.timeout(DRAIN_SECONDS):
+        async with asyncio.timeout(DISCARD_SECONDS):
             while left > 0:
                 message = await receive()
                 if message["type"] != "http.request" or not message.get("more_body", False):

@@ -16,16 +16,16 @@ from scim_api.store.errors import Conflict, TooSlow, Unavailable, UnknownMembers
 MEDIA_TYPE: Final = b"application/scim+json"
 
 
-CACHE: Final = (b"cache-control", b"private, no-cache")
+CACHE_CONTROL: Final = (b"cache-control", b"private, no-cache")
 """Answers hold personal data: no shared cache keeps them, and a client's own asks with its entity tag."""
 
 
-WHOLE_BYTES: Final = 256 * 1024
+MAX_BUFFERED_BYTES: Final = 256 * 1024
 """A body in pieces that is no longer than this is sent whole."""
 
 
 @dataclasses.dataclass(slots=True)
-class Answer:
+class ScimResponse:
     """Status, body, and headers beside Content-Type, Content-Length and Cache-Control."""
 
     status: int
@@ -34,23 +34,23 @@ class Answer:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-def failure(error: Exception) -> Answer:
+def error_response(error: Exception) -> ScimResponse:
     """The answer for anything a request can raise."""
     if isinstance(error, ScimError):
-        return Answer(error.status, error.body())
+        return ScimResponse(error.status, error.body())
     if isinstance(error, Conflict):
-        return Answer(409, uniqueness(error.attribute).body())
+        return ScimResponse(409, uniqueness(error.attribute).body())
     if isinstance(error, UnknownMembers):
-        return failure(unknown_members(error.ids))
+        return error_response(unknown_members(error.ids))
     if isinstance(error, VersionMismatch):
-        return Answer(
+        return ScimResponse(
             412,
             ScimError(
                 412, "The resource is not at the version that the request names; read it again and repeat."
             ).body(),
         )
     if isinstance(error, TooSlow):
-        return Answer(
+        return ScimResponse(
             400,
             too_many(
                 "The query takes too long. Narrow its filter, or filter by userName, externalId, work e-mail or id."
@@ -60,20 +60,22 @@ def failure(error: Exception) -> Answer:
         body = ScimError(
             503, "The service's database does not answer; repeat the request after some seconds."
         ).body()
-        return Answer(503, body, ((b"retry-after", b"2"),))
+        return ScimResponse(503, body, ((b"retry-after", b"2"),))
     if isinstance(error, BodyTooLarge):
-        return Answer(
+        return ScimResponse(
             413, ScimError(413, f"The body is larger than {limits.MAX_BODY} bytes; send less at once.").body()
         )
-    return Answer(500, ScimError(500, "The service failed to answer; its log says why.").body())
+    return ScimResponse(500, ScimError(500, "The service failed to answer; its log says why.").body())
 
 
-def too_fast(detail: str, wait: float) -> Answer:
+def too_many_requests(detail: str, wait: float) -> ScimResponse:
     """The answer to a tenant that asks for more than its rate; it may ask again after ``wait`` seconds."""
-    return Answer(429, ScimError(429, detail).body(), ((b"retry-after", str(math.ceil(wait)).encode()),))
+    return ScimResponse(
+        429, ScimError(429, detail).body(), ((b"retry-after", str(math.ceil(wait)).encode()),)
+    )
 
 
-UNAUTHORIZED: Final = Answer(
+UNAUTHORIZED: Final = ScimResponse(
     401,
     ScimError(
         401, "The token is missing, unknown, expired or revoked; paste the current one into Entra."
@@ -82,7 +84,7 @@ UNAUTHORIZED: Final = Answer(
 )
 
 
-async def gather(pieces: AsyncIterator[bytes]) -> bytes | AsyncIterator[bytes]:
+async def buffer_short_body(pieces: AsyncIterator[bytes]) -> bytes | AsyncIterator[bytes]:
     """The whole body if it is short, else its pieces, of which the first are read already.
 
     So a body that cannot be read at all is still answered by an error.
@@ -91,7 +93,7 @@ async def gather(pieces: AsyncIterator[bytes]) -> bytes | AsyncIterator[bytes]:
     async for piece in pieces:
         parts.append(piece)
         size += len(piece)
-        if size > WHOLE_BYTES:
+        if size > MAX_BUFFERED_BYTES:
             return _resume(b"".join(parts), pieces)
     return b"".join(parts)
 
@@ -102,14 +104,14 @@ async def _resume(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byt
         yield piece
 
 
-async def respond(send: Send, answer: Answer) -> None:
+async def send_response(send: Send, answer: ScimResponse) -> None:
     """Send an answer; every body is ``application/scim+json``.
 
     Raises:
         Exception: whatever ends a body before its end; the server then closes the connection, so that the
             client does not take what it has for the whole.
     """
-    headers, body = [*answer.headers, CACHE], answer.body
+    headers, body = [*answer.headers, CACHE_CONTROL], answer.body
     if answer.status not in {204, 304}:
         headers.append((b"content-type", MEDIA_TYPE))
         if isinstance(body, bytes):

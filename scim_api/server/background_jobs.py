@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from scim_api.core.filter import parser
-from scim_api.http.request import Service
+from scim_api.http.request import ServiceContext
 from scim_api.store.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -23,7 +23,7 @@ Job = Callable[[], Awaitable[float | None]]
 """One round of a job; returns seconds until the next one, None for the usual pause."""
 
 
-def start(service: Service) -> list["asyncio.Task[None]"]:
+def start(service: ServiceContext) -> list["asyncio.Task[None]"]:
     """Start all jobs; the caller cancels the tasks. None of them ends by itself but by a fault."""
 
     async def refresh_auth_generation() -> None:
@@ -35,7 +35,7 @@ def start(service: Service) -> list["asyncio.Task[None]"]:
         service.metrics.database_up.set(1)
 
     async def write_last_uses() -> None:
-        await service.credentials.flush()
+        await service.credentials.write_uses()
 
     async def purge() -> float | None:
         return 0.0 if await service.store.purge(PURGE_BATCH) >= PURGE_BATCH else None

@@ -14,13 +14,13 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from scim_api.http.admin.trusted_keys import AdminKeys
-from scim_api.http.authentication import Credentials
+from scim_api.http.admin.trusted_keys import TrustedKeys
+from scim_api.http.authentication import Authenticator
 from scim_api.http.internal import Health, internal_app
 from scim_api.http.metrics import Metrics
 from scim_api.http.public import public_app
 from scim_api.http.rate_limit import RateLimiter
-from scim_api.http.request import Service
+from scim_api.http.request import ServiceContext
 from scim_api.server import background_jobs
 from scim_api.server.settings import ApiSettings, SettingsError
 from scim_api.store.errors import Unavailable
@@ -101,7 +101,7 @@ def _server(app: ASGIApp, settings: ApiSettings) -> _Server:
 
 
 @contextlib.asynccontextmanager
-async def _opened(settings: ApiSettings, keys: AdminKeys) -> AsyncIterator[Store]:
+async def _opened(settings: ApiSettings, keys: TrustedKeys) -> AsyncIterator[Store]:
     """The store, migrated (SQLite) or checked (PostgreSQL), and claimed for this installation."""
     store = create_store(settings.database_url)
     try:
@@ -139,9 +139,9 @@ async def serve(settings: ApiSettings) -> None:
         Unavailable: the database can't be opened.
     """
     settings, listeners = bind(settings)
-    keys = AdminKeys(settings.admin_keys_dir)
+    keys = TrustedKeys(settings.admin_keys_dir)
     async with _opened(settings, keys) as store:
-        service = Service(store, Credentials(store), RateLimiter(), Metrics(), settings.endpoint)
+        service = ServiceContext(store, Authenticator(store), RateLimiter(), Metrics(), settings.endpoint)
         with contextlib.suppress(Unavailable):
             if await store.schema_version() >= REQUIRED_VERSION:
                 await store.public_url(settings.endpoint)
@@ -153,7 +153,7 @@ async def serve(settings: ApiSettings) -> None:
 
 
 async def _run(
-    service: Service,
+    service: ServiceContext,
     servers: list[tuple[_Server, socket.socket]],
     health: Health,
     settings: ApiSettings,
@@ -185,5 +185,5 @@ async def _run(
         task.cancel()
     await asyncio.gather(*background, warming, return_exceptions=True)
     with contextlib.suppress(Unavailable):
-        await service.credentials.flush()
+        await service.credentials.write_uses()
     log.info("stopped")

@@ -8,12 +8,12 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Final
 
+from scim_api.store.dialect import Dialect
 from scim_api.store.factory import create_store
 from scim_api.store.protocol import Store
-from scim_api.store.sql.dialect import Dialect
 from scim_api.store.sql.schema import ADVISORY_LOCK, MIGRATIONS
 from scim_api.store.sql.timestamps import to_text
-from scim_api.store.sql.transaction_script import Script, Statement
+from scim_api.store.sql.transaction_script import Statement, TransactionScript
 
 REQUIRED_VERSION: Final = MIGRATIONS[-1].number
 """The least schema version that this release works with."""
@@ -38,7 +38,7 @@ async def migrate(target: str | Store) -> int:
     return await _migrate_postgresql(store.url)
 
 
-def _upgrade(dialect: Dialect) -> Script[int]:
+def _upgrade(dialect: Dialect) -> TransactionScript[int]:
     yield Statement(
         "CREATE TABLE IF NOT EXISTS schema_migration "
         "(version integer PRIMARY KEY, name text NOT NULL, applied_at text NOT NULL)"
@@ -62,9 +62,9 @@ def _migrate_sqlite(url: str) -> int:
     path = sqlite_connection.path_of(url)
     connection = sqlite_connection.connect(path)
     try:
-        with sqlite_connection.explained(path):
+        with sqlite_connection.translated_errors(path):
             connection.execute("BEGIN IMMEDIATE")
-            version = sqlite_connection.run(connection, _upgrade("sqlite"))
+            version = sqlite_connection.run_script(connection, _upgrade("sqlite"))
             connection.execute("COMMIT")
             return version
     finally:
@@ -76,4 +76,4 @@ async def _migrate_postgresql(url: str) -> int:
 
     async with postgres_pool.single_connection(url) as connection, connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
-        return await postgres_pool.run(connection, _upgrade("postgresql"))
+        return await postgres_pool.run_script(connection, _upgrade("postgresql"))

@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Protocol
 
 from scim_api.contract.admin import Connection, ConnectionPage, PutConnection, TenantSettings
-from scim_api.core.model import GroupOf, Lookup, Member, Prepared, Resource
-from scim_api.core.predicate import Attribute, Predicate
+from scim_api.core.model import GroupReference, Lookup, Member, Resource, ResourceWrite
+from scim_api.core.predicate import AttributePath, Predicate
 from scim_api.core.types import ResourceKind
-from scim_api.store.sql.dialect import Dialect
+from scim_api.store.dialect import Dialect
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Access:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Generation:
+class AuthGeneration:
     """One reading of the auth generation, which changes with every write of credentials or settings."""
 
     number: int
@@ -52,20 +52,20 @@ class Page:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class RenderedPage:
+class SerializedPage:
     """A slice of a list as it is published: JSON text in UTF-8 for each resource."""
 
     total: int
     texts: Sequence[bytes]
 
 
-Transform = Callable[[Resource], Prepared | None]
+Transform = Callable[[Resource], ResourceWrite | None]
 """A pure, synchronous change of one resource; None means that nothing changes. What it raises reaches
 the caller and nothing is written. It may be called again when another write came between."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Use:
+class CredentialUse:
     """A credential was used; written in batches, never per request."""
 
     credential: str
@@ -77,12 +77,12 @@ class Use:
 class Sort:
     """``sortBy`` and ``sortOrder`` of a query (RFC 7644 section 3.4.2.3)."""
 
-    attribute: Attribute
+    attribute: AttributePath
     descending: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Query:
+class ListQuery:
     """Which slice of a list is wanted."""
 
     filter: Predicate | None = None
@@ -125,10 +125,10 @@ class Store(Protocol):
         """Remember (when given) and return the SCIM base URL, for ``scim-api connection create``."""
 
     # -- credentials ------------------------------------------------------------------------------
-    async def generation(self) -> Generation:
+    async def generation(self) -> AuthGeneration:
         """Read the auth generation and the database's clock, together."""
 
-    def generation_now(self) -> Generation | None:
+    def generation_now(self) -> AuthGeneration | None:
         """The generation without awaiting, where that is cheap and exact (SQLite: ``PRAGMA data_version``
         notices every other connection's commit, the CLI's too); None where it is not (PostgreSQL).
         """
@@ -136,7 +136,7 @@ class Store(Protocol):
     async def access(self, digest: bytes) -> Access | None:
         """The credential with this digest, if it is not revoked; the caller checks ``ends_at``."""
 
-    async def record_use(self, uses: Sequence[Use]) -> None:
+    async def record_use(self, uses: Sequence[CredentialUse]) -> None:
         """Write last uses; never moves one back. Does not change the auth generation."""
 
     # -- resources --------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ class Store(Protocol):
         by creation.
         """
 
-    async def search(self, tenant: int, kind: ResourceKind | None, query: Query) -> Page:
+    async def search(self, tenant: int, kind: ResourceKind | None, query: ListQuery) -> Page:
         """A slice of all resources of a kind, or of both kinds with None. Without a filter the total of
         one kind comes from counters, not from counting.
 
@@ -160,7 +160,7 @@ class Store(Protocol):
 
     async def rendered_users(
         self, tenant: int, base_url: str, *, offset: int, limit: int
-    ) -> RenderedPage | None:
+    ) -> SerializedPage | None:
         """A slice of all users in the order of creation, each as ``core.render.render`` has it.
 
         The database puts each text together: a page of a hundred costs half of what rows do that become
@@ -179,12 +179,14 @@ class Store(Protocol):
     async def members(self, tenant: int, container: int, *, after: int, limit: int) -> Sequence[Member]:
         """Direct members of the group with the key ``container``, ordered by ``pk``, from ``after`` on."""
 
-    async def groups_of(self, tenant: int, members: Sequence[int]) -> Mapping[int, Sequence[GroupOf]]:
+    async def groups_of(self, tenant: int, members: Sequence[int]) -> Mapping[int, Sequence[GroupReference]]:
         """The groups that each of these resources (by ``pk``) directly belongs to, ordered by creation; a
         resource without any is not in the answer.
         """
 
-    async def create(self, tenant: int, kind: ResourceKind, prepared: Prepared, *, actor: str) -> Resource:
+    async def create(
+        self, tenant: int, kind: ResourceKind, prepared: ResourceWrite, *, actor: str
+    ) -> Resource:
         """Insert, with an audit row; returns after the durable commit.
 
         Args:

@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping
 from scim_api.store.migrate import REQUIRED_VERSION, migrate
 from scim_api.store.sql.transfer_tables import (
     TABLES,
-    CopyRefused,
     Digest,
     Pages,
-    Place,
     Source,
     Table,
     Target,
+    TransferDatabase,
+    TransferRefused,
 )
-from scim_api.store.urls import shown
+from scim_api.store.urls import redacted
 
 Progress = Callable[[Table, int, int], None]
 """Told the table, how many of its rows are copied, and how many there are."""
@@ -41,56 +41,56 @@ async def copy(source_url: str, target_url: str, progress: Progress) -> Mapping[
         Unavailable: as above, when a database cannot be used.
         ValueError: a URL is of no known form.
     """
-    source_place, target_place = place(source_url), place(target_url)
+    source_place, target_place = database_of(source_url), database_of(target_url)
     if source_place.url == target_place.url:
-        raise CopyRefused("source and target are the same database")
+        raise TransferRefused("source and target are the same database")
     async with source_place.source() as source:
-        _check_source(shown(source_url), await source.version())
+        _check_source(redacted(source_url), await source.version())
         await _prepare(target_place)
         async with target_place.target() as target:
-            await _check_target(shown(target_url), source, target)
+            await _check_target(redacted(target_url), source, target)
             counts = {}
             for table in TABLES:
                 counts[table.name] = await _copy_table(table, source, target, progress)
-            await target.settle()
+            await target.analyze()
     return counts
 
 
-def place(url: str) -> Place:
+def database_of(url: str) -> TransferDatabase:
     """Where a URL leads. Raises ``ValueError`` when it is of no known form."""
     from scim_api.store.factory import create_store
 
     store = create_store(url)
     if store.dialect == "sqlite":
-        from scim_api.store.sqlite.transfer import SqlitePlace
+        from scim_api.store.sqlite.transfer import SqliteTransferDatabase
 
-        return SqlitePlace(url)
-    from scim_api.store.postgres.transfer import PostgresPlace
+        return SqliteTransferDatabase(url)
+    from scim_api.store.postgres.transfer import PostgresTransferDatabase
 
-    return PostgresPlace(url)
+    return PostgresTransferDatabase(url)
 
 
 def _check_source(name: str, version: int) -> None:
     if version == 0:
-        raise CopyRefused(f"{name} has no tables of scim-api; is it the right database?")
+        raise TransferRefused(f"{name} has no tables of scim-api; is it the right database?")
     if version > REQUIRED_VERSION:
-        raise CopyRefused(
+        raise TransferRefused(
             f"{name} has schema version {version}, and this release knows {REQUIRED_VERSION};"
             " copy with the release that migrated it"
         )
     if version < REQUIRED_VERSION:
-        raise CopyRefused(
+        raise TransferRefused(
             f"{name} has schema version {version} of an earlier release;"
             " bring it to this one first with `scim-api migrate`"
         )
 
 
-async def _prepare(target: Place) -> None:
+async def _prepare(target: TransferDatabase) -> None:
     """Migrate the target, but only an empty one: a database that is refused is left as it is."""
-    version, empty = await target.look()
+    version, empty = await target.inspect()
     if version > REQUIRED_VERSION:
-        raise CopyRefused(
-            f"{shown(target.url)} has schema version {version}, and this release knows {REQUIRED_VERSION};"
+        raise TransferRefused(
+            f"{redacted(target.url)} has schema version {version}, and this release knows {REQUIRED_VERSION};"
             " copy with the release that migrated it"
         )
     if not empty:
@@ -98,8 +98,8 @@ async def _prepare(target: Place) -> None:
     await migrate(target.url)
 
 
-def _not_empty(url: str) -> CopyRefused:
-    return CopyRefused(f"{shown(url)} is not empty; nothing was changed. Name an empty database")
+def _not_empty(url: str) -> TransferRefused:
+    return TransferRefused(f"{redacted(url)} is not empty; nothing was changed. Name an empty database")
 
 
 async def _check_target(name: str, source: Source, target: Target) -> None:
@@ -108,7 +108,7 @@ async def _check_target(name: str, source: Source, target: Target) -> None:
         raise _not_empty(name)
     theirs, ours = await target.installation(), await source.installation()
     if theirs is not None and theirs != ours:
-        raise CopyRefused(f"{name} belongs to another installation ({theirs}); name a new database")
+        raise TransferRefused(f"{name} belongs to another installation ({theirs}); name a new database")
 
 
 async def _copy_table(table: Table, source: Source, target: Target, progress: Progress) -> int:
@@ -118,12 +118,12 @@ async def _copy_table(table: Table, source: Source, target: Target, progress: Pr
     async with contextlib.aclosing(_read(source.pages(table), read, total, progress)) as pages:
         await target.write(table, pages)
     if table.numbered:
-        await target.go_on_after(table, await source.highest(table))
+        await target.continue_numbering_after(table, await source.highest(table))
     written = Digest(table)
     async for page in target.pages(table):
         written.update(page)
     if (written.rows, written.hex) != (read.rows, read.hex):
-        raise CopyRefused(
+        raise TransferRefused(
             f"table {table.name}: what was written ({written.rows} rows) is not what was read"
             f" ({read.rows} rows); the copy was taken back"
         )

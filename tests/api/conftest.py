@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from scim_api.contract.admin import Credential, PutConnection, TenantSettings
 from scim_api.contract.signing import key_id, public_pem, sign
 from scim_api.contract.tokens import digest, new_token, new_token_id
-from scim_api.http.admin.trusted_keys import INSTALLATION_FILE, AdminKeys
-from scim_api.http.authentication import Credentials
+from scim_api.http.admin.trusted_keys import INSTALLATION_FILE, TrustedKeys
+from scim_api.http.authentication import Authenticator
 from scim_api.http.internal import Health, internal_app
 from scim_api.http.metrics import Metrics
 from scim_api.http.public import public_app
 from scim_api.http.rate_limit import RateLimiter
-from scim_api.http.request import Service
+from scim_api.http.request import ServiceContext
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
 from scim_api.store.protocol import Store
@@ -49,7 +49,7 @@ async def store(database_url: str) -> AsyncIterator[Store]:
 class Scim:
     """A running service and what a test does with it."""
 
-    service: Service
+    service: ServiceContext
     client: httpx.AsyncClient
     admin: httpx.AsyncClient
     keys_dir: Path
@@ -114,10 +114,10 @@ async def scim(store: Store, tmp_path: Path) -> AsyncIterator[Scim]:
     key = Ed25519PrivateKey.generate()
     (keys_dir / f"{key_id(key.public_key())}.pem").write_text(public_pem(key))
     (keys_dir / INSTALLATION_FILE).write_text(INSTALLATION)
-    service = Service(store, Credentials(store), RateLimiter(), Metrics(), BASE)
+    service = ServiceContext(store, Authenticator(store), RateLimiter(), Metrics(), BASE)
     public = httpx.ASGITransport(public_app(service), raise_app_exceptions=True)
     internal = httpx.ASGITransport(
-        internal_app(service, AdminKeys(keys_dir), Health()), raise_app_exceptions=True
+        internal_app(service, TrustedKeys(keys_dir), Health()), raise_app_exceptions=True
     )
     async with (
         httpx.AsyncClient(transport=public, base_url=BASE) as client,

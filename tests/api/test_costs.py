@@ -19,13 +19,13 @@ import pytest
 
 from api.conftest import BASE
 from bench.population import changes, person, user_name
-from scim_api.http.authentication import Credentials
+from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics
 from scim_api.http.public import public_app
 from scim_api.http.rate_limit import RateLimiter
-from scim_api.http.request import Service
+from scim_api.http.request import ServiceContext
 from scim_api.store.factory import create_store
-from scim_api.store.postgres.resource_cache import Recent
+from scim_api.store.postgres.resource_cache import ResourceCache
 from scim_api.store.postgres.store import PostgresStore
 from scim_api.store.protocol import Store
 from scim_api.store.sqlite.store import SqliteStore
@@ -61,7 +61,7 @@ class World:
     def forget(self) -> None:
         """As after a restart: no person has been seen yet."""
         if isinstance(self._store, PostgresStore):
-            self._store._recent = Recent()
+            self._store._resource_cache = ResourceCache()
 
 
 def _filter(text: str) -> str:
@@ -131,7 +131,7 @@ async def _measured(
     store: Store, counted: Counted, operations: Mapping[str, Operation] = OPERATIONS, tenant: str = "contoso"
 ) -> dict[str, dict[str, int]]:
     token = await connect(store, tenant)
-    service = Service(store, Credentials(store, clock=lambda: 0.0), RateLimiter(), Metrics(), BASE)
+    service = ServiceContext(store, Authenticator(store, clock=lambda: 0.0), RateLimiter(), Metrics(), BASE)
     app, headers = public_app(service), {"authorization": f"Bearer {token}"}
 
     async def ask(method: str, target: str, body: dict[str, Any] | None = None) -> httpx.Response:

@@ -10,11 +10,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api.conftest import BASE, Scim
-from scim_api.http.authentication import FRESH, Credentials
+from scim_api.http.authentication import FRESH_SECONDS, Authenticator
 from scim_api.http.metrics import Metrics
 from scim_api.http.public import public_app
 from scim_api.http.rate_limit import RateLimiter
-from scim_api.http.request import Service
+from scim_api.http.request import ServiceContext
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
 from support.postgres import PostgresServer, fresh_database, own_server
@@ -33,7 +33,7 @@ async def mortal(mortal_server: PostgresServer, tmp_path: Any) -> AsyncIterator[
         await migrate(url)
         store = create_store(url)
         await store.open()
-        service = Service(store, Credentials(store), RateLimiter(), Metrics(), BASE)
+        service = ServiceContext(store, Authenticator(store), RateLimiter(), Metrics(), BASE)
         transport = httpx.ASGITransport(public_app(service))
         async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
             yield Scim(service, client, client, tmp_path, Ed25519PrivateKey.generate())
@@ -54,7 +54,7 @@ async def test_requests_during_an_outage_get_503_and_those_after_it_are_answered
     during = [asyncio.create_task(ask(number)) for number in range(20)]
     await asyncio.to_thread(mortal_server.own.stop)
     assert set(await asyncio.gather(*during)) <= {201, 503}
-    await asyncio.sleep(FRESH + 0.1)  # past the second in which the cache may answer
+    await asyncio.sleep(FRESH_SECONDS + 0.1)  # past the second in which the cache may answer
     for token in (headers, {}, {"authorization": "Bearer sct_unknown"}):
         answer = await mortal.client.get("/Users", headers=token)
         assert answer.status_code == 503

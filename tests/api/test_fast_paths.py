@@ -17,9 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.conftest import Scim
 from scim_api.core.messages import search_request
-from scim_api.http.public import Shortcut, public_app
-from scim_api.http.request import Call
-from scim_api.http.response import Answer
+from scim_api.http.public import DirectRouter, public_app
+from scim_api.http.request import ScimRequest
+from scim_api.http.response import ScimResponse
 from scim_api.http.scim import lists
 from support import grammar
 from support.conversation import Conversation, raw_request
@@ -44,7 +44,7 @@ DIFFERS: Final = re.compile(
 """What is another at each run: moments, and cursors, which hold keys of the database."""
 
 
-async def _never(call: Call) -> Answer | None:
+async def _never(call: ScimRequest) -> ScimResponse | None:
     return None
 
 
@@ -275,7 +275,7 @@ async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
 async def test_requests_in_the_rfcs_spelling_take_the_shortcut(
     twice: Twice, method: str, target: str, status: int
 ) -> None:
-    assert isinstance(twice.fast, Shortcut)
+    assert isinstance(twice.fast, DirectRouter)
     twice.fast._app = _nobody
     answer = await twice.send(Request(method, target, (), b"").filled(twice.ids), fast=True)
     assert answer.status_code == status

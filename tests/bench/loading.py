@@ -13,9 +13,9 @@ from bench.bare import CREATE, TABLE, marks
 from bench.population import identity, person
 from scim_api.contract.admin import RateLimit, TenantSettings
 from scim_api.contract.tokens import digest
-from scim_api.core.model import Prepared
+from scim_api.core.model import ResourceWrite
 from scim_api.core.resources.users import create_user
-from scim_api.core.schema.tenant_schema import profile
+from scim_api.core.schema.tenant_schema import compile_tenant_schema
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
 from support.scim_service import connect
@@ -41,16 +41,16 @@ async def connect_tenant(url: str, name: str, rate: RateLimit = FAST) -> tuple[i
         await store.close()
 
 
-def _prepared(first: int, end: int) -> Iterator[tuple[int, Prepared]]:
+def _prepared(first: int, end: int) -> Iterator[tuple[int, ResourceWrite]]:
     settings = TenantSettings(rate_limit=FAST)
-    tenant = profile(settings, "bench")
+    tenant = compile_tenant_schema(settings, "bench")
     for number in range(first, end):
         yield number, create_user(tenant, person(number))
 
 
-def _row(tenant: int, number: int, one: Prepared) -> tuple[object, ...]:
+def _row(tenant: int, number: int, one: ResourceWrite) -> tuple[object, ...]:
     keys = (one.match_key, one.name_key, one.external_key)
-    return (tenant, "User", identity(number), *keys, 1, MOMENT, MOMENT, one.doc, one.keys)
+    return (tenant, "User", identity(number), *keys, 1, MOMENT, MOMENT, one.doc, one.normal_form)
 
 
 _COLUMNS: Final = (

@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from scim_operator.api.scimtoken import ScimToken
-from scim_operator.commands.apply import key_of, read
+from scim_operator.commands.apply import document_key, read
 from support.chart import EVERYTHING, HOST, NAMESPACE, NAMESPACED, Helm, Object
 
 HOOK, WEIGHT, POLICY = "helm.sh/hook", "helm.sh/hook-weight", "helm.sh/hook-delete-policy"
@@ -32,7 +32,7 @@ def test_a_scim_token_is_never_helms_own(helm: Helm) -> None:
 def test_scim_tokens_of_the_values_are_applied_as_they_stand(helm: Helm) -> None:
     data = helm.render(EVERYTHING).one("ConfigMap", SCIM_TOKENS)["data"]
     documents = read(data["scimtokens.yaml"], namespace="elsewhere")
-    assert [str(key_of(document)) for document in documents] == [f"{NAMESPACE}/entra", "sales/entra"]
+    assert [str(document_key(document)) for document in documents] == [f"{NAMESPACE}/entra", "sales/entra"]
     wanted = yaml.safe_load(EVERYTHING.read_text(encoding="utf-8"))["scimTokens"]
     assert [document["spec"] for document in documents] == [item.get("spec", {}) for item in wanted]
     assert documents[0]["metadata"]["labels"] == wanted[0]["labels"]

@@ -139,8 +139,8 @@ def test_a_running_installation_exposes_what_is_asked_for(stack: Stack, helm: He
 def test_what_tells_of_trouble_has_the_labels_that_are_asked_for() -> None:
     metrics = OperatorMetrics()
     metrics.in_use([Key("default", "entra")])
-    metrics.unrotated([(Key("default", "entra"), datetime(2030, 1, 1, tzinfo=UTC))])
-    metrics.endpoint(endpoint_verdict.of_answer("https://scim.test", 404, b""))
+    metrics.rotation_overdue([(Key("default", "entra"), datetime(2030, 1, 1, tzinfo=UTC))])
+    metrics.endpoint(endpoint_verdict.verdict_of_response("https://scim.test", 404, b""))
     there = exposed(metrics.render().decode())
     assert there["scim_operator_superseded_token_in_use"] == {"namespace", "name"}
     assert there["scim_operator_unrotated_token_expiry_timestamp_seconds"] == {"namespace", "name"}

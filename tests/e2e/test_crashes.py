@@ -16,7 +16,7 @@ ISSUE_STEPS = [
     "read-secret",
     "write-next-token",
     "put-connection",
-    "prove",
+    "verify",
     "promote",
     "apply-status",
 ]

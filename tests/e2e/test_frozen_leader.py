@@ -140,7 +140,7 @@ def freeze_take_over_and_wake(
 
 @pytest.mark.parametrize(
     "step",
-    ["read-token", "read-secret", "write-next-token", "put-connection", "prove", "promote", "apply-status"],
+    ["read-token", "read-secret", "write-next-token", "put-connection", "verify", "promote", "apply-status"],
 )
 def test_a_leader_frozen_while_it_issues_changes_nothing_when_it_wakes(
     stack: Stack, replicas: list[Replica], namespace: str, step: str

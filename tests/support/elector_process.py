@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kubernetes.aio import client, config
 
-from scim_operator.adapters.leader_election import Elector
+from scim_operator.adapters.leader_election import LeaderElector
 from scim_operator.planning.ports import NotLeading
 from scim_operator.settings import load
 
@@ -27,7 +27,7 @@ async def main(namespace: str, identity: str, file: Path) -> None:
     )  # fmt: skip
     await config.load_kube_config()  # type: ignore[no-untyped-call]
     async with client.ApiClient() as api:
-        elector = Elector(api, settings, on_gained=lambda: None, on_lost=lambda: None)
+        elector = LeaderElector(api, settings, on_gained=lambda: None, on_lost=lambda: None)
         note = asyncio.create_task(_note(elector, file))
         await elector.run(stop)
         note.cancel()
@@ -35,11 +35,11 @@ async def main(namespace: str, identity: str, file: Path) -> None:
             await note
 
 
-async def _note(elector: Elector, file: Path) -> None:
+async def _note(elector: LeaderElector, file: Path) -> None:
     with file.open("a", encoding="utf-8", buffering=1) as out:
         while True:
             try:
-                elector.guard()
+                elector.check_leading()
             except NotLeading:
                 out.write(f"{time.time()} refused\n")
             else:

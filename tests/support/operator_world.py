@@ -1,4 +1,4 @@
-"""The operator's outside in memory: API, cluster and prover over one state, with compare-and-swap as the
+"""The operator's outside in memory: API, cluster and verifier over one state, with compare-and-swap as the
 real ones have it. Each port call first passes ``point``, where a model test may switch to another actor.
 """
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from scim_api.contract.admin import (
-    NEVER_SEEN,
+    UNKNOWN_REVISION,
     Connection,
     ConnectionPage,
     CredentialStatus,
@@ -19,13 +19,13 @@ from scim_api.contract.admin import (
 from scim_api.contract.tokens import digest
 from scim_operator.api.scimtoken import FINALIZER, Key, ScimToken
 from scim_operator.planning.ports import (
-    ApiRefused,
-    ApiUnreachable,
-    ClusterRefused,
-    ProofFailed,
-    Retry,
+    Conflict,
+    KubernetesRejected,
+    ScimApiRejected,
+    ScimApiUnreachable,
     SecretDraft,
-    SecretView,
+    SecretSnapshot,
+    VerificationFailed,
 )
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -63,7 +63,7 @@ class World:
     people: int = 0
     version: int = 1
     api_down: bool = False
-    refuse: ApiRefused | None = None
+    refuse: ScimApiRejected | None = None
     """How a PUT of other settings than those held is answered."""
     secret_forbidden: bool = False
     status_forbidden: bool = False
@@ -155,7 +155,7 @@ class World:
             namespace=KEY.namespace,
             name=KEY.name,
             exists=self.exists,
-            revision=f"{self.databases}-{self.revision}" if self.revision else NEVER_SEEN,
+            revision=f"{self.databases}-{self.revision}" if self.revision else UNKNOWN_REVISION,
             now=self.now,
             tenant=self.tenant,
             settings=self.settings,
@@ -188,12 +188,12 @@ class FakeApi:
         await self._enter("PUT")
         world = self._world
         if revision != world.connection().revision:
-            raise Retry("412")
+            raise Conflict("412")
         if world.refuse is not None and wanted.settings != world.settings:
             raise world.refuse
         listed = {item.id: item for item in wanted.credentials}
         if set(listed) & {name for name, end in world.revoked.items() if end > world.now}:
-            raise ApiRefused("CredentialRevoked", "revoked before")
+            raise ScimApiRejected("CredentialRevoked", "revoked before")
         for name in set(world.credentials) - set(listed):
             gone = world.credentials.pop(name)
             if gone.expires_at > world.now:
@@ -212,7 +212,7 @@ class FakeApi:
         await self._enter("DELETE")
         world = self._world
         if revision != world.connection().revision:
-            raise Retry("412")
+            raise Conflict("412")
         if world.settings is not None and world.settings.deletion_policy == "Delete":
             world.purging = True
         world.revoked.update({name: item.expires_at for name, item in world.credentials.items()})
@@ -226,7 +226,7 @@ class FakeApi:
     async def _enter(self, label: str) -> None:
         await self._point(label)
         if self._world.api_down:
-            raise ApiUnreachable("the SCIM API does not answer")
+            raise ScimApiUnreachable("the SCIM API does not answer")
 
 
 class FakeCluster:
@@ -242,35 +242,35 @@ class FakeCluster:
             None if self._world.object is None else ScimToken.from_object(copy.deepcopy(self._world.object))
         )
 
-    async def secret(self, owner: ScimToken, name: str) -> SecretView | None:
+    async def secret(self, owner: ScimToken, name: str) -> SecretSnapshot | None:
         await self._point("secret")
         if self._world.secret_forbidden:
-            raise ClusterRefused(f"reading Secret {name}: forbidden")
+            raise KubernetesRejected(f"reading Secret {name}: forbidden")
         return self._view(owner, name)
 
-    async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretView:
+    async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretSnapshot:
         await self._point("create")
         if draft.name in self._world.secrets:
-            raise Retry("409")
+            raise Conflict("409")
         return self._store(owner, draft)
 
     async def replace_secret(
         self, owner: ScimToken, draft: SecretDraft, *, resource_version: str
-    ) -> SecretView:
+    ) -> SecretSnapshot:
         await self._point("replace")
         held = self._world.secrets.get(draft.name)
         if held is None or str(held.version) != resource_version:
-            raise Retry("409")
+            raise Conflict("409")
         return self._store(owner, draft)
 
     async def delete_secret(self, owner: ScimToken, name: str, *, resource_version: str) -> None:
         await self._point("delete")
         held = self._world.secrets.get(name)
         if held is None or str(held.version) != resource_version:
-            raise Retry("409")
+            raise Conflict("409")
         del self._world.secrets[name]
 
-    async def other_secrets(self, owner: ScimToken, wanted: str) -> list[SecretView]:
+    async def other_secrets(self, owner: ScimToken, wanted: str) -> list[SecretSnapshot]:
         await self._point("list")
         views = [self._view(owner, name) for name in self._world.secrets if name != wanted]
         return [view for view in views if view is not None and view.owned]
@@ -278,9 +278,9 @@ class FakeCluster:
     async def apply_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
         await self._point("status")
         if self._world.status_forbidden:
-            raise ClusterRefused("writing the status: forbidden")
+            raise KubernetesRejected("writing the status: forbidden")
         if self._world.object is None:
-            raise Retry("404")
+            raise Conflict("404")
         self._world.object["status"] = dict(status)
         self._world.statuses += 1
 
@@ -297,11 +297,11 @@ class FakeCluster:
     ) -> None:
         self._world.events.append((kind, reason, message))
 
-    def _view(self, owner: ScimToken, name: str) -> SecretView | None:
+    def _view(self, owner: ScimToken, name: str) -> SecretSnapshot | None:
         held = self._world.secrets.get(name)
         if held is None:
             return None
-        return SecretView(
+        return SecretSnapshot(
             name,
             str(held.version),
             held.owner == owner.metadata.uid,
@@ -310,7 +310,7 @@ class FakeCluster:
             dict(held.annotations),
         )
 
-    def _store(self, owner: ScimToken, draft: SecretDraft) -> SecretView:
+    def _store(self, owner: ScimToken, draft: SecretDraft) -> SecretSnapshot:
         world = self._world
         world.version += 1
         world.secrets[draft.name] = StoredSecret(
@@ -331,18 +331,18 @@ def digest_of(item: CredentialStatus) -> str:
     return item.digest
 
 
-class FakeProver:
+class FakeVerifier:
     """``ports.Prover``: asks the world."""
 
     def __init__(self, world: World, point: Point = straight_on) -> None:
         self._world, self._point = world, point
 
-    async def prove(self, token: str) -> None:
-        await self._point("prove")
+    async def verify(self, token: str) -> None:
+        await self._point("verify")
         if self._world.api_down:
-            raise ApiUnreachable("the SCIM API does not answer")
+            raise ScimApiUnreachable("the SCIM API does not answer")
         if self._world.proof_fails or not self._world.accepts(token):
-            raise ProofFailed("401 to Test Connection")
+            raise VerificationFailed("401 to Test Connection")
 
 
 def days(number: float) -> timedelta:

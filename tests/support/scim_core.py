@@ -24,11 +24,11 @@ from scim2_server.service import ScimService
 from scim2_server.utils import load_default_resource_types, load_default_schemas
 
 from scim_api.contract.admin import CustomField, Matching, TenantSettings
-from scim_api.core.model import Prepared, Resource
+from scim_api.contract.urns import CUSTOM_USER, ENTERPRISE_USER, PATCH_OP
+from scim_api.core.model import Resource, ResourceWrite
 from scim_api.core.patch.apply import patch_user
-from scim_api.core.patch.request import PATCH_SCHEMA, read_patch
-from scim_api.core.schema.attributes import CUSTOM_USER, ENTERPRISE_USER
-from scim_api.core.schema.tenant_schema import Profile, profile
+from scim_api.core.patch.request import read_patch
+from scim_api.core.schema.tenant_schema import TenantSchema, compile_tenant_schema
 
 ENT = ENTERPRISE_USER
 CUSTOM = CUSTOM_USER
@@ -43,23 +43,23 @@ CUSTOM_FIELDS = (
 )
 
 
-def profile_of(matching: Matching = Matching.USER_NAME) -> Profile:
+def profile_of(matching: Matching = Matching.USER_NAME) -> TenantSchema:
     """A tenant with one custom field of each type."""
     settings = TenantSettings(matching=matching, custom_fields=CUSTOM_FIELDS)
-    return profile(settings, f"test-{matching}")
+    return compile_tenant_schema(settings, f"test-{matching}")
 
 
-def resource(prepared: Prepared) -> Resource:
+def resource(prepared: ResourceWrite) -> Resource:
     """What a store would hand back."""
     moment = "2026-11-23T14:00:00.123456Z"
     return Resource("00000000-0000-4000-8000-000000000001", 1, moment, moment, prepared.doc)
 
 
 def patched(
-    tenant: Profile, current: Prepared, *operations: dict[str, Any], schemas: object = None
+    tenant: TenantSchema, current: ResourceWrite, *operations: dict[str, Any], schemas: object = None
 ) -> dict[str, Any]:
     """The user's body after a PATCH."""
-    body = {"schemas": schemas or [PATCH_SCHEMA], "Operations": list(operations)}
+    body = {"schemas": schemas or [PATCH_OP], "Operations": list(operations)}
     after = patch_user(tenant, resource(current), read_patch(tenant, body))
     result: dict[str, Any] = json.loads((after or current).doc)
     return result
@@ -118,7 +118,7 @@ def library_patched(body: dict[str, Any], operations: list[dict[str, Any]]) -> d
     with provider:
         user = service.read_creation(kind, json.dumps(body).encode(), "application/json")
         user.id, user.meta = "x", Meta(resource_type="User", version="1")
-        message = json.dumps({"schemas": [PATCH_SCHEMA], "Operations": operations}).encode()
+        message = json.dumps({"schemas": [PATCH_OP], "Operations": operations}).encode()
         service.apply_patch(user, service.read_patch(kind, message, "application/json"), Conditions())
         result: dict[str, Any] = user.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE)
     return {key: value for key, value in result.items() if key not in {"id", "meta", "schemas"}}

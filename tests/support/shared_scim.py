@@ -15,11 +15,11 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api.conftest import BASE, Scim
-from scim_api.http.authentication import Credentials
+from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics
 from scim_api.http.public import public_app
 from scim_api.http.rate_limit import RateLimiter
-from scim_api.http.request import Service
+from scim_api.http.request import ServiceContext
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
 from support.conversation import Conversation
@@ -51,7 +51,7 @@ async def scim(
         store = create_store(url)
         await store.open()
         stack.push_async_callback(store.close)
-        service = Service(store, Credentials(store), RateLimiter(), Metrics(), BASE)
+        service = ServiceContext(store, Authenticator(store), RateLimiter(), Metrics(), BASE)
         transport = httpx.ASGITransport(public_app(service), raise_app_exceptions=True)
         client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=BASE))
         yield Scim(service, client, client, directory, Ed25519PrivateKey.generate())

@@ -4,13 +4,13 @@ from typing import Final
 
 import pytest
 
-from scim_api.core.predicate import Attribute, Constant, Predicate, Present
+from scim_api.core.predicate import AttributePath, Constant, Predicate, Present
+from scim_api.store.dialect import Dialect
 from scim_api.store.sql import filter_compiler, statements
-from scim_api.store.sql.dialect import Dialect
 from scim_api.store.sql.filter_compiler import Where
 
 ANYTHING: Final = Constant(True)
-SLOW: Final = Present(Attribute(("slow",), "string"))
+SLOW: Final = Present(AttributePath(("slow",), "string"))
 """Compiled to a condition that never comes to its end, once ``slow_searches`` is used."""
 _CONDITIONS: Final[dict[Dialect, Where]] = {
     "sqlite": Where(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from scim_api.contract.admin import Connection, Credential, PutConnection, TenantSettings
-from scim_api.core.model import Prepared, Resource
+from scim_api.core.model import Resource, ResourceWrite
 from scim_api.store.protocol import Store
 
 
@@ -41,13 +41,15 @@ def wanted(
     return PutConnection(tenant=tenant, settings=settings or TenantSettings(), credentials=credentials)
 
 
-def prepared(name: str, *, email: str | None = None, match: str | None = None, title: str = "") -> Prepared:
+def prepared(
+    name: str, *, email: str | None = None, match: str | None = None, title: str = ""
+) -> ResourceWrite:
     """A user whose keys are ``name``, matched by its e-mail unless ``match`` says otherwise."""
     email = email if email is not None else f"{name}@contoso.com"
     document = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": name, "title": title}
-    return Prepared(
+    return ResourceWrite(
         doc=json.dumps(document, separators=(",", ":")),
-        keys=json.dumps({"username": name, "title": title}),
+        normal_form=json.dumps({"username": name, "title": title}),
         match_key=match or email or None,
         name_key=name,
         external_key=f"ext-{name}",
@@ -55,10 +57,10 @@ def prepared(name: str, *, email: str | None = None, match: str | None = None, t
     )
 
 
-def retitle(change: Callable[[str], str]) -> Callable[[Resource], Prepared]:
+def retitle(change: Callable[[str], str]) -> Callable[[Resource], ResourceWrite]:
     """A transform that changes the title and nothing else."""
 
-    def transform(resource: Resource) -> Prepared:
+    def transform(resource: Resource) -> ResourceWrite:
         document = json.loads(resource.doc)
         return prepared(document["userName"], title=change(document["title"]))
 

@@ -4,7 +4,7 @@ import json
 import random
 from typing import Any
 
-from scim_api.core.filter.parser import Indexed, parse_filter
+from scim_api.core.filter.parser import IndexedLookup, parse_filter
 from scim_api.core.predicate import Predicate
 from scim_api.core.resources.users import create_user
 from support.scim_core import CUSTOM, ENT, WORDS, profile_of
@@ -104,7 +104,12 @@ def rows(count: int, seed: int = 7) -> list[tuple[str, str, str, str]]:
     """Resources as (id, created, modified, keys)."""
     dice = random.Random(seed)
     return [
-        (f"id-{i}", dice.choice(STAMPS), dice.choice(STAMPS), create_user(TENANT, random_user(dice, i)).keys)
+        (
+            f"id-{i}",
+            dice.choice(STAMPS),
+            dice.choice(STAMPS),
+            create_user(TENANT, random_user(dice, i)).normal_form,
+        )
         for i in range(count)
     ]
 
@@ -116,6 +121,6 @@ def expressions(count: int, seed: int = 11) -> list[tuple[str, Predicate]]:
     while len(found) < count:
         text = _filter(dice, 2)
         parsed = parse_filter(TENANT, "User", text)
-        if not isinstance(parsed, Indexed):
+        if not isinstance(parsed, IndexedLookup):
             found.append((text, parsed))
     return found

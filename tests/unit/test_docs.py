@@ -85,7 +85,7 @@ def test_every_reason_in_the_table_exists() -> None:
 
 def test_every_reason_of_a_condition_or_event_is_explained() -> None:
     told = set(re.findall(r"`([A-Za-z]+)`", OPERATIONS))
-    events = {because.value for because in actions.Because}
+    events = {because.value for because in actions.IssueReason}
     codes = set(AdminError.model_fields["code"].annotation.__args__) - LIVES_IN_THE_API  # type: ignore[union-attr]
     reconcile = (ROOT / "operator/scim_operator/controller/reconciler.py").read_text(encoding="utf-8")
     troubles = set(re.findall(r'Trouble\("\w+", "(\w+)"', reconcile))
@@ -121,4 +121,4 @@ def test_every_limit_is_in_the_reference_with_its_number() -> None:
     numbers = {
         value for name, value in vars(limits).items() if name.startswith("MAX_") and name != "MAX_ECHO"
     }
-    assert told == numbers | {planner.MOST_LIVE}
+    assert told == numbers | {planner.MAX_LIVE_TOKENS}

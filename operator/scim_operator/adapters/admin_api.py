@@ -12,10 +12,16 @@ from pydantic import BaseModel, ValidationError
 
 from scim_api.contract.admin import AdminError, Connection, ConnectionPage, PutConnection
 from scim_api.contract.signing import PROOF_AGENT, sign, utc_now
-from scim_operator.planning.ports import ApiRefused, ApiUnreachable, Key, ProofFailed, Retry
+from scim_api.contract.urns import LIST_RESPONSE
+from scim_operator.planning.ports import (
+    Conflict,
+    Key,
+    ScimApiRejected,
+    ScimApiUnreachable,
+    VerificationFailed,
+)
 
 CALL_SECONDS: Final = 5.0
-LIST_RESPONSE: Final = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 
 
 class HttpAdminApi:
@@ -83,11 +89,11 @@ class HttpAdminApi:
                 method, self._base_url + path, content=body or None, headers=headers, timeout=CALL_SECONDS
             )
         except httpx.HTTPError as error:
-            raise ApiUnreachable(
+            raise ScimApiUnreachable(
                 f"the SCIM API at {self._base_url} does not answer ({type(error).__name__}); see its pods and log"
             ) from None
         if answer.status_code >= 500:
-            raise ApiUnreachable(
+            raise ScimApiUnreachable(
                 f"the SCIM API at {self._base_url} answered {answer.status_code}; see its log"
             )
         if answer.status_code >= 400:
@@ -106,7 +112,7 @@ def _read(model: type[M], answer: httpx.Response) -> M:
     try:
         return model.model_validate_json(answer.content)
     except ValidationError:
-        raise ApiUnreachable(
+        raise ScimApiUnreachable(
             f"{answer.request.url.host} did not answer as the admin API does; does SCIM_OPERATOR_ADMIN_URL name it?"
         ) from None
 
@@ -115,15 +121,15 @@ def _refuse(answer: httpx.Response, base_url: str) -> None:
     try:
         error = AdminError.model_validate_json(answer.content)
     except ValidationError:
-        raise ApiUnreachable(
+        raise ScimApiUnreachable(
             f"{base_url} answered {answer.status_code} and not as the admin API does; does SCIM_OPERATOR_ADMIN_URL name it?"
         ) from None
     if answer.status_code == 412:
-        raise Retry(error.message)
-    raise ApiRefused(error.code, error.message, error.fields)
+        raise Conflict(error.message)
+    raise ScimApiRejected(error.code, error.message, error.fields)
 
 
-class HttpProver:
+class HttpCredentialVerifier:
     """``ports.Prover``: asks for a person who can't be there, as Entra does before every cycle.
 
     Args:
@@ -134,7 +140,7 @@ class HttpProver:
     def __init__(self, scim_url: str, client: httpx.AsyncClient) -> None:
         self._scim_url, self._client = scim_url.rstrip("/"), client
 
-    async def prove(self, token: str) -> None:
+    async def verify(self, token: str) -> None:
         """Entra's Test Connection: 200 with an empty ListResponse. Raises ``ProofFailed`` or ``ApiUnreachable``."""
         try:
             answer = await self._client.get(
@@ -144,11 +150,11 @@ class HttpProver:
                 timeout=CALL_SECONDS,
             )
         except httpx.HTTPError as error:
-            raise ApiUnreachable(f"{self._scim_url} does not answer ({type(error).__name__})") from None
+            raise ScimApiUnreachable(f"{self._scim_url} does not answer ({type(error).__name__})") from None
         if answer.status_code >= 500:
-            raise ApiUnreachable(f"{self._scim_url} answered {answer.status_code}; see its log")
+            raise ScimApiUnreachable(f"{self._scim_url} answered {answer.status_code}; see its log")
         if answer.status_code != 200:
-            raise ProofFailed(
+            raise VerificationFailed(
                 f"{self._scim_url} answered {answer.status_code} to Test Connection with the new token"
             )
         try:
@@ -157,6 +163,6 @@ class HttpProver:
         except (ValueError, KeyError, TypeError):
             empty = False
         if not empty:
-            raise ProofFailed(
+            raise VerificationFailed(
                 f"{self._scim_url} does not answer as a SCIM server; does it lead to another service?"
             )

@@ -17,7 +17,7 @@ from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
 from scim_api.contract.signing import key_id, public_pem
-from scim_operator.planning.ports import ClusterRefused
+from scim_operator.planning.ports import KubernetesRejected
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +69,7 @@ class AdminKeyStore:
             await self._publish(key)
         except ApiException as error:
             if error.status in (403, 422):
-                raise ClusterRefused(
+                raise KubernetesRejected(
                     f"the Kubernetes API refused ({error.status}) the admin key in namespace {self._namespace}: the "
                     f"ServiceAccount needs create on secrets and configmaps there, get on Secret {SECRET_NAME}, "
                     f"and get and update on ConfigMap {CONFIG_MAP_NAME}"
@@ -150,8 +150,8 @@ class AdminKeyStore:
         log.warning("the public key's ConfigMap differed; set right", config_map=CONFIG_MAP_NAME)
 
 
-def _broken(namespace: str) -> ClusterRefused:
-    return ClusterRefused(
+def _broken(namespace: str) -> KubernetesRejected:
+    return KubernetesRejected(
         f"Secret {namespace}/{SECRET_NAME} holds no usable Ed25519 key ({PRIVATE_KEY}, {INSTALLATION_ID}). Restore it "
         f"from a backup; or delete it to have a new one made, with which a database of the old installation must be "
         "replaced too"

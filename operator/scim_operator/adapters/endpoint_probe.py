@@ -5,13 +5,22 @@ a cluster may be unable to reach its own ingress, and a token is proved another 
 """
 
 import asyncio
-from collections.abc import Callable
+import socket
+import ssl
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import httpx
 import structlog
 
-from scim_operator.planning.endpoint_verdict import CHECK_SECONDS, SWITCHED_OFF, Reach, of_answer, of_failure
+from scim_operator.planning.endpoint_verdict import (
+    CHECK_DISABLED,
+    CHECK_SECONDS,
+    ConnectionFailure,
+    EndpointVerdict,
+    verdict_of_failure,
+    verdict_of_response,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -21,7 +30,7 @@ CONFIRM_SECONDS: Final = 10.0
 AGENT: Final = "scim-operator-check"
 
 
-async def ask(url: str, client: httpx.AsyncClient) -> Reach:
+async def probe(url: str, client: httpx.AsyncClient) -> EndpointVerdict:
     """Ask below ``url`` without a token, once, on a connection of its own: an old one hides a new certificate."""
     try:
         async with (
@@ -38,12 +47,43 @@ async def ask(url: str, client: httpx.AsyncClient) -> Reach:
                 body += part
                 if len(body) >= BODY_LIMIT:
                     break
-            return of_answer(url, answer.status_code, body, answer.headers.get("location"))
+            return verdict_of_response(url, answer.status_code, body, answer.headers.get("location"))
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-        return of_failure(url, error)
+        return verdict_of_exception(url, error)
 
 
-class EndpointCheck:
+def verdict_of_exception(url: str, error: BaseException) -> EndpointVerdict:
+    """What it means that a request below ``url`` raised this."""
+    for cause in _causes(error):
+        match cause:
+            case ssl.SSLCertVerificationError():
+                return verdict_of_failure(
+                    url, ConnectionFailure.CERTIFICATE, cause.verify_message.rstrip(".")
+                )
+            case ssl.SSLError():
+                return verdict_of_failure(url, ConnectionFailure.TLS, cause.reason or "handshake failed")
+            case socket.gaierror():
+                return verdict_of_failure(url, ConnectionFailure.DNS, str(cause))
+            case ConnectionRefusedError():
+                return verdict_of_failure(url, ConnectionFailure.REFUSED, str(cause))
+            case TimeoutError() | httpx.TimeoutException():
+                return verdict_of_failure(url, ConnectionFailure.TIMEOUT, str(cause))
+            case _:
+                continue
+    return verdict_of_failure(url, ConnectionFailure.OTHER, type(error).__name__)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what led to it, the deepest first: httpx wraps what tells the most."""
+    chain: list[BaseException] = []
+    at: BaseException | None = error
+    while at is not None and at not in chain:
+        chain.append(at)
+        at = at.__cause__ or at.__context__
+    return reversed(chain)
+
+
+class EndpointProbe:
     """Asks once per interval, for all ScimTokens together, and remembers what came of it.
 
     Args:
@@ -57,10 +97,10 @@ class EndpointCheck:
         self, url: str, client: httpx.AsyncClient, *, interval: float | None, changed: Callable[[], None]
     ) -> None:
         self._url, self._client, self._interval, self._changed = url, client, interval, changed
-        self._reach: Reach | None = SWITCHED_OFF if interval is None else None
+        self._reach: EndpointVerdict | None = CHECK_DISABLED if interval is None else None
 
     @property
-    def reach(self) -> Reach | None:
+    def verdict(self) -> EndpointVerdict | None:
         """What the last check told; None before the first."""
         return self._reach
 
@@ -70,14 +110,14 @@ class EndpointCheck:
             self._changed()
             return
         while True:
-            fresh = await ask(self._url, self._client)
+            fresh = await probe(self._url, self._client)
             if fresh.status == "False" and self._reach != fresh:
                 await asyncio.sleep(min(CONFIRM_SECONDS, self._interval))
-                fresh = await ask(self._url, self._client)
-            self._take(fresh)
+                fresh = await probe(self._url, self._client)
+            self._update(fresh)
             await asyncio.sleep(self._interval)
 
-    def _take(self, fresh: Reach) -> None:
+    def _update(self, fresh: EndpointVerdict) -> None:
         if fresh == self._reach:
             return
         self._reach = fresh

@@ -17,6 +17,7 @@ import structlog
 from kubernetes.aio import client
 
 from scim_api.contract import tokens
+from scim_api.contract.token_bucket import TokenBucket
 from scim_operator.api.scimtoken import API_VERSION, FIELD_MANAGER, KIND, Key, ScimToken, format_time
 
 EventKind = Literal["Normal", "Warning"]
@@ -35,23 +36,21 @@ REFILL_SECONDS: Final = 300.0
 _log = structlog.get_logger(__name__)
 
 
-class SpamFilter:
+class EventRateLimiter:
     """A token bucket for each ScimToken: one that flaps must not fill etcd."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._buckets: OrderedDict[Key, tuple[float, float]] = OrderedDict()
+        self._buckets: OrderedDict[Key, TokenBucket] = OrderedDict()
 
     def allows(self, key: Key) -> bool:
         """Take one from the budget of ``key``; False when nothing is left of it."""
         now = self._monotonic()
-        level, since = self._buckets.pop(key, (float(BURST), now))
-        level = min(float(BURST), level + (now - since) / REFILL_SECONDS)
-        allowed = level >= 1
-        self._buckets[key] = (level - 1 if allowed else level, now)
+        bucket = self._buckets.pop(key, None) or TokenBucket(BURST, now)
+        self._buckets[key] = bucket
         if len(self._buckets) > REMEMBERED:
             self._buckets.popitem(last=False)
-        return allowed
+        return bucket.take(1, burst=BURST, rate=1 / REFILL_SECONDS, now=now) == 0
 
 
 class EventRecorder:
@@ -61,11 +60,11 @@ class EventRecorder:
         self,
         api_client: client.ApiClient,
         *,
-        spam_filter: SpamFilter | None = None,
+        spam_filter: EventRateLimiter | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._core = client.CoreV1Api(api_client)
-        self._spam_filter = spam_filter or SpamFilter()
+        self._spam_filter = spam_filter or EventRateLimiter()
         self._clock = clock
         self._counts: OrderedDict[str, int] = OrderedDict()
 
@@ -74,7 +73,7 @@ class EventRecorder:
         if not self._spam_filter.allows(owner.key):
             _log.debug("event_limited", scimtoken=str(owner.key), reason=reason)
             return
-        news = _News.of(owner, kind, reason, message, self._clock())
+        news = _EventContent.of(owner, kind, reason, message, self._clock())
         try:
             count = await self._write(news)
         except (client.ApiException, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
@@ -88,7 +87,7 @@ class EventRecorder:
             return
         self._remember(news.name, count)
 
-    async def _write(self, news: "_News") -> int:
+    async def _write(self, news: "_EventContent") -> int:
         """Create the Event or raise its count, by what is known of it; returns the count it has then."""
         known = self._counts.get(news.name)
         if known is not None and await self._raise_count(news, known + 1):
@@ -109,7 +108,7 @@ class EventRecorder:
         await self._raise_count(news, count)
         return count
 
-    async def _raise_count(self, news: "_News", count: int) -> bool:
+    async def _raise_count(self, news: "_EventContent", count: int) -> bool:
         """Say once more that it happened; False when the Event has expired meanwhile (after an hour)."""
         try:
             await self._core.patch_namespaced_event(
@@ -134,7 +133,7 @@ class EventRecorder:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _News:
+class _EventContent:
     """Something that happened to a ScimToken."""
 
     name: str

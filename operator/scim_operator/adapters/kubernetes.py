@@ -29,12 +29,12 @@ from scim_operator.api.scimtoken import (
     ScimToken,
 )
 from scim_operator.planning.ports import (
-    ClusterRefused,
-    ClusterUnreachable,
+    Conflict,
+    KubernetesRejected,
+    KubernetesUnreachable,
     NotLeading,
-    Retry,
     SecretDraft,
-    SecretView,
+    SecretSnapshot,
 )
 
 CALL_TIMEOUT: Final = 10.0
@@ -46,7 +46,7 @@ _SHORTEST_SECRET: Final = 8
 """Characters; hiding shorter values would only make messages unreadable."""
 
 
-class KubeCluster:
+class KubernetesCluster:
     """Implements ``ports.Cluster``."""
 
     def __init__(
@@ -72,7 +72,7 @@ class KubeCluster:
 
     async def token(self, key: Key) -> ScimToken | None:
         """Read the ScimToken live; None when it is gone."""
-        with _translated(f"reading ScimToken {key}"):
+        with _translated_errors(f"reading ScimToken {key}"):
             try:
                 body = await self._custom.get_namespaced_custom_object(
                     GROUP, VERSION, key.namespace, PLURAL, key.name, _request_timeout=CALL_TIMEOUT
@@ -83,12 +83,12 @@ class KubeCluster:
                 raise
         return ScimToken.from_object(cast("dict[str, Any]", body))
 
-    async def secret(self, owner: ScimToken, name: str) -> SecretView | None:
+    async def secret(self, owner: ScimToken, name: str) -> SecretSnapshot | None:
         """Read a Secret live; None when there is none of this name."""
         found = await self._read_secret(owner, name)
         return None if found is None else _view(owner, found)
 
-    async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretView:
+    async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretSnapshot:
         """Create it, owned by the ScimToken.
 
         Raises:
@@ -96,7 +96,9 @@ class KubeCluster:
             ClusterRefused: also when the ScimToken is being deleted; its Secret must not come back.
         """
         if owner.deleting:
-            raise ClusterRefused(f"ScimToken {owner.key} is being deleted: its Secret is not created again")
+            raise KubernetesRejected(
+                f"ScimToken {owner.key} is being deleted: its Secret is not created again"
+            )
         body = client.V1Secret(
             metadata=client.V1ObjectMeta(
                 name=draft.name,
@@ -108,16 +110,16 @@ class KubeCluster:
             type="Opaque",
             data=_encoded(draft.data),
         )
-        with _translated(f"creating Secret {draft.name}", draft.data):
+        with _translated_errors(f"creating Secret {draft.name}", draft.data):
             self._guard()
             created = await self._core.create_namespaced_secret(
                 owner.metadata.namespace, body, field_manager=FIELD_MANAGER, _request_timeout=CALL_TIMEOUT
             )
-        return self._told(owner, created)
+        return self._written(owner, created)
 
     async def replace_secret(
         self, owner: ScimToken, draft: SecretDraft, *, resource_version: str
-    ) -> SecretView:
+    ) -> SecretSnapshot:
         """Replace data, and the labels and annotations that are ours; others' stay.
 
         Raises:
@@ -126,16 +128,16 @@ class KubeCluster:
         """
         current = await self._read_secret(owner, draft.name)
         if current is None or _metadata(current).resource_version != resource_version:
-            raise Retry(f"Secret {draft.name} was changed or deleted meanwhile")
+            raise Conflict(f"Secret {draft.name} was changed or deleted meanwhile")
         if not _owned(owner, current):
-            raise ClusterRefused(f"Secret {draft.name} does not belong to ScimToken {owner.key}")
+            raise KubernetesRejected(f"Secret {draft.name} does not belong to ScimToken {owner.key}")
         metadata = {
             "resourceVersion": resource_version,
-            "labels": _change(draft.labels, stale=_ours(current, "labels")),
-            "annotations": _change(draft.annotations, stale=_ours(current, "annotations")),
+            "labels": _merge_patch(draft.labels, stale=_managed_keys(current, "labels")),
+            "annotations": _merge_patch(draft.annotations, stale=_managed_keys(current, "annotations")),
         }
-        data = _change(_encoded(draft.data), stale=set(current.data or {}))
-        with _translated(f"writing Secret {draft.name}", draft.data):
+        data = _merge_patch(_encoded(draft.data), stale=set(current.data or {}))
+        with _translated_errors(f"writing Secret {draft.name}", draft.data):
             self._guard()
             written = await self._core.patch_namespaced_secret(
                 draft.name,
@@ -145,9 +147,9 @@ class KubeCluster:
                 _content_type=MERGE,
                 _request_timeout=CALL_TIMEOUT,
             )
-        return self._told(owner, written)
+        return self._written(owner, written)
 
-    def _told(self, owner: ScimToken, written: client.V1Secret) -> SecretView:
+    def _written(self, owner: ScimToken, written: client.V1Secret) -> SecretSnapshot:
         metadata = _metadata(written)
         self._wrote(metadata.uid or "", metadata.resource_version or "")
         return _view(owner, written)
@@ -161,7 +163,7 @@ class KubeCluster:
         options = client.V1DeleteOptions(
             preconditions=client.V1Preconditions(resource_version=resource_version)
         )
-        with _translated(f"deleting Secret {name}"):
+        with _translated_errors(f"deleting Secret {name}"):
             self._guard()
             try:
                 await self._core.delete_namespaced_secret(
@@ -171,9 +173,9 @@ class KubeCluster:
                 if error.status != 404:
                     raise
 
-    async def other_secrets(self, owner: ScimToken, wanted: str) -> list[SecretView]:
+    async def other_secrets(self, owner: ScimToken, wanted: str) -> list[SecretSnapshot]:
         """Secrets that belong to this ScimToken under another name than ``wanted``."""
-        with _translated(f"listing the Secrets of ScimToken {owner.key}"):
+        with _translated_errors(f"listing the Secrets of ScimToken {owner.key}"):
             found = await self._core.list_namespaced_secret(
                 owner.metadata.namespace,
                 label_selector=f"{TOKEN_LABEL}={owner.metadata.name}",
@@ -194,7 +196,7 @@ class KubeCluster:
             "metadata": {"name": owner.metadata.name, "namespace": owner.metadata.namespace},
             "status": dict(status),
         }
-        with _translated(f"writing the status of ScimToken {owner.key}"):
+        with _translated_errors(f"writing the status of ScimToken {owner.key}"):
             self._guard()
             await self._custom.patch_namespaced_custom_object_status(
                 GROUP,
@@ -221,7 +223,7 @@ class KubeCluster:
         if set(finalizers) == set(owner.metadata.finalizers):
             return
         metadata = {"resourceVersion": owner.metadata.resource_version, "finalizers": finalizers}
-        with _translated(f"setting the finalizer of ScimToken {owner.key}"):
+        with _translated_errors(f"setting the finalizer of ScimToken {owner.key}"):
             self._guard()
             await self._custom.patch_namespaced_custom_object(
                 GROUP,
@@ -246,7 +248,7 @@ class KubeCluster:
         await self._recorder.record(owner, kind, reason, message)
 
     async def _read_secret(self, owner: ScimToken, name: str) -> client.V1Secret | None:
-        with _translated(f"reading Secret {name}"):
+        with _translated_errors(f"reading Secret {name}"):
             try:
                 return await self._core.read_namespaced_secret(
                     name, owner.metadata.namespace, _request_timeout=CALL_TIMEOUT
@@ -274,9 +276,9 @@ def _owned(owner: ScimToken, secret: client.V1Secret) -> bool:
     return any(bool(ref.controller) and ref.uid == owner.metadata.uid for ref in references)
 
 
-def _view(owner: ScimToken, secret: client.V1Secret) -> SecretView:
+def _view(owner: ScimToken, secret: client.V1Secret) -> SecretSnapshot:
     metadata = _metadata(secret)
-    return SecretView(
+    return SecretSnapshot(
         name=metadata.name or "",
         resource_version=metadata.resource_version or "",
         owned=_owned(owner, secret),
@@ -299,7 +301,7 @@ def _decoded(data: Mapping[str, str | bytes]) -> dict[str, str]:
     return decoded
 
 
-def _ours(secret: client.V1Secret, part: Literal["labels", "annotations"]) -> set[str]:
+def _managed_keys(secret: client.V1Secret, part: Literal["labels", "annotations"]) -> set[str]:
     """Keys that we wrote last, by the API server's own record of who wrote what (``managedFields``)."""
     keys: set[str] = set()
     for entry in _metadata(secret).managed_fields or []:
@@ -310,13 +312,13 @@ def _ours(secret: client.V1Secret, part: Literal["labels", "annotations"]) -> se
     return keys
 
 
-def _change(wanted: Mapping[str, str], *, stale: set[str]) -> dict[str, str | None]:
+def _merge_patch(wanted: Mapping[str, str], *, stale: set[str]) -> dict[str, str | None]:
     """A merge patch (RFC 7396) that sets ``wanted`` and removes the rest of ``stale``."""
     return {**dict.fromkeys(stale - wanted.keys()), **wanted}
 
 
 @contextlib.contextmanager
-def _translated(action: str, confidential: Mapping[str, str] | None = None) -> Iterator[None]:
+def _translated_errors(action: str, confidential: Mapping[str, str] | None = None) -> Iterator[None]:
     """Turn the client's exceptions into the port's, without a trace of ``confidential`` values.
 
     The cause is cut off: the client's exception carries bodies, and a traceback would print them.
@@ -326,17 +328,17 @@ def _translated(action: str, confidential: Mapping[str, str] | None = None) -> I
     except client.ApiException as error:
         _raise_for(error, action, confidential or {})
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise ClusterUnreachable(f"{action}: no answer ({type(error).__name__})") from None
+        raise KubernetesUnreachable(f"{action}: no answer ({type(error).__name__})") from None
 
 
 def _raise_for(error: client.ApiException, action: str, confidential: Mapping[str, str]) -> NoReturn:
     status = error.status or 0
-    message = f"{action}: {_without(confidential, _server_message(error))}"
+    message = f"{action}: {_redacted(confidential, _server_message(error))}"
     if status in (404, 409, 412):
-        raise Retry(message) from None
+        raise Conflict(message) from None
     if 400 <= status < 500 and status != 429:
-        raise ClusterRefused(message) from None
-    raise ClusterUnreachable(message) from None
+        raise KubernetesRejected(message) from None
+    raise KubernetesUnreachable(message) from None
 
 
 def _server_message(error: client.ApiException) -> str:
@@ -350,7 +352,7 @@ def _server_message(error: client.ApiException) -> str:
     return message[:_MESSAGE_LIMIT]
 
 
-def _without(confidential: Mapping[str, str], message: str) -> str:
+def _redacted(confidential: Mapping[str, str], message: str) -> str:
     """The message with every confidential value, plain or in base64, and everything like a token cut out."""
     for value in (*confidential.values(), *_encoded(confidential).values()):
         if len(value) >= _SHORTEST_SECRET:

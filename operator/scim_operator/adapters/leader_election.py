@@ -10,7 +10,6 @@ and If-Match, not here.
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
@@ -20,22 +19,17 @@ import structlog
 from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
+from scim_api.contract.clock import boot_time
 from scim_operator.planning.ports import NotLeading
 from scim_operator.settings import OperatorSettings
 
 log = structlog.get_logger(__name__)
 
-_TROUBLE: Final = (ApiException, aiohttp.ClientError, OSError, TimeoutError)
+_LEASE_ERRORS: Final = (ApiException, aiohttp.ClientError, OSError, TimeoutError)
 _RELEASE_ATTEMPTS: Final = 3
 
 
-def suspend_aware_clock() -> float:
-    """Seconds of a clock that never goes back and counts on while the machine sleeps (Linux)."""
-    boot = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if boot is None else time.clock_gettime(boot)
-
-
-class Elector:
+class LeaderElector:
     """Holds the Lease or waits for it; ``guard`` is asked before every write.
 
     Args:
@@ -53,7 +47,7 @@ class Elector:
         *,
         on_gained: Callable[[], None],
         on_lost: Callable[[], None],
-        clock: Callable[[], float] = suspend_aware_clock,
+        clock: Callable[[], float] = boot_time,
     ) -> None:
         self._leases = client.CoordinationV1Api(api)
         self._settings = settings
@@ -70,7 +64,7 @@ class Elector:
         """Whether this process may write now; true to the clock even right after a SIGCONT."""
         return self._acting and self._clock() < self._valid_until
 
-    def guard(self) -> None:
+    def check_leading(self) -> None:
         """Raises ``NotLeading`` unless this process may write now."""
         if not self.leading:
             raise NotLeading("this process does not hold the Lease any more")
@@ -79,7 +73,7 @@ class Elector:
         """Take part in the election until ``stop`` is set, then release the Lease before returning."""
         try:
             while not stop.is_set():
-                await self._round()
+                await self._try_acquire_or_renew()
                 await _sleep(self._pause(), stop)
         finally:
             await self._release()
@@ -93,22 +87,22 @@ class Elector:
         )
         return max(0.01, min(period, self._valid_until - self._clock()))
 
-    async def _round(self) -> None:
+    async def _try_acquire_or_renew(self) -> None:
         started = self._clock()
         try:
             async with asyncio.timeout(self._request_seconds()):
                 held = await self._take_or_renew(started)
-        except _TROUBLE as error:
+        except _LEASE_ERRORS as error:
             self._report(error)
         else:
             self._last_trouble = ""
             if held:
                 self._valid_until = started + self._settings.lease_deadline_seconds
-                self._gain()
+                self._start_leading()
             else:
                 self._valid_until = float("-inf")
         if self._acting and self._clock() >= self._valid_until:
-            self._lose(
+            self._stop_leading(
                 "the Lease could not be renewed in time" if self._last_trouble else "another holds the Lease"
             )
 
@@ -125,7 +119,7 @@ class Elector:
         except ApiException as error:
             if error.status != 404:
                 raise
-            await self._leases.create_namespaced_lease(namespace, self._fresh())
+            await self._leases.create_namespaced_lease(namespace, self._new_lease())
             return True
         spec = lease.spec or client.V1LeaseSpec()
         version = lease.metadata.resource_version if lease.metadata else None
@@ -147,15 +141,15 @@ class Elector:
         except ApiException as error:
             if error.status != 409:
                 raise
-            return self._acting and mine and self._clock() < self._valid_until and await self._still_mine()
+            return self._acting and mine and self._clock() < self._valid_until and await self._is_holder()
         return True
 
-    async def _still_mine(self) -> bool:
+    async def _is_holder(self) -> bool:
         """After a conflict on our own Lease: whether somebody merely edited it beside us."""
         lease = await self._leases.read_namespaced_lease(self._settings.lease_name, self._settings.namespace)
         return lease.spec is not None and lease.spec.holder_identity == self._settings.identity
 
-    def _fresh(self) -> client.V1Lease:
+    def _new_lease(self) -> client.V1Lease:
         now = datetime.now(UTC)
         return client.V1Lease(
             metadata=client.V1ObjectMeta(name=self._settings.lease_name),
@@ -166,13 +160,13 @@ class Elector:
             ),
         )  # fmt: skip
 
-    def _gain(self) -> None:
+    def _start_leading(self) -> None:
         if not self._acting:
             self._acting = True
             log.info("leading", lease=self._settings.lease_name, identity=self._settings.identity)
             self._on_gained()
 
-    def _lose(self, why: str) -> None:
+    def _stop_leading(self, why: str) -> None:
         if self._acting:
             self._acting = False
             self._valid_until = float("-inf")
@@ -202,7 +196,7 @@ class Elector:
                     lease.spec.holder_identity, lease.spec.renew_time = "", datetime.now(UTC)
                     lease.spec.lease_duration_seconds = 1
                     await self._leases.replace_namespaced_lease(name, namespace, lease)
-            except _TROUBLE as error:
+            except _LEASE_ERRORS as error:
                 self._report(error)
             else:
                 log.info("released the Lease", lease=name)

@@ -338,7 +338,7 @@ class ScimToken(_Model):
         return self.metadata.annotations.get(REVOKE_ANNOTATION)
 
     @property
-    def forced(self) -> bool:
+    def deletion_is_forced(self) -> bool:
         """Whether somebody does not want its deletion to wait for the API."""
         return self.metadata.annotations.get(FORCE_DELETE_ANNOTATION) == "true"
 

@@ -26,8 +26,8 @@ PATIENCE: Final = 60.0
 """Seconds for which the kind may be unknown, or the API server in trouble."""
 _PAUSE: Final = 1.0
 _CALL_SECONDS: Final = 10.0
-_TROUBLE: Final = (aiohttp.ClientError, TimeoutError)
-_LATER: Final = frozenset({404, 409, 429, 500, 502, 503, 504})
+_CONNECTION_ERRORS: Final = (aiohttp.ClientError, TimeoutError)
+_TRANSIENT_STATUSES: Final = frozenset({404, 409, 429, 500, 502, 503, 504})
 """404 is the kind that is not served yet as well as a namespace that is not there."""
 
 Document = dict[str, Any]
@@ -62,7 +62,7 @@ def _checked(document: object, number: int, namespace: str) -> Document:
     return {**document, "metadata": {**metadata, "namespace": metadata.get("namespace") or namespace}}
 
 
-def key_of(document: Mapping[str, Any]) -> Key:
+def document_key(document: Mapping[str, Any]) -> Key:
     """Whose document it is."""
     return Key(document["metadata"]["namespace"], document["metadata"]["name"])
 
@@ -90,7 +90,7 @@ async def apply(
     custom = client.CustomObjectsApi(kube)
     for document in documents:
         await _apply(custom, document, pauses, pause)
-        say(f"{key_of(document)} is applied")
+        say(f"{document_key(document)} is applied")
 
 
 async def _apply(
@@ -99,7 +99,7 @@ async def _apply(
     pauses: Sequence[float],
     pause: Callable[[float], Awaitable[object]],
 ) -> None:
-    key, remaining, said = key_of(document), list(pauses), ""
+    key, remaining, said = document_key(document), list(pauses), ""
     while True:
         try:
             await custom.patch_namespaced_custom_object(
@@ -117,9 +117,9 @@ async def _apply(
             return
         except ApiException as error:
             problem = _explained(key, error)
-            if error.status not in _LATER:
+            if error.status not in _TRANSIENT_STATUSES:
                 raise NotApplied(problem) from None
-        except _TROUBLE as error:
+        except _CONNECTION_ERRORS as error:
             problem = f"{key}: the Kubernetes API did not answer ({type(error).__name__})"
         if not remaining:
             raise NotApplied(problem)

@@ -33,7 +33,7 @@ class NotReleased(Exception):
     """Somebody wrote each time we did; the message says what to do."""
 
 
-async def release(
+async def release_finalizers(
     kube: client.ApiClient,
     settings: OperatorSettings,
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -59,9 +59,11 @@ async def release(
         await pause(patience)
     custom = client.CustomObjectsApi(kube)
     released = 0
-    async for item in _all(custom, settings.watch_namespaces):
+    async for item in _list_scimtokens(custom, settings.watch_namespaces):
         if FINALIZER in item["metadata"].get("finalizers", ()):
-            released += await _let_go(custom, Key(item["metadata"]["namespace"], item["metadata"]["name"]))
+            released += await _remove_finalizer(
+                custom, Key(item["metadata"]["namespace"], item["metadata"]["name"])
+            )
     log.info("finalizers taken off", scimtokens=released, nobody_leads_for_seconds=hold)
     return released
 
@@ -108,7 +110,9 @@ async def _take_lease(leases: client.CoordinationV1Api, settings: OperatorSettin
     raise NotReleased(f"the Lease {namespace}/{name} was written by somebody each time; run it again")
 
 
-async def _all(custom: client.CustomObjectsApi, namespaces: Sequence[str]) -> AsyncIterator[dict[str, Any]]:
+async def _list_scimtokens(
+    custom: client.CustomObjectsApi, namespaces: Sequence[str]
+) -> AsyncIterator[dict[str, Any]]:
     """Every ScimToken, page by page; none when the CRD is gone."""
     for namespace in namespaces or (None,):
         resume: str | None = None
@@ -133,7 +137,7 @@ async def _all(custom: client.CustomObjectsApi, namespaces: Sequence[str]) -> As
                 break
 
 
-async def _let_go(custom: client.CustomObjectsApi, key: Key) -> bool:
+async def _remove_finalizer(custom: client.CustomObjectsApi, key: Key) -> bool:
     """Take our finalizer off one; others' stay. False when it is gone already."""
     for _ in range(_ATTEMPTS):
         try:

@@ -18,12 +18,11 @@ import httpx
 from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
+from scim_api.contract.urns import CORE_USER, LIST_RESPONSE, PATCH_OP
+from scim_operator.adapters.endpoint_probe import verdict_of_exception
 from scim_operator.api.scimtoken import API_VERSION, GROUP, KIND, PLURAL, VERSION, Key
-from scim_operator.planning import endpoint_verdict
+from scim_operator.planning.endpoint_verdict import verdict_of_response
 
-LIST_RESPONSE: Final = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
-USER_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
-PATCH_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 _SCIM_TYPE: Final = "application/scim+json"
 _POLL_SECONDS: Final = 1.0
 _CALL_SECONDS: Final = 10.0
@@ -84,8 +83,8 @@ class SelfTest:
         failures = [
             failure
             for failure in (
-                await self._told(self._settings.seconds, self._steps),
-                await self._told(_CLEANING_SECONDS, self._clean),
+                await self._failure_of(self._settings.seconds, self._steps),
+                await self._failure_of(_CLEANING_SECONDS, self._clean),
             )
             if failure is not None
         ]
@@ -93,7 +92,7 @@ class SelfTest:
             raise SelfTestFailed("; then ".join(dict.fromkeys(failures)))
         self._say("everything that was made is gone again")
 
-    async def _told(self, seconds: float, part: Callable[[], Awaitable[None]]) -> str | None:
+    async def _failure_of(self, seconds: float, part: Callable[[], Awaitable[None]]) -> str | None:
         """Do a part; what failed in it, in a sentence."""
         try:
             async with asyncio.timeout(seconds):
@@ -232,17 +231,17 @@ class Scim:
         try:
             answer = await self._ask("GET", "/Users", params={"filter": f'userName eq "{uuid.uuid4()}"'})
         except (httpx.HTTPError, OSError) as error:
-            raise NotYet(endpoint_verdict.of_failure(self._base_url, error).message) from None
+            raise NotYet(verdict_of_exception(self._base_url, error).message) from None
         if answer.status_code == 401:
             raise SelfTestFailed(
                 f"{self._base_url} answers 401 to the token from the Secret: it leads to another installation, or a "
                 "proxy takes the Authorization header away"
             )
         if answer.status_code != 200:
-            reach = endpoint_verdict.of_answer(
+            verdict = verdict_of_response(
                 self._base_url, answer.status_code, answer.content, answer.headers.get("location")
             )
-            raise NotYet(reach.message)
+            raise NotYet(verdict.message)
         body = _json(answer)
         if body.get("schemas") != [LIST_RESPONSE] or body.get("totalResults") != 0:
             raise SelfTestFailed(f"{self._base_url} answers 200, but not as a SCIM API does")
@@ -251,7 +250,7 @@ class Scim:
         """One person comes, is found, leaves, and is deleted."""
         mail = f"self-test-{secrets.token_hex(4)}@example.com"
         person = {
-            "schemas": [USER_SCHEMA],
+            "schemas": [CORE_USER],
             "userName": mail,
             "externalId": str(uuid.uuid4()),
             "active": True,
@@ -271,7 +270,7 @@ class Scim:
             raise SelfTestFailed("the person is not read back as it was written")
         say("it is found by userName and read back (GET 200)")
         change = {
-            "schemas": [PATCH_SCHEMA],
+            "schemas": [PATCH_OP],
             "Operations": [{"op": "Replace", "path": "active", "value": False}],
         }
         await self._expect(200, "PATCH", path, body=change)
@@ -287,7 +286,7 @@ class Scim:
             answer = await self._ask(method, path, **request)
         except (httpx.HTTPError, OSError) as error:
             raise SelfTestFailed(
-                f"{method} {path}: {endpoint_verdict.of_failure(self._base_url, error).message}"
+                f"{method} {path}: {verdict_of_exception(self._base_url, error).message}"
             ) from None
         if answer.status_code != status:
             raise SelfTestFailed(

@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from scim_operator.api.scimtoken import GROUP, KIND, REVOKE_ANNOTATION, ROTATE_ANNOTATION
-from scim_operator.planning.conditions import IN_USE, REACHABLE
+from scim_operator.planning.conditions import ENDPOINT_REACHABLE, SUPERSEDED_TOKEN_IN_USE
 from scim_operator.planning.ports import Key
 
 _OWN_WRITES: Final = 4
@@ -22,16 +22,16 @@ _OWN_WRITES: Final = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class TokenSighting:
+class CachedScimToken:
     """A ScimToken as a watch event or a list showed it, reduced to what decides when to look at it."""
 
     key: Key
     uid: str
     fingerprint: bytes
     """Of all that a person or another controller changes; our own status writes leave it as it is."""
-    settled: bool
+    is_ready: bool
     """Ready, for this generation, and not being deleted."""
-    asks: bool
+    has_request: bool
     """It carries an annotation that asks for a rotation or a revocation, granted already or not."""
     active_token: str | None
     """Id of the token in the Secret, as the status has it."""
@@ -40,12 +40,12 @@ class TokenSighting:
     """When the token in the Secret ends."""
     in_use: bool = False
     """Its status warns of a superseded token in use."""
-    reach: str | None = None
+    endpoint_summary: str | None = None
     """Reason and message of EndpointReachable, as the status has them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class SecretSighting:
+class CachedSecret:
     """A Secret of ours, reduced to whose it is and which version."""
 
     key: Key
@@ -55,16 +55,16 @@ class SecretSighting:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Seen:
+class WatchEvent:
     """One message from the watcher."""
 
-    what: TokenSighting | SecretSighting
+    object: CachedScimToken | CachedSecret
     listed: bool = False
     """True when it came with a list: it may have been there, unchanged, for long."""
-    gone: bool = False
+    deleted: bool = False
 
 
-def token_sighting(body: Mapping[str, Any]) -> TokenSighting:
+def cached_scimtoken(body: Mapping[str, Any]) -> CachedScimToken:
     """Reduce a ScimToken as the API server sent it; fields of a newer version are of no concern."""
     meta, status = body["metadata"], body.get("status") or {}
     annotations: Mapping[str, str] = meta.get("annotations") or {}
@@ -73,45 +73,45 @@ def token_sighting(body: Mapping[str, Any]) -> TokenSighting:
         meta.get("deletionTimestamp"),
     )  # fmt: skip
     fingerprint = hashlib.blake2b(orjson.dumps(changing, option=orjson.OPT_SORT_KEYS), digest_size=8).digest()
-    return TokenSighting(
+    return CachedScimToken(
         key=Key(meta["namespace"], meta["name"]),
         uid=meta["uid"],
         fingerprint=fingerprint,
-        settled=(
+        is_ready=(
             _is_ready(status)
             and status.get("observedGeneration") == meta.get("generation")
             and "deletionTimestamp" not in meta
         ),
-        asks=not annotations.keys().isdisjoint((ROTATE_ANNOTATION, REVOKE_ANNOTATION)),
+        has_request=not annotations.keys().isdisjoint((ROTATE_ANNOTATION, REVOKE_ANNOTATION)),
         active_token=next(
             (token.get("id") for token in status.get("tokens") or () if token.get("state") == "Active"), None
         ),
-        next_rotation=_moment(status.get("nextRotation")),
-        expires_at=_moment(status.get("expiresAt")),
-        in_use=_condition(status, IN_USE).get("status") == "True",
-        reach=_words(_condition(status, REACHABLE)),
+        next_rotation=_parse_time(status.get("nextRotation")),
+        expires_at=_parse_time(status.get("expiresAt")),
+        in_use=_condition(status, SUPERSEDED_TOKEN_IN_USE).get("status") == "True",
+        endpoint_summary=_summary(_condition(status, ENDPOINT_REACHABLE)),
     )
 
 
-def secret_sighting(body: Mapping[str, Any]) -> SecretSighting | None:
+def cached_secret(body: Mapping[str, Any]) -> CachedSecret | None:
     """Reduce a Secret; None when no ScimToken owns it. Nothing of its data is kept."""
     meta = body["metadata"]
     for owner in meta.get("ownerReferences") or ():
         if owner.get("kind") == KIND and str(owner.get("apiVersion", "")).startswith(f"{GROUP}/"):
-            return SecretSighting(Key(meta["namespace"], owner["name"]), meta["uid"], meta["resourceVersion"])
+            return CachedSecret(Key(meta["namespace"], owner["name"]), meta["uid"], meta["resourceVersion"])
     return None
 
 
-class Known:
+class InformerCache:
     """The set of ScimTokens this replica knows. Not thread-safe: one event loop feeds and asks it."""
 
     def __init__(self) -> None:
-        self._tokens: dict[Key, TokenSighting] = {}
+        self._tokens: dict[Key, CachedScimToken] = {}
         self._secrets: dict[str, str] = {}
         """Version of each Secret by uid, so that a repeated list wakes nobody."""
-        self._written: dict[str, tuple[str, ...]] = {}
+        self._own_writes: dict[str, tuple[str, ...]] = {}
         """The versions of each Secret that this process wrote last: their events tell it nothing new."""
-        self._told: set[Key] = set()
+        self._changed_since_list: set[Key] = set()
         """Of which ScimTokens the watch has told since ``listing``."""
 
     def __contains__(self, key: Key) -> bool:
@@ -120,14 +120,14 @@ class Known:
     def __len__(self) -> int:
         return len(self._tokens)
 
-    def __iter__(self) -> Iterator[TokenSighting]:
+    def __iter__(self) -> Iterator[CachedScimToken]:
         return iter(self._tokens.values())
 
-    def told_otherwise(self, words: str) -> frozenset[Key]:
+    def with_other_endpoint_summary(self, words: str) -> frozenset[Key]:
         """ScimTokens whose EndpointReachable says something else than these words, or nothing yet."""
-        return frozenset(token.key for token in self._tokens.values() if token.reach != words)
+        return frozenset(token.key for token in self._tokens.values() if token.endpoint_summary != words)
 
-    def unrotated(self, now: datetime) -> Iterator[tuple[Key, datetime]]:
+    def rotation_overdue(self, now: datetime) -> Iterator[tuple[Key, datetime]]:
         """ScimTokens whose token should have been replaced by now, and when it ends: suspended, or in trouble."""
         for token in self._tokens.values():
             if (
@@ -137,14 +137,14 @@ class Known:
             ):
                 yield token.key, token.expires_at
 
-    def take(self, seen: Seen) -> bool:
+    def apply(self, seen: WatchEvent) -> bool:
         """Remember it; says whether its ScimToken should be looked at now."""
-        if isinstance(seen.what, TokenSighting):
-            return self._take_token(seen.what, gone=seen.gone)
-        return self._take_secret(seen.what, gone=seen.gone, listed=seen.listed)
+        if isinstance(seen.object, CachedScimToken):
+            return self._apply_token(seen.object, gone=seen.deleted)
+        return self._apply_secret(seen.object, gone=seen.deleted, listed=seen.listed)
 
-    def _take_token(self, token: TokenSighting, *, gone: bool) -> bool:
-        self._told.add(token.key)
+    def _apply_token(self, token: CachedScimToken, *, gone: bool) -> bool:
+        self._changed_since_list.add(token.key)
         before = self._tokens.get(token.key)
         if gone:
             if before is None or before.uid != token.uid:
@@ -154,36 +154,36 @@ class Known:
         self._tokens[token.key] = token
         return before is None or (before.uid, before.fingerprint) != (token.uid, token.fingerprint)
 
-    def _take_secret(self, secret: SecretSighting, *, gone: bool, listed: bool) -> bool:
+    def _apply_secret(self, secret: CachedSecret, *, gone: bool, listed: bool) -> bool:
         if gone:
             self._secrets.pop(secret.uid, None)
-            self._written.pop(secret.uid, None)
+            self._own_writes.pop(secret.uid, None)
             return True
         before = self._secrets.get(secret.uid)
         self._secrets[secret.uid] = secret.resource_version
         if before == secret.resource_version or (listed and before is None):
             return False
-        return secret.resource_version not in self._written.get(secret.uid, ())
+        return secret.resource_version not in self._own_writes.get(secret.uid, ())
 
-    def wrote(self, uid: str, resource_version: str) -> None:
+    def record_own_write(self, uid: str, resource_version: str) -> None:
         """This process made this version of a Secret: half of all looks would be at our own writes."""
-        self._written[uid] = (*self._written.get(uid, ()), resource_version)[-_OWN_WRITES:]
+        self._own_writes[uid] = (*self._own_writes.get(uid, ()), resource_version)[-_OWN_WRITES:]
 
-    def listing(self) -> None:
+    def begin_list(self) -> None:
         """A complete list is about to be read: what the watch tells from now on may be newer than it."""
-        self._told.clear()
+        self._changed_since_list.clear()
 
-    def replace_tokens(self, listed: Iterable[TokenSighting]) -> frozenset[Key]:
+    def replace(self, listed: Iterable[CachedScimToken]) -> frozenset[Key]:
         """Take a complete list as the truth about all of which the watch has not told since ``listing``.
 
         Returns which changed without the watch telling. What vanished is only forgotten here: the sweep finds
         what is left of it, and has a brake.
         """
-        told = frozenset(self._told)
+        told = frozenset(self._changed_since_list)
         fresh = {token.key: token for token in listed if token.key not in told}
         for key in self._tokens.keys() - fresh.keys() - told:
             del self._tokens[key]
-        return frozenset(token.key for token in fresh.values() if self._take_token(token, gone=False))
+        return frozenset(token.key for token in fresh.values() if self._apply_token(token, gone=False))
 
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
@@ -197,12 +197,12 @@ def _is_ready(status: Mapping[str, Any]) -> bool:
     return _condition(status, "Ready").get("status") == "True"
 
 
-def _words(condition: Mapping[str, Any]) -> str | None:
+def _summary(condition: Mapping[str, Any]) -> str | None:
     """One string for all: ten thousand of them say the same."""
     return None if not condition else sys.intern(f"{condition.get('reason')} {condition.get('message')}")
 
 
-def _moment(text: object) -> datetime | None:
+def _parse_time(text: object) -> datetime | None:
     if not isinstance(text, str):
         return None
     try:

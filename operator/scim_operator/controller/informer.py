@@ -20,8 +20,9 @@ import structlog
 from kubernetes import client as kube_client
 from kubernetes import config as kube_config
 
+from scim_api.contract.backoff import Backoff
 from scim_operator.api.scimtoken import GROUP, MANAGED_BY, MANAGED_BY_LABEL, PLURAL, VERSION
-from scim_operator.controller.cache import Seen, secret_sighting, token_sighting
+from scim_operator.controller.cache import WatchEvent, cached_scimtoken, cached_secret
 from scim_operator.settings import OperatorSettings
 
 log = structlog.get_logger(__name__)
@@ -30,13 +31,13 @@ SECRET_SELECTOR: Final = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 """Which Secrets are watched; the API server selects, others' Secrets never come here."""
 LIST_CHUNK: Final = 500
 _ERROR_BACKOFFS: Final = (0.2, 0.5, 1.0, 2.0)
-_RESTART_SECONDS: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
+_RESTART_BACKOFF: Final = Backoff(first=0.5, longest=10.0)
 _HEALTHY_AFTER_SECONDS: Final = 60.0
 _LOGIN_POLL_SECONDS: Final = 0.05
 _LOGIN_RETRY_SECONDS: Final = 2.0
 
 
-class Watcher:
+class Informer:
     """Watches ScimTokens and our Secrets, and hands what it sees to the event loop that made it.
 
     Args:
@@ -50,13 +51,17 @@ class Watcher:
         self,
         settings: OperatorSettings,
         *,
-        deliver: Callable[[Sequence[Seen]], None],
-        served: Callable[[], Awaitable[None]],
+        deliver: Callable[[Sequence[WatchEvent]], None],
+        wait_until_served: Callable[[], Awaitable[None]],
         restarted: Callable[[], None],
     ) -> None:
-        self._settings, self._served, self._restarted = settings, served, restarted
+        self._settings, self._wait_until_served_outside, self._restarted = (
+            settings,
+            wait_until_served,
+            restarted,
+        )
         self._home = asyncio.get_running_loop()
-        self._inbox = _Inbox(self._home, deliver)
+        self._inbox = _EventQueue(self._home, deliver)
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
@@ -101,17 +106,17 @@ class Watcher:
                 if self._stop.is_set():
                     return
                 failures = 0 if time.monotonic() - started > _HEALTHY_AFTER_SECONDS else failures + 1
-                pause = _RESTART_SECONDS[min(failures, len(_RESTART_SECONDS) - 1)]
+                pause = _RESTART_BACKOFF.seconds(failures + 1)
                 log.warning("the watch ended and is started anew", reason=reason, seconds=pause)
                 self._home.call_soon_threadsafe(self._restarted)
-                await self._rest(pause)
+                await self._pause(pause)
         finally:
             beat.cancel()
 
     async def _watch_once(self) -> str:
         """Run kopf until it is stopped or fails; returns why it ended."""
         ready, logged_in = asyncio.Event(), threading.Event()
-        noting = asyncio.create_task(self._note(ready, logged_in))
+        noting = asyncio.create_task(self._mark_watching(ready, logged_in))
         try:
             if not await self._wait_until_served():
                 return "stopped"
@@ -133,7 +138,9 @@ class Watcher:
     async def _wait_until_served(self) -> bool:
         """Wait: kopf never looks again for a CRD that was missing at its start, so do not start it before."""
         served: asyncio.Future[object] = asyncio.ensure_future(
-            asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_as_coroutine(self._served), self._home))
+            asyncio.wrap_future(
+                asyncio.run_coroutine_threadsafe(_as_coroutine(self._wait_until_served_outside), self._home)
+            )
         )
         stopped: asyncio.Future[object] = asyncio.ensure_future(self._stop.wait())
         try:
@@ -145,7 +152,7 @@ class Watcher:
             served.cancel()
             stopped.cancel()
 
-    async def _note(self, ready: asyncio.Event, logged_in: threading.Event) -> None:
+    async def _mark_watching(self, ready: asyncio.Event, logged_in: threading.Event) -> None:
         await ready.wait()
         while not logged_in.is_set():
             await asyncio.sleep(_LOGIN_POLL_SECONDS)
@@ -157,7 +164,7 @@ class Watcher:
             self._heartbeat = time.monotonic()
             await asyncio.sleep(1)
 
-    async def _rest(self, seconds: float) -> None:
+    async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
 
@@ -166,17 +173,19 @@ async def _as_coroutine(function: Callable[[], Awaitable[None]]) -> None:
     await function()
 
 
-class _Inbox:
+class _EventQueue:
     """Carries messages from kopf's thread into the main loop, many per wake-up."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, deliver: Callable[[Sequence[Seen]], None]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, deliver: Callable[[Sequence[WatchEvent]], None]
+    ) -> None:
         self._loop, self._deliver = loop, deliver
-        self._waiting: collections.deque[Seen] = collections.deque()
+        self._waiting: collections.deque[WatchEvent] = collections.deque()
         self._called = False
         self._open = True
         self._lock = threading.Lock()
 
-    def put(self, seen: Seen) -> None:
+    def put(self, seen: WatchEvent) -> None:
         """From kopf's thread."""
         with self._lock:
             self._waiting.append(seen)
@@ -231,7 +240,7 @@ def login() -> kopf.ConnectionInfo:
     )
 
 
-def _registry(put: Callable[[Seen], None], logged_in: threading.Event) -> kopf.OperatorRegistry:
+def _registry(put: Callable[[WatchEvent], None], logged_in: threading.Event) -> kopf.OperatorRegistry:
     """A registry of our own, with event handlers only: any other kind makes kopf write to the objects."""
     registry = kopf.OperatorRegistry()
 
@@ -243,18 +252,18 @@ def _registry(put: Callable[[Seen], None], logged_in: threading.Event) -> kopf.O
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def scim_token(event: kopf.RawEvent, **_: Any) -> None:
-        put(Seen(token_sighting(event["object"]), **_circumstances(event)))
+        put(WatchEvent(cached_scimtoken(event["object"]), **_event_type(event)))
 
     @kopf.on.event("", "v1", "secrets", registry=registry)
     async def secret(event: kopf.RawEvent, **_: Any) -> None:
-        sighting = secret_sighting(event["object"])
+        sighting = cached_secret(event["object"])
         if sighting is not None:
-            put(Seen(sighting, **_circumstances(event)))
+            put(WatchEvent(sighting, **_event_type(event)))
 
     return registry
 
 
-def _circumstances(event: kopf.RawEvent) -> dict[str, bool]:
+def _event_type(event: kopf.RawEvent) -> dict[str, bool]:
     return {"listed": event["type"] is None, "gone": event["type"] == "DELETED"}
 
 

@@ -14,7 +14,7 @@ from kubernetes.aio import client
 
 from scim_api.contract.admin import Connection
 from scim_operator.api.scimtoken import GROUP, PLURAL, VERSION
-from scim_operator.controller.cache import TokenSighting, token_sighting
+from scim_operator.controller.cache import CachedScimToken, cached_scimtoken
 from scim_operator.planning.ports import AdminApi, Key
 
 PAGE: Final = 500
@@ -22,7 +22,7 @@ _REQUEST_SECONDS: Final = 30.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Holdings:
+class RegisteredConnections:
     """All connections of the API, by key, and its clock when the last page was read."""
 
     now: datetime
@@ -42,20 +42,20 @@ class Comparison:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Brake:
+class OrphanLimit:
     """How much a sweep may revoke at once: to stop, an amount must exceed both."""
 
     count: int
     percent: float
 
-    def stops(self, orphans: int, connections: int) -> bool:
+    def is_exceeded(self, orphans: int, connections: int) -> bool:
         """Whether revoking so many of so many looks like a mistake (a wrong cluster, an old backup)."""
         return orphans > self.count and 100 * orphans > self.percent * connections
 
 
 def compare(
-    tokens: Iterable[TokenSighting],
-    holdings: Holdings | None,
+    tokens: Iterable[CachedScimToken],
+    holdings: RegisteredConnections | None,
     *,
     namespaces: Collection[str],
     now: datetime,
@@ -78,7 +78,7 @@ def compare(
     spread = len(tokens) / per_second
     urgent, later = set[Key](), dict[Key, float]()
     for token in tokens:
-        if (first and token.asks) or _differs(token, holdings):
+        if (first and token.has_request) or _differs(token, holdings):
             urgent.add(token.key)
             continue
         due = spread * rand()
@@ -92,8 +92,8 @@ def compare(
     return Comparison(frozenset(urgent), later, ours - {token.key for token in tokens})
 
 
-def _differs(token: TokenSighting, holdings: Holdings | None) -> bool:
-    if not token.settled:
+def _differs(token: CachedScimToken, holdings: RegisteredConnections | None) -> bool:
+    if not token.is_ready:
         return True
     if holdings is None:
         return False
@@ -103,7 +103,7 @@ def _differs(token: TokenSighting, holdings: Holdings | None) -> bool:
     return token.active_token not in {credential.id for credential in connection.credentials}
 
 
-async def read_holdings(api: AdminApi) -> Holdings:
+async def read_connections(api: AdminApi) -> RegisteredConnections:
     """All connections, page by page.
 
     Raises:
@@ -116,17 +116,17 @@ async def read_holdings(api: AdminApi) -> Holdings:
         connections.update((Key(item.namespace, item.name), item) for item in page.items)
         after = page.next
         if after is None:
-            return Holdings(page.now, connections)
+            return RegisteredConnections(page.now, connections)
 
 
-async def list_tokens(api: client.ApiClient, namespaces: Collection[str]) -> list[TokenSighting]:
+async def list_scimtokens(api: client.ApiClient, namespaces: Collection[str]) -> list[CachedScimToken]:
     """Every ScimToken we watch, page by page, reduced on arrival.
 
     Raises:
         ApiException: as the Kubernetes client does; 404 when the CRD is gone.
     """
     custom = client.CustomObjectsApi(api)
-    found: list[TokenSighting] = []
+    found: list[CachedScimToken] = []
     for namespace in namespaces or (None,):
         resume: str | None = None
         while True:
@@ -138,7 +138,7 @@ async def list_tokens(api: client.ApiClient, namespaces: Collection[str]) -> lis
                 if namespace is None
                 else custom.list_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, **options)
             )
-            found.extend(token_sighting(item) for item in page["items"])
+            found.extend(cached_scimtoken(item) for item in page["items"])
             resume = page["metadata"].get("continue")
             if not resume:
                 break

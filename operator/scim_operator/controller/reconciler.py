@@ -13,7 +13,6 @@ a process killed at any line is simply followed by another.
 import asyncio
 import contextlib
 import dataclasses
-import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -23,67 +22,69 @@ from pydantic import ValidationError
 
 from scim_api.contract import tokens
 from scim_api.contract.admin import Connection
+from scim_api.contract.backoff import Backoff
 from scim_operator.api.scimtoken import FINALIZER, TOKENS_ANNOTATION, ScimToken, format_time
 from scim_operator.planning import actions, conditions, planner
-from scim_operator.planning.actions import Observed, SecretFacts
-from scim_operator.planning.conditions import Found, Trouble
-from scim_operator.planning.endpoint_verdict import Reach
+from scim_operator.planning.actions import ObservedSecret, ObservedState
+from scim_operator.planning.conditions import Failure, ReconcileOutcome
+from scim_operator.planning.endpoint_verdict import EndpointVerdict
 from scim_operator.planning.ports import (
     AdminApi,
-    ApiRefused,
-    ApiUnreachable,
     Cluster,
-    ClusterRefused,
-    ClusterUnreachable,
+    Conflict,
+    CredentialVerifier,
     Key,
-    ProofFailed,
-    Prover,
-    Retry,
+    KubernetesRejected,
+    KubernetesUnreachable,
+    ScimApiRejected,
+    ScimApiUnreachable,
     SecretDraft,
-    SecretView,
+    SecretSnapshot,
     TokenFactory,
+    VerificationFailed,
 )
-from scim_operator.planning.token_ledger import Record, TokenRecord
+from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 
 log = structlog.get_logger(__name__)
-CONFLICTS: Final = 5
+MAX_CONFLICTS: Final = 5
 """How often a lost write is followed by a new look at once, before the scheduler's backoff."""
-STEPS: Final = 32
+_CONFLICT_BACKOFF: Final = Backoff(first=0.02, longest=1.0, jitter=1.0)
+MAX_ACTIONS: Final = 32
 """More steps than any way to the end has; a bound, so that a mistake in the plan can't spin."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Outcome:
+class Result:
     """What the scheduler needs to know."""
 
-    next_look: timedelta | None = None
-    retry: bool = False
+    requeue_after: timedelta | None = None
+    requeue: bool = False
     reason: str = ""
 
 
 @dataclasses.dataclass(slots=True)
-class _World:
+class _State:
     """The views a pass works on; a successful write puts its answer in the place of the older view."""
 
     connection: Connection
     token: ScimToken | None
-    secret: SecretView | None
-    strays: list[SecretView] = dataclasses.field(default_factory=list)
-    refused: ApiRefused | None = None
+    secret: SecretSnapshot | None
+    orphaned_secrets: list[SecretSnapshot] = dataclasses.field(default_factory=list)
+    rejected_settings: ScimApiRejected | None = None
     """Why the API did not take the wanted settings; the tokens go on without them."""
 
-    def observed(self) -> Observed:
+    def observed(self) -> ObservedState:
         """The same without plaintext."""
-        return Observed(
+        return ObservedState(
             self.connection,
             self.token,
-            facts(self.token, self.secret),
-            tuple(view.name for view in self.strays),
-            self.refused is not None,
+            observed_secret(self.token, self.secret),
+            tuple(view.name for view in self.orphaned_secrets),
+            self.rejected_settings is not None,
         )
 
 
-def facts(token: ScimToken | None, view: SecretView | None) -> SecretFacts | None:
+def observed_secret(token: ScimToken | None, view: SecretSnapshot | None) -> ObservedSecret | None:
     """What the plan may know of a Secret: digests for plaintext."""
     if token is None or view is None:
         return None
@@ -94,12 +95,12 @@ def facts(token: ScimToken | None, view: SecretView | None) -> SecretFacts | Non
         token.secret_labels().items() <= view.labels.items()
         and wanted_annotations.items() <= view.annotations.items()
     )
-    return SecretFacts(
+    return ObservedSecret(
         owned=view.owned,
         deleting=view.deleting,
         token=_digest(view.data.get("token")),
         next_token=_digest(view.data.get("next-token")),
-        record=Record.from_text(view.annotations.get(TOKENS_ANNOTATION)),
+        ledger=TokenLedger.from_text(view.annotations.get(TOKENS_ANNOTATION)),
         public={
             name: view.data[name] for name in ("endpoint", "token-id", "expires-at") if name in view.data
         },
@@ -117,7 +118,7 @@ class Reconciler:
     Args:
         api: the admin API.
         cluster: Kubernetes; each write of it asks first whether this process leads.
-        prover: plays Entra's Test Connection.
+        verifier: plays Entra's Test Connection.
         endpoint: the SCIM base URL for the Secrets.
         new_token: makes a token's plaintext.
         new_id: makes its public name.
@@ -132,84 +133,94 @@ class Reconciler:
         *,
         api: AdminApi,
         cluster: Cluster,
-        prover: Prover,
+        verifier: CredentialVerifier,
         endpoint: str,
         new_token: TokenFactory = tokens.new_token,
         new_id: Callable[[], str] = tokens.new_token_id,
         trace: Callable[[str], None] = lambda _step: None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], datetime] = conditions.local_now,
-        reach: Callable[[], Reach | None] = lambda: None,
+        endpoint_verdict: Callable[[], EndpointVerdict | None] = lambda: None,
     ) -> None:
-        self._api, self._cluster, self._prover = api, cluster, prover
+        self._api, self._cluster, self._verifier = api, cluster, verifier
         self._endpoint, self._new_token, self._new_id = endpoint, new_token, new_id
-        self._trace, self._pause, self._clock, self._reach = trace, pause, clock, reach
+        self._trace, self._pause, self._clock, self._endpoint_verdict = trace, pause, clock, endpoint_verdict
 
-    async def reconcile(self, key: Key) -> Outcome:
+    async def reconcile(self, key: Key) -> Result:
         """Do what is to be done about ``key`` and write its status.
 
         Raises:
             NotLeading: this process may not write any more.
             ClusterUnreachable: Kubernetes does not answer, so that not even a status can be written.
         """
-        for attempt in range(CONFLICTS):
+        for attempt in range(1, MAX_CONFLICTS + 1):
             try:
-                return await self._pass(key)
-            except Retry as error:
+                return await self._reconcile_once(key)
+            except Conflict as error:
                 log.debug("a write lost; looking again", key=str(key), reason=str(error))
-                await self._pause(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 (jitter)
+                await self._pause(_CONFLICT_BACKOFF.seconds(attempt))
             except _UnreadableError as error:
                 log.warning("unreadable ScimToken; is its CRD newer?", key=str(key), fields=str(error))
-                return Outcome(retry=True, reason="NotUnderstood")
-            except ClusterRefused as error:
+                return Result(requeue=True, reason="NotUnderstood")
+            except KubernetesRejected as error:
                 log.warning("Kubernetes refuses even to be told", key=str(key), reason=str(error))
-                return Outcome(retry=True, reason="ClusterRefused")
-        return Outcome(retry=True, reason="Conflict")
+                return Result(requeue=True, reason="ClusterRefused")
+        return Result(requeue=True, reason="Conflict")
 
-    async def _pass(self, key: Key) -> Outcome:
+    async def _reconcile_once(self, key: Key) -> Result:
         try:
             world = await self.observe(key)
-        except (ApiUnreachable, ApiRefused, ClusterRefused) as error:
-            return await self._without_view(key, _trouble(error))
+        except (ScimApiUnreachable, ScimApiRejected, KubernetesRejected) as error:
+            return await self._report_unobservable(key, _failure_of(error))
         done: actions.Done | None = None
-        trouble: Trouble | None = None
+        trouble: Failure | None = None
         try:
-            done = await self._work(key, world)
-        except (ApiUnreachable, ApiRefused, ProofFailed, ClusterRefused, _RefusedError) as error:
-            trouble = _trouble(error)
+            done = await self._execute_plan(key, world)
+        except (
+            ScimApiUnreachable,
+            ScimApiRejected,
+            VerificationFailed,
+            KubernetesRejected,
+            _RefusedError,
+        ) as error:
+            trouble = _failure_of(error)
         if world.token is None:
-            return Outcome(retry=trouble is not None, reason=trouble.reason if trouble else "")
-        if trouble is None and world.refused is not None and not world.token.deleting:
-            trouble = _trouble(world.refused)
-        if trouble is not None and await self._let_go(world.token, trouble):
-            return Outcome()
+            return Result(requeue=trouble is not None, reason=trouble.reason if trouble else "")
+        if trouble is None and world.rejected_settings is not None and not world.token.deleting:
+            trouble = _failure_of(world.rejected_settings)
+        if trouble is not None and await self._force_deletion(world.token, trouble):
+            return Result()
         seen = world.observed()
-        found = Found(world.token, world.connection, seen.secret, done, trouble, self._reach())
-        await self._tell(found, world.connection.now)
+        found = ReconcileOutcome(
+            world.token, world.connection, seen.secret, done, trouble, self._endpoint_verdict()
+        )
+        await self._write_status(found, world.connection.now)
         if trouble is not None:
             log.info("reconcile stopped", key=str(key), reason=trouble.reason, message=trouble.message)
-            return Outcome(retry=True, reason=trouble.reason)
-        if done is None or done.next_look is None:
-            return Outcome()
-        return Outcome(max(timedelta(0), done.next_look - world.connection.now))
+            return Result(requeue=True, reason=trouble.reason)
+        if done is None or done.requeue_at is None:
+            return Result()
+        return Result(max(timedelta(0), done.requeue_at - world.connection.now))
 
-    async def observe(self, key: Key) -> _World:
+    async def observe(self, key: Key) -> _State:
         """Steps 1 and 2, in this order."""
         connection = await self._get_connection(key)
-        return _World(connection, *await self._read_cluster(key))
+        return _State(connection, *await self._read_cluster(key))
 
     async def _get_connection(self, key: Key) -> Connection:
         self._trace("get-connection")
         return await self._api.get(key)
 
-    async def _read_cluster(self, key: Key) -> tuple[ScimToken | None, SecretView | None, list[SecretView]]:
+    async def _read_cluster(
+        self, key: Key
+    ) -> tuple[ScimToken | None, SecretSnapshot | None, list[SecretSnapshot]]:
         token = await self._read_token(key)
         if token is None or token.deleting:
             # Its Secret goes by itself. When the whole namespace goes, so does a RoleBinding that let us read it.
             return token, None, []
         self._trace("read-secret")
         secret = await self._cluster.secret(token, token.secret_name)
-        strays: list[SecretView] = []
+        strays: list[SecretSnapshot] = []
         if token.status.secret_name not in (None, token.secret_name):
             self._trace("list-secrets")
             strays = await self._cluster.other_secrets(token, token.secret_name)
@@ -223,13 +234,13 @@ class Reconciler:
             places = sorted({".".join(map(str, item["loc"])) for item in error.errors(include_input=False)})
             raise _UnreadableError(", ".join(places)) from None
 
-    async def _work(self, key: Key, world: _World) -> actions.Done:
+    async def _execute_plan(self, key: Key, world: _State) -> actions.Done:
         """Do steps until none is left; the world is kept up to date.
 
         Raises:
             _RefusedError: a person has to change something.
         """
-        for _ in range(STEPS):
+        for _ in range(MAX_ACTIONS):
             step = planner.plan(world.observed(), self._endpoint)
             match step:
                 case actions.Done():
@@ -237,12 +248,12 @@ class Reconciler:
                 case actions.Refuse():
                     raise _RefusedError(step.reason, step.message)
                 case _:
-                    await self._do(key, world, step)
+                    await self._execute(key, world, step)
         raise _RefusedError(
             "PlanDoesNotEnd", "this is a mistake in the operator; please report it with its log"
         )
 
-    async def _do(self, key: Key, world: _World, step: actions.Step) -> None:
+    async def _execute(self, key: Key, world: _State, step: actions.Action) -> None:
         if isinstance(step, actions.DeleteConnection):
             self._trace("delete-connection")
             world.connection = await self._api.delete(key, revision=world.connection.revision)
@@ -255,42 +266,45 @@ class Reconciler:
                 self._trace("set-finalizer")
                 await self._cluster.set_finalizer(token, present=present)
                 world.token = await self._read_token(key)
-            case actions.Issue():
-                await self._issue(world, token, step)
-            case actions.Register():
+            case actions.IssueToken():
+                await self._issue_token(world, token, step)
+            case actions.RegisterCredentials():
                 await self._register(key, world, token, step)
-            case actions.Promote():
+            case actions.PromoteToken():
                 await self._promote(world, token, step)
-            case actions.Rewrite(token=current, record=record):
+            case actions.RewriteSecret(token=current, ledger=record):
                 assert world.secret is not None  # noqa: S101 (there is a current token in it)
-                data = {"token": world.secret.data["token"], **planner.public_parts(current, self._endpoint)}
-                await self._write(world, token, data, record, "rewrite-secret")
-            case actions.DeleteStray(name=name):
-                self._trace("delete-stray")
-                view = next(item for item in world.strays if item.name == name)
+                data = {
+                    "token": world.secret.data["token"],
+                    **planner.public_secret_data(current, self._endpoint),
+                }
+                await self._write_secret(world, token, data, record, "rewrite-secret")
+            case actions.DeleteOrphanedSecret(name=name):
+                self._trace("delete-orphaned-secret")
+                view = next(item for item in world.orphaned_secrets if item.name == name)
                 await self._cluster.delete_secret(token, name, resource_version=view.resource_version)
-                world.strays.remove(view)
+                world.orphaned_secrets.remove(view)
 
-    async def _issue(self, world: _World, token: ScimToken, step: actions.Issue) -> None:
+    async def _issue_token(self, world: _State, token: ScimToken, step: actions.IssueToken) -> None:
         """Step 3: the new token is in the Secret before anybody accepts it."""
         plaintext, name, now = self._new_token(), self._new_id(), world.connection.now
-        entry = TokenRecord(name, tokens.digest(plaintext).hex(), now, now + step.lifetime)
-        record = dataclasses.replace(step.record, tokens=(entry, *step.record.tokens))
+        entry = LedgerEntry(name, tokens.digest(plaintext).hex(), now, now + step.lifetime)
+        record = dataclasses.replace(step.ledger, tokens=(entry, *step.ledger.tokens))
         present = world.secret.data if world.secret is not None else {}
         kept = {part: present[part] for part in ("token", "token-id", "expires-at") if part in present}
-        await self._write(
+        await self._write_secret(
             world,
             token,
             {**kept, "endpoint": self._endpoint, "next-token": plaintext},
             record,
             "write-next-token",
         )
-        log.info("token issued", key=str(token.key), token_id=name, because=step.because.value)
-        await self._cluster.event(
-            token, "Normal", step.because.value, f"issuing token {name}: {step.message}"
-        )
+        log.info("token issued", key=str(token.key), token_id=name, because=step.reason.value)
+        await self._cluster.event(token, "Normal", step.reason.value, f"issuing token {name}: {step.message}")
 
-    async def _register(self, key: Key, world: _World, token: ScimToken, step: actions.Register) -> None:
+    async def _register(
+        self, key: Key, world: _State, token: ScimToken, step: actions.RegisterCredentials
+    ) -> None:
         """Step 4: the API accepts exactly what the plan says.
 
         Settings that it refuses must not keep tokens from being rotated or revoked: the plan is asked again, with
@@ -300,11 +314,11 @@ class Reconciler:
         held = world.connection
         try:
             world.connection = await self._api.put(key, step.wanted, revision=held.revision)
-        except ApiRefused as error:
+        except ScimApiRejected as error:
             known = held.exists and held.tenant == step.wanted.tenant and held.settings is not None
-            if error.code not in _ABOUT_SETTINGS or not known or world.refused is not None:
+            if error.code not in _ABOUT_SETTINGS or not known or world.rejected_settings is not None:
                 raise
-            world.refused = error
+            world.rejected_settings = error
             return
         if step.revoked:
             names = ", ".join(step.revoked)
@@ -313,14 +327,14 @@ class Reconciler:
                 token, "Normal", "Revoked", f"revoked, and refused from now on: {names}"
             )
 
-    async def _promote(self, world: _World, token: ScimToken, step: actions.Promote) -> None:
+    async def _promote(self, world: _State, token: ScimToken, step: actions.PromoteToken) -> None:
         """Steps 5 and 6: what the Secret shows has been seen to work."""
         assert world.secret is not None  # noqa: S101 (next-token stands in it)
         plaintext = world.secret.data["next-token"]
-        self._trace("prove")
-        await self._prover.prove(plaintext)
-        data = {"token": plaintext, **planner.public_parts(step.token, self._endpoint)}
-        await self._write(world, token, data, step.record, "promote")
+        self._trace("verify")
+        await self._verifier.verify(plaintext)
+        data = {"token": plaintext, **planner.public_secret_data(step.token, self._endpoint)}
+        await self._write_secret(world, token, data, step.ledger, "promote")
         log.info("token published", key=str(token.key), token_id=step.token.id)
         await self._cluster.event(
             token,
@@ -329,8 +343,8 @@ class Reconciler:
             f"Secret {token.secret_name} has token {step.token.id}, valid until {format_time(step.token.expires_at)}",
         )
 
-    async def _write(
-        self, world: _World, token: ScimToken, data: dict[str, str], record: Record, step: str
+    async def _write_secret(
+        self, world: _State, token: ScimToken, data: dict[str, str], record: TokenLedger, step: str
     ) -> None:
         self._trace(step)
         draft = SecretDraft(
@@ -345,22 +359,24 @@ class Reconciler:
             version = world.secret.resource_version
             world.secret = await self._cluster.replace_secret(token, draft, resource_version=version)
 
-    async def _without_view(self, key: Key, trouble: Trouble) -> Outcome:
+    async def _report_unobservable(self, key: Key, trouble: Failure) -> Result:
         """Nothing can be decided, but it can be told."""
         token = await self._read_token(key)
         if token is not None:
-            if await self._let_go(token, trouble):
-                return Outcome()
-            await self._tell(Found(token, None, None, None, trouble, self._reach()), self._clock())
-        return Outcome(retry=True, reason=trouble.reason)
+            if await self._force_deletion(token, trouble):
+                return Result()
+            await self._write_status(
+                ReconcileOutcome(token, None, None, None, trouble, self._endpoint_verdict()), self._clock()
+            )
+        return Result(requeue=True, reason=trouble.reason)
 
-    async def _let_go(self, token: ScimToken, trouble: Trouble) -> bool:
+    async def _force_deletion(self, token: ScimToken, trouble: Failure) -> bool:
         """Take our finalizer off although the API has not finished, where a person asks for that; whether so.
 
         What is left in the API is a connection without a ScimToken then, which the sweep ends by the policy that
         the API holds.
         """
-        if not (token.deleting and token.forced and FINALIZER in token.metadata.finalizers):
+        if not (token.deleting and token.deletion_is_forced and FINALIZER in token.metadata.finalizers):
             return False
         await self._cluster.event(token, "Warning", "DeletionForced", f"let go although {trouble.message}")
         log.warning("deletion forced", key=str(token.key), reason=trouble.reason)
@@ -368,29 +384,32 @@ class Reconciler:
         await self._cluster.set_finalizer(token, present=False)
         return True
 
-    async def _tell(self, found: Found, now: datetime) -> None:
+    async def _write_status(self, found: ReconcileOutcome, now: datetime) -> None:
         """Write the status if it differs, and an Event when Ready flips or its reason changes, or when there is
         news of a superseded token in use: once a day at most, since last uses move in days.
         """
         token = found.token
         if token.deleting and not token.metadata.finalizers:
             return
-        fresh = conditions.describe(found, self._endpoint, now.astimezone(UTC))
+        fresh = conditions.build_status(found, self._endpoint, now.astimezone(UTC))
         before, after = token.status.condition("Ready"), fresh.condition("Ready")
-        if not conditions.same(fresh, token.status):
+        if not conditions.is_same_status(fresh, token.status):
             self._trace("apply-status")
-            with contextlib.suppress(Retry):  # gone meanwhile: nobody to tell
+            with contextlib.suppress(Conflict):  # gone meanwhile: nobody to tell
                 await self._cluster.apply_status(token, fresh.to_object())
         if after is not None and (
             before is None or (before.status, before.reason) != (after.status, after.reason)
         ):
             good = after.status == "True" or after.reason == "Deleting"
             await self._cluster.event(token, "Normal" if good else "Warning", after.reason, after.message)
-        warned, warning = token.status.condition(conditions.IN_USE), fresh.condition(conditions.IN_USE)
+        warned, warning = (
+            token.status.condition(conditions.SUPERSEDED_TOKEN_IN_USE),
+            fresh.condition(conditions.SUPERSEDED_TOKEN_IN_USE),
+        )
         told = warned is not None and warning is not None and warned.message == warning.message
         if warning is not None and warning.status == "True" and not told:
-            await self._cluster.event(token, "Warning", conditions.IN_USE, warning.message)
-        mistake = found.done.mistake if found.done is not None else None
+            await self._cluster.event(token, "Warning", conditions.SUPERSEDED_TOKEN_IN_USE, warning.message)
+        mistake = found.done.invalid_revoke if found.done is not None else None
         if mistake is not None and (before is None or mistake not in before.message):
             await self._cluster.event(token, "Warning", "InvalidRevoke", mistake)
 
@@ -411,21 +430,21 @@ _ABOUT_SETTINGS: Final = ("SettingsConflict", "MatchingImmutable")
 _SECRET_REASONS: Final = ("SecretNotOwned", "SecretDeleting", "TooManyTokens")
 
 
-def _trouble(error: Exception) -> Trouble:
+def _failure_of(error: Exception) -> Failure:
     """An exception as condition: which stage failed, and why."""
     match error:
-        case ApiUnreachable():
-            return Trouble("Registered", "ApiUnreachable", str(error), "Unknown")
-        case ApiRefused():
-            return Trouble("Registered", error.code, error.message)
-        case ProofFailed():
-            return Trouble("Published", "ProofFailed", str(error))
+        case ScimApiUnreachable():
+            return Failure("Registered", "ApiUnreachable", str(error), "Unknown")
+        case ScimApiRejected():
+            return Failure("Registered", error.code, error.message)
+        case VerificationFailed():
+            return Failure("Published", "ProofFailed", str(error))
         case _RefusedError():
-            return Trouble(
+            return Failure(
                 "Published" if error.reason in _SECRET_REASONS else "Registered", error.reason, error.message
             )
         case _:
-            return Trouble("Published", "ClusterRefused", str(error))
+            return Failure("Published", "ClusterRefused", str(error))
 
 
-__all__ = ["ClusterUnreachable", "Outcome", "Reconciler", "facts"]
+__all__ = ["KubernetesUnreachable", "Reconciler", "Result", "observed_secret"]

@@ -11,17 +11,30 @@ import structlog
 from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
-from scim_operator.controller.cache import Known
-from scim_operator.controller.orphans import Brake, Comparison, Holdings, compare, list_tokens, read_holdings
-from scim_operator.controller.workqueue import Scheduler
+from scim_operator.controller.cache import InformerCache
+from scim_operator.controller.orphans import (
+    Comparison,
+    OrphanLimit,
+    RegisteredConnections,
+    compare,
+    list_scimtokens,
+    read_connections,
+)
+from scim_operator.controller.workqueue import Controller
 from scim_operator.metrics import Metrics
-from scim_operator.planning.ports import AdminApi, ApiRefused, ApiUnreachable, ClusterRefused, Key
+from scim_operator.planning.ports import (
+    AdminApi,
+    Key,
+    KubernetesRejected,
+    ScimApiRejected,
+    ScimApiUnreachable,
+)
 from scim_operator.settings import OperatorSettings
 
 log = structlog.get_logger(__name__)
 
-KUBERNETES_TROUBLE: Final = (ApiException, aiohttp.ClientError, OSError, TimeoutError)
-_AFTER_TROUBLE_SECONDS: Final = 10.0
+KUBERNETES_ERRORS: Final = (ApiException, aiohttp.ClientError, OSError, TimeoutError)
+_RETRY_SECONDS: Final = 10.0
 
 
 class Resync:
@@ -40,12 +53,12 @@ class Resync:
         kube: client.ApiClient,
         settings: OperatorSettings,
         *,
-        known: Known,
-        scheduler: Scheduler,
+        cache: InformerCache,
+        controller: Controller,
         metrics: Metrics,
     ) -> None:
         self._kube, self._settings = kube, settings
-        self._known, self._scheduler, self._metrics = known, scheduler, metrics
+        self._cache, self._controller, self._metrics = cache, controller, metrics
         self._last_trouble = ""
 
     async def run(self, api: AdminApi, upkeep: Callable[[], Awaitable[object]]) -> None:
@@ -61,40 +74,40 @@ class Resync:
             try:
                 await upkeep()
                 complete = await self._compare(api, everything=not planned_all)
-            except ClusterRefused as error:
+            except KubernetesRejected as error:
                 # Also right after the API server's start, before it knows its own roles.
-                self._trouble(str(error))
-                pause = min(pause, _AFTER_TROUBLE_SECONDS)
-            except KUBERNETES_TROUBLE as error:
-                self._trouble(f"Kubernetes: {type(error).__name__} {getattr(error, 'status', '')}".strip())
-                pause = min(pause, _AFTER_TROUBLE_SECONDS)
+                self._report(str(error))
+                pause = min(pause, _RETRY_SECONDS)
+            except KUBERNETES_ERRORS as error:
+                self._report(f"Kubernetes: {type(error).__name__} {getattr(error, 'status', '')}".strip())
+                pause = min(pause, _RETRY_SECONDS)
             else:
                 planned_all = True
                 if not complete:
-                    pause = min(pause, _AFTER_TROUBLE_SECONDS)
+                    pause = min(pause, _RETRY_SECONDS)
             await asyncio.sleep(pause)
 
     async def _compare(self, api: AdminApi, *, everything: bool) -> bool:
         started = time.monotonic()
-        holdings = await self._holdings(api)
-        self._known.listing()
-        tokens = await list_tokens(self._kube, self._settings.watch_namespaces)
-        changed = self._known.replace_tokens(tokens)
+        holdings = await self._registered_connections(api)
+        self._cache.begin_list()
+        tokens = await list_scimtokens(self._kube, self._settings.watch_namespaces)
+        changed = self._cache.replace(tokens)
         comparison = compare(
-            self._known,
+            self._cache,
             holdings,
             namespaces=self._settings.watch_namespaces,
             now=datetime.now(UTC),
             per_second=self._settings.catch_up_per_second,
             first=everything,
         )
-        self._plan(comparison, frozenset() if everything else changed, everything=everything)
-        self._sweep(comparison.orphans, len(holdings.connections) if holdings else 0)
+        self._enqueue(comparison, frozenset() if everything else changed, everything=everything)
+        self._revoke_orphans(comparison.orphans, len(holdings.connections) if holdings else 0)
         self._metrics.resynced(complete=holdings is not None)
         noteworthy = everything or comparison.urgent or comparison.orphans
         (log.info if noteworthy else log.debug)(
             "compared with the API",
-            known=len(self._known),
+            known=len(self._cache),
             connections=len(holdings.connections) if holdings else None,
             urgent=len(comparison.urgent),
             orphans=len(comparison.orphans),
@@ -102,31 +115,31 @@ class Resync:
         )
         return holdings is not None
 
-    async def _holdings(self, api: AdminApi) -> Holdings | None:
+    async def _registered_connections(self, api: AdminApi) -> RegisteredConnections | None:
         """The API's connections; read before the ScimTokens, or a new one would look like an orphan."""
         try:
-            holdings = await read_holdings(api)
-        except ApiUnreachable as error:
-            self._trouble(str(error))
-        except ApiRefused as error:
-            self._trouble(f"{error.code}: {error.message}")
+            holdings = await read_connections(api)
+        except ScimApiUnreachable as error:
+            self._report(str(error))
+        except ScimApiRejected as error:
+            self._report(f"{error.code}: {error.message}")
         else:
             self._last_trouble = ""
             return holdings
         return None
 
-    def _plan(self, comparison: Comparison, changed: frozenset[Key], *, everything: bool) -> None:
+    def _enqueue(self, comparison: Comparison, changed: frozenset[Key], *, everything: bool) -> None:
         for key in comparison.urgent | changed:
-            self._scheduler.add(key)
+            self._controller.add(key)
         if everything:
             for key, delay in comparison.later.items():
-                self._scheduler.add(key, delay)
+                self._controller.add(key, delay)
 
-    def _sweep(self, orphans: frozenset[Key], connections: int) -> None:
+    def _revoke_orphans(self, orphans: frozenset[Key], connections: int) -> None:
         """Have connections without a ScimToken looked at, which revokes them, unless they are too many."""
-        brake = Brake(self._settings.sweep_brake_count, self._settings.sweep_brake_percent)
-        if brake.stops(len(orphans), connections):
-            self._metrics.braked(len(orphans))
+        brake = OrphanLimit(self._settings.sweep_brake_count, self._settings.sweep_brake_percent)
+        if brake.is_exceeded(len(orphans), connections):
+            self._metrics.orphan_limit_exceeded(len(orphans))
             log.error(
                 "sweep stopped: too many connections have no ScimToken; none was revoked. If they are really "
                 "gone, raise SCIM_OPERATOR_SWEEP_BRAKE_COUNT; if not, restore the ScimTokens",
@@ -135,12 +148,12 @@ class Resync:
                 examples=[str(key) for key in sorted(orphans)[:5]],
             )
             return
-        self._metrics.braked(0)
+        self._metrics.orphan_limit_exceeded(0)
         for key in orphans:
             log.info("a connection has no ScimToken", key=str(key))
-            self._scheduler.add(key)
+            self._controller.add(key)
 
-    def _trouble(self, trouble: str) -> None:
+    def _report(self, trouble: str) -> None:
         if trouble != self._last_trouble:
             log.warning("the comparison with the API is incomplete", reason=trouble)
         self._last_trouble = trouble

@@ -6,7 +6,6 @@ this process leads. Time is a clock in seconds given from outside, so tests need
 
 import asyncio
 import contextlib
-import dataclasses
 import heapq
 import itertools
 import random
@@ -17,32 +16,32 @@ from typing import Final, Protocol
 
 import structlog
 
+from scim_api.contract.backoff import Backoff
 from scim_operator.metrics import Metrics
-from scim_operator.planning.ports import ClusterUnreachable, Key, NotLeading, Retry
+from scim_operator.planning.ports import Conflict, Key, KubernetesUnreachable, NotLeading
 
 log = structlog.get_logger(__name__)
 
-FIRST_RETRY_SECONDS: Final = 0.5
-LONGEST_RETRY_SECONDS: Final = 60.0
+RETRIES: Final = Backoff(first=0.5, longest=60.0)
 SPREAD_SHARE: Final = 0.02
 SPREAD_SECONDS: Final = 60.0
 """What is planned for later is done up to so much later, so that what began together falls apart. A share of the
 wait, because a token that lives a minute has no minute to lose."""
 
 
-class Outcome(Protocol):
+class Result(Protocol):
     """What a reconcile says about the future."""
 
     @property
-    def next_look(self) -> timedelta | None:
+    def requeue_after(self) -> timedelta | None:
         """From now; None when only an event calls for another look."""
 
     @property
-    def retry(self) -> bool:
+    def requeue(self) -> bool:
         """True when something outside was in the way: look again with backoff."""
 
 
-class Agenda:
+class Workqueue:
     """The next moment of each key, and which keys are being worked on. Moments are seconds of one clock."""
 
     def __init__(self) -> None:
@@ -66,15 +65,15 @@ class Agenda:
             self._due[key] = moment
             heapq.heappush(self._heap, (moment, next(self._order), key))
 
-    def forget_all(self) -> None:
+    def clear(self) -> None:
         """Drop all that is planned; what runs, runs on."""
         self._heap.clear()
         self._due.clear()
         self._running = dict.fromkeys(self._running)
 
-    def start(self, now: float) -> Key | None:
+    def get(self, now: float) -> Key | None:
         """The key longest due at ``now``, or None; it counts as being worked on from here on."""
-        moment = self.next_moment()
+        moment = self.next_due()
         if moment is None or moment > now:
             return None
         key = heapq.heappop(self._heap)[2]
@@ -82,35 +81,20 @@ class Agenda:
         self._running[key] = None
         return key
 
-    def finish(self, key: Key) -> None:
+    def done(self, key: Key) -> None:
         """``key`` is no longer being worked on; what was asked for meanwhile is planned now."""
         asked = self._running.pop(key, None)
         if asked is not None:
             self.add(key, asked)
 
-    def next_moment(self) -> float | None:
+    def next_due(self) -> float | None:
         """When the earliest key is due that is not being worked on; None when nothing is planned."""
         while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Backoff:
-    """Exponential, with half of it random, so that what failed together does not come back together."""
-
-    first: float = FIRST_RETRY_SECONDS
-    longest: float = LONGEST_RETRY_SECONDS
-    rand: Callable[[], float] = random.random
-    """Uniform in [0, 1)."""
-
-    def seconds(self, failures: int) -> float:
-        """Pause after this many failures in a row, counted from 1."""
-        full = min(self.longest, self.first * 2.0 ** min(failures - 1, 32))
-        return full / 2 + full / 2 * self.rand()
-
-
-class Scheduler:
+class Controller:
     """Reconciles due keys, at most ``workers`` at once and one key never twice at once, while resumed.
 
     Args:
@@ -125,37 +109,37 @@ class Scheduler:
 
     def __init__(
         self,
-        reconcile: Callable[[Key], Awaitable[Outcome]],
+        reconcile: Callable[[Key], Awaitable[Result]],
         *,
         workers: int,
-        longest_rest: Callable[[Key], float | None],
+        max_interval: Callable[[Key], float | None],
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
-        backoff: Backoff | None = None,
+        backoff: Backoff = RETRIES,
         rand: Callable[[], float] = random.random,
     ) -> None:
         self._rand = rand
-        self._reconcile, self._workers, self._longest_rest = reconcile, workers, longest_rest
-        self._metrics, self._clock, self._backoff = metrics, clock, backoff or Backoff()
-        self._agenda = Agenda()
+        self._reconcile, self._workers, self._max_interval = reconcile, workers, max_interval
+        self._metrics, self._clock, self._backoff = metrics, clock, backoff
+        self._queue = Workqueue()
         self._failures: dict[Key, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._resumed = False
         self._wake = asyncio.Event()
 
     @property
-    def planned(self) -> int:
+    def depth(self) -> int:
         """How many keys have a next moment."""
-        return len(self._agenda)
+        return len(self._queue)
 
     @property
-    def running(self) -> int:
+    def active_workers(self) -> int:
         """How many keys are being reconciled."""
         return len(self._tasks)
 
     def add(self, key: Key, delay: float = 0.0) -> None:
         """Look at ``key`` within ``delay`` seconds; requests for the same key fall together."""
-        self._agenda.add(key, self._clock() + max(0.0, delay))
+        self._queue.add(key, self._clock() + max(0.0, delay))
         self._wake.set()
 
     def resume(self) -> None:
@@ -166,7 +150,7 @@ class Scheduler:
     def pause(self) -> None:
         """Start nothing more and forget the plan: whoever leads next makes its own."""
         self._resumed = False
-        self._agenda.forget_all()
+        self._queue.clear()
         self._failures.clear()
 
     def dispatch(self) -> float | None:
@@ -175,16 +159,16 @@ class Scheduler:
             return None
         now = self._clock()
         while len(self._tasks) < self._workers:
-            key = self._agenda.start(now)
+            key = self._queue.get(now)
             if key is None:
                 break
-            task = asyncio.create_task(self._work(key), name=f"reconcile {key}")
+            task = asyncio.create_task(self._reconcile_one(key), name=f"reconcile {key}")
             self._tasks.add(task)
-            task.add_done_callback(self._done)
-        self._metrics.queue(planned=len(self._agenda), running=len(self._tasks))
+            task.add_done_callback(self._worker_done)
+        self._metrics.workqueue(depth=len(self._queue), active_workers=len(self._tasks))
         if len(self._tasks) >= self._workers:
             return None
-        moment = self._agenda.next_moment()
+        moment = self._queue.next_due()
         return None if moment is None else max(0.0, moment - now)
 
     async def run(self) -> None:
@@ -203,49 +187,49 @@ class Scheduler:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _worker_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._wake.set()
 
-    async def _work(self, key: Key) -> None:
+    async def _reconcile_one(self, key: Key) -> None:
         started = self._clock()
         result = "error"
         try:
             outcome = await self._reconcile(key)
         except NotLeading:
             result = "not_leading"
-        except Retry:
+        except Conflict:
             result = "conflict"
-            self._again(key)
-        except ClusterUnreachable as error:
+            self._requeue_with_backoff(key)
+        except KubernetesUnreachable as error:
             result = "retry"
             log.warning("Kubernetes is out of reach", key=str(key), reason=str(error))
-            self._again(key)
+            self._requeue_with_backoff(key)
         except Exception as error:
             # One object's trouble must not end the others' service.
             log.exception("reconcile failed", key=str(key), error=type(error).__name__)
-            self._again(key)
+            self._requeue_with_backoff(key)
         else:
-            result = "retry" if outcome.retry else "ok"
-            self._plan(key, outcome)
+            result = "retry" if outcome.requeue else "ok"
+            self._requeue(key, outcome)
         finally:
-            self._agenda.finish(key)
+            self._queue.done(key)
             self._metrics.reconciled(result, self._clock() - started)
 
-    def _plan(self, key: Key, outcome: Outcome) -> None:
-        if outcome.retry:
-            self._again(key, outcome.next_look)
+    def _requeue(self, key: Key, outcome: Result) -> None:
+        if outcome.requeue:
+            self._requeue_with_backoff(key, outcome.requeue_after)
             return
         self._failures.pop(key, None)
-        rests = [] if outcome.next_look is None else [outcome.next_look.total_seconds()]
-        longest = self._longest_rest(key)
+        rests = [] if outcome.requeue_after is None else [outcome.requeue_after.total_seconds()]
+        longest = self._max_interval(key)
         if longest is not None:
             rests.append(longest)
         if rests and self._resumed:
             rest = min(rests)
             self.add(key, rest + min(SPREAD_SHARE * rest, SPREAD_SECONDS) * self._rand())
 
-    def _again(self, key: Key, at_latest: timedelta | None = None) -> None:
+    def _requeue_with_backoff(self, key: Key, at_latest: timedelta | None = None) -> None:
         if not self._resumed:
             return
         failures = self._failures[key] = self._failures.get(key, 0) + 1

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 from scim_api.contract.admin import Connection, PutConnection
 from scim_operator.api.scimtoken import ScimToken
-from scim_operator.planning.token_ledger import Record, TokenRecord
-from scim_operator.planning.token_usage import StillUsed
+from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
+from scim_operator.planning.token_usage import SupersededTokenInUse
 
 
-class Because(enum.StrEnum):
+class IssueReason(enum.StrEnum):
     """Why a token is issued; the reason of the Event that tells it."""
 
     FIRST = "Issued"
@@ -24,7 +24,7 @@ class Because(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class SecretFacts:
+class ObservedSecret:
     """A Secret without its plaintext."""
 
     owned: bool
@@ -33,7 +33,7 @@ class SecretFacts:
     """SHA-256 of ``token``, 64 hexadecimal digits; None when there is none."""
     next_token: str | None
     """SHA-256 of ``next-token``."""
-    record: Record
+    ledger: TokenLedger
     public: Mapping[str, str]
     """``endpoint``, ``token-id`` and ``expires-at`` as they stand there."""
     drifted: bool
@@ -41,13 +41,13 @@ class SecretFacts:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Observed:
+class ObservedState:
     """What is so: the API's state first, then ScimToken and Secret, which are therefore not older."""
 
     connection: Connection
     token: ScimToken | None
-    secret: SecretFacts | None
-    strays: tuple[str, ...] = ()
+    secret: ObservedSecret | None
+    orphaned_secrets: tuple[str, ...] = ()
     """Our Secrets under a name that is no longer wanted."""
     settings_refused: bool = False
     """Whether the API has refused the wanted settings: tokens then go on under those it holds."""
@@ -79,18 +79,18 @@ class DeleteConnection:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Issue:
+class IssueToken:
     """Write a new token under ``next-token``, with the record that knows it."""
 
-    because: Because
+    reason: IssueReason
     message: str
     lifetime: timedelta
-    record: Record
+    ledger: TokenLedger
     """To be written with it; the new token's own entry is to be added."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Register:
+class RegisterCredentials:
     """PUT the whole state to the API."""
 
     wanted: PutConnection
@@ -99,23 +99,23 @@ class Register:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Promote:
+class PromoteToken:
     """Prove ``next-token``, then make it ``token``."""
 
-    token: TokenRecord
-    record: Record
+    token: LedgerEntry
+    ledger: TokenLedger
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Rewrite:
+class RewriteSecret:
     """Write the Secret's public parts and record as they must be; the token stays."""
 
-    token: TokenRecord
-    record: Record
+    token: LedgerEntry
+    ledger: TokenLedger
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class DeleteStray:
+class DeleteOrphanedSecret:
     """Delete our Secret under the name that is no longer wanted."""
 
     name: str
@@ -125,14 +125,24 @@ class DeleteStray:
 class Done:
     """All is as wanted."""
 
-    next_look: datetime | None
+    requeue_at: datetime | None
     """When time alone will change that; None: only an event will."""
-    active: TokenRecord | None = None
+    active: LedgerEntry | None = None
     next_rotation: datetime | None = None
-    mistake: str | None = None
+    invalid_revoke: str | None = None
     """What is wrong with the revoke annotation; all else is well."""
-    in_use: tuple[StillUsed, ...] = ()
+    in_use: tuple[SupersededTokenInUse, ...] = ()
     """Superseded tokens that end soon and that somebody still uses."""
 
 
-Step = Refuse | SetFinalizer | DeleteConnection | Issue | Register | Promote | Rewrite | DeleteStray | Done
+Action = (
+    Refuse
+    | SetFinalizer
+    | DeleteConnection
+    | IssueToken
+    | RegisterCredentials
+    | PromoteToken
+    | RewriteSecret
+    | DeleteOrphanedSecret
+    | Done
+)

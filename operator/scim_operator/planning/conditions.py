@@ -22,49 +22,49 @@ from scim_operator.api.scimtoken import (
     TokenStatus,
     format_time,
 )
-from scim_operator.planning.actions import Done, SecretFacts
-from scim_operator.planning.endpoint_verdict import NOT_YET, Reach
-from scim_operator.planning.token_usage import StillUsed
+from scim_operator.planning.actions import Done, ObservedSecret
+from scim_operator.planning.endpoint_verdict import PENDING, EndpointVerdict
+from scim_operator.planning.token_usage import SupersededTokenInUse
 
-USE_STEP: Final = timedelta(days=1)
+LAST_USE_RESOLUTION: Final = timedelta(days=1)
 """``lastUsedAt`` moves in steps of a day: every write of a status is a write to etcd."""
 Stage = Literal["Registered", "Published"]
-Verdict = Literal["True", "False", "Unknown"]
-Judgement = tuple[str, Verdict, str, str]
+ConditionStatus = Literal["True", "False", "Unknown"]
+ConditionFields = tuple[str, ConditionStatus, str, str]
 """Type, status, reason and message of a condition."""
-IN_USE: Final = "SupersededTokenInUse"
-REACHABLE: Final = "EndpointReachable"
-PASSING: Final = frozenset({"TenantPurging", "SecretDeleting", "ProofFailed", "Unavailable"})
+SUPERSEDED_TOKEN_IN_USE: Final = "SupersededTokenInUse"
+ENDPOINT_REACHABLE: Final = "EndpointReachable"
+TRANSIENT_REASONS: Final = frozenset({"TenantPurging", "SecretDeleting", "ProofFailed", "Unavailable"})
 """Troubles that may end without anybody doing anything."""
-TOLD_AT_ONCE: Final = 3
+MAX_TOKENS_IN_MESSAGE: Final = 3
 """Tokens that one message names; an Event has 1,024 characters."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Trouble:
+class Failure:
     """What stopped a reconcile."""
 
     stage: Stage | None
     """Which condition it makes untrue; None: only Ready."""
     reason: str
     message: str
-    verdict: Verdict = "False"
+    status: ConditionStatus = "False"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Found:
+class ReconcileOutcome:
     """What a reconcile ended with."""
 
     token: ScimToken
     connection: Connection | None
-    secret: SecretFacts | None
+    secret: ObservedSecret | None
     done: Done | None
-    trouble: Trouble | None
-    reach: Reach | None = None
+    failure: Failure | None
+    endpoint: EndpointVerdict | None = None
     """What the check of the endpoint told last; None before the first."""
 
 
-def describe(found: Found, endpoint: str, now: datetime) -> ScimTokenStatus:
+def build_status(found: ReconcileOutcome, endpoint: str, now: datetime) -> ScimTokenStatus:
     """The whole status to write.
 
     Args:
@@ -73,8 +73,12 @@ def describe(found: Found, endpoint: str, now: datetime) -> ScimTokenStatus:
         now: for ``lastTransitionTime``; the database's clock where there was one, UTC.
     """
     token, old = found.token, found.token.status
-    tokens = _tokens(found, now)
-    judged = [*_verdicts(found, tokens, now), _in_use(found, tokens), _reachable(found)]
+    tokens = _token_statuses(found, now)
+    judged = [
+        *_ready_and_stages(found, tokens, now),
+        _superseded_token_in_use(found, tokens),
+        _endpoint_reachable(found),
+    ]
     active = next((item for item in tokens if item.state is TokenState.ACTIVE), None)
     done = found.done
     return ScimTokenStatus(
@@ -93,55 +97,57 @@ def describe(found: Found, endpoint: str, now: datetime) -> ScimTokenStatus:
     )
 
 
-def _next_rotation(found: Found) -> datetime | None:
+def _next_rotation(found: ReconcileOutcome) -> datetime | None:
     if found.token.spec.suspend:
         return None
     return found.done.next_rotation if found.done is not None else found.token.status.next_rotation
 
 
-def _verdicts(found: Found, tokens: Sequence[TokenStatus], now: datetime) -> Sequence[Judgement]:
+def _ready_and_stages(
+    found: ReconcileOutcome, tokens: Sequence[TokenStatus], now: datetime
+) -> Sequence[ConditionFields]:
     """Ready and the stages it sums up."""
-    trouble, token = found.trouble, found.token
+    trouble, token = found.failure, found.token
     active = next((item for item in tokens if item.state is TokenState.ACTIVE), None)
-    published: Judgement = (
+    published: ConditionFields = (
         "Published", "True", "Published", f"Secret {token.secret_name} holds endpoint and token"
     )  # fmt: skip
     if token.deleting:
-        return (_ending(found),)
+        return (_deletion(found),)
     if trouble is None:
-        message = _well(found, active, now)
+        message = _ready_message(found, active, now)
         return (
             ("Ready", "True", "Ready", message),
             ("Registered", "True", "Registered", "the SCIM API accepts the tokens listed here"),
             published,
         )
-    stages: list[Judgement] = []
+    stages: list[ConditionFields] = []
     for stage in ("Registered", "Published"):
         if trouble.stage == stage:
-            stages.append((stage, trouble.verdict, trouble.reason, trouble.message))
+            stages.append((stage, trouble.status, trouble.reason, trouble.message))
         elif stage == "Published" and found.done is not None:
             stages.append(published)
         else:
             stages.append(
-                _kept(token, stage)
+                _previous(token, stage)
                 or (stage, "Unknown", "NotReachedYet", "an earlier step has to succeed first")
             )
     message = trouble.message
     if active is not None and active.expires_at > now:
         message += f". The token in the Secret stays valid until {format_time(active.expires_at)}"
-    if trouble.verdict == "False" and trouble.reason not in PASSING:
+    if trouble.status == "False" and trouble.reason not in TRANSIENT_REASONS:
         stages.append(("Stalled", "True", trouble.reason, trouble.message))
-    return (("Ready", trouble.verdict, trouble.reason, message), *stages)
+    return (("Ready", trouble.status, trouble.reason, message), *stages)
 
 
-def _kept(token: ScimToken, kind: str) -> Judgement | None:
+def _previous(token: ScimToken, kind: str) -> ConditionFields | None:
     before = token.status.condition(kind)
     return None if before is None else (kind, before.status, before.reason, before.message)
 
 
-def _ending(found: Found) -> Judgement:
+def _deletion(found: ReconcileOutcome) -> ConditionFields:
     """Ready, of one that is being deleted: what is left to do, or what it waits for."""
-    trouble, connection = found.trouble, found.connection
+    trouble, connection = found.failure, found.connection
     if trouble is not None:
         meta = found.token.metadata
         waits = (
@@ -156,42 +162,57 @@ def _ending(found: Found) -> Judgement:
     return ("Ready", "False", "Deleting", message)
 
 
-def _in_use(found: Found, tokens: Sequence[TokenStatus]) -> Judgement | None:
+def _superseded_token_in_use(
+    found: ReconcileOutcome, tokens: Sequence[TokenStatus]
+) -> ConditionFields | None:
     """Whether somebody will be refused soon who is let in now."""
     if found.done is None or found.done.active is None:
-        return None if found.token.deleting else _kept(found.token, IN_USE)
+        return None if found.token.deleting else _previous(found.token, SUPERSEDED_TOKEN_IN_USE)
     used = found.done.in_use
     if not used:
-        return (IN_USE, "False", "NotInUse", "no superseded token that somebody uses ends soon")
+        return (
+            SUPERSEDED_TOKEN_IN_USE,
+            "False",
+            "NotInUse",
+            "no superseded token that somebody uses ends soon",
+        )
     shown = {item.id: item.last_used_at for item in tokens}
-    words = "; ".join(_use(item, shown.get(item.id) or item.last_used_at) for item in used[:TOLD_AT_ONCE])
-    if len(used) > TOLD_AT_ONCE:
-        words += f"; and {len(used) - TOLD_AT_ONCE} more"
+    words = "; ".join(
+        _usage_sentence(item, shown.get(item.id) or item.last_used_at)
+        for item in used[:MAX_TOKENS_IN_MESSAGE]
+    )
+    if len(used) > MAX_TOKENS_IN_MESSAGE:
+        words += f"; and {len(used) - MAX_TOKENS_IN_MESSAGE} more"
     name, space = found.token.secret_name, found.token.metadata.namespace
     remedy = (
         f"Before that, paste key token of Secret {space}/{name} into Entra, field Secret Token (Enterprise application,"
         " Provisioning, Connectivity or Admin Credentials), Test Connection, save: "
         f"kubectl get secret {name} -n {space} -o jsonpath='{{.data.token}}' | base64 -d"
     )
-    return (IN_USE, "True", "StillUsed", f"{words}. {remedy}")
+    return (SUPERSEDED_TOKEN_IN_USE, "True", "StillUsed", f"{words}. {remedy}")
 
 
-def _use(item: StillUsed, last_used_at: datetime) -> str:
+def _usage_sentence(item: SupersededTokenInUse, last_used_at: datetime) -> str:
     return (
         f"{item.client or 'a client without a name'} came with token {item.id} at {format_time(last_used_at)}, although "
         f"it was replaced at {format_time(item.since)}, and is refused with it from {format_time(item.ends_at)} on"
     )
 
 
-def _reachable(found: Found) -> Judgement | None:
+def _endpoint_reachable(found: ReconcileOutcome) -> ConditionFields | None:
     if found.token.deleting:
         return None
-    if found.reach is None:
-        return _kept(found.token, REACHABLE) or (REACHABLE, NOT_YET.status, NOT_YET.reason, NOT_YET.message)
-    return (REACHABLE, found.reach.status, found.reach.reason, found.reach.message)
+    if found.endpoint is None:
+        return _previous(found.token, ENDPOINT_REACHABLE) or (
+            ENDPOINT_REACHABLE,
+            PENDING.status,
+            PENDING.reason,
+            PENDING.message,
+        )
+    return (ENDPOINT_REACHABLE, found.endpoint.status, found.endpoint.reason, found.endpoint.message)
 
 
-def _well(found: Found, active: TokenStatus | None, now: datetime) -> str:
+def _ready_message(found: ReconcileOutcome, active: TokenStatus | None, now: datetime) -> str:
     token, done = found.token, found.done
     if active is None or done is None:
         return "all is as wanted"
@@ -204,11 +225,11 @@ def _well(found: Found, active: TokenStatus | None, now: datetime) -> str:
         message = f"the token is valid until {expires} and is replaced at {format_time(done.next_rotation)}"
     else:
         message = f"the token is valid until {expires}"
-    return f"{message}. {done.mistake}" if done.mistake else message
+    return f"{message}. {done.invalid_revoke}" if done.invalid_revoke else message
 
 
 def _condition(
-    token: ScimToken, now: datetime, kind: str, status: Verdict, reason: str, message: str
+    token: ScimToken, now: datetime, kind: str, status: ConditionStatus, reason: str, message: str
 ) -> Condition:
     before = token.status.condition(kind)
     since = before.last_transition_time if before is not None and before.status == status else now
@@ -222,12 +243,12 @@ def _condition(
     )
 
 
-def _tokens(found: Found, now: datetime) -> tuple[TokenStatus, ...]:
+def _token_statuses(found: ReconcileOutcome, now: datetime) -> tuple[TokenStatus, ...]:
     """Active first, then newest first. Without an answer of the API: what the status said before."""
     connection, secret = found.connection, found.secret
     before = {item.id: item for item in found.token.status.tokens}
     in_use = {item.id for item in found.done.in_use} if found.done is not None else set[str]()
-    warned = found.token.status.condition(IN_USE)
+    warned = found.token.status.condition(SUPERSEDED_TOKEN_IN_USE)
     news = in_use if warned is None or warned.status != "True" else set[str]()
     if connection is None:
         return tuple(item for item in before.values() if item.expires_at > now)
@@ -238,7 +259,7 @@ def _tokens(found: Found, now: datetime) -> tuple[TokenStatus, ...]:
             state=TokenState.ACTIVE if item.id == published else TokenState.SUPERSEDED,
             issued_at=item.issued_at,
             expires_at=min(item.expires_at, item.retires_at or item.expires_at),
-            last_used_at=_last_use(item.last_used_at, None if item.id in news else before.get(item.id)),
+            last_used_at=_last_used_at(item.last_used_at, None if item.id in news else before.get(item.id)),
         )
         for item in connection.credentials
         if min(item.expires_at, item.retires_at or item.expires_at) > now
@@ -257,14 +278,14 @@ def _tokens(found: Found, now: datetime) -> tuple[TokenStatus, ...]:
     )
 
 
-def _last_use(at: datetime | None, before: TokenStatus | None) -> datetime | None:
+def _last_used_at(at: datetime | None, before: TokenStatus | None) -> datetime | None:
     old = before.last_used_at if before is not None else None
     if at is None or old is None:
         return at or old
-    return at if at - old >= USE_STEP else old
+    return at if at - old >= LAST_USE_RESOLUTION else old
 
 
-def same(one: ScimTokenStatus, other: ScimTokenStatus) -> bool:
+def is_same_status(one: ScimTokenStatus, other: ScimTokenStatus) -> bool:
     """Whether writing ``one`` over ``other`` would change anything the API server stores."""
     return one.to_object() == other.to_object()
 

@@ -13,7 +13,7 @@ from scim_operator.api.scimtoken import Key as Key  # noqa: PLC0414  (re-exporte
 from scim_operator.api.scimtoken import ScimToken
 
 
-class Retry(Exception):
+class Conflict(Exception):
     """An optimistic write lost (409 or 412): observe again and decide anew."""
 
 
@@ -21,11 +21,11 @@ class NotLeading(Exception):
     """This process may not write (any more); the new leader finishes the job."""
 
 
-class ApiUnreachable(Exception):
+class ScimApiUnreachable(Exception):
     """The SCIM API did not answer, or answered 5xx; the message says which, without secrets."""
 
 
-class ApiRefused(Exception):
+class ScimApiRejected(Exception):
     """The admin API refused for a reason that trying again does not cure; see ``AdminError``."""
 
     def __init__(self, code: str, message: str, fields: tuple[str, ...] = ()) -> None:
@@ -33,20 +33,20 @@ class ApiRefused(Exception):
         self.code, self.message, self.fields = code, message, fields
 
 
-class ClusterRefused(Exception):
+class KubernetesRejected(Exception):
     """The Kubernetes API refused for a reason that a person has to cure (403, 422); the message says it."""
 
 
-class ClusterUnreachable(Exception):
+class KubernetesUnreachable(Exception):
     """The Kubernetes API did not answer in time, or answered 429 or 5xx: the same may work a little later."""
 
 
-class ProofFailed(Exception):
+class VerificationFailed(Exception):
     """Entra's Test Connection did not pass with the new token; the message says what came instead."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class SecretView:
+class SecretSnapshot:
     """A Secret as it is now. ``repr`` never shows its data."""
 
     name: str
@@ -96,21 +96,21 @@ class Cluster(Protocol):
     async def token(self, key: Key) -> ScimToken | None:
         """Read the ScimToken live, never from a cache; None when it is gone."""
 
-    async def secret(self, owner: ScimToken, name: str) -> SecretView | None:
+    async def secret(self, owner: ScimToken, name: str) -> SecretSnapshot | None:
         """Read a Secret live, never from a cache."""
 
-    async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretView:
+    async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretSnapshot:
         """Create it with an ownerReference (controller, no blockOwnerDeletion). 409: ``Retry``."""
 
     async def replace_secret(
         self, owner: ScimToken, draft: SecretDraft, *, resource_version: str
-    ) -> SecretView:
+    ) -> SecretSnapshot:
         """Replace its data, and our labels and annotations (others' stay), at this version only."""
 
     async def delete_secret(self, owner: ScimToken, name: str, *, resource_version: str) -> None:
         """Delete one of ours that is no longer wanted (``spec.secret.name`` changed)."""
 
-    async def other_secrets(self, owner: ScimToken, wanted: str) -> list[SecretView]:
+    async def other_secrets(self, owner: ScimToken, wanted: str) -> list[SecretSnapshot]:
         """Secrets owned by this ScimToken under another name than the wanted one."""
 
     async def apply_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
@@ -125,10 +125,10 @@ class Cluster(Protocol):
         """Record an Event; repetitions are counted on one Event. Never raises: an Event is a courtesy."""
 
 
-class Prover(Protocol):
+class CredentialVerifier(Protocol):
     """Entra's Test Connection, played with a token before it is published."""
 
-    async def prove(self, token: str) -> None:
+    async def verify(self, token: str) -> None:
         """Raises ``ProofFailed`` or ``ApiUnreachable``."""
 
 

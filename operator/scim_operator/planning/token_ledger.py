@@ -20,7 +20,7 @@ _DIGEST: Final = TypeAdapter(Sha256Hex)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class TokenRecord:
+class LedgerEntry:
     """One token: which, never what."""
 
     id: str
@@ -56,10 +56,10 @@ class TokenRecord:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Record:
+class TokenLedger:
     """The whole annotation."""
 
-    tokens: tuple[TokenRecord, ...] = ()
+    tokens: tuple[LedgerEntry, ...] = ()
     rotate: str | None = None
     """The value of the rotate annotation that the newest token answered."""
 
@@ -82,9 +82,9 @@ class Record:
         return cls(tokens, rotate if isinstance(rotate, str) else None)
 
 
-def _entry(content: Any) -> TokenRecord | None:
+def _entry(content: Any) -> LedgerEntry | None:
     try:
-        return TokenRecord.from_json(content)
+        return LedgerEntry.from_json(content)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
 

@@ -11,21 +11,21 @@ from typing import Final
 
 from scim_api.contract.admin import CredentialStatus
 
-LONGEST_NOTICE: Final = timedelta(days=7)
+MAX_WARNING_PERIOD: Final = timedelta(days=7)
 """How long before its end a superseded token that is in use is told of, at most."""
-NOTICE_SHARE: Final = 4
+WARNING_SHARE: Final = 4
 """... and never more than this part of the time it has as a superseded one."""
-LONGEST_SILENCE: Final = timedelta(days=2)
+MAX_IDLE_PERIOD: Final = timedelta(days=2)
 """Unused for so long, a token counts as left behind; a job in Entra's quarantine comes once a day."""
-SHORTEST_SILENCE: Final = timedelta(hours=2)
+MIN_IDLE_PERIOD: Final = timedelta(hours=2)
 """Entra comes every 40 minutes: two hours without it say something."""
-REMINDERS: Final = (1, 2, 4, 8)
+REEVALUATION_FRACTIONS: Final = (1, 2, 4, 8)
 """Looks at the beginning of the notice and when a half, a quarter and an eighth of it is left: somebody may
 come with the old token for the first time meanwhile, and nobody tells the operator of a use."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Superseded:
+class SupersededToken:
     """A token that another has replaced in the Secret."""
 
     id: str
@@ -33,18 +33,18 @@ class Superseded:
     ends_at: datetime
 
     @property
-    def notice(self) -> timedelta:
+    def warning_period(self) -> timedelta:
         """How long before its end its use is worth telling."""
-        return min(LONGEST_NOTICE, max(timedelta(0), self.ends_at - self.since) / NOTICE_SHARE)
+        return min(MAX_WARNING_PERIOD, max(timedelta(0), self.ends_at - self.since) / WARNING_SHARE)
 
     @property
-    def silence(self) -> timedelta:
+    def idle_period(self) -> timedelta:
         """For how long it must not have been used to count as left behind."""
-        return min(LONGEST_SILENCE, max(SHORTEST_SILENCE, (self.ends_at - self.since) / NOTICE_SHARE))
+        return min(MAX_IDLE_PERIOD, max(MIN_IDLE_PERIOD, (self.ends_at - self.since) / WARNING_SHARE))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class StillUsed:
+class SupersededTokenInUse:
     """A superseded token that somebody uses and that ends soon."""
 
     id: str
@@ -55,9 +55,9 @@ class StillUsed:
     """Family of the client that came with it last, such as ``Azure-AD-SCIM``."""
 
 
-def still_used(
-    superseded: Iterable[Superseded], credentials: Sequence[CredentialStatus], now: datetime
-) -> tuple[StillUsed, ...]:
+def superseded_tokens_in_use(
+    superseded: Iterable[SupersededToken], credentials: Sequence[CredentialStatus], now: datetime
+) -> tuple[SupersededTokenInUse, ...]:
     """Those whose end is near and that somebody has not left behind; the first to end first.
 
     Args:
@@ -69,11 +69,17 @@ def still_used(
     found = []
     for item in superseded:
         use = known.get(item.id)
-        if use is None or use.last_used_at is None or not item.ends_at - item.notice <= now < item.ends_at:
+        if (
+            use is None
+            or use.last_used_at is None
+            or not item.ends_at - item.warning_period <= now < item.ends_at
+        ):
             continue
-        recent = item.since < use.last_used_at and now - use.last_used_at < item.silence
+        recent = item.since < use.last_used_at and now - use.last_used_at < item.idle_period
         if recent and not _moved_on(use, known):
-            found.append(StillUsed(item.id, item.since, item.ends_at, use.last_used_at, use.user_agent))
+            found.append(
+                SupersededTokenInUse(item.id, item.since, item.ends_at, use.last_used_at, use.user_agent)
+            )
     return tuple(sorted(found, key=lambda item: (item.ends_at, item.id)))
 
 
@@ -83,16 +89,20 @@ def _moved_on(old: CredentialStatus, known: Mapping[str, CredentialStatus]) -> b
     return any(
         item.issued_at > old.issued_at
         and item.last_used_at is not None
-        and item.last_used_at - old.last_used_at >= SHORTEST_SILENCE
+        and item.last_used_at - old.last_used_at >= MIN_IDLE_PERIOD
         and (item.user_agent is None or old.user_agent in (None, item.user_agent))
         for item in known.values()
     )
 
 
-def looks(superseded: Iterable[Superseded], in_use: Iterable[StillUsed], now: datetime) -> list[datetime]:
+def reevaluation_times(
+    superseded: Iterable[SupersededToken], in_use: Iterable[SupersededTokenInUse], now: datetime
+) -> list[datetime]:
     """Moments after ``now`` at which ``still_used`` may answer otherwise although nothing is told."""
     superseded = list(superseded)
-    moments = [item.ends_at - item.notice / part for item in superseded for part in REMINDERS]
-    silence = {item.id: item.silence for item in superseded}
+    moments = [
+        item.ends_at - item.warning_period / part for item in superseded for part in REEVALUATION_FRACTIONS
+    ]
+    silence = {item.id: item.idle_period for item in superseded}
     moments += [item.last_used_at + silence[item.id] for item in in_use]
     return [moment for moment in moments if moment > now]

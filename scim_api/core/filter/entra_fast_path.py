@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from scim_api.core.limits import MAX_FILTER, MAX_RESULTS
 from scim_api.core.model import Lookup
-from scim_api.core.values.comparison import comparable
+from scim_api.core.values.comparison import comparison_key
 
 _PREFIX: Final = b"filter="
 _EQUALITY: Final = re.compile(
@@ -20,7 +20,7 @@ _EQUALITY: Final = re.compile(
 _PAGE: Final = re.compile(rb"startIndex=([1-9][0-9]{0,8})&count=([0-9]{1,9})")
 
 
-def page(query: bytes) -> tuple[int, int] | None:
+def read_page(query: bytes) -> tuple[int, int] | None:
     """The startIndex and count of a query string that asks for a page of everything, and nothing else.
 
     Returns:
@@ -30,7 +30,7 @@ def page(query: bytes) -> tuple[int, int] | None:
     return (int(found[1]), min(int(found[2]), MAX_RESULTS)) if found else None
 
 
-def user_lookup(query: bytes) -> tuple[Lookup, str] | None:
+def read_user_lookup(query: bytes) -> tuple[Lookup, str] | None:
     """What a query string asks of ``/Users``, if it is one equality that an index answers, and nothing else.
 
     Returns:
@@ -47,4 +47,4 @@ def user_lookup(query: bytes) -> tuple[Lookup, str] | None:
         return None
     value: str = found[3]
     by = Lookup.NAME if found[1] else Lookup.EXTERNAL if found[2] else Lookup.WORK_EMAIL
-    return by, comparable(value, case_exact=by is Lookup.EXTERNAL)
+    return by, comparison_key(value, case_exact=by is Lookup.EXTERNAL)

@@ -20,16 +20,16 @@ from scim2_models.path import (
 )
 
 from scim_api.core import predicate
-from scim_api.core.errors import invalid_filter, invalid_path, shown
+from scim_api.core.errors import invalid_filter, invalid_path, quoted
 from scim_api.core.filter import resolver
 from scim_api.core.limits import MAX_FILTER_DEPTH, MAX_FILTER_TERMS, MAX_PATH_TERMS
 from scim_api.core.predicate import Predicate
-from scim_api.core.schema.attributes import Field
-from scim_api.core.schema.tenant_schema import Table
+from scim_api.core.schema.attributes import Attribute
+from scim_api.core.schema.tenant_schema import AttributeTable
 from scim_api.core.types import Equalities, Operand
 
 
-def read_filter(table: Table, text: str) -> Predicate:
+def read_filter(table: AttributeTable, text: str) -> Predicate:
     """Parse and resolve a filter.
 
     Raises:
@@ -42,7 +42,7 @@ def read_filter(table: Table, text: str) -> Predicate:
     return _Resolver(table).visit(tree)
 
 
-def read_path(table: Table, text: str) -> tuple[Field, Predicate, Equalities | None, str | None]:
+def read_path(table: AttributeTable, text: str) -> tuple[Attribute, Predicate, Equalities | None, str | None]:
     """Parse and resolve a PATCH path with brackets.
 
     Returns:
@@ -55,12 +55,12 @@ def read_path(table: Table, text: str) -> tuple[Field, Predicate, Equalities | N
     try:
         tree = Path(text).ast
     except (SCIMException, ValueError) as error:
-        raise invalid_path(f"The path {shown(text)} cannot be read: {_reason(error)}.") from None
+        raise invalid_path(f"The path {quoted(text)} cannot be read: {_reason(error)}.") from None
     if not isinstance(tree, ValuePath):
         raise invalid_path(
-            f'The path {shown(text)} is none of attribute, attribute.sub and attribute[type eq "work"].sub.'
+            f'The path {quoted(text)} is none of attribute, attribute.sub and attribute[type eq "work"].sub.'
         )
-    field = resolver.entries(table, _name(tree.attr_path))
+    field = resolver.multi_valued_attribute(table, _name(tree.attr_path))
     predicate = _EntryResolver(field, MAX_PATH_TERMS).visit(tree.val_filter)
     return field, predicate, _equalities(tree.val_filter), tree.sub_attr
 
@@ -80,7 +80,7 @@ def _equalities(node: FilterNode) -> Equalities | None:
 
 
 def _reason(error: Exception) -> str:
-    return shown(getattr(error, "detail", None) or str(error)).strip('"').rstrip(".")
+    return quoted(getattr(error, "detail", None) or str(error)).strip('"').rstrip(".")
 
 
 def _name(path: AttrPath) -> str:
@@ -115,13 +115,13 @@ class _Bounded(FilterVisitor[Predicate]):
 
     def visit_logical_expr(self, node: LogicalExpr) -> Predicate:
         terms = tuple(self.visit(term) for term in node.terms)
-        return predicate.Junction("and" if node.op.value == "and" else "or", terms)
+        return predicate.LogicalExpression("and" if node.op.value == "and" else "or", terms)
 
 
 class _Resolver(_Bounded):
     """Resolves a filter on a resource."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: AttributeTable) -> None:
         super().__init__()
         self._table = table
 
@@ -138,16 +138,16 @@ class _Resolver(_Bounded):
 
     def visit_value_path(self, node: ValuePath) -> Predicate:
         self.count()
-        field = resolver.entries(self._table, _name(node.attr_path))
+        field = resolver.multi_valued_attribute(self._table, _name(node.attr_path))
         inner = _EntryResolver(field)
         inner._terms = self._terms  # noqa: SLF001  (one budget for the whole filter)
         term = inner.visit(node.val_filter)
         self._terms = inner._terms  # noqa: SLF001
-        attribute = predicate.Attribute(resolver.place(field), field.type, multi_valued=True)
-        return predicate.Entries(attribute, term)
+        attribute = predicate.AttributePath(resolver.normal_form_path(field), field.type, multi_valued=True)
+        return predicate.ValuePath(attribute, term)
 
 
-def _split(table: Table, path: AttrPath) -> tuple[str, str | None]:
+def _split(table: AttributeTable, path: AttrPath) -> tuple[str, str | None]:
     name = _name(path)
     return (name, path.sub_attr) if table.find(name) else (str(path), None)
 
@@ -155,7 +155,7 @@ def _split(table: Table, path: AttrPath) -> tuple[str, str | None]:
 class _EntryResolver(_Bounded):
     """Resolves what stands between brackets, on an entry of a multi-valued attribute."""
 
-    def __init__(self, field: Field, max_terms: int = MAX_FILTER_TERMS) -> None:
+    def __init__(self, field: Attribute, max_terms: int = MAX_FILTER_TERMS) -> None:
         super().__init__(max_terms)
         self._field = field
 
@@ -170,4 +170,4 @@ class _EntryResolver(_Bounded):
         return resolver.entry_presence(self._field, str(node.attr_path))
 
     def visit_value_path(self, node: ValuePath) -> Predicate:
-        raise invalid_filter(f"{shown(str(node))}: brackets cannot stand inside brackets.")
+        raise invalid_filter(f"{quoted(str(node))}: brackets cannot stand inside brackets.")

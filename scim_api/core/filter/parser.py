@@ -8,10 +8,10 @@ from scim_api.core.errors import invalid_filter
 from scim_api.core.filter import resolver
 from scim_api.core.limits import MAX_FILTER
 from scim_api.core.model import Lookup
-from scim_api.core.predicate import Attribute, Compare, Entries, Junction, Predicate
-from scim_api.core.schema.tenant_schema import Profile, Table
+from scim_api.core.predicate import AttributePath, Comparison, LogicalExpression, Predicate, ValuePath
+from scim_api.core.schema.tenant_schema import AttributeTable, TenantSchema
 from scim_api.core.types import ResourceKind
-from scim_api.core.values.comparison import storable
+from scim_api.core.values.comparison import is_storable
 
 _STRING = r'("(?:[^"\\\x00-\x1f]|\\.)*")'
 _PLAIN = re.compile(rf"\s*([\w:.-]+)\s+eq\s+{_STRING}\s*", re.IGNORECASE | re.ASCII)
@@ -20,18 +20,18 @@ _EMAIL = re.compile(
 )
 
 _COMMON = {
-    Attribute((), "string", column="id"): Lookup.ID,
-    Attribute(("externalid",), "string"): Lookup.EXTERNAL,
+    AttributePath((), "string", column="id"): Lookup.ID,
+    AttributePath(("externalid",), "string"): Lookup.EXTERNAL,
 }
-_LOOKUPS: dict[ResourceKind | None, dict[Attribute, Lookup]] = {
-    "User": {**_COMMON, Attribute(("username",), "string"): Lookup.NAME},
-    "Group": {**_COMMON, Attribute(("displayname",), "string"): Lookup.NAME},
+_LOOKUPS: dict[ResourceKind | None, dict[AttributePath, Lookup]] = {
+    "User": {**_COMMON, AttributePath(("username",), "string"): Lookup.NAME},
+    "Group": {**_COMMON, AttributePath(("displayname",), "string"): Lookup.NAME},
     None: {},
 }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Indexed:
+class IndexedLookup:
     """An equality that an index answers, and what the few resources that have it must satisfy besides."""
 
     by: Lookup
@@ -41,7 +41,7 @@ class Indexed:
     """Such as the second half of Entra's ``id eq "A" and manager eq "B"``."""
 
 
-def parse_filter(profile: Profile, kind: ResourceKind | None, text: str) -> Indexed | Predicate:
+def parse_filter(profile: TenantSchema, kind: ResourceKind | None, text: str) -> IndexedLookup | Predicate:
     """Read the ``filter`` of a query.
 
     Args:
@@ -55,15 +55,15 @@ def parse_filter(profile: Profile, kind: ResourceKind | None, text: str) -> Inde
     """
     if len(text) > MAX_FILTER:
         raise invalid_filter(f"The filter has {len(text)} characters; at most {MAX_FILTER} are read.")
-    if not storable(text):
+    if not is_storable(text):
         raise invalid_filter("The filter contains a NUL character or is not valid UTF-8.")
-    table = profile.anything if kind is None else profile.tables[kind]
-    predicate = _quick(table, text)
+    table = profile.all_types if kind is None else profile.tables[kind]
+    predicate = _entra_shape(table, text)
     if predicate is None:
         from scim_api.core.filter.grammar import read_filter
 
         predicate = read_filter(table, text)
-    return _indexed(kind, predicate) or predicate
+    return _lookup_first(kind, predicate) or predicate
 
 
 def warm_up() -> None:
@@ -71,7 +71,7 @@ def warm_up() -> None:
     import scim_api.core.filter.grammar  # noqa: F401
 
 
-def _quick(table: Table, text: str) -> Predicate | None:
+def _entra_shape(table: AttributeTable, text: str) -> Predicate | None:
     """The shapes that Entra sends; None for any other."""
     found = _PLAIN.fullmatch(text)
     if found:
@@ -87,13 +87,16 @@ def _quick(table: Table, text: str) -> Predicate | None:
     return None
 
 
-def _work_email(table: Table, name: str, value: str) -> Predicate:
-    field = resolver.entries(table, name)
+def _work_email(table: AttributeTable, name: str, value: str) -> Predicate:
+    field = resolver.multi_valued_attribute(table, name)
     terms = (
         resolver.entry_comparison(field, "type", "eq", "work"),
         resolver.entry_comparison(field, "value", "eq", value),
     )
-    return Entries(Attribute(resolver.place(field), field.type, multi_valued=True), Junction("and", terms))
+    return ValuePath(
+        AttributePath(resolver.normal_form_path(field), field.type, multi_valued=True),
+        LogicalExpression("and", terms),
+    )
 
 
 def _unescape(literal: str) -> str | None:
@@ -107,38 +110,38 @@ def _unescape(literal: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _indexed(kind: ResourceKind | None, predicate: Predicate) -> Indexed | None:
+def _lookup_first(kind: ResourceKind | None, predicate: Predicate) -> IndexedLookup | None:
     """The look-up that the predicate amounts to, or starts with, if it does."""
-    found = _looked_up(kind, predicate)
-    if found is not None or not isinstance(predicate, Junction) or predicate.op != "and":
+    found = _as_lookup(kind, predicate)
+    if found is not None or not isinstance(predicate, LogicalExpression) or predicate.op != "and":
         return found
     for position, term in enumerate(predicate.terms):
-        found = _looked_up(kind, term)
+        found = _as_lookup(kind, term)
         if found is not None:
             others = predicate.terms[:position] + predicate.terms[position + 1 :]
-            rest = others[0] if len(others) == 1 else Junction("and", others)
+            rest = others[0] if len(others) == 1 else LogicalExpression("and", others)
             return dataclasses.replace(found, rest=rest)
     return None
 
 
-def _looked_up(kind: ResourceKind | None, predicate: Predicate) -> Indexed | None:
+def _as_lookup(kind: ResourceKind | None, predicate: Predicate) -> IndexedLookup | None:
     match predicate:
-        case Compare(attribute, "eq", str(key)) if attribute in _LOOKUPS[kind]:
-            return Indexed(_LOOKUPS[kind][attribute], key)
-        case Entries() if kind != "User":
+        case Comparison(attribute, "eq", str(key)) if attribute in _LOOKUPS[kind]:
+            return IndexedLookup(_LOOKUPS[kind][attribute], key)
+        case ValuePath() if kind != "User":
             return None
-        case Entries(
-            Attribute(path=("emails",)),
-            Junction(
+        case ValuePath(
+            AttributePath(path=("emails",)),
+            LogicalExpression(
                 "and",
                 (
-                    Compare(Attribute(path=(first,)), "eq", str(one)),
-                    Compare(Attribute(path=(second,)), "eq", str(other)),
+                    Comparison(AttributePath(path=(first,)), "eq", str(one)),
+                    Comparison(AttributePath(path=(second,)), "eq", str(other)),
                 ),
             ),
         ):
             if (first, second, one) == ("type", "value", "work"):
-                return Indexed(Lookup.WORK_EMAIL, other)
+                return IndexedLookup(Lookup.WORK_EMAIL, other)
             if (first, second, other) == ("value", "type", "work"):
-                return Indexed(Lookup.WORK_EMAIL, one)
+                return IndexedLookup(Lookup.WORK_EMAIL, one)
     return None

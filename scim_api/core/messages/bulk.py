@@ -11,11 +11,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-from scim_api.core.errors import ScimError, invalid_path, invalid_syntax, invalid_value, shown, too_large
+from scim_api.core.errors import ScimError, invalid_path, invalid_syntax, invalid_value, quoted, too_large
 from scim_api.core.limits import MAX_BULK_OPERATIONS
 from scim_api.core.types import ResourceKind
 
-RESPONSE_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]
 _METHODS: Final[Mapping[str, Method]] = {
     "POST": "POST",
@@ -26,12 +25,12 @@ _METHODS: Final[Mapping[str, Method]] = {
 _KINDS: Final[Mapping[str, ResourceKind]] = {"users": "User", "groups": "Group"}
 _REFERENCE: Final = re.compile(r'(?:^|(?<=[/"]))bulkId:([^"/]+)(?=$|")')
 """A whole string, the end of an address, or a quoted value in a PATCH path."""
-_POINTERS: Final = frozenset({"value", "$ref"})
-_GONE: Final = object()
+_REFERENCE_ATTRIBUTES: Final = frozenset({"value", "$ref"})
+_OMITTED: Final = object()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Operation:
+class BulkOperation:
     """One operation, well-formed."""
 
     method: Method
@@ -48,7 +47,7 @@ class Operation:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Refused:
+class InvalidOperation:
     """One operation that makes no sense."""
 
     error: ScimError
@@ -58,16 +57,16 @@ class Refused:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Bulk:
+class BulkRequest:
     """A bulk request."""
 
-    operations: tuple[Operation | Refused, ...]
+    operations: tuple[BulkOperation | InvalidOperation, ...]
     fail_on_errors: int | None
     """After so many errors no further operation is begun."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Step:
+class BulkStep:
     """What to do next."""
 
     index: int
@@ -78,7 +77,7 @@ class Step:
     """The bulkIds of resources that are not there yet, because this one has to be there first."""
 
 
-def read_bulk(body: Mapping[str, Any]) -> Bulk:
+def read_bulk(body: Mapping[str, Any]) -> BulkRequest:
     """Read a BulkRequest; attribute names in any case.
 
     Raises:
@@ -100,29 +99,29 @@ def read_bulk(body: Mapping[str, Any]) -> Bulk:
         raise invalid_value(
             "failOnErrors must be an integer of 1 or more; leave it out to do all that can be done."
         )
-    read: list[Operation | Refused] = []
+    read: list[BulkOperation | InvalidOperation] = []
     taken: set[str] = set()
     for one in operations:
         operation = _read(one, taken)
         read.append(operation)
         if operation.bulk_id is not None:
             taken.add(operation.bulk_id)
-    return Bulk(tuple(read), limit)
+    return BulkRequest(tuple(read), limit)
 
 
-def _read(value: Any, taken: set[str]) -> Operation | Refused:
+def _read(value: Any, taken: set[str]) -> BulkOperation | InvalidOperation:
     if not isinstance(value, dict):
         error = invalid_syntax(
             "An operation must be an object with method, path and, unless it deletes, data."
         )
-        return Refused(error, None, None, None)
+        return InvalidOperation(error, None, None, None)
     values = {name.lower(): item for name, item in value.items()}
     method, path, bulk_id = (_string(values, name) for name in ("method", "path", "bulkid"))
     try:
         return _operation(values, method, path, bulk_id, taken)
     except ScimError as error:
         # A bulkId that is not unique names the first operation that has it, and no other.
-        return Refused(error, method, path, bulk_id)
+        return InvalidOperation(error, method, path, bulk_id)
 
 
 def _string(values: Mapping[str, Any], name: str) -> str | None:
@@ -132,7 +131,7 @@ def _string(values: Mapping[str, Any], name: str) -> str | None:
 
 def _operation(
     values: Mapping[str, Any], method: str | None, path: str | None, bulk_id: str | None, taken: set[str]
-) -> Operation:
+) -> BulkOperation:
     known = _METHODS.get((method or "").upper())
     if known is None:
         raise invalid_value("method must be POST, PUT, PATCH or DELETE.")
@@ -141,7 +140,7 @@ def _operation(
         raise invalid_value("bulkId is missing: a POST needs one, a string that no other operation has.")
     if bulk_id in taken:
         raise invalid_value(
-            f"bulkId {shown(bulk_id)} is that of an earlier operation, too; choose another one."
+            f"bulkId {quoted(bulk_id)} is that of an earlier operation, too; choose another one."
         )
     data = values.get("data")
     if known == "DELETE":
@@ -153,8 +152,8 @@ def _operation(
     version = values.get("version")
     if version is not None and not isinstance(version, str):
         raise invalid_value('version must be a string, an entity tag such as W/"1".')
-    references = frozenset(_found(data)) | frozenset(_found(target))
-    return Operation(known, kind, target, path or "", data, bulk_id, version or None, references)
+    references = frozenset(_references(data)) | frozenset(_references(target))
+    return BulkOperation(known, kind, target, path or "", data, bulk_id, version or None, references)
 
 
 def _path(method: Method, path: str | None) -> tuple[ResourceKind, str | None]:
@@ -163,53 +162,53 @@ def _path(method: Method, path: str | None) -> tuple[ResourceKind, str | None]:
     expected = 1 if method == "POST" else 2
     if kind is None or len(parts) != expected:
         example = "/Users" if method == "POST" else "/Users/<id>"
-        raise invalid_path(f"path is {shown(path or '')}; a {method} takes one such as {example}.")
+        raise invalid_path(f"path is {quoted(path or '')}; a {method} takes one such as {example}.")
     return kind, parts[1] if expected == 2 else None
 
 
-def _found(value: Any) -> list[str]:
+def _references(value: Any) -> list[str]:
     """All bulkIds that a value refers to."""
     if isinstance(value, str):
         return _REFERENCE.findall(value) if "bulkId:" in value else []
     children = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    return [one for child in children for one in _found(child)]
+    return [one for child in children for one in _references(child)]
 
 
-def plan(operations: Sequence[Operation | Refused]) -> tuple[Step, ...]:
+def order_operations(operations: Sequence[BulkOperation | InvalidOperation]) -> tuple[BulkStep, ...]:
     """The operations in an order in which references can be resolved; each runs once, and once more to be
     completed where references lead in a circle.
     """
     by_id = {one.bulk_id: index for index, one in enumerate(operations) if _creates(one)}
     needs = [
         [by_id[name] for name in sorted(one.references) if name in by_id and by_id[name] != index]
-        if isinstance(one, Operation)
+        if isinstance(one, BulkOperation)
         else []
         for index, one in enumerate(operations)
     ]
-    order = _in_order(needs)
+    order = _topological_order(needs)
     done = {index: position for position, index in enumerate(order)}
-    steps: list[Step] = []
+    steps: list[BulkStep] = []
     completions: dict[int, list[int]] = {}
     for index in order:
         late = [other for other in needs[index] if done[other] > done[index]]
         own = operations[index]
-        itself = isinstance(own, Operation) and _creates(own) and own.bulk_id in own.references
+        itself = isinstance(own, BulkOperation) and _creates(own) and own.bulk_id in own.references
         without = {operations[other].bulk_id or "" for other in late} | (
             {own.bulk_id or ""} if itself else set()
         )
-        steps.append(Step(index, without=frozenset(without)))
+        steps.append(BulkStep(index, without=frozenset(without)))
         if without:
             last = max(late, key=lambda other: done[other], default=index)
             completions.setdefault(last, []).append(index)
-        steps.extend(Step(other, completes=True) for other in completions.get(index, ()))
+        steps.extend(BulkStep(other, completes=True) for other in completions.get(index, ()))
     return tuple(steps)
 
 
-def _creates(operation: Operation | Refused) -> bool:
-    return isinstance(operation, Operation) and operation.method == "POST"
+def _creates(operation: BulkOperation | InvalidOperation) -> bool:
+    return isinstance(operation, BulkOperation) and operation.method == "POST"
 
 
-def _in_order(needs: Sequence[Sequence[int]]) -> list[int]:
+def _topological_order(needs: Sequence[Sequence[int]]) -> list[int]:
     """Every index after those that it needs, but for circles (a depth-first search without recursion)."""
     order: list[int] = []
     seen: set[int] = set()
@@ -228,7 +227,7 @@ def _in_order(needs: Sequence[Sequence[int]]) -> list[int]:
     return order
 
 
-def resolved(value: Any, ids: Mapping[str, str], without: frozenset[str] = frozenset()) -> Any:
+def resolve_references(value: Any, ids: Mapping[str, str], without: frozenset[str] = frozenset()) -> Any:
     """A value of an operation with ids in place of references.
 
     Args:
@@ -236,20 +235,20 @@ def resolved(value: Any, ids: Mapping[str, str], without: frozenset[str] = froze
         ids: of the resources that are there.
         without: what refers to these is left out: the entry or complex value that points there.
     """
-    found = _resolved(value, ids, without)
-    return None if found is _GONE else found
+    found = _resolve(value, ids, without)
+    return None if found is _OMITTED else found
 
 
-def _resolved(value: Any, ids: Mapping[str, str], without: frozenset[str]) -> Any:
+def _resolve(value: Any, ids: Mapping[str, str], without: frozenset[str]) -> Any:
     if isinstance(value, str):
         if "bulkId:" not in value:
             return value
         if not without.isdisjoint(_REFERENCE.findall(value)):
-            return _GONE
+            return _OMITTED
         return _REFERENCE.sub(lambda found: ids.get(found[1], found[0]), value)
     if isinstance(value, list):
-        entries = (_resolved(item, ids, without) for item in value)
-        return [item for item in entries if item is not _GONE]
+        entries = (_resolve(item, ids, without) for item in value)
+        return [item for item in entries if item is not _OMITTED]
     if isinstance(value, dict):
         return _object(value, ids, without)
     return value
@@ -258,9 +257,9 @@ def _resolved(value: Any, ids: Mapping[str, str], without: frozenset[str]) -> An
 def _object(value: dict[str, Any], ids: Mapping[str, str], without: frozenset[str]) -> Any:
     result = {}
     for name, item in value.items():
-        changed = _resolved(item, ids, without)
-        if changed is not _GONE:
+        changed = _resolve(item, ids, without)
+        if changed is not _OMITTED:
             result[name] = changed
-        elif name.lower() in _POINTERS:
-            return _GONE
+        elif name.lower() in _REFERENCE_ATTRIBUTES:
+            return _OMITTED
     return result

@@ -12,12 +12,12 @@ from typing import Any
 
 import orjson
 
+from scim_api.contract import urns
+from scim_api.contract.urns import CUSTOM_USER, ENTERPRISE_USER
 from scim_api.core.limits import DEFAULT_RESULTS, MAX_BODY, MAX_BULK_OPERATIONS, MAX_RESULTS
-from scim_api.core.schema.attributes import CUSTOM_USER, ENTERPRISE_USER, Field
-from scim_api.core.schema.tenant_schema import Profile, Table
+from scim_api.core.schema.attributes import Attribute
+from scim_api.core.schema.tenant_schema import AttributeTable, TenantSchema
 
-_CORE = "urn:ietf:params:scim:schemas:core:2.0"
-_LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 _CACHED = 256
 _NAMES = {ENTERPRISE_USER: "EnterpriseUser", CUSTOM_USER: "CustomUser"}
 _DESCRIPTIONS = {"User": "User Account", "Group": "Group"}
@@ -26,13 +26,13 @@ _PUBLISHED_TYPES = {"any": "string"}
 
 
 @functools.lru_cache(maxsize=_CACHED)
-def schemas(profile: Profile, base_url: str) -> bytes:
+def schemas(profile: TenantSchema, base_url: str) -> bytes:
     """All schemas of the tenant, as a ListResponse."""
     return _list(_schemas(profile, base_url))
 
 
 @functools.lru_cache(maxsize=_CACHED)
-def schema(profile: Profile, base_url: str, urn: str) -> bytes | None:
+def schema(profile: TenantSchema, base_url: str, urn: str) -> bytes | None:
     """One schema by its URN in any case; None when the tenant has no such schema."""
     for content in _schemas(profile, base_url):
         if content["id"].lower() == urn.lower():
@@ -41,13 +41,13 @@ def schema(profile: Profile, base_url: str, urn: str) -> bytes | None:
 
 
 @functools.lru_cache(maxsize=_CACHED)
-def resource_types(profile: Profile, base_url: str) -> bytes:
+def resource_types(profile: TenantSchema, base_url: str) -> bytes:
     """All resource types, as a ListResponse."""
     return _list([_resource_type(table, base_url) for table in profile.tables.values()])
 
 
 @functools.lru_cache(maxsize=_CACHED)
-def resource_type(profile: Profile, base_url: str, name: str) -> bytes | None:
+def resource_type(profile: TenantSchema, base_url: str, name: str) -> bytes | None:
     """One resource type by its name in any case; None when there is none."""
     for kind, table in profile.tables.items():
         if kind.lower() == name.lower():
@@ -57,7 +57,7 @@ def resource_type(profile: Profile, base_url: str, name: str) -> bytes | None:
 
 @functools.lru_cache(maxsize=_CACHED)
 def service_provider_config(
-    profile: Profile, base_url: str, *, documentation_uri: str | None = None
+    profile: TenantSchema, base_url: str, *, documentation_uri: str | None = None
 ) -> bytes:
     """What this service can do.
 
@@ -67,7 +67,7 @@ def service_provider_config(
         documentation_uri: of pages for people, if there are any.
     """
     del profile
-    content: dict[str, Any] = {"schemas": [f"{_CORE}:ServiceProviderConfig"]}
+    content: dict[str, Any] = {"schemas": [urns.SERVICE_PROVIDER_CONFIG]}
     if documentation_uri:
         content["documentationUri"] = documentation_uri
     content |= {
@@ -108,7 +108,7 @@ def service_provider_config(
 def _list(resources: list[dict[str, Any]]) -> bytes:
     return orjson.dumps(
         {
-            "schemas": [_LIST],
+            "schemas": [urns.LIST_RESPONSE],
             "totalResults": len(resources),
             "startIndex": 1,
             "itemsPerPage": len(resources),
@@ -117,18 +117,18 @@ def _list(resources: list[dict[str, Any]]) -> bytes:
     )
 
 
-def _schemas(profile: Profile, base_url: str) -> list[dict[str, Any]]:
-    parts: list[tuple[str, str, str, tuple[Field, ...]]] = []
+def _schemas(profile: TenantSchema, base_url: str) -> list[dict[str, Any]]:
+    parts: list[tuple[str, str, str, tuple[Attribute, ...]]] = []
     for kind, table in profile.tables.items():
-        parts.append((table.urn, kind, _DESCRIPTIONS[kind], table.fields))
+        parts.append((table.urn, kind, _DESCRIPTIONS[kind], table.attributes))
         for container in table.extensions:
-            if container.listed:
+            if container.sub_attributes:
                 parts.append(
-                    (container.name, _NAMES[container.name], container.description, container.listed)
+                    (container.name, _NAMES[container.name], container.description, container.sub_attributes)
                 )
     return [
         {
-            "schemas": [f"{_CORE}:Schema"],
+            "schemas": [urns.SCHEMA],
             "id": urn,
             "name": name,
             "description": description,
@@ -139,7 +139,7 @@ def _schemas(profile: Profile, base_url: str) -> list[dict[str, Any]]:
     ]
 
 
-def _attribute(field: Field) -> dict[str, Any]:
+def _attribute(field: Attribute) -> dict[str, Any]:
     content: dict[str, Any] = {
         "name": field.name,
         "type": _PUBLISHED_TYPES.get(field.type, field.type),
@@ -155,15 +155,15 @@ def _attribute(field: Field) -> dict[str, Any]:
         content["canonicalValues"] = list(field.canonical_values)
     if field.reference_types:
         content["referenceTypes"] = list(field.reference_types)
-    if field.fields:
-        content["subAttributes"] = [_attribute(sub) for sub in field.listed]
+    if field.sub_attributes_by_name:
+        content["subAttributes"] = [_attribute(sub) for sub in field.sub_attributes]
     return content
 
 
-def _resource_type(table: Table, base_url: str) -> dict[str, Any]:
+def _resource_type(table: AttributeTable, base_url: str) -> dict[str, Any]:
     kind = table.kind or ""
     return {
-        "schemas": [f"{_CORE}:ResourceType"],
+        "schemas": [urns.RESOURCE_TYPE],
         "id": kind,
         "name": kind,
         "description": _DESCRIPTIONS[kind],
@@ -172,7 +172,7 @@ def _resource_type(table: Table, base_url: str) -> dict[str, Any]:
         "schemaExtensions": [
             {"schema": container.name, "required": False}
             for container in table.extensions
-            if container.listed
+            if container.sub_attributes
         ],
         "meta": {"resourceType": "ResourceType", "location": f"{base_url}/ResourceTypes/{kind}"},
     }

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from scim_api.core.errors import invalid_value
-from scim_api.core.limits import MAX_NAMES
-from scim_api.core.schema.tenant_schema import Table
+from scim_api.core.limits import MAX_ATTRIBUTE_NAMES
+from scim_api.core.schema.tenant_schema import AttributeTable
 
 _CACHED = 512
 Tree = Mapping[str, "Tree | None"]
@@ -30,7 +30,7 @@ class Projection:
     """Of ``excludedAttributes``, without what is returned always."""
     on_request: frozenset[str]
     """Attributes that are there only when they are named."""
-    apart: frozenset[str]
+    stored_apart: frozenset[str]
     """Attributes that are no part of a stored body."""
 
     def wants(self, name: str) -> bool:
@@ -49,12 +49,12 @@ class Projection:
 
     def apply_text(self, text: str) -> str:
         """The same for JSON text."""
-        if self.kept is None and self.dropped.keys() <= self.apart:
+        if self.kept is None and self.dropped.keys() <= self.stored_apart:
             return text
         return orjson.dumps(self.apply(orjson.loads(text))).decode()
 
 
-def projection(table: Table, attributes: str | None, excluded: str | None) -> Projection | None:
+def projection(table: AttributeTable, attributes: str | None, excluded: str | None) -> Projection | None:
     """What a request wants of each resource; None for everything that is returned by default.
 
     Args:
@@ -71,27 +71,27 @@ def projection(table: Table, attributes: str | None, excluded: str | None) -> Pr
         raise invalid_value(
             "attributes and excludedAttributes exclude each other: send one of them, not both."
         )
-    if len(attributes or excluded or "") > MAX_NAMES:
+    if len(attributes or excluded or "") > MAX_ATTRIBUTE_NAMES:
         raise invalid_value(
-            f"attributes and excludedAttributes may have {MAX_NAMES} characters: name fewer attributes, or ask"
+            f"attributes and excludedAttributes may have {MAX_ATTRIBUTE_NAMES} characters: name fewer attributes, or ask"
             " for all by leaving both out."
         )
     return _projection(table, attributes, excluded)
 
 
 @functools.lru_cache(maxsize=_CACHED)
-def _projection(table: Table, attributes: str | None, excluded: str | None) -> Projection:
+def _projection(table: AttributeTable, attributes: str | None, excluded: str | None) -> Projection:
     fields = set(table.names.values())
     always = {"schemas": None} | {field.name: None for field in fields if field.returned == "always"}
     on_request = frozenset(field.name for field in fields if field.returned == "request")
-    apart = frozenset(field.name for field in fields if field.linked)
+    apart = frozenset(field.name for field in fields if field.is_membership)
     if attributes:
         return Projection({**_tree(table, attributes), **always}, {}, on_request, apart)
     dropped = {name: below for name, below in _tree(table, excluded or "").items() if name not in always}
     return Projection(None, dropped, on_request, apart)
 
 
-def _tree(table: Table, names: str) -> dict[str, Any]:
+def _tree(table: AttributeTable, names: str) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for name in names.split(","):
         path = _path(table, name.strip())
@@ -103,14 +103,14 @@ def _tree(table: Table, names: str) -> dict[str, Any]:
     return tree
 
 
-def _path(table: Table, name: str) -> tuple[str, ...]:
+def _path(table: AttributeTable, name: str) -> tuple[str, ...]:
     """The place that a name means, such as ``(urn, "department")``; () for none, or one returned never."""
     field, sub = table.find(name), None
     if field is None:
         head, _, tail = name.rpartition(".")
         field = table.find(head)
-        sub = None if field is None else field.fields.get(tail.lower())
-        if field is None or sub is None or field.extension:
+        sub = None if field is None else field.sub_attributes_by_name.get(tail.lower())
+        if field is None or sub is None or field.is_extension:
             return ()
     if "never" in {field.returned, sub.returned if sub else ""}:
         return ()

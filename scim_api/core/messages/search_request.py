@@ -16,12 +16,11 @@ import struct
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from scim_api.core.errors import ScimError, invalid_syntax, invalid_value, shown
+from scim_api.core.errors import ScimError, invalid_syntax, invalid_value, quoted
 from scim_api.core.limits import DEFAULT_RESULTS, MAX_RESULTS
 
-SEARCH_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
-_FAR: Final = 2**53
+_MAX_OFFSET: Final = 2**53
 """No list is that long; larger numbers would not fit into the databases' integers."""
 _CURSOR: Final = struct.Struct(">c8sQ")
 _NAMES: Final = {
@@ -40,7 +39,7 @@ _NAMES: Final = {
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Search:
+class SearchRequest:
     """A query, its numbers within their bounds."""
 
     attributes: str | None
@@ -56,7 +55,7 @@ class Search:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Position:
+class PagePosition:
     """Where a page begins."""
 
     after: int = 0
@@ -65,7 +64,7 @@ class Position:
     """Of those, so many are left out."""
 
 
-def read_query(parameters: Mapping[str, str]) -> Search:
+def read_query(parameters: Mapping[str, str]) -> SearchRequest:
     """The query of a GET.
 
     Args:
@@ -77,7 +76,7 @@ def read_query(parameters: Mapping[str, str]) -> Search:
     return _search(parameters.get)
 
 
-def read_search(body: Mapping[str, Any]) -> Search:
+def read_search(body: Mapping[str, Any]) -> SearchRequest:
     """The query of a SearchRequest; names in any case, unknown ones are ignored.
 
     Raises:
@@ -108,10 +107,10 @@ def _text(name: str, value: object) -> str:
         return str(value)
     if isinstance(value, str):
         return value
-    raise invalid_value(f"{name} must be a string, but {shown(value)} was sent; write it between quotes.")
+    raise invalid_value(f"{name} must be a string, but {quoted(value)} was sent; write it between quotes.")
 
 
-def _search(get: Any) -> Search:
+def _search(get: Any) -> SearchRequest:
     cursor: str | None = get("cursor")
     if cursor is not None and get("startindex"):
         raise invalid_value(
@@ -120,9 +119,9 @@ def _search(get: Any) -> Search:
         )
     order = (get("sortorder") or "ascending").lower()
     if order not in {"ascending", "descending"}:
-        raise invalid_value(f"sortOrder is {shown(order)}; write ascending or descending.")
+        raise invalid_value(f"sortOrder is {quoted(order)}; write ascending or descending.")
     count = _integer("count", get("count"), DEFAULT_RESULTS, 0, cursor=cursor is not None)
-    return Search(
+    return SearchRequest(
         attributes=get("attributes"),
         excluded=get("excludedattributes"),
         filter=get("filter") or None,
@@ -140,15 +139,15 @@ def _integer(name: str, text: str | None, default: int, lowest: int, *, cursor: 
         return default
     if _INTEGER.fullmatch(text) is None:
         raise _no_integer(name, text, cursor=cursor)
-    return max(lowest, min(int(text), _FAR))
+    return max(lowest, min(int(text), _MAX_OFFSET))
 
 
 def _no_integer(name: str, text: str, *, cursor: bool) -> ScimError:
-    detail = f"{name} is {shown(text)}, which is no integer; write a number such as {DEFAULT_RESULTS}."
+    detail = f"{name} is {quoted(text)}, which is no integer; write a number such as {DEFAULT_RESULTS}."
     return ScimError(400, detail, "invalidCount" if cursor else "invalidValue")
 
 
-def cursor_at(search: Search, tenant: int, kind: str | None, position: Position) -> str:
+def encode_cursor(search: SearchRequest, tenant: int, kind: str | None, position: PagePosition) -> str:
     """The cursor of the page that begins at a position.
 
     Args:
@@ -162,21 +161,21 @@ def cursor_at(search: Search, tenant: int, kind: str | None, position: Position)
     return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
 
 
-def position_of(search: Search, tenant: int, kind: str | None) -> Position:
+def page_position(search: SearchRequest, tenant: int, kind: str | None) -> PagePosition:
     """Where the page begins that a query asks for, by cursor or by index.
 
     Raises:
         ScimError: 400 invalidCursor for what is no cursor of this query.
     """
     if search.cursor is None:
-        return Position(offset=search.start_index - 1)
+        return PagePosition(offset=search.start_index - 1)
     if not search.cursor:
-        return Position()
+        return PagePosition()
     mark, digest, number = _unpacked(search.cursor)
     expected: Literal[b"o", b"k"] = b"o" if search.sort_by else b"k"
-    if mark != expected or digest != _digest(search, tenant, kind) or number > _FAR:
+    if mark != expected or digest != _digest(search, tenant, kind) or number > _MAX_OFFSET:
         raise _invalid_cursor()
-    return Position(offset=number) if search.sort_by else Position(after=number)
+    return PagePosition(offset=number) if search.sort_by else PagePosition(after=number)
 
 
 def _unpacked(cursor: str) -> tuple[bytes, bytes, int]:
@@ -197,6 +196,6 @@ def _invalid_cursor() -> ScimError:
     )
 
 
-def _digest(search: Search, tenant: int, kind: str | None) -> bytes:
+def _digest(search: SearchRequest, tenant: int, kind: str | None) -> bytes:
     parts = (tenant, kind, search.filter, search.sort_by, search.descending)
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).digest()[:8]

@@ -7,15 +7,15 @@ from typing import Literal
 
 import orjson
 
-from scim_api.core.model import GroupOf, Member, Resource
+from scim_api.contract.urns import LIST_RESPONSE
+from scim_api.core.model import GroupReference, Member, Resource
 from scim_api.core.types import ResourceKind
 
-_LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 _TAG = re.compile(r'((?:[Ww]/)?"[^"]*"|[^,"]*)(?:,|$)')
 _OUR_TAG = re.compile(r'(?:[Ww]/)?"?([0-9]{1,18})"?', re.ASCII)
 
 
-def render(resource: Resource, base_url: str) -> str:
+def serialize_resource(resource: Resource, base_url: str) -> str:
     """The JSON text of a resource: its stored body with ``id`` and ``meta`` spliced in.
 
     Args:
@@ -26,24 +26,24 @@ def render(resource: Resource, base_url: str) -> str:
     return (
         f'{resource.doc[:-1]},"id":"{resource.id}","meta":{{"resourceType":"{kind}",'
         f'"created":"{resource.created}","lastModified":"{resource.modified}",'
-        f'"location":"{inside_json(base_url)}/{kind}s/{resource.id}",'
+        f'"location":"{json_string_content(base_url)}/{kind}s/{resource.id}",'
         f'"version":"W/\\"{resource.version}\\""}}}}'
     )
 
 
-def render_member(member: Member, base_url: str) -> str:
+def serialize_member(member: Member, base_url: str) -> str:
     """The JSON text of one entry of a group's ``members``."""
     return (
-        f'{{"value":"{member.id}","$ref":"{inside_json(base_url)}/{member.kind}s/{member.id}",'
+        f'{{"value":"{member.id}","$ref":"{json_string_content(base_url)}/{member.kind}s/{member.id}",'
         f'"type":"{member.kind}"}}'
     )
 
 
-def with_groups(rendered: str, groups: Sequence[GroupOf], base_url: str) -> str:
+def splice_groups(rendered: str, groups: Sequence[GroupReference], base_url: str) -> str:
     """A rendered user with its direct groups spliced in (RFC 7643 section 4.1.2)."""
     if not groups:
         return rendered
-    base = inside_json(base_url)
+    base = json_string_content(base_url)
     entries = ",".join(
         f'{{"value":"{group.id}","$ref":"{base}/Groups/{group.id}",'
         f'"display":{orjson.dumps(group.display).decode()},"type":"direct"}}'
@@ -58,7 +58,7 @@ def location(kind: ResourceKind, resource_id: str, base_url: str) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def inside_json(text: str) -> str:
+def json_string_content(text: str) -> str:
     """A string as it stands between the quotes of JSON text."""
     return orjson.dumps(text).decode()[1:-1]
 
@@ -68,7 +68,7 @@ def etag(version: int) -> str:
     return f'W/"{version}"'
 
 
-def read_etags(header: str) -> frozenset[int] | Literal["*"]:
+def parse_etags(header: str) -> frozenset[int] | Literal["*"]:
     """The versions that an If-Match or If-None-Match header names (RFC 9110 section 13.1).
 
     Compared weakly, since all of ours are weak; quotes may be missing. Tags that are none of ours stand for
@@ -83,7 +83,7 @@ def read_etags(header: str) -> frozenset[int] | Literal["*"]:
     return frozenset(int(found[1]) for tag in tags if (found := _OUR_TAG.fullmatch(tag)))
 
 
-def list_head(
+def list_response_head(
     total: int, items: int, *, start_index: int | None = None, next_cursor: str | None = None
 ) -> str:
     """The JSON text of a ListResponse (RFC 7644 section 3.4.2) up to its first resource; ``]}`` ends it.
@@ -97,6 +97,6 @@ def list_head(
     start = "" if start_index is None else f'"startIndex":{start_index},'
     following = "" if next_cursor is None else f'"nextCursor":"{next_cursor}",'
     return (
-        f'{{"schemas":["{_LIST}"],"totalResults":{total},{start}"itemsPerPage":{items},{following}'
+        f'{{"schemas":["{LIST_RESPONSE}"],"totalResults":{total},{start}"itemsPerPage":{items},{following}'
         '"Resources":['
     )

@@ -12,23 +12,25 @@ import orjson
 
 from scim_api.core.errors import invalid_value, mutability, no_target
 from scim_api.core.limits import MAX_VALUES
-from scim_api.core.model import Prepared, Resource
+from scim_api.core.model import Resource, ResourceWrite
 from scim_api.core.patch.path import Target
-from scim_api.core.patch.request import Op, Operation
+from scim_api.core.patch.request import Op, PatchOperation
 from scim_api.core.predicate import matches
-from scim_api.core.resources.body import count_primaries, two_primaries
-from scim_api.core.resources.users import missing, prepare
-from scim_api.core.schema.attributes import Field
-from scim_api.core.schema.tenant_schema import Profile
+from scim_api.core.resources.body import count_primaries, duplicate_primary
+from scim_api.core.resources.users import missing_required, prepare_user
+from scim_api.core.schema.attributes import Attribute
+from scim_api.core.schema.tenant_schema import TenantSchema
 from scim_api.core.types import Json
-from scim_api.core.values.coercion import is_husk
-from scim_api.core.values.normal_form import comparable_value
+from scim_api.core.values.coercion import is_empty_entry
+from scim_api.core.values.normal_form import normal_value
 
-_LOOSE = frozenset({"$ref", "display"})
+_NOT_IDENTIFYING = frozenset({"$ref", "display"})
 """Sub-attributes that do not identify an entry which a Remove names."""
 
 
-def patch_user(profile: Profile, current: Resource, operations: tuple[Operation, ...]) -> Prepared | None:
+def patch_user(
+    profile: TenantSchema, current: Resource, operations: tuple[PatchOperation, ...]
+) -> ResourceWrite | None:
     """The user after all operations; None when nothing changes.
 
     Args:
@@ -45,20 +47,20 @@ def patch_user(profile: Profile, current: Resource, operations: tuple[Operation,
     del doc["schemas"]
     before = orjson.dumps(doc, option=orjson.OPT_SORT_KEYS)
     for operation in operations:
-        apply(doc, operation)
-    _drop_husks(doc)
+        apply_operation(doc, operation)
+    _drop_empty_entries(doc)
     if orjson.dumps(doc, option=orjson.OPT_SORT_KEYS) == before:
         return None
-    lacks = missing(profile, doc)
+    lacks = missing_required(profile, doc)
     if lacks is not None:
         name, reason = lacks
         raise mutability(
             f"{name} cannot be cleared: {reason}. Send a new value, or disable the user (active: false)."
         )
-    return prepare(profile, doc)
+    return prepare_user(profile, doc)
 
 
-def apply(doc: dict[str, Json], operation: Operation) -> None:
+def apply_operation(doc: dict[str, Json], operation: PatchOperation) -> None:
     """Change a decoded body by one operation; not for members, which are no part of it."""
     field = operation.target.field
     holder: dict[str, Json] = doc if field.urn is None else doc.setdefault(field.urn, {})
@@ -73,7 +75,7 @@ def apply(doc: dict[str, Json], operation: Operation) -> None:
         _drop_empty(doc, field.urn)
 
 
-def _set(holder: dict[str, Json], field: Field, operation: Operation) -> None:
+def _set(holder: dict[str, Json], field: Attribute, operation: PatchOperation) -> None:
     if operation.op is Op.REMOVE:
         holder.pop(field.name, None)
     else:
@@ -85,18 +87,18 @@ def _drop_empty(holder: dict[str, Json], name: str) -> None:
         del holder[name]
 
 
-def _apply_to_entries(holder: dict[str, Json], operation: Operation) -> None:
+def _apply_to_entries(holder: dict[str, Json], operation: PatchOperation) -> None:
     target, field = operation.target, operation.target.field
     entries: list[Json] = _as_list(holder.get(field.name))
     if target.selection is None and target.sub is None:
-        kept, fresh = _whole(entries, field, operation)
+        kept, fresh = _apply_to_all(entries, field, operation)
     elif operation.op is Op.REMOVE:
-        kept, fresh = _without(entries, target), []
+        kept, fresh = _remove_selected(entries, target), []
     else:
-        kept, fresh = _written(entries, target, operation)
+        kept, fresh = _write_selected(entries, target, operation)
     if len(kept) > MAX_VALUES:
         raise invalid_value(f"{field.path} would have {len(kept)} values; at most {MAX_VALUES} are kept.")
-    _keep_one_primary(field, kept, fresh)
+    _demote_other_primaries(field, kept, fresh)
     if kept:
         holder[field.name] = kept
     else:
@@ -110,12 +112,14 @@ def _as_list(value: Json) -> list[Json]:
     return list(value) if isinstance(value, list) else [value]
 
 
-def _whole(entries: list[Json], field: Field, operation: Operation) -> tuple[list[Json], list[Json]]:
+def _apply_to_all(
+    entries: list[Json], field: Attribute, operation: PatchOperation
+) -> tuple[list[Json], list[Json]]:
     """Add, replace or remove without brackets: the entries after it, and those that it wrote."""
     if operation.op is Op.REMOVE:
         if operation.value is None:
             return [], []
-        is_named = _names(field, operation.value)
+        is_named = _entry_matcher(field, operation.value)
         return [entry for entry in entries if not is_named(entry)], []
     values: list[Json] = operation.value
     if operation.op is Op.REPLACE:
@@ -125,36 +129,36 @@ def _whole(entries: list[Json], field: Field, operation: Operation) -> tuple[lis
     return entries + fresh, fresh
 
 
-def _identity(field: Field, entry: Json) -> bytes:
-    return orjson.dumps(comparable_value(field, entry), option=orjson.OPT_SORT_KEYS)
+def _identity(field: Attribute, entry: Json) -> bytes:
+    return orjson.dumps(normal_value(field, entry), option=orjson.OPT_SORT_KEYS)
 
 
-def _named(field: Field, item: Json) -> Any:
+def _identifying_form(field: Attribute, item: Json) -> Any:
     """What an entry must be equal to when a Remove names it, in the comparable form; None for nothing."""
     if field.type == "complex" and isinstance(item, dict):
         subs = {name.lower(): value for name, value in item.items()}
         given = {
             sub.name: subs[sub.name.lower()]
-            for sub in field.listed
-            if sub.name not in _LOOSE and subs.get(sub.name.lower()) not in (None, "")
+            for sub in field.sub_attributes
+            if sub.name not in _NOT_IDENTIFYING and subs.get(sub.name.lower()) not in (None, "")
         }
-        return comparable_value(field, given)
+        return normal_value(field, given)
     if field.type == "complex":
-        return comparable_value(field, {"value": item}) if isinstance(item, str) and item else None
-    return comparable_value(field, item) if isinstance(item, str | int | float) else None
+        return normal_value(field, {"value": item}) if isinstance(item, str) and item else None
+    return normal_value(field, item) if isinstance(item, str | int | float) else None
 
 
-def _names(field: Field, items: list[Json]) -> Callable[[Json], bool]:
+def _entry_matcher(field: Attribute, items: list[Json]) -> Callable[[Json], bool]:
     """Whether an entry is among those that a Remove names; its cost does not grow with their number."""
     wanted: dict[tuple[str, ...], set[Any]] = {}
     for item in items:
-        name = _named(field, item)
+        name = _identifying_form(field, item)
         if name is not None:
             shape = tuple(name) if isinstance(name, dict) else ()
             wanted.setdefault(shape, set()).add(_hashable(name, shape))
 
     def is_named(entry: Json) -> bool:
-        form = comparable_value(field, entry)
+        form = normal_value(field, entry)
         return any(_hashable(form, shape) in named for shape, named in wanted.items())
 
     return is_named
@@ -166,16 +170,16 @@ def _hashable(form: Any, shape: tuple[str, ...]) -> Any:
     return tuple((isinstance(part, bool), part) for part in parts)
 
 
-def _selected(entries: list[Json], target: Target) -> list[bool]:
+def _selected_entries(entries: list[Json], target: Target) -> list[bool]:
     """Which entries the target means: those that brackets select, or all without brackets."""
     if target.selection is None:
         return [True] * len(entries)
     predicate, field = target.selection.predicate, target.field
-    return [matches(predicate, comparable_value(field, entry)) for entry in entries]
+    return [matches(predicate, normal_value(field, entry)) for entry in entries]
 
 
-def _without(entries: list[Json], target: Target) -> list[Json]:
-    chosen = _selected(entries, target)
+def _remove_selected(entries: list[Json], target: Target) -> list[Json]:
+    chosen = _selected_entries(entries, target)
     if target.sub is None:
         return [entry for entry, is_chosen in zip(entries, chosen, strict=True) if not is_chosen]
     name = target.sub.name
@@ -186,60 +190,62 @@ def _without(entries: list[Json], target: Target) -> list[Json]:
     return [entry for entry in cleared if entry]
 
 
-def _written(entries: list[Json], target: Target, operation: Operation) -> tuple[list[Json], list[Json]]:
+def _write_selected(
+    entries: list[Json], target: Target, operation: PatchOperation
+) -> tuple[list[Json], list[Json]]:
     """Add or replace on selected entries; when there is none, the one that brackets describe is created."""
-    chosen = _selected(entries, target)
+    chosen = _selected_entries(entries, target)
     if not any(chosen):
-        entries = [*entries, _seed(target)]
+        entries = [*entries, _template(target)]
         chosen.append(True)
     fresh: list[Json] = []
     kept: list[Json] = []
     for entry, is_chosen in zip(entries, chosen, strict=True):
         if is_chosen:
-            entry = _rewritten(entry, target, operation)
+            entry = _write_entry(entry, target, operation)
             fresh.append(entry)
         kept.append(entry)
     return kept, fresh
 
 
-def _seed(target: Target) -> Json:
+def _template(target: Target) -> Json:
     if target.selection is None:
         return {}
-    if target.selection.seed is None:
+    if target.selection.template is None:
         raise no_target(
             f"No entry of {target.field.path} satisfies the brackets of the path, and they do not say what"
             ' to create; use a path such as emails[type eq "work"].value.'
         )
-    return target.selection.seed
+    return target.selection.template
 
 
-def _rewritten(entry: Json, target: Target, operation: Operation) -> Json:
+def _write_entry(entry: Json, target: Target, operation: PatchOperation) -> Json:
     if target.sub is not None:
         return {**entry, target.sub.name: operation.value}
     if not isinstance(entry, dict):
         return operation.value
     if operation.op is Op.ADD:
         return {**entry, **operation.value}
-    seed = target.selection.seed if target.selection else None
+    seed = target.selection.template if target.selection else None
     return {**(seed or {}), **operation.value}
 
 
-def _keep_one_primary(field: Field, kept: list[Json], fresh: list[Json]) -> None:
+def _demote_other_primaries(field: Attribute, kept: list[Json], fresh: list[Json]) -> None:
     """A new primary entry takes it from the old one (RFC 7644 section 3.5.2); two new ones are refused."""
     if count_primaries(kept) < 2:
         return
     if count_primaries(fresh) > 1:
-        raise two_primaries(field)
+        raise duplicate_primary(field)
     for position, entry in enumerate(kept):
         is_new = any(entry is written for written in fresh)
         if not is_new and isinstance(entry, dict) and entry.get("primary") is True:
             kept[position] = {**entry, "primary": False}
 
 
-def _drop_husks(doc: dict[str, Json]) -> None:
+def _drop_empty_entries(doc: dict[str, Json]) -> None:
     for name, value in list(doc.items()):
-        if isinstance(value, list) and any(is_husk(entry) for entry in value):
-            entries = [entry for entry in value if not is_husk(entry)]
+        if isinstance(value, list) and any(is_empty_entry(entry) for entry in value):
+            entries = [entry for entry in value if not is_empty_entry(entry)]
             if entries:
                 doc[name] = entries
             else:

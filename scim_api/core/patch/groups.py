@@ -3,15 +3,17 @@
 import orjson
 
 from scim_api.core.errors import mutability
-from scim_api.core.model import MemberChange, Prepared, Resource
-from scim_api.core.patch.apply import apply
-from scim_api.core.patch.request import Operation
-from scim_api.core.resources.groups import prepare_group, refuse_itself
-from scim_api.core.schema.tenant_schema import Profile
+from scim_api.core.model import MemberChange, Resource, ResourceWrite
+from scim_api.core.patch.apply import apply_operation
+from scim_api.core.patch.request import PatchOperation
+from scim_api.core.resources.groups import prepare_group, refuse_self_membership
+from scim_api.core.schema.tenant_schema import TenantSchema
 from scim_api.core.types import Json
 
 
-def patch_group(profile: Profile, current: Resource, operations: tuple[Operation, ...]) -> Prepared | None:
+def patch_group(
+    profile: TenantSchema, current: Resource, operations: tuple[PatchOperation, ...]
+) -> ResourceWrite | None:
     """The group after all operations, with the steps to take on its members; None when there is nothing
     to do.
 
@@ -28,12 +30,12 @@ def patch_group(profile: Profile, current: Resource, operations: tuple[Operation
     before = dict(doc)
     changes: list[MemberChange] = []
     for operation in operations:
-        if operation.target.field.linked:
+        if operation.target.field.is_membership:
             change: MemberChange = operation.value
-            refuse_itself(current, change.ids if change.op != "remove" else ())
+            refuse_self_membership(current, change.ids if change.op != "remove" else ())
             changes.append(change)
         else:
-            apply(doc, operation)
+            apply_operation(doc, operation)
     if doc == before and not changes:
         return None
     if "displayName" not in doc:

@@ -5,16 +5,17 @@ import functools
 import json
 import re
 
-from scim_api.core.errors import ScimError, invalid_path, shown
+from scim_api.contract.urns import CUSTOM_USER
+from scim_api.core.errors import ScimError, invalid_path, quoted
 from scim_api.core.filter import resolver
 from scim_api.core.limits import MAX_PATH
 from scim_api.core.predicate import Predicate
-from scim_api.core.resources.body import undeclared
-from scim_api.core.schema.attributes import CUSTOM_USER, Field
-from scim_api.core.schema.tenant_schema import Table
+from scim_api.core.resources.body import undeclared_custom_field
+from scim_api.core.schema.attributes import Attribute
+from scim_api.core.schema.tenant_schema import AttributeTable
 from scim_api.core.types import Equalities, Json
-from scim_api.core.values.coercion import read_scalar
-from scim_api.core.values.comparison import storable
+from scim_api.core.values.coercion import coerce_scalar
+from scim_api.core.values.comparison import is_storable
 
 _CUSTOM = f"{CUSTOM_USER.lower()}:"
 _BRACKETS = re.compile(
@@ -28,7 +29,7 @@ class Selection:
     """The entries that brackets select."""
 
     predicate: Predicate
-    seed: Json
+    template: Json
     """The entry to create when none is selected; None where brackets ask for more than equality, so that
     no such entry can be derived from them."""
 
@@ -37,8 +38,8 @@ class Selection:
 class Target:
     """Where an operation acts."""
 
-    field: Field
-    sub: Field | None = None
+    field: Attribute
+    sub: Attribute | None = None
     selection: Selection | None = None
 
     @property
@@ -51,7 +52,7 @@ ROOT = None
 """The path of an operation on the resource as a whole."""
 
 
-def locate(table: Table, path: str) -> Target | None:
+def resolve_path(table: AttributeTable, path: str) -> Target | None:
     """The target of a path; ``ROOT`` for the core schema's URN.
 
     Args:
@@ -63,13 +64,13 @@ def locate(table: Table, path: str) -> Target | None:
     """
     if len(path) > MAX_PATH:
         raise invalid_path(f"A path has {len(path)} characters; at most {MAX_PATH} are read.")
-    if not storable(path):
+    if not is_storable(path):
         raise invalid_path("A path contains a NUL character or is not valid UTF-8.")
-    return _locate(table, path.strip())
+    return _resolve_path(table, path.strip())
 
 
 @functools.lru_cache(maxsize=2048)
-def _locate(table: Table, path: str) -> Target | None:
+def _resolve_path(table: AttributeTable, path: str) -> Target | None:
     field = table.find(path)
     if field is not None:
         return Target(field)
@@ -80,17 +81,17 @@ def _locate(table: Table, path: str) -> Target | None:
         return _select(table, head, path)
     head, _, tail = path.rpartition(".")
     field = table.find(head)
-    if field is not None and not field.extension:
+    if field is not None and not field.is_extension:
         return Target(field, _sub(field, tail, path))
     raise _unknown(table, path)
 
 
-def _select(table: Table, head: str, path: str) -> Target:
+def _select(table: AttributeTable, head: str, path: str) -> Target:
     field = table.find(head)
     if field is None:
         raise _unknown(table, path)
     if not field.multi_valued:
-        raise invalid_path(f"{field.path} has a single value, so the path {shown(path)} needs no brackets.")
+        raise invalid_path(f"{field.path} has a single value, so the path {quoted(path)} needs no brackets.")
     quick = _BRACKETS.fullmatch(path, len(head))
     literal = None if quick is None else _literal(quick[2])
     predicate: Predicate
@@ -103,7 +104,7 @@ def _select(table: Table, head: str, path: str) -> Target:
 
         field, predicate, equalities, tail = read_path(table, path)
     sub = None if tail is None else _sub(field, tail, path)
-    return Target(field, sub, Selection(predicate, _seed(field, equalities)))
+    return Target(field, sub, Selection(predicate, _template(field, equalities)))
 
 
 def _literal(text: str) -> str | bool | None:
@@ -115,32 +116,32 @@ def _literal(text: str) -> str | bool | None:
     return value
 
 
-def _seed(field: Field, equalities: Equalities | None) -> Json:
+def _template(field: Attribute, equalities: Equalities | None) -> Json:
     """The entry that brackets describe, with values as they were sent; None if they don't describe one."""
     if equalities is None:
         return None
     if field.type != "complex":
-        return read_scalar(field, equalities[0][1])
+        return coerce_scalar(field, equalities[0][1])
     seed: dict[str, Json] = {}
     for name, value in equalities:
-        sub = field.fields[name.lower()]
+        sub = field.sub_attributes_by_name[name.lower()]
         if value is None or value == "" or sub.mutability != "readWrite":
             return None
-        seed[sub.name] = read_scalar(sub, value)
+        seed[sub.name] = coerce_scalar(sub, value)
     return seed
 
 
-def _sub(field: Field, name: str, path: str) -> Field:
-    sub = field.fields.get(name.lower())
+def _sub(field: Attribute, name: str, path: str) -> Attribute:
+    sub = field.sub_attributes_by_name.get(name.lower())
     if sub is None:
-        raise invalid_path(f"The path {shown(path)} names no sub-attribute of {field.path}; see /Schemas.")
+        raise invalid_path(f"The path {quoted(path)} names no sub-attribute of {field.path}; see /Schemas.")
     return sub
 
 
-def _unknown(table: Table, path: str) -> ScimError:
+def _unknown(table: AttributeTable, path: str) -> ScimError:
     if path.lower().startswith(_CUSTOM):
-        return invalid_path(undeclared(path[len(_CUSTOM) :]))
+        return invalid_path(undeclared_custom_field(path[len(_CUSTOM) :]))
     return invalid_path(
-        f"The path {shown(path)} names no attribute of {table.kind}. Correct the attribute mapping in Entra ID;"
+        f"The path {quoted(path)} names no attribute of {table.kind}. Correct the attribute mapping in Entra ID;"
         " /Schemas lists what can be mapped."
     )

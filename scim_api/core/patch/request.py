@@ -19,6 +19,7 @@ import dataclasses
 import enum
 from collections.abc import Iterator
 
+from scim_api.contract.urns import CUSTOM_USER, PATCH_OP
 from scim_api.core.errors import (
     ScimError,
     invalid_path,
@@ -26,20 +27,25 @@ from scim_api.core.errors import (
     invalid_value,
     mutability,
     no_target,
-    shown,
+    quoted,
     too_large,
 )
-from scim_api.core.limits import MAX_CHANGES, MAX_GROUP_OPERATIONS, MAX_OPERATIONS, MAX_VALUES
-from scim_api.core.patch.path import Target, locate
-from scim_api.core.resources.body import undeclared
-from scim_api.core.resources.members import read_change
-from scim_api.core.schema.attributes import CUSTOM_USER, Field
-from scim_api.core.schema.tenant_schema import Profile, Table
+from scim_api.core.limits import MAX_GROUP_OPERATIONS, MAX_PATCH_CHANGES, MAX_USER_OPERATIONS, MAX_VALUES
+from scim_api.core.patch.path import Target, resolve_path
+from scim_api.core.resources.body import undeclared_custom_field
+from scim_api.core.resources.members import read_member_changes
+from scim_api.core.schema.attributes import Attribute
+from scim_api.core.schema.tenant_schema import AttributeTable, TenantSchema
 from scim_api.core.types import Json, ResourceKind
-from scim_api.core.values.coercion import read_object, read_pointer, read_scalar, read_value, wrong
+from scim_api.core.values.coercion import (
+    coerce_object,
+    coerce_reference,
+    coerce_scalar,
+    coerce_value,
+    type_mismatch,
+)
 
-PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-_SILENT = frozenset({"schemas", "password"})
+_IGNORED = frozenset({"schemas", "password"})
 
 
 class Op(enum.StrEnum):
@@ -51,7 +57,7 @@ class Op(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Operation:
+class PatchOperation:
     """One change in canonical form."""
 
     op: Op
@@ -61,7 +67,9 @@ class Operation:
     or None for all. With members: a ``MemberChange``."""
 
 
-def read_patch(profile: Profile, body: dict[str, Json], kind: ResourceKind = "User") -> tuple[Operation, ...]:
+def read_patch(
+    profile: TenantSchema, body: dict[str, Json], kind: ResourceKind = "User"
+) -> tuple[PatchOperation, ...]:
     """Read the body of a PATCH.
 
     Args:
@@ -78,9 +86,11 @@ def read_patch(profile: Profile, body: dict[str, Json], kind: ResourceKind = "Us
             does not fit, mutability for a read-only attribute, noTarget for a Remove without a path;
             413 for too many operations.
     """
-    operations: list[Operation] = []
+    operations: list[PatchOperation] = []
     most, changes = (
-        (MAX_OPERATIONS, MAX_CHANGES) if kind == "User" else (MAX_GROUP_OPERATIONS, 2 * MAX_GROUP_OPERATIONS)
+        (MAX_USER_OPERATIONS, MAX_PATCH_CHANGES)
+        if kind == "User"
+        else (MAX_GROUP_OPERATIONS, 2 * MAX_GROUP_OPERATIONS)
     )
     for raw in _raw_operations(body, most):
         operations.extend(_read_operation(profile.tables[kind], raw))
@@ -96,9 +106,9 @@ def _raw_operations(body: dict[str, Json], most: int) -> list[Json]:
     schemas = names.get("schemas")
     if schemas is not None and (
         not isinstance(schemas, list)
-        or PATCH_SCHEMA.lower() not in (s.lower() for s in schemas if isinstance(s, str))
+        or PATCH_OP.lower() not in (s.lower() for s in schemas if isinstance(s, str))
     ):
-        raise invalid_syntax(f'The body of a PATCH needs "schemas": ["{PATCH_SCHEMA}"].')
+        raise invalid_syntax(f'The body of a PATCH needs "schemas": ["{PATCH_OP}"].')
     operations = names.get("operations")
     if not isinstance(operations, list) or not operations:
         raise invalid_syntax('The body of a PATCH needs "Operations", an array with one or more of them.')
@@ -107,14 +117,14 @@ def _raw_operations(body: dict[str, Json], most: int) -> list[Json]:
     return operations
 
 
-def _read_operation(table: Table, raw: Json) -> Iterator[Operation]:
+def _read_operation(table: AttributeTable, raw: Json) -> Iterator[PatchOperation]:
     if not isinstance(raw, dict):
         raise invalid_syntax('Each of "Operations" must be a JSON object with "op".')
     names = {name.lower(): value for name, value in raw.items()}
     op, path, value = _op(names.get("op")), names.get("path"), names.get("value")
     if path is not None and not isinstance(path, str):
         raise invalid_path('The "path" of an operation must be a string.')
-    target = locate(table, path) if path and path.strip() else None
+    target = resolve_path(table, path) if path and path.strip() else None
     if target is not None:
         yield from _change(op, target, value)
         return
@@ -132,27 +142,27 @@ def _op(op: Json) -> Op:
     try:
         return Op(op.lower() if isinstance(op, str) else "")
     except ValueError:
-        raise invalid_syntax(f'"op" must be add, replace or remove, not {shown(op)}.') from None
+        raise invalid_syntax(f'"op" must be add, replace or remove, not {quoted(op)}.') from None
 
 
-def _change_named(op: Op, table: Table, name: str, value: Json) -> Iterator[Operation]:
+def _change_named(op: Op, table: AttributeTable, name: str, value: Json) -> Iterator[PatchOperation]:
     """A key of a value object: a path, or the core schema's URN around such keys."""
     if not name.strip():
         raise invalid_path("A value object has an empty key; every key must name an attribute.")
-    target = locate(table, name)
+    target = resolve_path(table, name)
     if target is None:
         if not isinstance(value, dict):
-            raise invalid_syntax(f"{shown(name)} must hold an object of attributes and values.")
+            raise invalid_syntax(f"{quoted(name)} must hold an object of attributes and values.")
         for inner, item in value.items():
-            inner_target = locate(table, inner)
+            inner_target = resolve_path(table, inner)
             if inner_target is None:
-                raise invalid_path(f"{shown(inner)} cannot stand inside itself.")
-            yield from _change_quietly(op, inner_target, item)
+                raise invalid_path(f"{quoted(inner)} cannot stand inside itself.")
+            yield from _change_unless_read_only(op, inner_target, item)
         return
-    yield from _change_quietly(op, target, value)
+    yield from _change_unless_read_only(op, target, value)
 
 
-def _change_quietly(op: Op, target: Target, value: Json) -> Iterator[Operation]:
+def _change_unless_read_only(op: Op, target: Target, value: Json) -> Iterator[PatchOperation]:
     if not _read_only(target):
         yield from _change(op, target, value)
 
@@ -161,21 +171,21 @@ def _read_only(target: Target) -> bool:
     return "readOnly" in (target.field.mutability, target.sub.mutability if target.sub else "")
 
 
-def _change(op: Op, target: Target, value: Json) -> Iterator[Operation]:
+def _change(op: Op, target: Target, value: Json) -> Iterator[PatchOperation]:
     """The canonical operations of one target and value."""
     field, sub = target.field, target.sub
-    if field.name in _SILENT:
+    if field.name in _IGNORED:
         return iter(())
     if _read_only(target):
         raise mutability(f"{target.path} is read-only; remove it from the attribute mappings.")
-    if field.extension:
+    if field.is_extension:
         return _extension(op, field, value)
-    if field.linked:
-        return _linked(op, target, value)
+    if field.is_membership:
+        return _membership(op, target, value)
     if target.selection is not None:
         return _selected(op, target, value)
-    if field.pointer:
-        return _pointer(op, field, sub, value)
+    if field.is_reference:
+        return _reference(op, field, sub, value)
     if sub is not None:
         return _single(op, target, sub, value)
     if field.multi_valued:
@@ -185,46 +195,48 @@ def _change(op: Op, target: Target, value: Json) -> Iterator[Operation]:
     return _single(op, target, field, value)
 
 
-def _linked(op: Op, target: Target, value: Json) -> Iterator[Operation]:
+def _membership(op: Op, target: Target, value: Json) -> Iterator[PatchOperation]:
     """Members of a group, as steps of a change."""
     if target.sub is not None:
         raise mutability(f"{target.path} cannot be changed: remove the member and add another one.")
     chosen = target.selection.predicate if target.selection else None
-    for change in read_change(op.value, value, path=target.path, chosen=chosen):
-        yield Operation(op, target, change)
+    for change in read_member_changes(op.value, value, path=target.path, chosen=chosen):
+        yield PatchOperation(op, target, change)
 
 
-def _extension(op: Op, container: Field, value: Json) -> Iterator[Operation]:
+def _extension(op: Op, container: Attribute, value: Json) -> Iterator[PatchOperation]:
     if op is Op.REMOVE or value is None or value == "":
-        for field in container.listed:
-            yield Operation(Op.REMOVE, Target(field))
+        for field in container.sub_attributes:
+            yield PatchOperation(Op.REMOVE, Target(field))
         return
     if not isinstance(value, dict):
-        raise wrong(container, value, "an object of attributes and values")
+        raise type_mismatch(container, value, "an object of attributes and values")
     for name, item in value.items():
-        inner = container.fields.get(name) or container.fields.get(name.lower())
+        inner = container.sub_attributes_by_name.get(name) or container.sub_attributes_by_name.get(
+            name.lower()
+        )
         if inner is not None:
-            yield from _change_quietly(op, Target(inner), item)
+            yield from _change_unless_read_only(op, Target(inner), item)
         elif name.lower() != "schemas":  # python-scim's clients write it into extensions too
             raise _unknown(container, name)
 
 
-def _unknown(container: Field, name: str) -> ScimError:
+def _unknown(container: Attribute, name: str) -> ScimError:
     if container.name == CUSTOM_USER:
-        return invalid_path(undeclared(name))
-    return invalid_path(f"{shown(name)} is no attribute of {container.name}; /Schemas lists them.")
+        return invalid_path(undeclared_custom_field(name))
+    return invalid_path(f"{quoted(name)} is no attribute of {container.name}; /Schemas lists them.")
 
 
-def _single(op: Op, target: Target, leaf: Field, value: Json) -> Iterator[Operation]:
+def _single(op: Op, target: Target, leaf: Attribute, value: Json) -> Iterator[PatchOperation]:
     """A plain value: an attribute's, or that of one sub-attribute."""
     if op is Op.REMOVE:
-        yield Operation(op, target)
+        yield PatchOperation(op, target)
         return
-    read = read_value(leaf, _unwrapped(value))
-    yield Operation(Op.REMOVE if read is None else op, target, read)
+    read = coerce_value(leaf, _unwrap(value))
+    yield PatchOperation(Op.REMOVE if read is None else op, target, read)
 
 
-def _unwrapped(value: Json) -> Json:
+def _unwrap(value: Json) -> Json:
     """The one value in an array of one, itself or as ``{"value": …}``."""
     if not isinstance(value, list) or len(value) > 1:
         return value
@@ -235,58 +247,58 @@ def _unwrapped(value: Json) -> Json:
     return inner
 
 
-def _pointer(op: Op, field: Field, sub: Field | None, value: Json) -> Iterator[Operation]:
+def _reference(op: Op, field: Attribute, sub: Attribute | None, value: Json) -> Iterator[PatchOperation]:
     """A manager, in any of its shapes, or its ``value`` or ``$ref`` alone."""
     read = None
     if op is not Op.REMOVE and value is not None and value != "":
-        read = read_pointer(field, value if sub is None else {sub.name: value})
-    yield Operation(Op.REMOVE if read is None else Op.REPLACE, Target(field), read)
+        read = coerce_reference(field, value if sub is None else {sub.name: value})
+    yield PatchOperation(Op.REMOVE if read is None else Op.REPLACE, Target(field), read)
 
 
-def _complex(op: Op, field: Field, value: Json) -> Iterator[Operation]:
+def _complex(op: Op, field: Attribute, value: Json) -> Iterator[PatchOperation]:
     """A complex attribute: its sub-attributes one by one, others stay (RFC 7644 section 3.5.2.3)."""
     value = value[0] if isinstance(value, list) and len(value) == 1 else value
     empty = value is None or value in ("", [])
     if op is Op.REMOVE or empty or (value == {} and op is Op.REPLACE):
-        yield Operation(Op.REMOVE, Target(field))
+        yield PatchOperation(Op.REMOVE, Target(field))
         return
     if not isinstance(value, dict):
-        raise wrong(field, value, "an object with sub-attributes")
+        raise type_mismatch(field, value, "an object with sub-attributes")
     for name, item in value.items():
-        sub = field.fields.get(name) or field.fields.get(name.lower())
+        sub = field.sub_attributes_by_name.get(name) or field.sub_attributes_by_name.get(name.lower())
         if sub is not None and sub.mutability == "readWrite":
             yield from _single(op, Target(field, sub), sub, item)
 
 
-def _multi_valued(op: Op, target: Target, value: Json) -> Iterator[Operation]:
+def _multi_valued(op: Op, target: Target, value: Json) -> Iterator[PatchOperation]:
     if value is None or value == "":
-        yield Operation(Op.REMOVE, target)
+        yield PatchOperation(Op.REMOVE, target)
         return
     entries = value if isinstance(value, list) else [value]
     if op is Op.REMOVE:
         if len(entries) > MAX_VALUES:
             raise invalid_value(f"A Remove on {target.path} names more than {MAX_VALUES} entries; split it.")
-        yield Operation(op, target, entries)
+        yield PatchOperation(op, target, entries)
         return
-    read = read_value(target.field, entries)
+    read = coerce_value(target.field, entries)
     if read is not None:
-        yield Operation(op, target, read)
+        yield PatchOperation(op, target, read)
     elif op is Op.REPLACE:
-        yield Operation(Op.REMOVE, target)
+        yield PatchOperation(Op.REMOVE, target)
 
 
-def _selected(op: Op, target: Target, value: Json) -> Iterator[Operation]:
+def _selected(op: Op, target: Target, value: Json) -> Iterator[PatchOperation]:
     """Entries that brackets select, or one sub-attribute of them."""
     if target.sub is not None:
         yield from _single(op, target, target.sub, value)
         return
     value = value[0] if isinstance(value, list) and len(value) == 1 else value
     if op is Op.REMOVE or value is None or value in ("", []):
-        yield Operation(Op.REMOVE, target)
+        yield PatchOperation(Op.REMOVE, target)
         return
-    reader = read_object if target.field.type == "complex" else read_scalar
+    reader = coerce_object if target.field.type == "complex" else coerce_scalar
     read = reader(target.field, value)
     if read is not None:
-        yield Operation(op, target, read)
+        yield PatchOperation(op, target, read)
     elif op is Op.REPLACE:
-        yield Operation(Op.REMOVE, target)
+        yield PatchOperation(Op.REMOVE, target)

@@ -5,18 +5,19 @@ from typing import Any
 
 import orjson
 
-from scim_api.core.errors import ScimError, invalid_syntax, invalid_value, shown, too_large
-from scim_api.core.limits import MAX_BODY, MAX_HOT_KEY
-from scim_api.core.schema.attributes import CUSTOM_USER, Field
-from scim_api.core.schema.tenant_schema import Table
+from scim_api.contract.urns import CUSTOM_USER
+from scim_api.core.errors import ScimError, invalid_syntax, invalid_value, quoted, too_large
+from scim_api.core.limits import MAX_BODY, MAX_INDEX_KEY
+from scim_api.core.schema.attributes import Attribute
+from scim_api.core.schema.tenant_schema import AttributeTable
 from scim_api.core.types import Json
-from scim_api.core.values.coercion import read_value, twice
-from scim_api.core.values.comparison import comparable
+from scim_api.core.values.coercion import coerce_value, duplicate_attribute
+from scim_api.core.values.comparison import comparison_key
 
 _CUSTOM = CUSTOM_USER.lower()
 
 
-def read_body(table: Table, body: dict[str, Json]) -> dict[str, Json]:
+def read_body(table: AttributeTable, body: dict[str, Json]) -> dict[str, Json]:
     """The attributes of a POST or PUT body under their names, checked; memberships are left out.
 
     Raises:
@@ -29,21 +30,21 @@ def read_body(table: Table, body: dict[str, Json]) -> dict[str, Json]:
         field = names.get(name) or names.get(name.lower())
         if field is None:
             _refuse_undeclared(name)
-        elif field.mutability != "readWrite" or field.linked:
+        elif field.mutability != "readWrite" or field.is_membership:
             continue
-        elif field.extension:
+        elif field.is_extension:
             _read_extension(doc, field, value)
         else:
-            _put(doc, field, read_value(field, value))
+            _put(doc, field, coerce_value(field, value))
     return doc
 
 
-def with_schemas(table: Table, doc: dict[str, Json]) -> dict[str, Json]:
+def with_schemas(table: AttributeTable, doc: dict[str, Json]) -> dict[str, Json]:
     """The body to store: ``schemas`` first, computed from what is present."""
     return {"schemas": [table.urn, *(e.name for e in table.extensions if e.name in doc)], **doc}
 
 
-def body_text(doc: dict[str, Json]) -> str:
+def serialize_body(doc: dict[str, Json]) -> str:
     """The stored text of a body. Raises 413 when it is too large."""
     text = orjson.dumps(doc)
     if len(text) > MAX_BODY:
@@ -51,21 +52,21 @@ def body_text(doc: dict[str, Json]) -> str:
     return text.decode()
 
 
-def hot_key(name: str, value: str, *, case_exact: bool) -> str:
+def index_key(name: str, value: str, *, case_exact: bool) -> str:
     """The comparable form of an indexed value. Raises 400 when an index cannot hold it."""
-    key = comparable(value, case_exact=case_exact)
-    if len(key) * 4 > MAX_HOT_KEY and len(key.encode()) > MAX_HOT_KEY:
+    key = comparison_key(value, case_exact=case_exact)
+    if len(key) * 4 > MAX_INDEX_KEY and len(key.encode()) > MAX_INDEX_KEY:
         raise invalid_value(
-            f"{name} is {len(key.encode())} bytes long; it is indexed, so at most {MAX_HOT_KEY} bytes are"
+            f"{name} is {len(key.encode())} bytes long; it is indexed, so at most {MAX_INDEX_KEY} bytes are"
             " possible. Shorten it."
         )
     return key
 
 
-def undeclared(name: str) -> str:
+def undeclared_custom_field(name: str) -> str:
     """The sentence about a custom field that the tenant does not have."""
     return (
-        f"The custom field {shown(name)} is not declared for this tenant. Add {{name: {name[:64]}, type: Any}}"
+        f"The custom field {quoted(name)} is not declared for this tenant. Add {{name: {name[:64]}, type: Any}}"
         " to spec.customFields of the ScimToken, or remove its attribute mapping."
     )
 
@@ -75,19 +76,19 @@ def count_primaries(entries: Sequence[Any]) -> int:
     return sum(1 for entry in entries if isinstance(entry, dict) and entry.get("primary") is True)
 
 
-def two_primaries(field: Field) -> ScimError:
+def duplicate_primary(field: Attribute) -> ScimError:
     """RFC 7643 section 2.4: the primary value is true at most once."""
     return invalid_value(f"{field.path} has more than one entry with primary true; mark at most one.")
 
 
-def check_primaries(table: Table, doc: dict[str, Json]) -> None:
+def check_primaries(table: AttributeTable, doc: dict[str, Json]) -> None:
     """Raises 400 when an attribute has two preferred values."""
     for name, value in doc.items():
         if isinstance(value, list) and count_primaries(value) > 1:
-            raise two_primaries(table.names[name])
+            raise duplicate_primary(table.names[name])
 
 
-def _check_schemas(table: Table, body: dict[str, Json]) -> None:
+def _check_schemas(table: AttributeTable, body: dict[str, Json]) -> None:
     """Only the shape: undeclared URNs are tolerated, and what is stored is computed."""
     schemas = body.get("schemas")
     if schemas is not None and not isinstance(schemas, list):
@@ -97,26 +98,28 @@ def _check_schemas(table: Table, body: dict[str, Json]) -> None:
 def _refuse_undeclared(name: str) -> None:
     """Unknown attributes are noise, except custom fields: the admin should see that one is missing."""
     if name.lower().startswith(f"{_CUSTOM}:"):
-        raise invalid_value(undeclared(name[len(_CUSTOM) + 1 :]))
+        raise invalid_value(undeclared_custom_field(name[len(_CUSTOM) + 1 :]))
 
 
-def _read_extension(doc: dict[str, Json], container: Field, value: Json) -> None:
+def _read_extension(doc: dict[str, Json], container: Attribute, value: Json) -> None:
     if value is None or value == "":
         return
     if not isinstance(value, dict):
         raise invalid_value(f"{container.name} takes a JSON object with the attributes of that schema.")
     for name, item in value.items():
-        field = container.fields.get(name) or container.fields.get(name.lower())
+        field = container.sub_attributes_by_name.get(name) or container.sub_attributes_by_name.get(
+            name.lower()
+        )
         if field is not None:
-            _put(doc, field, read_value(field, item))
+            _put(doc, field, coerce_value(field, item))
         elif container.name == CUSTOM_USER:
-            raise invalid_value(undeclared(name))
+            raise invalid_value(undeclared_custom_field(name))
 
 
-def _put(doc: dict[str, Json], field: Field, value: Json) -> None:
+def _put(doc: dict[str, Json], field: Attribute, value: Json) -> None:
     if value is None:
         return
     holder = doc if field.urn is None else doc.setdefault(field.urn, {})
     if field.name in holder:
-        raise twice(field)
+        raise duplicate_attribute(field)
     holder[field.name] = value

@@ -7,39 +7,39 @@ is known, and ``$ref`` follows from the id. A group cannot contain itself; large
 for, since nothing here ever walks them (only direct members are published).
 """
 
-from scim_api.core.errors import invalid_value, shown
-from scim_api.core.model import MemberChange, Prepared, Resource
-from scim_api.core.resources.body import body_text, hot_key, read_body, with_schemas
+from scim_api.core.errors import invalid_value, quoted
+from scim_api.core.model import MemberChange, Resource, ResourceWrite
+from scim_api.core.resources.body import index_key, read_body, serialize_body, with_schemas
 from scim_api.core.resources.members import read_members
-from scim_api.core.schema.tenant_schema import Profile
+from scim_api.core.schema.tenant_schema import TenantSchema
 from scim_api.core.types import Json
-from scim_api.core.values.normal_form import keys
+from scim_api.core.values.normal_form import normal_form_text
 
 _NAMELESS = "displayName is missing or empty, and every group needs one"
 
 
-def create_group(profile: Profile, body: dict[str, Json]) -> Prepared:
+def create_group(profile: TenantSchema, body: dict[str, Json]) -> ResourceWrite:
     """Check and normalise the body of a POST.
 
     Raises:
         ScimError: 400 for a value that does not fit, or a missing displayName.
     """
-    ids = _members(profile, body)
-    return _prepare_whole(profile, body, (MemberChange("add", ids),) if ids else ())
+    ids = _member_ids(profile, body)
+    return _prepare_complete(profile, body, (MemberChange("add", ids),) if ids else ())
 
 
-def replace_group(profile: Profile, current: Resource, body: dict[str, Json]) -> Prepared:
+def replace_group(profile: TenantSchema, current: Resource, body: dict[str, Json]) -> ResourceWrite:
     """Check and normalise the body of a PUT: members that it does not name leave the group.
 
     Raises:
         ScimError: as for ``create_group``.
     """
-    ids = _members(profile, body)
-    refuse_itself(current, ids)
-    return _prepare_whole(profile, body, (MemberChange("replace", ids),))
+    ids = _member_ids(profile, body)
+    refuse_self_membership(current, ids)
+    return _prepare_complete(profile, body, (MemberChange("replace", ids),))
 
 
-def _members(profile: Profile, body: dict[str, Json]) -> tuple[str, ...]:
+def _member_ids(profile: TenantSchema, body: dict[str, Json]) -> tuple[str, ...]:
     """The ids under the name ``members``, in whatever spelling it came."""
     wanted = profile.group.names["members"]
     found = [item for name, item in body.items() if profile.group.find(name) is wanted]
@@ -48,28 +48,32 @@ def _members(profile: Profile, body: dict[str, Json]) -> tuple[str, ...]:
     return read_members(found[0]) if found else ()
 
 
-def refuse_itself(current: Resource, ids: tuple[str, ...]) -> None:
+def refuse_self_membership(current: Resource, ids: tuple[str, ...]) -> None:
     if current.id in ids:
-        raise invalid_value(f"members names the group itself ({shown(current.id)}); leave it out.")
+        raise invalid_value(f"members names the group itself ({quoted(current.id)}); leave it out.")
 
 
-def _prepare_whole(profile: Profile, body: dict[str, Json], changes: tuple[MemberChange, ...]) -> Prepared:
+def _prepare_complete(
+    profile: TenantSchema, body: dict[str, Json], changes: tuple[MemberChange, ...]
+) -> ResourceWrite:
     doc = read_body(profile.group, body)
     if "displayName" not in doc:
         raise invalid_value(f"{_NAMELESS}. Fill the source attribute in Entra ID, or map another one to it.")
     return prepare_group(profile, doc, changes)
 
 
-def prepare_group(profile: Profile, doc: dict[str, Json], changes: tuple[MemberChange, ...]) -> Prepared:
+def prepare_group(
+    profile: TenantSchema, doc: dict[str, Json], changes: tuple[MemberChange, ...]
+) -> ResourceWrite:
     doc = with_schemas(profile.group, doc)
     external = doc.get("externalId")
     if external is not None:
-        external = hot_key("externalId", external, case_exact=True)
-    return Prepared(
-        doc=body_text(doc),
-        keys=keys(profile.group, doc),
+        external = index_key("externalId", external, case_exact=True)
+    return ResourceWrite(
+        doc=serialize_body(doc),
+        normal_form=normal_form_text(profile.group, doc),
         match_key=None,
-        name_key=hot_key("displayName", doc["displayName"], case_exact=False),
+        name_key=index_key("displayName", doc["displayName"], case_exact=False),
         external_key=external,
         members=changes,
     )

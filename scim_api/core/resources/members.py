@@ -3,9 +3,9 @@
 import re
 from typing import Literal
 
-from scim_api.core.errors import ScimError, invalid_path, invalid_value, shown
+from scim_api.core.errors import ScimError, invalid_path, invalid_value, quoted
 from scim_api.core.model import MemberChange
-from scim_api.core.predicate import Attribute, Compare, Predicate
+from scim_api.core.predicate import AttributePath, Comparison, Predicate
 from scim_api.core.types import Json
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
@@ -21,16 +21,16 @@ def read_members(value: Json) -> tuple[str, ...]:
     Raises:
         ScimError: 400 invalidValue for what is no id.
     """
-    return _named(value, removing=False)
+    return _member_ids(value, removing=False)
 
 
-def _named(value: Json, *, removing: bool) -> tuple[str, ...]:
+def _member_ids(value: Json, *, removing: bool) -> tuple[str, ...]:
     entries = value if isinstance(value, list) else [value]
-    found = (_read(entry, removing=removing) for entry in entries)
+    found = (_member_id(entry, removing=removing) for entry in entries)
     return tuple(dict.fromkeys(one for one in found if one is not None))
 
 
-def _read(entry: Json, *, removing: bool) -> str | None:
+def _member_id(entry: Json, *, removing: bool) -> str | None:
     named = entry
     if isinstance(entry, dict):
         subs = {name.lower(): item for name, item in entry.items()}
@@ -53,7 +53,9 @@ def _read(entry: Json, *, removing: bool) -> str | None:
 
 
 def _kind(value: Json) -> str:
-    return "an array" if isinstance(value, list) else "an object" if isinstance(value, dict) else shown(value)
+    return (
+        "an array" if isinstance(value, list) else "an object" if isinstance(value, dict) else quoted(value)
+    )
 
 
 def unknown_members(ids: tuple[str, ...]) -> ScimError:
@@ -62,14 +64,14 @@ def unknown_members(ids: tuple[str, ...]) -> ScimError:
     Args:
         ids: of which the first three are shown.
     """
-    named = ", ".join(shown(one) for one in ids[:3]) + (" and others" if len(ids) > 3 else "")
+    named = ", ".join(quoted(one) for one in ids[:3]) + (" and others" if len(ids) > 3 else "")
     return invalid_value(
         f"members names {named}, which is no id of a user or group of this tenant. Provision the member first,"
         " or take it out of the list; it may have been deleted."
     )
 
 
-def read_change(
+def read_member_changes(
     op: Literal["add", "remove", "replace"], value: Json, *, path: str, chosen: Predicate | None
 ) -> tuple[MemberChange, ...]:
     """The steps of one PATCH operation on ``members``.
@@ -89,17 +91,17 @@ def read_change(
     """
     empty = value is None or value == ""
     if chosen is not None:
-        ids = _equal_id(chosen)
-        gone = MemberChange("remove", ids=ids) if ids else MemberChange("remove", chosen=chosen)
+        ids = _id_compared(chosen)
+        gone = MemberChange("remove", ids=ids) if ids else MemberChange("remove", selected_by=chosen)
         if op == "remove" or empty:
             return (gone,)
         if op == "add":
-            raise invalid_path(f'{shown(path)} selects members to remove; add some with the path "members".')
+            raise invalid_path(f'{quoted(path)} selects members to remove; add some with the path "members".')
         return gone, MemberChange("add", read_members(value))
     if op == "remove":
         if empty:
             return (MemberChange("replace"),)
-        ids = _named(value, removing=True)
+        ids = _member_ids(value, removing=True)
         return (MemberChange("remove", ids),) if ids else ()
     ids = read_members(value)
     if op == "replace":
@@ -107,9 +109,9 @@ def read_change(
     return (MemberChange("add", ids),) if ids else ()
 
 
-def _equal_id(chosen: Predicate) -> tuple[str, ...]:
+def _id_compared(chosen: Predicate) -> tuple[str, ...]:
     """The one id that ``members[value eq "…"]`` means; none for other predicates."""
     match chosen:
-        case Compare(Attribute(path=("value",)), "eq", str(value)):
+        case Comparison(AttributePath(path=("value",)), "eq", str(value)):
             return (value,)
     return ()

@@ -14,19 +14,19 @@ client's PUT or PATCH clears it, and it is there when the field is declared agai
 import orjson
 
 from scim_api.contract.admin import Matching
+from scim_api.contract.urns import CUSTOM_USER
 from scim_api.core.errors import invalid_value, unprocessable
-from scim_api.core.model import Prepared, Resource
-from scim_api.core.resources.body import body_text, check_primaries, hot_key, read_body, with_schemas
-from scim_api.core.schema.attributes import CUSTOM_USER
-from scim_api.core.schema.tenant_schema import Profile
+from scim_api.core.model import Resource, ResourceWrite
+from scim_api.core.resources.body import check_primaries, index_key, read_body, serialize_body, with_schemas
+from scim_api.core.schema.tenant_schema import TenantSchema
 from scim_api.core.types import Json
-from scim_api.core.values.comparison import comparable
-from scim_api.core.values.normal_form import keys
+from scim_api.core.values.comparison import comparison_key
+from scim_api.core.values.normal_form import normal_form_text
 
 WORK_EMAIL = 'emails[type eq "work"].value'
 
 
-def create_user(profile: Profile, body: dict[str, Json]) -> Prepared:
+def create_user(profile: TenantSchema, body: dict[str, Json]) -> ResourceWrite:
     """Check and normalise the body of a POST.
 
     Raises:
@@ -34,10 +34,10 @@ def create_user(profile: Profile, body: dict[str, Json]) -> Prepared:
     """
     doc = read_body(profile.user, body)
     doc.setdefault("active", True)
-    return _prepare_whole(profile, doc)
+    return _prepare_complete(profile, doc)
 
 
-def replace_user(profile: Profile, current: Resource, body: dict[str, Json]) -> Prepared:
+def replace_user(profile: TenantSchema, current: Resource, body: dict[str, Json]) -> ResourceWrite:
     """Check and normalise the body of a PUT; read-only attributes in it are ignored.
 
     Raises:
@@ -46,13 +46,13 @@ def replace_user(profile: Profile, current: Resource, body: dict[str, Json]) -> 
     doc, before = read_body(profile.user, body), orjson.loads(current.doc)
     if "active" not in doc:
         doc["active"] = before.get("active", True)
-    unseen = _undeclared_values(profile, before)
+    unseen = _undeclared_custom_values(profile, before)
     if unseen:
         doc[CUSTOM_USER] = {**unseen, **doc.get(CUSTOM_USER, {})}
-    return _prepare_whole(profile, doc)
+    return _prepare_complete(profile, doc)
 
 
-def prepare(profile: Profile, doc: dict[str, Json]) -> Prepared:
+def prepare_user(profile: TenantSchema, doc: dict[str, Json]) -> ResourceWrite:
     """What to store of a user that is complete: body, comparable form and index keys.
 
     Args:
@@ -63,11 +63,11 @@ def prepare(profile: Profile, doc: dict[str, Json]) -> Prepared:
         ScimError: 400 for an indexed value that is too long, 413 for a resource that is too large.
     """
     doc = with_schemas(profile.user, doc)
-    text = body_text(doc)
-    name = hot_key("userName", doc["userName"], case_exact=False)
+    text = serialize_body(doc)
+    name = index_key("userName", doc["userName"], case_exact=False)
     external = doc.get("externalId")
     if external is not None:
-        external = hot_key("externalId", external, case_exact=True)
+        external = index_key("externalId", external, case_exact=True)
     emails = work_emails(doc)
     match profile.matching:
         case Matching.WORK_EMAIL:
@@ -76,9 +76,9 @@ def prepare(profile: Profile, doc: dict[str, Json]) -> Prepared:
             match_key = name
         case Matching.EXTERNAL_ID:
             match_key = external
-    return Prepared(
+    return ResourceWrite(
         doc=text,
-        keys=keys(profile.user, doc),
+        normal_form=normal_form_text(profile.user, doc),
         match_key=match_key,
         name_key=name,
         external_key=external,
@@ -91,13 +91,13 @@ def work_emails(doc: dict[str, Json]) -> list[str]:
     found: list[str] = []
     for entry in doc.get("emails", ()):
         value = entry.get("value")
-        if value is not None and comparable(entry.get("type", ""), case_exact=False) == "work":
-            key = hot_key(WORK_EMAIL, value, case_exact=False)
+        if value is not None and comparison_key(entry.get("type", ""), case_exact=False) == "work":
+            key = index_key(WORK_EMAIL, value, case_exact=False)
             found.insert(0 if entry.get("primary") else len(found), key)
     return found
 
 
-def missing(profile: Profile, doc: dict[str, Json]) -> tuple[str, str] | None:
+def missing_required(profile: TenantSchema, doc: dict[str, Json]) -> tuple[str, str] | None:
     """The required attribute that a user lacks, and why it is required; None when all are there."""
     if "userName" not in doc:
         return "userName", "every user needs one"
@@ -108,20 +108,20 @@ def missing(profile: Profile, doc: dict[str, Json]) -> tuple[str, str] | None:
     return None
 
 
-def _undeclared_values(profile: Profile, doc: dict[str, Json]) -> dict[str, Json]:
+def _undeclared_custom_values(profile: TenantSchema, doc: dict[str, Json]) -> dict[str, Json]:
     """Stored custom values whose fields are not declared any more."""
-    declared = profile.user.names[CUSTOM_USER].fields
+    declared = profile.user.names[CUSTOM_USER].sub_attributes_by_name
     stored: dict[str, Json] = doc.get(CUSTOM_USER, {})
     return {name: value for name, value in stored.items() if name.lower() not in declared}
 
 
-def _prepare_whole(profile: Profile, doc: dict[str, Json]) -> Prepared:
+def _prepare_complete(profile: TenantSchema, doc: dict[str, Json]) -> ResourceWrite:
     check_primaries(profile.user, doc)
-    lacks = missing(profile, doc)
+    lacks = missing_required(profile, doc)
     if lacks is not None:
         name, reason = lacks
         raise (invalid_value if name == "userName" else unprocessable)(
             f"{name} is missing or empty, and {reason}. Fill the source attribute in Entra ID, or map"
             f" another one to {name}."
         )
-    return prepare(profile, doc)
+    return prepare_user(profile, doc)

@@ -7,17 +7,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from scim_api.contract.admin import CustomField, Matching, TenantSettings
+from scim_api.contract.urns import CORE_GROUP, CORE_USER, CUSTOM_USER
 from scim_api.core.schema.attributes import (
-    COMMON_FIELDS,
-    CORE_GROUP,
-    CORE_USER,
-    CUSTOM_USER,
-    ENTERPRISE,
-    GROUP_FIELDS,
-    USER_FIELDS,
-    Field,
-    extension,
-    index,
+    COMMON_ATTRIBUTES,
+    ENTERPRISE_EXTENSION,
+    GROUP_ATTRIBUTES,
+    USER_ATTRIBUTES,
+    Attribute,
+    by_name,
+    extension_attribute,
 )
 from scim_api.core.types import AttributeType, ResourceKind
 
@@ -35,35 +33,35 @@ _TYPES: Mapping[str, AttributeType] = MappingProxyType(
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Table:
+class AttributeTable:
     """The attributes of one resource type."""
 
     kind: ResourceKind | None
     """None: the union of all kinds, for a search across them."""
     urn: str
     """The core schema; empty for the union."""
-    fields: tuple[Field, ...]
+    attributes: tuple[Attribute, ...]
     """The core attributes, without the common ones."""
-    extensions: tuple[Field, ...]
-    names: Mapping[str, Field]
+    extensions: tuple[Attribute, ...]
+    names: Mapping[str, Attribute]
     """Every name by which a client may mean an attribute: ``userName``, ``urn:…:User:userName``,
     ``urn:…:User:department``, an extension's URN, and the bare names of EnterpriseUser (Entra sends
     ``manager`` so), each as spelt and in lower case."""
 
-    def find(self, name: str) -> Field | None:
+    def find(self, name: str) -> Attribute | None:
         """The attribute meant by a name, in any case."""
         return self.names.get(name) or self.names.get(name.lower())
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Profile:
+class TenantSchema:
     """What the core needs to know of a tenant."""
 
     settings: TenantSettings
     settings_hash: str
-    tables: Mapping[ResourceKind, Table]
+    tables: Mapping[ResourceKind, AttributeTable]
     """The served resource types; without Group when the tenant has groups switched off."""
-    anything: Table
+    all_types: AttributeTable
     """The attributes of all served types; a resource simply lacks those of the others."""
 
     @property
@@ -72,23 +70,23 @@ class Profile:
         return self.settings.matching
 
     @property
-    def user(self) -> Table:
+    def user(self) -> AttributeTable:
         """The attributes of users."""
         return self.tables["User"]
 
     @property
-    def group(self) -> Table:
+    def group(self) -> AttributeTable:
         """The attributes of groups. Raises ``KeyError`` when the tenant has groups switched off."""
         return self.tables["Group"]
 
 
-def custom_extension(fields: tuple[CustomField, ...]) -> Field:
+def custom_extension(fields: tuple[CustomField, ...]) -> Attribute:
     """The tenant's CustomExtensionName schema; without fields when none is declared."""
-    return extension(
+    return extension_attribute(
         CUSTOM_USER,
         "The custom fields that the ScimToken declares (spec.customFields).",
         (
-            Field(
+            Attribute(
                 field.name,
                 _TYPES[field.type],
                 f"Custom field of type {field.type}.",
@@ -100,29 +98,29 @@ def custom_extension(fields: tuple[CustomField, ...]) -> Field:
     )
 
 
-def _user_table(matching: Matching, groups: str, custom: tuple[CustomField, ...]) -> Table:
+def _user_table(matching: Matching, groups: str, custom: tuple[CustomField, ...]) -> AttributeTable:
     required = {Matching.WORK_EMAIL: "emails", Matching.EXTERNAL_ID: "externalId"}.get(matching)
     fields = tuple(
         dataclasses.replace(field, required=True) if field.name == required else field
-        for field in USER_FIELDS
+        for field in USER_ATTRIBUTES
         if field.name != "groups" or groups == "Enabled"
     )
-    extensions = (ENTERPRISE, custom_extension(custom))
-    names = index(ENTERPRISE.listed)
-    names |= index(fields) | index(COMMON_FIELDS) | index(extensions)
+    extensions = (ENTERPRISE_EXTENSION, custom_extension(custom))
+    names = by_name(ENTERPRISE_EXTENSION.sub_attributes)
+    names |= by_name(fields) | by_name(COMMON_ATTRIBUTES) | by_name(extensions)
     for field in fields:
         names[f"{CORE_USER}:{field.name}".lower()] = field
     for container in extensions:
-        for field in container.listed:
+        for field in container.sub_attributes:
             names[field.path] = field
             names[field.path.lower()] = field
-    return Table("User", CORE_USER, fields, extensions, MappingProxyType(names))
+    return AttributeTable("User", CORE_USER, fields, extensions, MappingProxyType(names))
 
 
-def _group_table() -> Table:
-    names = index(GROUP_FIELDS) | index(COMMON_FIELDS)
-    names |= {f"{CORE_GROUP}:{field.name}".lower(): field for field in GROUP_FIELDS}
-    return Table("Group", CORE_GROUP, GROUP_FIELDS, (), MappingProxyType(names))
+def _group_table() -> AttributeTable:
+    names = by_name(GROUP_ATTRIBUTES) | by_name(COMMON_ATTRIBUTES)
+    names |= {f"{CORE_GROUP}:{field.name}".lower(): field for field in GROUP_ATTRIBUTES}
+    return AttributeTable("Group", CORE_GROUP, GROUP_ATTRIBUTES, (), MappingProxyType(names))
 
 
 _GROUP_TABLE = _group_table()
@@ -131,33 +129,33 @@ _GROUP_TABLE = _group_table()
 @functools.lru_cache(maxsize=_CACHED)
 def _tables(
     matching: Matching, groups: str, custom: frozenset[CustomField]
-) -> tuple[Mapping[ResourceKind, Table], Table]:
+) -> tuple[Mapping[ResourceKind, AttributeTable], AttributeTable]:
     user = _user_table(matching, groups, tuple(sorted(custom, key=lambda field: field.name)))
-    tables: dict[ResourceKind, Table] = {"User": user}
+    tables: dict[ResourceKind, AttributeTable] = {"User": user}
     if groups == "Enabled":
         tables["Group"] = _GROUP_TABLE
-    names: dict[str, Field] = {}
+    names: dict[str, Attribute] = {}
     for table in reversed(tables.values()):
         names |= table.names
-    anything = Table(None, "", (), (), MappingProxyType(names))
+    anything = AttributeTable(None, "", (), (), MappingProxyType(names))
     return MappingProxyType(tables), anything
 
 
-_profiles: collections.OrderedDict[str, Profile] = collections.OrderedDict()
+_compiled: collections.OrderedDict[str, TenantSchema] = collections.OrderedDict()
 
 
-def profile(settings: TenantSettings, settings_hash: str) -> Profile:
+def compile_tenant_schema(settings: TenantSettings, settings_hash: str) -> TenantSchema:
     """The compiled settings, from a bounded cache.
 
     Args:
         settings: the tenant's.
         settings_hash: stands for all of ``settings``, so that a hit costs one look-up.
     """
-    found = _profiles.get(settings_hash)
+    found = _compiled.get(settings_hash)
     if found is not None:
         return found
     tables, anything = _tables(settings.matching, settings.groups, frozenset(settings.custom_fields))
-    made = _profiles[settings_hash] = Profile(settings, settings_hash, tables, anything)
-    while len(_profiles) > _CACHED:
-        _profiles.popitem(last=False)
+    made = _compiled[settings_hash] = TenantSchema(settings, settings_hash, tables, anything)
+    while len(_compiled) > _CACHED:
+        _compiled.popitem(last=False)
     return made

@@ -23,19 +23,19 @@ import math
 import re
 from collections.abc import Callable
 
-from scim_api.core.errors import ScimError, invalid_value, shown
+from scim_api.core.errors import ScimError, invalid_value, quoted
 from scim_api.core.limits import MAX_VALUES
-from scim_api.core.schema.attributes import Field
+from scim_api.core.schema.attributes import Attribute
 from scim_api.core.types import AttributeType, Json
-from scim_api.core.values.comparison import microseconds
+from scim_api.core.values.comparison import to_microseconds
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,60}(\.[0-9]{1,60})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**63 - 1
-_HUSK = frozenset({"type", "primary"})
+_VALUELESS = frozenset({"type", "primary"})
 
 
-def read_value(field: Field, value: Json) -> Json:
+def coerce_value(field: Attribute, value: Json) -> Json:
     """A value for the attribute; None when there is none.
 
     Raises:
@@ -44,10 +44,10 @@ def read_value(field: Field, value: Json) -> Json:
     if value is None or value == "":
         return None
     if not field.multi_valued:
-        return _READERS[field.type](field, value)
+        return _COERCIONS[field.type](field, value)
     if not isinstance(value, list):
-        raise wrong(field, value, "an array of values")
-    entries = [entry for item in value if (entry := read_entry(field, item)) is not None]
+        raise type_mismatch(field, value, "an array of values")
+    entries = [entry for item in value if (entry := coerce_entry(field, item)) is not None]
     if len(entries) > MAX_VALUES:
         raise invalid_value(
             f"{field.path} has {len(entries)} values; at most {MAX_VALUES} are kept. Send fewer."
@@ -55,55 +55,55 @@ def read_value(field: Field, value: Json) -> Json:
     return entries or None
 
 
-def read_entry(field: Field, value: Json) -> Json:
+def coerce_entry(field: Attribute, value: Json) -> Json:
     """One value of a multi-valued attribute; None when it is empty or a husk (nothing but its type)."""
     if value is None or value == "":
         return None
-    entry = _READERS[field.type](field, value)
-    return None if is_husk(entry) else entry
+    entry = _COERCIONS[field.type](field, value)
+    return None if is_empty_entry(entry) else entry
 
 
-def is_husk(entry: Json) -> bool:
+def is_empty_entry(entry: Json) -> bool:
     """Whether an entry says what it would be for, but has no value."""
-    return isinstance(entry, dict) and entry.keys() <= _HUSK
+    return isinstance(entry, dict) and entry.keys() <= _VALUELESS
 
 
-def read_object(field: Field, value: Json) -> dict[str, Json] | None:
+def coerce_object(field: Attribute, value: Json) -> dict[str, Json] | None:
     """The sub-attributes of a complex value, under their names as the schema spells them."""
-    if field.pointer:
-        return read_pointer(field, value)
+    if field.is_reference:
+        return coerce_reference(field, value)
     if not isinstance(value, dict):
-        raise wrong(field, value, "a JSON object with sub-attributes")
+        raise type_mismatch(field, value, "a JSON object with sub-attributes")
     result: dict[str, Json] = {}
-    fields = field.fields
+    fields = field.sub_attributes_by_name
     for key, item in value.items():
         sub = fields.get(key) or fields.get(key.lower())
         if sub is None or sub.mutability == "readOnly":
             continue
-        read = read_value(sub, item)
+        read = coerce_value(sub, item)
         if read is not None:
             if sub.name in result:
-                raise twice(sub)
+                raise duplicate_attribute(sub)
             result[sub.name] = read
     return result or None
 
 
-def read_pointer(field: Field, value: Json) -> dict[str, Json] | None:
+def coerce_reference(field: Attribute, value: Json) -> dict[str, Json] | None:
     """An id in any of the shapes that Entra sends: a string, an object, or an array of one object."""
     if isinstance(value, list):
         if len(value) > 1:
-            raise wrong(field, value, "one id, not several")
+            raise type_mismatch(field, value, "one id, not several")
         value = value[0] if value else None
     if isinstance(value, dict):
-        value = _pointed_at(value)
+        value = _referenced_id(value)
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise wrong(field, value, "the id of a user, as a string")
+        raise type_mismatch(field, value, "the id of a user, as a string")
     return {"value": value}
 
 
-def _pointed_at(value: dict[str, Json]) -> Json:
+def _referenced_id(value: dict[str, Json]) -> Json:
     names = {key.lower(): item for key, item in value.items()}
     if names.get("value") not in (None, ""):
         return names["value"]
@@ -111,66 +111,68 @@ def _pointed_at(value: dict[str, Json]) -> Json:
     return reference.rstrip("/").rpartition("/")[2] if isinstance(reference, str) else reference
 
 
-def twice(field: Field) -> ScimError:
+def duplicate_attribute(field: Attribute) -> ScimError:
     """The same attribute came twice, under names that differ in case or form only."""
     return invalid_value(f"{field.path} is sent twice, under two spellings of its name; send it once.")
 
 
-def wrong(field: Field, value: Json, wanted: str) -> ScimError:
+def type_mismatch(field: Attribute, value: Json, wanted: str) -> ScimError:
     """The value does not fit the attribute; ``wanted`` says what does."""
-    sent = "an object" if isinstance(value, dict) else "an array" if isinstance(value, list) else shown(value)
+    sent = (
+        "an object" if isinstance(value, dict) else "an array" if isinstance(value, list) else quoted(value)
+    )
     return invalid_value(f"{field.path} takes {wanted}, but {sent} was sent. Correct its attribute mapping.")
 
 
-def _string(field: Field, value: Json) -> str:
+def _string(field: Attribute, value: Json) -> str:
     if isinstance(value, str):
         return value
-    raise wrong(field, value, "a string")
+    raise type_mismatch(field, value, "a string")
 
 
-def _boolean(field: Field, value: Json) -> bool:
+def _boolean(field: Attribute, value: Json) -> bool:
     if isinstance(value, bool):
         return value
     if isinstance(value, str):
         lower = value.lower()
         if lower in {"true", "false"}:
             return lower == "true"
-    raise wrong(field, value, "true or false")
+    raise type_mismatch(field, value, "true or false")
 
 
-def _integer(field: Field, value: Json) -> int:
+def _integer(field: Attribute, value: Json) -> int:
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and _MIN_INTEGER <= value <= _MAX_INTEGER:
         return value
-    raise wrong(field, value, "an integer of at most 64 bits")
+    raise type_mismatch(field, value, "an integer of at most 64 bits")
 
 
-def _decimal(field: Field, value: Json) -> int | float:
+def _decimal(field: Attribute, value: Json) -> int | float:
     if isinstance(value, str) and _DECIMAL.fullmatch(value):
         value = int(value) if _INTEGER.fullmatch(value) else float(value)
     if isinstance(value, int | float) and not isinstance(value, bool) and _fits(value):
         return value
-    raise wrong(field, value, "a number in double precision")
+    raise type_mismatch(field, value, "a number in double precision")
 
 
 def _fits(value: float) -> bool:
     return math.isfinite(value) if isinstance(value, float) else _MIN_INTEGER <= value <= _MAX_INTEGER
 
 
-def _date_time(field: Field, value: Json) -> str:
-    if isinstance(value, str) and microseconds(value) is not None:
+def _date_time(field: Attribute, value: Json) -> str:
+    if isinstance(value, str) and to_microseconds(value) is not None:
         return value
-    raise wrong(field, value, "a date and time such as 2026-01-23T04:56:22Z")
+    raise type_mismatch(field, value, "a date and time such as 2026-01-23T04:56:22Z")
 
 
-def _any(field: Field, value: Json) -> Json:
+def _any(field: Attribute, value: Json) -> Json:
     if isinstance(value, str | bool) or (isinstance(value, int | float) and _fits(value)):
         return value
-    raise wrong(field, value, "a single string, number or boolean")
+    raise type_mismatch(field, value, "a single string, number or boolean")
 
 
-_READERS: dict[AttributeType, Callable[[Field, Json], Json]] = {
+_COERCIONS: dict[AttributeType, Callable[[Attribute, Json], Json]] = {
     "string": _string,
     "reference": _string,
     "binary": _string,
@@ -179,14 +181,14 @@ _READERS: dict[AttributeType, Callable[[Field, Json], Json]] = {
     "decimal": _decimal,
     "dateTime": _date_time,
     "any": _any,
-    "complex": read_object,
+    "complex": coerce_object,
 }
 
 
-def read_scalar(field: Field, value: Json) -> Json:
+def coerce_scalar(field: Attribute, value: Json) -> Json:
     """One plain value, as a filter compares it: neither arrays nor "no value" have a meaning here.
 
     Raises:
         ScimError: 400 invalidValue.
     """
-    return _READERS[field.type](field, value)
+    return _COERCIONS[field.type](field, value)

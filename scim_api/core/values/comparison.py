@@ -13,7 +13,7 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (naive on purpose: plain arithmet
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def comparable(value: str, *, case_exact: bool) -> str:
+def comparison_key(value: str, *, case_exact: bool) -> str:
     """The form that equality, order and substrings are decided on.
 
     NFC, and lower case unless the attribute is caseExact: the comparison key of scim2-models, so that
@@ -25,7 +25,7 @@ def comparable(value: str, *, case_exact: bool) -> str:
     return composed if case_exact else normalize("NFC", composed.lower())
 
 
-def microseconds(value: str) -> int | None:
+def to_microseconds(value: str) -> int | None:
     """A dateTime (RFC 7643 section 2.3.5) as microseconds since 1970 in UTC; None when it is none.
 
     Without an offset it is taken as UTC. Digits past the sixth are cut.
@@ -40,7 +40,7 @@ def microseconds(value: str) -> int | None:
     return (moment.replace(tzinfo=None) - _EPOCH) // _MICROSECOND - offset // _MICROSECOND
 
 
-def timestamp(value: int) -> str | None:
+def from_microseconds(value: int) -> str | None:
     """Microseconds since 1970 as ``2026-11-23T14:00:00.123456Z``; None outside the years 1 to 9999."""
     try:
         moment = _EPOCH + timedelta(microseconds=value)
@@ -49,7 +49,7 @@ def timestamp(value: int) -> str | None:
     return moment.isoformat(timespec="microseconds") + "Z"
 
 
-def storable(text: str) -> bool:
+def is_storable(text: str) -> bool:
     """Whether a database can hold the string: no NUL (PostgreSQL), no lone surrogate (UTF-8)."""
     if "\x00" in text:
         return False

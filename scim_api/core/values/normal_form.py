@@ -10,24 +10,24 @@ from typing import Any
 
 import orjson
 
-from scim_api.core.schema.attributes import Field
-from scim_api.core.schema.tenant_schema import Table
-from scim_api.core.values.comparison import comparable, microseconds
+from scim_api.core.schema.attributes import Attribute
+from scim_api.core.schema.tenant_schema import AttributeTable
+from scim_api.core.values.comparison import comparison_key, to_microseconds
 
-_UNDECLARED = Field("", "any", "A custom field that was declared once.")
+_UNDECLARED = Attribute("", "any", "A custom field that was declared once.")
 
 
-def keys(table: Table, doc: dict[str, Any]) -> str:
+def normal_form_text(table: AttributeTable, doc: dict[str, Any]) -> str:
     """JSON text of the comparable form of a resource.
 
     Args:
         table: of its resource type.
         doc: the resource as stored, ``schemas`` included, without ``id`` and ``meta``.
     """
-    return orjson.dumps(comparable_form(table, doc)).decode()
+    return orjson.dumps(normal_form(table, doc)).decode()
 
 
-def comparable_form(table: Table, doc: Mapping[str, Any]) -> dict[str, Any]:
+def normal_form(table: AttributeTable, doc: Mapping[str, Any]) -> dict[str, Any]:
     """The comparable form as Python has it.
 
     Custom fields that are no longer declared are in it, as what their JSON types say, so that they are
@@ -39,43 +39,43 @@ def comparable_form(table: Table, doc: Mapping[str, Any]) -> dict[str, Any]:
         field = names.get(name)
         if field is None or name == "schemas":
             continue
-        key = comparable_value(field, value)
+        key = normal_value(field, value)
         if key is not None:
             form[name.lower()] = key
     return form
 
 
-def comparable_value(field: Field, value: Any) -> Any:
+def normal_value(field: Attribute, value: Any) -> Any:
     """The comparable form of an attribute's whole value."""
     kind = type(value)  # what the parser made is exactly one of these
     if kind is str:
         if field.type == "dateTime":
-            return microseconds(value)
-        return comparable(value, case_exact=field.case_exact)
+            return to_microseconds(value)
+        return comparison_key(value, case_exact=field.case_exact)
     if kind is dict:
-        return _comparable_object(field, value)
+        return _normal_object(field, value)
     if kind is list:
-        return [key for item in value if (key := comparable_value(field, item)) is not None] or None
+        return [key for item in value if (key := normal_value(field, item)) is not None] or None
     return value
 
 
-def _comparable_object(field: Field, value: Mapping[str, Any]) -> dict[str, Any] | None:
-    fields = field.fields
+def _normal_object(field: Attribute, value: Mapping[str, Any]) -> dict[str, Any] | None:
+    fields = field.sub_attributes_by_name
     form: dict[str, Any] = {}
     for name, item in value.items():
         sub = fields.get(name)
         if sub is None:
-            if not field.extension:
+            if not field.is_extension:
                 continue
             sub = _UNDECLARED
         if type(item) is str and sub.type != "dateTime":  # most are; the plain way would say the same
             if not item.isascii():
-                item = comparable(item, case_exact=sub.case_exact)
+                item = comparison_key(item, case_exact=sub.case_exact)
             elif not sub.case_exact:
                 item = item.lower()
             form[name.lower()] = item
         else:
-            key = comparable_value(sub, item)
+            key = normal_value(sub, item)
             if key is not None:
                 form[name.lower()] = key
     return form or None

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from scim_api.contract.admin import AdminError, AdminErrorCode, Connection, ConnectionPage, PutConnection
 from scim_api.contract.signing import SignatureRefused, verify
 from scim_api.core import limits
-from scim_api.http.admin.trusted_keys import AdminKeys
-from scim_api.http.authentication import Credentials
+from scim_api.http.admin.trusted_keys import TrustedKeys
+from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics
 from scim_api.store import errors as store_errors
 from scim_api.store.errors import Unavailable
@@ -87,7 +87,7 @@ def _refusal(error: Exception) -> _Refused:
 class Admin:
     """The admin API's endpoints over one store."""
 
-    def __init__(self, store: Store, credentials: Credentials, keys: AdminKeys, metrics: Metrics) -> None:
+    def __init__(self, store: Store, credentials: Authenticator, keys: TrustedKeys, metrics: Metrics) -> None:
         self._store, self._credentials, self._keys, self._metrics = store, credentials, keys, metrics
         self._claimed: str | None = None
 

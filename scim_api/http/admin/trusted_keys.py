@@ -16,7 +16,7 @@ REREAD_SECONDS: Final = 1.0
 """An unknown key makes us look again, but not more often than this: anybody can name a key."""
 
 
-class AdminKeys:
+class TrustedKeys:
     """Public keys by name, reread when an unknown one is named (the operator renewed its key)."""
 
     def __init__(self, directory: Path | None, clock: Callable[[], float] = time.monotonic) -> None:

@@ -13,24 +13,24 @@ from typing import Final
 import orjson
 import structlog
 
-from scim_api.core.errors import ScimError, shown
+from scim_api.contract.urns import BULK_RESPONSE
+from scim_api.core.errors import ScimError, quoted
 from scim_api.core.limits import MAX_PATH
 from scim_api.core.messages.bulk import (
-    RESPONSE_SCHEMA,
-    Bulk,
+    BulkOperation,
+    BulkRequest,
+    BulkStep,
+    InvalidOperation,
     Method,
-    Operation,
-    Refused,
-    Step,
-    plan,
+    order_operations,
     read_bulk,
-    resolved,
+    resolve_references,
 )
 from scim_api.core.messages.serialization import location
 from scim_api.core.types import ResourceKind
 from scim_api.http.endpoint import Handler
-from scim_api.http.request import Call
-from scim_api.http.response import MEDIA_TYPE, Answer, failure, too_fast
+from scim_api.http.request import ScimRequest
+from scim_api.http.response import MEDIA_TYPE, ScimResponse, error_response, too_many_requests
 from scim_api.http.scim import groups, users
 
 log = structlog.get_logger(__name__)
@@ -56,13 +56,13 @@ class _Result:
     version: str | None = None
 
 
-async def bulk(call: Call) -> Answer:
+async def bulk(call: ScimRequest) -> ScimResponse:
     """Do all operations, or as many as failOnErrors allows; 200 with a result of each."""
     wanted = read_bulk(call.json())
     rate = call.access.settings.rate_limit
-    wait = call.service.limiter.charge_bulk(call.access.tenant, rate, len(wanted.operations))
+    wait = call.service.limiter.bulk_wait_seconds(call.access.tenant, rate, len(wanted.operations))
     if wait:
-        return too_fast(
+        return too_many_requests(
             f"Bulk requests of this tenant had more than {rate.requests_per_second} operations per second; wait"
             f" {math.ceil(wait)} seconds and repeat.",
             wait,
@@ -73,13 +73,15 @@ async def bulk(call: Call) -> Answer:
         for index, operation in enumerate(wanted.operations)
         if index in results
     )
-    return Answer(200, b'{"schemas":["' + RESPONSE_SCHEMA.encode() + b'"],"Operations":[' + entries + b"]}")
+    return ScimResponse(
+        200, b'{"schemas":["' + BULK_RESPONSE.encode() + b'"],"Operations":[' + entries + b"]}"
+    )
 
 
 class _Job:
     """One bulk request under way."""
 
-    def __init__(self, call: Call, wanted: Bulk) -> None:
+    def __init__(self, call: ScimRequest, wanted: BulkRequest) -> None:
         self._call = call
         self._wanted = wanted
         self._results: dict[int, _Result] = {}
@@ -88,7 +90,7 @@ class _Job:
         self._ids = {
             one.bulk_id: one.target
             for one in wanted.operations
-            if isinstance(one, Operation)
+            if isinstance(one, BulkOperation)
             and one.bulk_id
             and one.target
             and not one.target.startswith("bulkId:")
@@ -97,7 +99,7 @@ class _Job:
     async def run(self) -> Mapping[int, _Result]:
         """The results by position; operations that were not begun have none."""
         limit = self._wanted.fail_on_errors
-        for step in plan(self._wanted.operations):
+        for step in order_operations(self._wanted.operations):
             if limit is not None and self._errors() >= limit:
                 break
             await self._take(step)
@@ -109,9 +111,9 @@ class _Job:
     def _errors(self) -> int:
         return sum(1 for result in self._results.values() if result.status >= _FAILED)
 
-    async def _take(self, step: Step) -> None:
+    async def _take(self, step: BulkStep) -> None:
         operation = self._wanted.operations[step.index]
-        if isinstance(operation, Refused):
+        if isinstance(operation, InvalidOperation):
             self._results[step.index] = _refusal(operation.error)
         elif step.completes:
             if step.index in self._incomplete:
@@ -124,7 +126,7 @@ class _Job:
                 if step.without:
                     self._incomplete.add(step.index)
 
-    async def _complete(self, index: int, operation: Operation) -> None:
+    async def _complete(self, index: int, operation: BulkOperation) -> None:
         """Put what had to be left out; a resource that cannot be completed is taken back."""
         result = await self._do(operation, "PUT", self._results[index].identity, frozenset())
         if result.status >= _FAILED:
@@ -138,18 +140,18 @@ class _Job:
         identity = self._results[index].identity
         self._incomplete.discard(index)
         self._results[index] = result
-        if isinstance(operation, Operation) and identity is not None:
+        if isinstance(operation, BulkOperation) and identity is not None:
             self._ids.pop(operation.bulk_id or "", None)
             await self._send(operation.kind, "DELETE", identity, b"", None)
 
     async def _do(
-        self, operation: Operation, method: Method, target: str | None, without: frozenset[str]
+        self, operation: BulkOperation, method: Method, target: str | None, without: frozenset[str]
     ) -> _Result:
         for name in sorted(operation.references - without):
             if name not in self._ids:
                 return _refusal(_unresolved(name))
-        data = resolved(operation.data, self._ids, without)
-        target = resolved(target, self._ids)
+        data = resolve_references(operation.data, self._ids, without)
+        target = resolve_references(target, self._ids)
         version = None if operation.method == "POST" else operation.version
         body = b"" if data is None else orjson.dumps(data)
         return await self._send(operation.kind, method, target, body, version)
@@ -166,12 +168,12 @@ class _Job:
         # Nobody sees the resource itself: that of a group is read without its members.
         query = b"excludedAttributes=members" if kind == "Group" and method in {"POST", "PUT"} else b""
         single = dataclasses.replace(
-            self._call, headers=headers, query=query, body=body, path_id=target or ""
+            self._call, headers=headers, query=query, body=body, resource_id=target or ""
         )
         try:
             answer = await _HANDLERS[method, kind](single)
         except Exception as error:
-            answer = failure(error)
+            answer = error_response(error)
             if answer.status == 500:
                 log.exception("operation of a bulk request failed", method=method, kind=kind)
         result = _result(answer, target)
@@ -180,7 +182,7 @@ class _Job:
         return result
 
 
-def _result(answer: Answer, target: str | None) -> _Result:
+def _result(answer: ScimResponse, target: str | None) -> _Result:
     if answer.status >= _FAILED:
         return _Result(answer.status, answer.body if isinstance(answer.body, bytes) else b"{}")
     headers = dict(answer.headers)
@@ -196,7 +198,7 @@ def _refusal(error: ScimError) -> _Result:
 def _unresolved(name: str) -> ScimError:
     return ScimError(
         409,
-        f"The reference {shown('bulkId:' + name)} leads to no resource: no POST of this request has that bulkId,"
+        f"The reference {quoted('bulkId:' + name)} leads to no resource: no POST of this request has that bulkId,"
         " or it failed. Correct that operation and repeat both.",
         "invalidValue",
     )
@@ -210,7 +212,7 @@ def _stopped() -> ScimError:
     )
 
 
-def _entry(call: Call, operation: Operation | Refused, result: _Result) -> bytes:
+def _entry(call: ScimRequest, operation: BulkOperation | InvalidOperation, result: _Result) -> bytes:
     """One operation of the BulkResponse."""
     content: dict[str, object] = {}
     if operation.method is not None:
@@ -228,10 +230,10 @@ def _entry(call: Call, operation: Operation | Refused, result: _Result) -> bytes
     return orjson.dumps(content)
 
 
-def _address(call: Call, operation: Operation | Refused, result: _Result) -> str | None:
+def _address(call: ScimRequest, operation: BulkOperation | InvalidOperation, result: _Result) -> str | None:
     """Of the resource; of one that failed, what its path says. A POST that failed has none."""
     base = call.service.base_url
-    if isinstance(operation, Operation) and result.identity is not None:
+    if isinstance(operation, BulkOperation) and result.identity is not None:
         return location(operation.kind, result.identity, base)
     if operation.method in {None, "POST"} or not operation.path:
         return None

@@ -12,21 +12,21 @@ import orjson
 
 from scim_api.core.errors import not_found
 from scim_api.core.messages.projection import Projection
-from scim_api.core.messages.serialization import render, render_member
+from scim_api.core.messages.serialization import serialize_member, serialize_resource
 from scim_api.core.model import Member, Resource
 from scim_api.core.patch.groups import patch_group
 from scim_api.core.patch.request import read_patch
 from scim_api.core.resources.groups import create_group, replace_group
-from scim_api.http.request import Call
-from scim_api.http.response import Answer
+from scim_api.http.request import ScimRequest
+from scim_api.http.response import ScimResponse
 from scim_api.http.scim.conditional import (
-    answer_headers,
     expected_version,
-    is_known,
+    is_not_modified,
     not_modified,
+    requested_projection,
     require_groups,
+    resource_headers,
     resource_id,
-    wanted_attributes,
 )
 
 MEMBERS_PAGE: Final = 1_000
@@ -34,14 +34,16 @@ MEMBERS_PAGE: Final = 1_000
 _MEMBERS: Final = "members"
 
 
-async def chunks(call: Call, resource: Resource, wanted: Projection | None) -> AsyncIterator[bytes]:
+async def group_body(
+    call: ScimRequest, resource: Resource, wanted: Projection | None
+) -> AsyncIterator[bytes]:
     """The JSON text of a group in pieces of bounded size; one whose members nobody wants, in one.
 
     Raises:
         Unavailable: the database stopped answering; what was sent so far is no whole JSON text then.
     """
     base = call.service.base_url
-    head = render(resource, base)
+    head = serialize_resource(resource, base)
     if wanted is not None:
         head = wanted.apply_text(head)
         if not wanted.wants(_MEMBERS):
@@ -64,50 +66,52 @@ async def chunks(call: Call, resource: Resource, wanted: Projection | None) -> A
 
 
 def _rendered(page: Sequence[Member], base: str, wanted: Projection | None) -> list[str]:
-    texts = [render_member(member, base) for member in page]
+    texts = [serialize_member(member, base) for member in page]
     if wanted is None:
         return texts
     entries = wanted.apply({_MEMBERS: [orjson.loads(text) for text in texts]}).get(_MEMBERS, ())
     return [orjson.dumps(entry).decode() for entry in entries]
 
 
-def _answer(call: Call, resource: Resource, wanted: Projection | None, status: int = 200) -> Answer:
-    return Answer(status, chunks(call, resource, wanted), answer_headers(call, resource, status))
+def _answer(
+    call: ScimRequest, resource: Resource, wanted: Projection | None, status: int = 200
+) -> ScimResponse:
+    return ScimResponse(status, group_body(call, resource, wanted), resource_headers(call, resource, status))
 
 
-async def get(call: Call) -> Answer:
+async def get(call: ScimRequest) -> ScimResponse:
     """``GET /Groups/{id}``; 304 when If-None-Match names the present version."""
     require_groups(call)
-    identity, wanted = resource_id(call, "Group"), wanted_attributes(call, "Group")
+    identity, wanted = resource_id(call, "Group"), requested_projection(call, "Group")
     resource = await call.service.store.get(call.access.tenant, "Group", identity)
     if resource is None:
         raise not_found("Group", identity)
-    if is_known(call, resource):
+    if is_not_modified(call, resource):
         return not_modified(call, resource)
     return _answer(call, resource, wanted)
 
 
-async def create(call: Call) -> Answer:
+async def create(call: ScimRequest) -> ScimResponse:
     """``POST /Groups``: 201, or 409 when there is one of this name."""
     require_groups(call)
-    wanted = wanted_attributes(call, "Group")
-    prepared = create_group(call.profile, call.json())
+    wanted = requested_projection(call, "Group")
+    prepared = create_group(call.tenant_schema, call.json())
     resource = await call.service.store.create(
         call.access.tenant, "Group", prepared, actor=call.access.credential
     )
     return _answer(call, resource, wanted, 201)
 
 
-async def replace(call: Call) -> Answer:
+async def replace(call: ScimRequest) -> ScimResponse:
     """``PUT /Groups/{id}``: the members are those of the body and no others."""
     require_groups(call)
-    identity, wanted = resource_id(call, "Group"), wanted_attributes(call, "Group")
+    identity, wanted = resource_id(call, "Group"), requested_projection(call, "Group")
     body = call.json()
     resource = await call.service.store.modify(
         call.access.tenant,
         "Group",
         identity,
-        lambda current: replace_group(call.profile, current, body),
+        lambda current: replace_group(call.tenant_schema, current, body),
         actor=call.access.credential,
         expected_version=await expected_version(call, "Group", identity),
     )
@@ -116,27 +120,27 @@ async def replace(call: Call) -> Answer:
     return _answer(call, resource, wanted)
 
 
-async def patch(call: Call) -> Answer:
+async def patch(call: ScimRequest) -> ScimResponse:
     """``PATCH /Groups/{id}``: 204, or 200 with what was asked for (RFC 7644 section 3.5.2)."""
     require_groups(call)
-    identity, wanted = resource_id(call, "Group"), wanted_attributes(call, "Group")
-    operations = read_patch(call.profile, call.json(), "Group")
+    identity, wanted = resource_id(call, "Group"), requested_projection(call, "Group")
+    operations = read_patch(call.tenant_schema, call.json(), "Group")
     resource = await call.service.store.modify(
         call.access.tenant,
         "Group",
         identity,
-        lambda current: patch_group(call.profile, current, operations),
+        lambda current: patch_group(call.tenant_schema, current, operations),
         actor=call.access.credential,
         expected_version=await expected_version(call, "Group", identity),
     )
     if resource is None:
         raise not_found("Group", identity)
     if wanted is None:
-        return Answer(204, b"", answer_headers(call, resource))
+        return ScimResponse(204, b"", resource_headers(call, resource))
     return _answer(call, resource, wanted)
 
 
-async def delete(call: Call) -> Answer:
+async def delete(call: ScimRequest) -> ScimResponse:
     """``DELETE /Groups/{id}``: 204, and 404 the second time; its members stay."""
     require_groups(call)
     identity = resource_id(call, "Group")
@@ -148,4 +152,4 @@ async def delete(call: Call) -> Answer:
         expected_version=await expected_version(call, "Group", identity),
     ):
         raise not_found("Group", identity)
-    return Answer(204)
+    return ScimResponse(204)

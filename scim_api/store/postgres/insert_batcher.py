@@ -15,27 +15,27 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from scim_api.core.model import Prepared
+from scim_api.core.model import ResourceWrite
 from scim_api.store.errors import Unavailable
 from scim_api.store.postgres.statements import CREATE, CREATE_MANY
 from scim_api.store.sql.transaction_script import Row
 
-FLYING: Final = 2
+MAX_IN_FLIGHT: Final = 2
 """Statements under way at a time: while one is committed, the next is gathered."""
-MOST: Final = 64
+MAX_BATCH_SIZE: Final = 64
 """Users in one transaction."""
 
 
-class New(NamedTuple):
+class UserInsert(NamedTuple):
     """A user to be written."""
 
     tenant: int
     identity: str
-    prepared: Prepared
+    prepared: ResourceWrite
     actor: str
 
 
-class Made(NamedTuple):
+class InsertedUser(NamedTuple):
     """What the database says of one that was written."""
 
     created: str
@@ -43,11 +43,11 @@ class Made(NamedTuple):
 
 
 class _Waiting(NamedTuple):
-    new: New
-    answer: "asyncio.Future[Made]"
+    new: UserInsert
+    answer: "asyncio.Future[InsertedUser]"
 
 
-class Creates:
+class InsertBatcher:
     """Gathers creates.
 
     Args:
@@ -57,57 +57,57 @@ class Creates:
     def __init__(self, write: Callable[..., Awaitable[Sequence[Row]]]) -> None:
         self._write = write
         self._waiting: collections.deque[_Waiting] = collections.deque()
-        self._flying = 0
+        self._in_flight = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def create(self, new: New) -> Made:
+    async def create(self, new: UserInsert) -> InsertedUser:
         """Write a user; returns after the durable commit.
 
         Raises:
             asyncpg.UniqueViolationError: a key is taken.
             Unavailable: as the statement raises it.
         """
-        if not self._flying:
-            self._flying = 1
+        if not self._in_flight:
+            self._in_flight = 1
             try:
-                return await self._alone(new)
+                return await self._insert_one(new)
             finally:
-                self._landed()
-        answer: asyncio.Future[Made] = asyncio.get_running_loop().create_future()
+                self._finish_batch()
+        answer: asyncio.Future[InsertedUser] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(new, answer))
-        if self._flying < FLYING:
-            self._fly()
+        if self._in_flight < MAX_IN_FLIGHT:
+            self._start_batch()
         return await answer
 
-    def _fly(self) -> None:
+    def _start_batch(self) -> None:
         """Write those that wait, as many as fit."""
         batch: list[_Waiting] = []
-        while self._waiting and len(batch) < MOST:
+        while self._waiting and len(batch) < MAX_BATCH_SIZE:
             waiting = self._waiting.popleft()
             if not waiting.answer.done():
                 batch.append(waiting)
         if batch:
-            self._flying += 1
-            task = asyncio.create_task(self._carry(batch))
+            self._in_flight += 1
+            task = asyncio.create_task(self._write_batch(batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def _landed(self) -> None:
-        self._flying -= 1
+    def _finish_batch(self) -> None:
+        self._in_flight -= 1
         if self._waiting:
-            self._fly()
+            self._start_batch()
 
-    async def _carry(self, batch: Sequence[_Waiting]) -> None:
+    async def _write_batch(self, batch: Sequence[_Waiting]) -> None:
         left = batch
         try:
             if len(batch) > 1:
-                left = await self._together(batch)
+                left = await self._insert_many(batch)
             for waiting in left:
-                await self._one(waiting)
+                await self._insert_and_answer(waiting)
         finally:
-            self._landed()
+            self._finish_batch()
 
-    async def _together(self, batch: Sequence[_Waiting]) -> Sequence[_Waiting]:
+    async def _insert_many(self, batch: Sequence[_Waiting]) -> Sequence[_Waiting]:
         """Answer those that can be written in one transaction; the others have to be tried alone."""
         try:
             rows = await self._write(CREATE_MANY, *_columns([waiting.new for waiting in batch]))
@@ -117,7 +117,7 @@ class Creates:
             for waiting in batch:
                 _fail(waiting, error)
             return ()
-        made = {identity: Made(created, pk) for identity, created, pk in rows}
+        made = {identity: InsertedUser(created, pk) for identity, created, pk in rows}
         left = []
         for waiting in batch:
             mine = made.get(waiting.new.identity)
@@ -127,24 +127,24 @@ class Creates:
                 waiting.answer.set_result(mine)
         return left
 
-    async def _one(self, waiting: _Waiting) -> None:
+    async def _insert_and_answer(self, waiting: _Waiting) -> None:
         try:
-            made = await self._alone(waiting.new)
+            made = await self._insert_one(waiting.new)
         except Exception as error:  # noqa: BLE001 (it is its request's)
             _fail(waiting, error)
         else:
             if not waiting.answer.done():
                 waiting.answer.set_result(made)
 
-    async def _alone(self, new: New) -> Made:
+    async def _insert_one(self, new: UserInsert) -> InsertedUser:
         one = new.prepared
         keys = (one.match_key, one.name_key, one.external_key)
-        body = (one.doc, one.keys, list(one.email_keys))
+        body = (one.doc, one.normal_form, list(one.email_keys))
         [row] = await self._write(CREATE, new.tenant, "User", new.identity, *keys, *body, new.actor)
-        return Made(*row)
+        return InsertedUser(*row)
 
 
-def _columns(batch: Sequence[New]) -> tuple[list[Any], ...]:
+def _columns(batch: Sequence[UserInsert]) -> tuple[list[Any], ...]:
     """The parameters of ``CREATE_MANY``; in one order everywhere, so that two transactions that want the same
     names do not wait for each other.
     """
@@ -158,7 +158,7 @@ def _columns(batch: Sequence[New]) -> tuple[list[Any], ...]:
         [one.name_key for one in prepared],
         [one.external_key for one in prepared],
         [one.doc for one in prepared],
-        [one.keys for one in prepared],
+        [one.normal_form for one in prepared],
         [new.actor for new in batch],
         [identity for identity, _ in mails],
         [email for _, email in mails],

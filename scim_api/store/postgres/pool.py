@@ -7,7 +7,6 @@ a round trip each. Whatever is lost is opened anew by the pool at the next reque
 import asyncio
 import collections
 import contextlib
-import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -15,8 +14,9 @@ from typing import Final, TypeAlias, cast
 
 import asyncpg
 
+from scim_api.contract.backoff import Backoff
 from scim_api.store.errors import Unavailable
-from scim_api.store.sql.transaction_script import Row, Script, T, numbered
+from scim_api.store.sql.transaction_script import Row, T, TransactionScript, number_placeholders
 
 CONNECT_SECONDS: Final = 5.0
 ACQUIRE_SECONDS: Final = 5.0
@@ -25,14 +25,14 @@ COMMAND_SECONDS: Final = 5.0
 """How long a request waits for the answer to one statement."""
 MIGRATE_SECONDS: Final = 600.0
 _RETRIES: Final = 5
-_RETRY_SECONDS: Final = 0.01
+_RETRY_BACKOFF: Final = Backoff(first=0.01, longest=1.0, jitter=1.0)
 
 IDLE_SECONDS: Final = 300.0
 """A connection that nobody needed for so long is closed: something on the way may have dropped it."""
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-_GONE: Final = (
+_UNAVAILABLE: Final = (
     OSError,  # a TimeoutError is one, too
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
@@ -48,7 +48,7 @@ _GONE: Final = (
 )
 
 
-BY_INDEX: Final = MappingProxyType(
+INDEX_ONLY_PLANNER: Final = MappingProxyType(
     {
         "enable_bitmapscan": "off",
         "enable_hashjoin": "off",
@@ -61,7 +61,7 @@ statistics are young, PostgreSQL believes that 100,000 members are one, and woul
 each page of them."""
 
 
-_AS_IT_IS: Final[Mapping[str, str]] = MappingProxyType({})
+_DEFAULT_PLANNER: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Pool:
@@ -86,7 +86,7 @@ class Pool:
     ) -> None:
         self._connect, self._free, self._clock = connect, size, clock
         self._idle: collections.deque[tuple[float, Connection]] = collections.deque()
-        self._lent: set[Connection] = set()
+        self._borrowed: set[Connection] = set()
         self._waiting: collections.deque[asyncio.Future[Connection | None]] = collections.deque()
         self._closing: asyncio.Event | None = None
 
@@ -97,32 +97,32 @@ class Pool:
             Unavailable: for whatever shows that the database is not well.
         """
         try:
-            connection = self._take() or await self._opened()
+            connection = self._pop_idle() or await self._open_or_wait()
             try:
-                rows = await connection.fetch(numbered(sql), *parameters)
+                rows = await connection.fetch(number_placeholders(sql), *parameters)
             except BaseException as error:
-                self._give_back_after(connection, error)
+                self._return_after_error(connection, error)
                 raise
-            self._give_back(connection)
+            self._return(connection)
         except asyncpg.DataError:
             raise
-        except _GONE as error:
+        except _UNAVAILABLE as error:
             raise Unavailable(f"PostgreSQL: {_reason(error)}") from error
         return cast("Sequence[Row]", rows)
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection for several statements. Raises ``Unavailable`` as ``fetch`` does."""
-        with explained():
-            connection = self._take() or await self._opened()
+        with translated_errors():
+            connection = self._pop_idle() or await self._open_or_wait()
             try:
                 yield connection
             except BaseException as error:
-                self._give_back_after(connection, error)
+                self._return_after_error(connection, error)
                 raise
             if connection.is_in_transaction():
                 connection.terminate()
-            self._give_back(connection)
+            self._return(connection)
 
     async def close(self) -> None:
         """Let the borrowers finish, and disconnect."""
@@ -130,15 +130,15 @@ class Pool:
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_exception(Unavailable("the database is closed"))
-        if self._lent:
+        if self._borrowed:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(closing.wait(), 2 * COMMAND_SECONDS)
-        for connection in [*self._lent, *(one for _, one in self._idle)]:
-            with contextlib.suppress(*_GONE):
+        for connection in [*self._borrowed, *(one for _, one in self._idle)]:
+            with contextlib.suppress(*_UNAVAILABLE):
                 await connection.close(timeout=CONNECT_SECONDS)
         self._idle.clear()
 
-    def _take(self) -> "Connection | None":
+    def _pop_idle(self) -> "Connection | None":
         """An idle connection, the one that was needed last."""
         if self._closing is not None:
             raise Unavailable("the database is closed")
@@ -147,31 +147,31 @@ class Pool:
             if connection.is_closed():
                 self._free += 1
             else:
-                self._lent.add(connection)
+                self._borrowed.add(connection)
                 return connection
         return None
 
-    async def _opened(self) -> Connection:
+    async def _open_or_wait(self) -> Connection:
         """A new connection, or the next that comes back within ``ACQUIRE_SECONDS``."""
         if self._free:
             self._free -= 1
         else:
-            connection = await self._turn()
+            connection = await self._wait()
             if connection is not None:
                 return connection
         try:
             connection = await self._connect()
         except BaseException:
-            self._vacate()
+            self._release_slot()
             raise
         if self._closing is not None:  # by now, and nobody would close this one
             connection.terminate()
-            self._vacate()
+            self._release_slot()
             raise Unavailable("the database is closed")
-        self._lent.add(connection)
+        self._borrowed.add(connection)
         return connection
 
-    async def _turn(self) -> "Connection | None":
+    async def _wait(self) -> "Connection | None":
         """A connection that another gave back; None for the right to open one."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[Connection | None] = loop.create_future()
@@ -183,14 +183,14 @@ class Pool:
             if not waiter.cancelled() and waiter.exception() is None:
                 given = waiter.result()  # it came, and nobody is there to take it
                 if given is None:
-                    self._vacate()
+                    self._release_slot()
                 else:
-                    self._give_back(given)
+                    self._return(given)
             raise
         finally:
             deadline.cancel()
 
-    def _hand_on(self, what: "Connection | None") -> bool:
+    def _hand_over(self, what: "Connection | None") -> bool:
         """Give to whoever waits longest; False when nobody does."""
         while self._waiting:
             waiter = self._waiting.popleft()
@@ -199,31 +199,31 @@ class Pool:
                 return True
         return False
 
-    def _vacate(self) -> None:
-        if not self._hand_on(None):
+    def _release_slot(self) -> None:
+        if not self._hand_over(None):
             self._free += 1
 
-    def _give_back(self, connection: Connection) -> None:
+    def _return(self, connection: Connection) -> None:
         if connection.is_closed():
-            self._lent.discard(connection)
-            self._vacate()
-        elif not (self._waiting and self._hand_on(connection)):
-            self._lent.discard(connection)
+            self._borrowed.discard(connection)
+            self._release_slot()
+        elif not (self._waiting and self._hand_over(connection)):
+            self._borrowed.discard(connection)
             now = self._clock()
             self._idle.append((now, connection))
             if self._idle[0][0] < now - IDLE_SECONDS:
                 _, unused = self._idle.popleft()
                 unused.terminate()
                 self._free += 1
-        if self._closing is not None and not self._lent:
+        if self._closing is not None and not self._borrowed:
             self._closing.set()
 
-    def _give_back_after(self, connection: Connection, error: BaseException) -> None:
+    def _return_after_error(self, connection: Connection, error: BaseException) -> None:
         """Take it back from a borrower that failed."""
         unknown = isinstance(error, (TimeoutError, asyncio.CancelledError, asyncpg.InterfaceError))
         if unknown or connection.is_closed() or connection.is_in_transaction():
             connection.terminate()
-        self._give_back(connection)
+        self._return(connection)
 
 
 def _expire(waiter: "asyncio.Future[Connection | None]") -> None:
@@ -232,7 +232,12 @@ def _expire(waiter: "asyncio.Future[Connection | None]") -> None:
 
 
 async def open_pool(
-    url: str, *, size: int, statement_seconds: float, cache: int = 100, planner: Mapping[str, str] = _AS_IT_IS
+    url: str,
+    *,
+    size: int,
+    statement_seconds: float,
+    cache: int = 100,
+    planner: Mapping[str, str] = _DEFAULT_PLANNER,
 ) -> Pool:
     """A pool whose statements the server itself ends after ``statement_seconds``; it has answered once.
 
@@ -265,7 +270,7 @@ async def open_pool(
 @contextlib.asynccontextmanager
 async def single_connection(url: str) -> AsyncIterator[Connection]:
     """A connection of its own, for migrations: statements may take long."""
-    with explained():
+    with translated_errors():
         connection = await asyncpg.connect(
             url,
             timeout=CONNECT_SECONDS,
@@ -279,7 +284,7 @@ async def single_connection(url: str) -> AsyncIterator[Connection]:
 
 
 @contextlib.contextmanager
-def explained() -> Iterator[None]:
+def translated_errors() -> Iterator[None]:
     """Turns the errors of a database that is gone, full, read-only or not set up into ``Unavailable``."""
     try:
         yield
@@ -287,16 +292,16 @@ def explained() -> Iterator[None]:
         raise ValueError(f"database URL: {error}; write postgresql://user@host/database") from error
     except asyncpg.DataError:
         raise
-    except _GONE as error:
+    except _UNAVAILABLE as error:
         raise Unavailable(f"PostgreSQL: {_reason(error)}") from error
 
 
 async def fetch(connection: Connection, sql: str, *parameters: object) -> Sequence[Row]:
     """All rows of a statement with ``?`` or ``$1`` placeholders."""
-    return cast("Sequence[Row]", await connection.fetch(numbered(sql), *parameters))
+    return cast("Sequence[Row]", await connection.fetch(number_placeholders(sql), *parameters))
 
 
-async def run(connection: Connection, script: Script[T]) -> T:
+async def run_script(connection: Connection, script: TransactionScript[T]) -> T:
     """Run a script on a connection whose transaction the caller has begun."""
     try:
         statement = next(script)
@@ -313,13 +318,13 @@ async def run(connection: Connection, script: Script[T]) -> T:
         script.close()
 
 
-async def retrying(attempt: Callable[[], Awaitable[T]]) -> T:
+async def with_retries(attempt: Callable[[], Awaitable[T]]) -> T:
     """Run a transaction again that PostgreSQL has sacrificed to another (deadlock, serialisation)."""
-    for number in range(_RETRIES):
+    for failures in range(1, _RETRIES + 1):
         try:
             return await attempt()
         except asyncpg.exceptions.TransactionRollbackError:
-            await asyncio.sleep(random.uniform(0, _RETRY_SECONDS * 2**number))  # noqa: S311 - jitter
+            await asyncio.sleep(_RETRY_BACKOFF.seconds(failures))
     raise Unavailable("PostgreSQL: the transaction met others too often")
 
 

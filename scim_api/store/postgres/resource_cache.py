@@ -9,27 +9,27 @@ from typing import Final
 
 from scim_api.core.model import Resource
 
-ENTRIES: Final = 2_048
-LONGEST: Final = 8 * 1024
+MAX_ENTRIES: Final = 2_048
+MAX_BODY_LENGTH: Final = 8 * 1024
 """Characters of a body: a longer one is not remembered, so that all of them stay within some 20 MB."""
 
 
-class Recent:
+class ResourceCache:
     """The resources of one process that were seen last."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[int, str], Resource] = {}
+        self._resources: dict[tuple[int, str], Resource] = {}
 
-    def see(self, tenant: int, resource: Resource) -> None:
+    def put(self, tenant: int, resource: Resource) -> None:
         """Remember, and forget the one that was remembered longest ago when there are too many."""
-        if len(resource.doc) > LONGEST:
+        if len(resource.doc) > MAX_BODY_LENGTH:
             return
         key = (tenant, resource.id)
-        self._seen.pop(key, None)
-        self._seen[key] = resource
-        if len(self._seen) > ENTRIES:
-            del self._seen[next(iter(self._seen))]
+        self._resources.pop(key, None)
+        self._resources[key] = resource
+        if len(self._resources) > MAX_ENTRIES:
+            del self._resources[next(iter(self._resources))]
 
-    def take(self, tenant: int, resource_id: str) -> Resource | None:
+    def pop(self, tenant: int, resource_id: str) -> Resource | None:
         """What is remembered of a resource; it is forgotten, until it is seen again."""
-        return self._seen.pop((tenant, resource_id), None)
+        return self._resources.pop((tenant, resource_id), None)

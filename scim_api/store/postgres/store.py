@@ -10,27 +10,35 @@ import asyncpg
 
 from scim_api.contract.admin import Connection, ConnectionPage, PutConnection
 from scim_api.core.errors import ScimError
-from scim_api.core.model import GroupOf, Lookup, Member, Prepared, Resource
+from scim_api.core.model import GroupReference, Lookup, Member, Resource, ResourceWrite
 from scim_api.core.predicate import Predicate
 from scim_api.core.types import ResourceKind
 from scim_api.store.errors import Conflict, TooSlow, Unavailable, VersionMismatch
 from scim_api.store.postgres import pool as postgres_pool
 from scim_api.store.postgres import statements
-from scim_api.store.postgres.insert_batcher import Creates, New
-from scim_api.store.postgres.resource_cache import Recent
-from scim_api.store.protocol import Access, Generation, Page, Query, RenderedPage, Transform, Use
+from scim_api.store.postgres.insert_batcher import InsertBatcher, UserInsert
+from scim_api.store.postgres.resource_cache import ResourceCache
+from scim_api.store.protocol import (
+    Access,
+    AuthGeneration,
+    CredentialUse,
+    ListQuery,
+    Page,
+    SerializedPage,
+    Transform,
+)
 from scim_api.store.sql import administration, groups
-from scim_api.store.sql.resource_ids import new_identity
+from scim_api.store.sql.resource_ids import new_resource_id
 from scim_api.store.sql.rows import (
-    access_of,
     check_version,
     conflict_attribute,
-    groups_by_member,
-    members_of,
-    page_of,
-    rendered_of,
+    to_access,
+    to_groups_by_member,
+    to_members,
+    to_page,
+    to_serialized_page,
 )
-from scim_api.store.sql.search_locks import Turns
+from scim_api.store.sql.search_locks import TenantSearchLocks
 from scim_api.store.sql.statements import (
     ACCESS,
     GET,
@@ -39,12 +47,12 @@ from scim_api.store.sql.statements import (
     groups_of,
     list_page,
     lookup,
+    name_taken,
     rendered_users,
     search_page,
-    taken_by_name,
 )
 from scim_api.store.sql.timestamps import to_text
-from scim_api.store.sql.transaction_script import Row, Script, numbered
+from scim_api.store.sql.transaction_script import Row, TransactionScript, number_placeholders
 
 SEARCH_SECONDS: Final = 1.0
 """Deadline of an unindexed search."""
@@ -72,9 +80,9 @@ class PostgresStore:
         self._pool_size, self._search_seconds = pool_size, search_seconds
         self._pool: postgres_pool.Pool | None = None
         self._search_pool: postgres_pool.Pool | None = None
-        self._turns = Turns()
-        self._recent = Recent()
-        self._creates = Creates(self._write)
+        self._search_locks = TenantSearchLocks()
+        self._resource_cache = ResourceCache()
+        self._insert_batcher = InsertBatcher(self._write)
 
     async def open(self) -> None:
         """Connect; does not migrate. Raises ``Unavailable``."""
@@ -84,7 +92,7 @@ class PostgresStore:
             self.url,
             size=self._pool_size,
             statement_seconds=postgres_pool.COMMAND_SECONDS,
-            planner=postgres_pool.BY_INDEX,
+            planner=postgres_pool.INDEX_ONLY_PLANNER,
         )
         try:
             self._search_pool = await postgres_pool.open_pool(
@@ -120,10 +128,10 @@ class PostgresStore:
         return await self._write_script(lambda _now: administration.public_url(url))
 
     # -- credentials ------------------------------------------------------------------------------
-    async def generation(self) -> Generation:
+    async def generation(self) -> AuthGeneration:
         """Read the auth generation and the database's clock, together."""
         [[number, now]] = await self._read(statements.GENERATION)
-        return Generation(number, now)
+        return AuthGeneration(number, now)
 
     def generation_now(self) -> None:
         """None: another replica's commit cannot be seen without asking."""
@@ -132,22 +140,22 @@ class PostgresStore:
     async def access(self, digest: bytes) -> Access | None:
         """The credential with this digest, if it is not revoked; the caller checks ``ends_at``."""
         rows = await self._read(ACCESS, digest)
-        return access_of(rows[0]) if rows else None
+        return to_access(rows[0]) if rows else None
 
-    async def record_use(self, uses: Sequence[Use]) -> None:
+    async def record_use(self, uses: Sequence[CredentialUse]) -> None:
         """Write last uses; never moves one back."""
         values = sorted((use.credential, to_text(use.at), use.user_agent) for use in uses)
         if not values:
             return
         # In one order everywhere, so that two replicas cannot wait for each other.
-        sql = numbered(RECORD_USE)
+        sql = number_placeholders(RECORD_USE)
         rows = [(at, agent, credential, at) for credential, at, agent in values]
 
         async def attempt() -> None:
-            async with self._lent() as connection:
+            async with self._borrow() as connection:
                 await connection.executemany(sql, rows)
 
-        await postgres_pool.retrying(attempt)
+        await postgres_pool.with_retries(attempt)
 
     # -- resources --------------------------------------------------------------------------------
     async def get(self, tenant: int, kind: ResourceKind, resource_id: str) -> Resource | None:
@@ -157,7 +165,7 @@ class PostgresStore:
             return None
         resource = Resource(*rows[0])
         if kind == "User":
-            self._recent.see(tenant, resource)
+            self._resource_cache.put(tenant, resource)
         return resource
 
     async def lookup(
@@ -167,48 +175,50 @@ class PostgresStore:
         statement = lookup("postgresql", tenant, kind, by, key, rest)
         found = [Resource(*row) for row in await self._read(statement.sql, *statement.parameters)]
         if len(found) == 1 and kind == "User":
-            self._recent.see(tenant, found[0])
+            self._resource_cache.put(tenant, found[0])
         return found
 
     async def rendered_users(
         self, tenant: int, base_url: str, *, offset: int, limit: int
-    ) -> RenderedPage | None:
+    ) -> SerializedPage | None:
         """A slice of all users, each as its JSON text in UTF-8; None for an empty page."""
         statement = rendered_users("postgresql", tenant, base_url, offset, limit)
-        return rendered_of(await self._read(statement.sql, *statement.parameters))
+        return to_serialized_page(await self._read(statement.sql, *statement.parameters))
 
     async def members(self, tenant: int, container: int, *, after: int, limit: int) -> Sequence[Member]:
         """Direct members of a group, ordered by ``pk``, from ``after`` on."""
-        return members_of(await self._read(MEMBERS, container, tenant, after, limit))
+        return to_members(await self._read(MEMBERS, container, tenant, after, limit))
 
-    async def groups_of(self, tenant: int, members: Sequence[int]) -> Mapping[int, Sequence[GroupOf]]:
+    async def groups_of(self, tenant: int, members: Sequence[int]) -> Mapping[int, Sequence[GroupReference]]:
         """The groups that each of these resources directly belongs to."""
         statement = groups_of(tenant, members)
-        return groups_by_member(await self._read(statement.sql, *statement.parameters) if members else [])
+        return to_groups_by_member(await self._read(statement.sql, *statement.parameters) if members else [])
 
-    async def search(self, tenant: int, kind: ResourceKind | None, query: Query) -> Page:
+    async def search(self, tenant: int, kind: ResourceKind | None, query: ListQuery) -> Page:
         """A slice of all resources of a kind, or of both. Raises ``TooSlow``."""
         if kind is not None and query.filter is None and query.sort is None:
             statement = list_page(tenant, kind, query)
-            return page_of(await self._read(statement.sql, *statement.parameters))
+            return to_page(await self._read(statement.sql, *statement.parameters))
         statement = search_page("postgresql", tenant, kind, query)
-        async with self._turns.of(tenant), _open(self._search_pool).connection() as connection:
+        async with self._search_locks.hold(tenant), _open(self._search_pool).connection() as connection:
             try:
-                return page_of(await postgres_pool.fetch(connection, statement.sql, *statement.parameters))
+                return to_page(await postgres_pool.fetch(connection, statement.sql, *statement.parameters))
             except asyncpg.QueryCanceledError as error:
                 raise TooSlow(f"the search took longer than {self._search_seconds} s") from error
 
-    async def create(self, tenant: int, kind: ResourceKind, prepared: Prepared, *, actor: str) -> Resource:
+    async def create(
+        self, tenant: int, kind: ResourceKind, prepared: ResourceWrite, *, actor: str
+    ) -> Resource:
         """Insert, with an audit row; returns after the durable commit. Raises ``Conflict``."""
         if kind == "Group":
             return await self._create_group(tenant, kind, prepared, actor)
-        identity = new_identity()
+        identity = new_resource_id()
         try:
-            made = await self._creates.create(New(tenant, identity, prepared, actor))
+            made = await self._insert_batcher.create(UserInsert(tenant, identity, prepared, actor))
         except asyncpg.UniqueViolationError as error:
             raise await self._conflict(error, tenant, kind, prepared, identity) from error
         created = Resource(identity, 1, made.created, made.created, prepared.doc, made.pk, kind)
-        self._recent.see(tenant, created)
+        self._resource_cache.put(tenant, created)
         return created
 
     async def modify(
@@ -224,14 +234,14 @@ class PostgresStore:
         """Read, transform and write one resource atomically; None when there is none."""
         if kind == "Group":
             return await self._modify_group(tenant, kind, resource_id, transform, actor, expected_version)
-        remembered = self._recent.take(tenant, resource_id)
+        remembered = self._resource_cache.pop(tenant, resource_id)
         if remembered is not None and expected_version in {None, remembered.version}:
             try:
                 prepared = transform(remembered)
             except ScimError:
                 prepared = None  # of what is there now it may well be possible
             if prepared is not None:
-                changed = await self._changed_user(tenant, kind, remembered, prepared, actor)
+                changed = await self._update_user(tenant, kind, remembered, prepared, actor)
                 if changed is not None:
                     return changed
         for _ in range(OPTIMISTIC_ATTEMPTS):
@@ -243,23 +253,25 @@ class PostgresStore:
             prepared = transform(resource)
             if prepared is None:
                 return resource
-            changed = await self._changed_user(tenant, kind, resource, prepared, actor)
+            changed = await self._update_user(tenant, kind, resource, prepared, actor)
             if changed is not None:
                 return changed
         return await self._modify_locked(tenant, kind, resource_id, transform, actor, expected_version)
 
-    async def _changed_user(
-        self, tenant: int, kind: ResourceKind, resource: Resource, prepared: Prepared, actor: str
+    async def _update_user(
+        self, tenant: int, kind: ResourceKind, resource: Resource, prepared: ResourceWrite, actor: str
     ) -> Resource | None:
         """Write a change of a user; None when it is no longer as it was. Raises ``Conflict``."""
         try:
-            rows = await self._write(statements.UPDATE, *_update(tenant, kind, resource, prepared, actor))
+            rows = await self._write(
+                statements.UPDATE, *_update_parameters(tenant, kind, resource, prepared, actor)
+            )
         except asyncpg.UniqueViolationError as error:
             raise await self._conflict(error, tenant, kind, prepared, resource.id) from error
         if not rows:
             return None
-        changed = _changed(resource, prepared, rows[0][0])
-        self._recent.see(tenant, changed)
+        changed = _updated(resource, prepared, rows[0][0])
+        self._resource_cache.put(tenant, changed)
         return changed
 
     async def delete(
@@ -316,29 +328,29 @@ class PostgresStore:
 
     async def _write(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run one statement as a transaction of its own."""
-        return await postgres_pool.retrying(lambda: _open(self._pool).fetch(sql, parameters))
+        return await postgres_pool.with_retries(lambda: _open(self._pool).fetch(sql, parameters))
 
-    def _lent(self) -> contextlib.AbstractAsyncContextManager[postgres_pool.Connection]:
+    def _borrow(self) -> contextlib.AbstractAsyncContextManager[postgres_pool.Connection]:
         return _open(self._pool).connection()
 
-    async def _read_script(self, script: Callable[[str], Script[T]]) -> T:
+    async def _read_script(self, script: Callable[[str], TransactionScript[T]]) -> T:
         """Run a script on one snapshot, with the database's time."""
         async with (
-            self._lent() as connection,
+            self._borrow() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             now = await connection.fetchval(f"SELECT {statements.NOW}")
-            return await postgres_pool.run(connection, script(now))
+            return await postgres_pool.run_script(connection, script(now))
 
-    async def _write_script(self, script: Callable[[str], Script[T]]) -> T:
+    async def _write_script(self, script: Callable[[str], TransactionScript[T]]) -> T:
         """Run a script of administration, one at a time in the whole installation."""
 
         async def attempt() -> T:
-            async with self._lent() as connection, connection.transaction():
+            async with self._borrow() as connection, connection.transaction():
                 now = await connection.fetchval(statements.LOCK)
-                return await postgres_pool.run(connection, script(now))
+                return await postgres_pool.run_script(connection, script(now))
 
-        return await postgres_pool.retrying(attempt)
+        return await postgres_pool.with_retries(attempt)
 
     async def _modify_locked(
         self,
@@ -350,12 +362,14 @@ class PostgresStore:
         expected_version: int | None,
     ) -> Resource | None:
         """Modify under the row's lock: slower, and sure to come to its turn."""
-        prepared: Prepared | None = None
+        prepared: ResourceWrite | None = None
 
         async def attempt() -> Resource | None:
             nonlocal prepared
-            async with self._lent() as connection, connection.transaction():
-                rows = await connection.fetch(numbered(GET) + " FOR UPDATE", tenant, kind, resource_id)
+            async with self._borrow() as connection, connection.transaction():
+                rows = await connection.fetch(
+                    number_placeholders(GET) + " FOR UPDATE", tenant, kind, resource_id
+                )
                 if not rows:
                     return None
                 resource = Resource(*rows[0])
@@ -363,19 +377,19 @@ class PostgresStore:
                 prepared = transform(resource)
                 if prepared is None:
                     return resource
-                update = _update(tenant, kind, resource, prepared, actor)
+                update = _update_parameters(tenant, kind, resource, prepared, actor)
                 now = await connection.fetchval(statements.UPDATE, *update)
-            return _changed(resource, prepared, now)
+            return _updated(resource, prepared, now)
 
         try:
-            return await postgres_pool.retrying(attempt)
+            return await postgres_pool.with_retries(attempt)
         except asyncpg.UniqueViolationError as error:
             if prepared is None:
                 raise
             raise await self._conflict(error, tenant, kind, prepared, resource_id) from error
 
     async def _create_group(
-        self, tenant: int, kind: ResourceKind, prepared: Prepared, actor: str
+        self, tenant: int, kind: ResourceKind, prepared: ResourceWrite, actor: str
     ) -> Resource:
         try:
             return await self._transaction(
@@ -396,14 +410,14 @@ class PostgresStore:
         expected_version: int | None,
     ) -> Resource | None:
         """Groups are changed under their row's lock: many clients change the same one at once."""
-        prepared: Prepared | None = None
+        prepared: ResourceWrite | None = None
 
-        def remembered(resource: Resource) -> Prepared | None:
+        def remembered(resource: Resource) -> ResourceWrite | None:
             nonlocal prepared
             prepared = transform(resource)
             return prepared
 
-        def script(now: str) -> Script[Resource | None]:
+        def script(now: str) -> TransactionScript[Resource | None]:
             return groups.modify(
                 "postgresql", tenant, kind, resource_id, remembered,
                 actor=actor, expected_version=expected_version, now=now,
@@ -416,26 +430,26 @@ class PostgresStore:
                 raise
             raise await self._conflict(error, tenant, kind, prepared, resource_id) from error
 
-    async def _transaction(self, script: Callable[[str], Script[T]]) -> T:
+    async def _transaction(self, script: Callable[[str], TransactionScript[T]]) -> T:
         """Run a script on resources in a transaction of its own, with the database's time."""
 
         async def attempt() -> T:
-            async with self._lent() as connection, connection.transaction():
+            async with self._borrow() as connection, connection.transaction():
                 now = await connection.fetchval(f"SELECT {statements.NOW}")
-                return await postgres_pool.run(connection, script(now))
+                return await postgres_pool.run_script(connection, script(now))
 
-        return await postgres_pool.retrying(attempt)
+        return await postgres_pool.with_retries(attempt)
 
     async def _conflict(
         self,
         error: asyncpg.UniqueViolationError,
         tenant: int,
         kind: ResourceKind,
-        prepared: Prepared,
+        prepared: ResourceWrite,
         resource_id: str,
     ) -> Exception:
         """Which of the keys is taken."""
-        statement = taken_by_name(tenant, kind, prepared.name_key, resource_id)
+        statement = name_taken(tenant, kind, prepared.name_key, resource_id)
         rows = await self._read(statement.sql, *statement.parameters)
         if not rows:
             return Unavailable("the tenant was deleted")
@@ -454,16 +468,16 @@ def _shard() -> int:
     return random.randrange(statements.COUNTER_SHARDS)  # noqa: S311 - spreads load, guards nothing
 
 
-def _update(
-    tenant: int, kind: ResourceKind, resource: Resource, prepared: Prepared, actor: str
+def _update_parameters(
+    tenant: int, kind: ResourceKind, resource: Resource, prepared: ResourceWrite, actor: str
 ) -> tuple[Any, ...]:
     """The parameters of ``statements.UPDATE``."""
     keys = (prepared.match_key, prepared.name_key, prepared.external_key)
-    body = (prepared.doc, prepared.keys, list(prepared.email_keys))
+    body = (prepared.doc, prepared.normal_form, list(prepared.email_keys))
     return (tenant, kind, resource.id, resource.version, *keys, *body, actor, resource.modified)
 
 
-def _changed(resource: Resource, prepared: Prepared, now: str) -> Resource:
+def _updated(resource: Resource, prepared: ResourceWrite, now: str) -> Resource:
     return Resource(
         resource.id, resource.version + 1, resource.created, now, prepared.doc, resource.pk, resource.kind
     )

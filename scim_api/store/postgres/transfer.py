@@ -10,8 +10,8 @@ import asyncpg
 from scim_api.store.postgres import pool as postgres_pool
 from scim_api.store.sql.schema import ADVISORY_LOCK
 from scim_api.store.sql.transaction_script import Row
-from scim_api.store.sql.transfer_tables import EMPTY, PAGE, TABLES, CopyRefused, Pages, Table
-from scim_api.store.urls import shown
+from scim_api.store.sql.transfer_tables import EMPTY, PAGE, TABLES, Pages, Table, TransferRefused
+from scim_api.store.urls import redacted
 
 LOCK_WAIT: Final = "30s"
 _SESSIONS_END_SECONDS: Final = 3.0
@@ -32,17 +32,17 @@ WHERE datname = current_database() AND application_name = 'scim-api'
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
-class PostgresPlace:
+class PostgresTransferDatabase:
     """``Place`` that is a database of a server."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     @contextlib.asynccontextmanager
-    async def source(self) -> AsyncIterator["PostgresSide"]:
+    async def source(self) -> AsyncIterator["PostgresTransferSession"]:
         """One snapshot; writers wait until the block ends."""
         async with self._unserved() as connection:
-            side = PostgresSide(connection)
+            side = PostgresTransferSession(connection)
             if await side.version() == 0:
                 yield side
                 return
@@ -50,25 +50,25 @@ class PostgresPlace:
                 await connection.execute(f"LOCK TABLE {_ALL} IN SHARE MODE")
                 yield side
 
-    async def look(self) -> tuple[int, bool]:
+    async def inspect(self) -> tuple[int, bool]:
         """The database as it is."""
         async with self._unserved() as connection:
-            side = PostgresSide(connection)
+            side = PostgresTransferSession(connection)
             return await side.version(), await side.is_empty()
 
     @contextlib.asynccontextmanager
-    async def target(self) -> AsyncIterator["PostgresSide"]:
+    async def target(self) -> AsyncIterator["PostgresTransferSession"]:
         """A transaction with the lock of migrations, and with writers kept out."""
         async with self._unserved() as connection, connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
             await connection.execute(f"LOCK TABLE {_ALL} IN EXCLUSIVE MODE")
-            yield PostgresSide(connection)
+            yield PostgresTransferSession(connection)
 
     @contextlib.asynccontextmanager
     async def _unserved(self) -> AsyncIterator[Connection]:
         """A connection to a database that no API has open."""
         try:
-            with postgres_pool.explained():
+            with postgres_pool.translated_errors():
                 connection = await asyncpg.connect(
                     self.url, timeout=postgres_pool.CONNECT_SECONDS, server_settings=_SETTINGS
                 )
@@ -78,8 +78,8 @@ class PostgresPlace:
                 finally:
                     await connection.close(timeout=postgres_pool.CONNECT_SECONDS)
         except asyncpg.LockNotAvailableError as error:
-            raise CopyRefused(
-                f"{shown(self.url)} is in use: another session holds a lock on its tables for too long"
+            raise TransferRefused(
+                f"{redacted(self.url)} is in use: another session holds a lock on its tables for too long"
             ) from error
 
     async def _check_sessions(self, connection: Connection) -> None:
@@ -88,13 +88,13 @@ class PostgresPlace:
                 while await connection.fetchval(_SESSIONS):
                     await asyncio.sleep(0.1)
         if open_sessions := await connection.fetchval(_SESSIONS):
-            raise CopyRefused(
-                f"{shown(self.url)} is in use: scim-api has {open_sessions} sessions open;"
+            raise TransferRefused(
+                f"{redacted(self.url)} is in use: scim-api has {open_sessions} sessions open;"
                 " stop the API (in Kubernetes: scale it to 0) and run this again"
             )
 
 
-class PostgresSide:
+class PostgresTransferSession:
     """``Source`` and ``Target`` on a connection whose transaction the place has begun."""
 
     def __init__(self, connection: Connection) -> None:
@@ -147,26 +147,26 @@ class PostgresSide:
             await self._connection.execute(f"DELETE FROM {table.name}")
         try:
             await self._connection.copy_records_to_table(
-                table.name, columns=table.columns, records=_one_by_one(pages)
+                table.name, columns=table.columns, records=_rows(pages)
             )
         except asyncpg.DataError as error:
-            raise CopyRefused(
+            raise TransferRefused(
                 f"table {table.name}: PostgreSQL does not take a value of it: {error}"
             ) from error
 
-    async def go_on_after(self, table: Table, number: int) -> None:
+    async def continue_numbering_after(self, table: Table, number: int) -> None:
         """Not taken back by a rollback, and harmless then: numbers may have gaps."""
         if number:
             await self._connection.execute(
                 "SELECT setval(pg_get_serial_sequence($1, 'pk'), $2)", table.name, number
             )
 
-    async def settle(self) -> None:
+    async def analyze(self) -> None:
         """Statistics now instead of when autovacuum comes by."""
         await self._connection.execute(f"ANALYZE {_ALL}")
 
 
-async def _one_by_one(pages: Pages) -> AsyncIterator[Row]:
+async def _rows(pages: Pages) -> AsyncIterator[Row]:
     async for page in pages:
         for row in page:
             yield row

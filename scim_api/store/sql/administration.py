@@ -4,10 +4,16 @@ from collections.abc import Generator, Sequence
 from datetime import timedelta
 from typing import Final
 
-from scim_api.contract.admin import NEVER_SEEN, Connection, ConnectionPage, CredentialStatus, PutConnection
+from scim_api.contract.admin import (
+    UNKNOWN_REVISION,
+    Connection,
+    ConnectionPage,
+    CredentialStatus,
+    PutConnection,
+)
 from scim_api.store.sql.connections import (
     ADMIN_ACTOR,
-    State,
+    ConnectionState,
     StoredConnection,
     StoredCredential,
     StoredTenant,
@@ -18,7 +24,7 @@ from scim_api.store.sql.connections import (
 from scim_api.store.sql.rows import parse_settings
 from scim_api.store.sql.statements import AUDIT, COUNT
 from scim_api.store.sql.timestamps import from_text, to_text
-from scim_api.store.sql.transaction_script import Row, Script, Statement, in_order
+from scim_api.store.sql.transaction_script import Row, Statement, TransactionScript, run_all
 
 AUDIT_RETENTION: Final = timedelta(days=365)
 """How long audit rows are kept."""
@@ -40,14 +46,14 @@ ORDER BY c.namespace, c.name LIMIT 1"""
 _PAGE: Final = "c.state = 'exists' AND (c.namespace, c.name) > (?, ?)"
 
 
-def claim(installation: str) -> Script[str]:
+def claim(installation: str) -> TransactionScript[str]:
     """Write the installation id where there is none; the one there is."""
     yield Statement("UPDATE installation SET id = ? WHERE id IS NULL", (installation,))
     [[identity]] = yield Statement("SELECT id FROM installation")
     return str(identity)
 
 
-def public_url(url: str | None) -> Script[str | None]:
+def public_url(url: str | None) -> TransactionScript[str | None]:
     """Remember (when given) and return the SCIM base URL."""
     if url is not None:
         yield Statement("UPDATE installation SET public_url = ?", (url,))
@@ -55,17 +61,17 @@ def public_url(url: str | None) -> Script[str | None]:
     return None if stored is None else str(stored)
 
 
-def read_connection(namespace: str, name: str, now: str) -> Script[Connection]:
+def read_connection(namespace: str, name: str, now: str) -> TransactionScript[Connection]:
     """What is held for one connection."""
     stored = yield from _load(namespace, name)
     if stored is None:
         return Connection(
-            namespace=namespace, name=name, exists=False, revision=NEVER_SEEN, now=from_text(now)
+            namespace=namespace, name=name, exists=False, revision=UNKNOWN_REVISION, now=from_text(now)
         )
     return _answer(stored, now)
 
 
-def read_page(after: str | None, limit: int, now: str) -> Script[ConnectionPage]:
+def read_page(after: str | None, limit: int, now: str) -> TransactionScript[ConnectionPage]:
     """A page of all connections that exist, in two queries."""
     start = tuple((after or "/").split("/", 1))
     rows = yield Statement(
@@ -90,25 +96,25 @@ def read_page(after: str | None, limit: int, now: str) -> Script[ConnectionPage]
 
 def put_connection(
     namespace: str, name: str, wanted: PutConnection, *, if_match: str | None, now: str, revision: str
-) -> Script[Connection]:
+) -> TransactionScript[Connection]:
     """Make the state so, and answer with it. Raises what ``Store.put_connection`` does."""
     state = yield from _read_state(namespace, name, wanted)
     check_revision(state, if_match)
-    yield from in_order(plan_put(state, wanted, now=now, revision=revision))
+    yield from run_all(plan_put(state, wanted, now=now, revision=revision))
     return (yield from read_connection(namespace, name, now))
 
 
 def delete_connection(
     namespace: str, name: str, *, if_match: str | None, now: str, revision: str
-) -> Script[Connection]:
+) -> TransactionScript[Connection]:
     """End a connection, and answer with what is left. Raises ``RevisionMismatch``."""
     state = yield from _read_state(namespace, name, None)
     check_revision(state, if_match)
-    yield from in_order(plan_delete(state, now=now, revision=revision))
+    yield from run_all(plan_delete(state, now=now, revision=revision))
     return (yield from read_connection(namespace, name, now))
 
 
-def purge(batch: int, now: str) -> Script[int]:
+def purge(batch: int, now: str) -> TransactionScript[int]:
     """One batch of deletion: resources of purging tenants, tombstones and audit rows whose time is over."""
     deleted = 0
     marked = yield Statement(
@@ -129,7 +135,7 @@ def purge(batch: int, now: str) -> Script[int]:
     return deleted
 
 
-def _purge_tenant(tenant: int, name: str, batch: int, now: str) -> Script[int]:
+def _purge_tenant(tenant: int, name: str, batch: int, now: str) -> TransactionScript[int]:
     rows = yield Statement(
         "DELETE FROM resource WHERE pk IN (SELECT pk FROM resource WHERE tenant = ? ORDER BY pk LIMIT ?)"
         " RETURNING kind",
@@ -148,18 +154,18 @@ def _purge_tenant(tenant: int, name: str, batch: int, now: str) -> Script[int]:
 
 def _read_state(
     namespace: str, name: str, wanted: PutConnection | None
-) -> Generator[Statement, Sequence[Row], State]:
+) -> Generator[Statement, Sequence[Row], ConnectionState]:
     connection = yield from _load(namespace, name)
     tenant = connection.tenant if connection else None
     others = yield Statement(_SIBLING, (tenant.pk, namespace, name)) if tenant else _NOTHING
     if wanted is None:
-        return State(namespace, name, connection, is_last_of_tenant=not others)
+        return ConnectionState(namespace, name, connection, is_last_of_tenant=not others)
     rows = yield Statement(
         f"SELECT {_TENANT} FROM tenant t WHERE t.namespace = ? AND t.name = ?", (namespace, wanted.tenant)
     )
     wanted_tenant = StoredTenant(*rows[0]) if rows else None
     siblings = yield Statement(_SIBLING, (wanted_tenant.pk, namespace, name)) if wanted_tenant else _NOTHING
-    return State(
+    return ConnectionState(
         namespace,
         name,
         connection,
@@ -173,7 +179,7 @@ def _read_state(
 _NOTHING: Final = Statement("SELECT 1 WHERE 1 = 0")
 
 
-def _holders(wanted: PutConnection) -> Script[tuple[StoredCredential, ...]]:
+def _holders(wanted: PutConnection) -> TransactionScript[tuple[StoredCredential, ...]]:
     if not wanted.credentials:
         return ()
     marks = ", ".join("?" * len(wanted.credentials))
@@ -185,7 +191,7 @@ def _holders(wanted: PutConnection) -> Script[tuple[StoredCredential, ...]]:
     return tuple(StoredCredential(*row) for row in rows)
 
 
-def _load(namespace: str, name: str) -> Script[StoredConnection | None]:
+def _load(namespace: str, name: str) -> TransactionScript[StoredConnection | None]:
     rows = yield Statement(f"{_CONNECTION} WHERE c.namespace = ? AND c.name = ?", (namespace, name))
     if not rows:
         return None

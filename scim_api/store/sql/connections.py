@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
-from scim_api.contract.admin import NEVER_SEEN, Credential, PutConnection
+from scim_api.contract.admin import UNKNOWN_REVISION, Credential, PutConnection
 from scim_api.store.errors import (
     CredentialRevoked,
     DigestInUse,
@@ -17,7 +17,7 @@ from scim_api.store.errors import (
     SettingsConflict,
     TenantPurging,
 )
-from scim_api.store.sql.rows import comparable, parse_settings, settings_hash, settings_text
+from scim_api.store.sql.rows import comparable_settings, parse_settings, settings_hash, settings_text
 from scim_api.store.sql.statements import AUDIT
 from scim_api.store.sql.timestamps import to_text
 from scim_api.store.sql.transaction_script import Statement
@@ -77,7 +77,7 @@ class StoredConnection:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class State:
+class ConnectionState:
     """All that the decision about one connection depends on."""
 
     namespace: str
@@ -93,14 +93,14 @@ class State:
     """Those stored, of any connection, that have a wanted id or digest."""
 
 
-def check_revision(state: State, if_match: str | None) -> None:
+def check_revision(state: ConnectionState, if_match: str | None) -> None:
     """The fence. Raises ``RevisionMismatch``."""
-    revision = state.connection.revision if state.connection else NEVER_SEEN
+    revision = state.connection.revision if state.connection else UNKNOWN_REVISION
     if if_match is not None and if_match != revision:
         raise RevisionMismatch(f"{state.namespace}/{state.name} is at revision {revision}, not {if_match}")
 
 
-def plan_put(state: State, wanted: PutConnection, *, now: str, revision: str) -> list[Statement]:
+def plan_put(state: ConnectionState, wanted: PutConnection, *, now: str, revision: str) -> list[Statement]:
     """The statements that make the state so.
 
     Args:
@@ -129,11 +129,11 @@ def plan_put(state: State, wanted: PutConnection, *, now: str, revision: str) ->
         " SET tenant = excluded.tenant, revision = excluded.revision, state = 'exists'",
         (state.namespace, state.name, state.namespace, wanted.tenant, revision),
     )
-    left = [] if same_tenant else _plan_leaving(state)
-    return [*tenant, connection, *credentials, *left, *_plan_trace(state, now, "put")]
+    left = [] if same_tenant else _mark_for_purge(state)
+    return [*tenant, connection, *credentials, *left, *_record_change(state, now, "put")]
 
 
-def plan_delete(state: State, *, now: str, revision: str) -> list[Statement]:
+def plan_delete(state: ConnectionState, *, now: str, revision: str) -> list[Statement]:
     """The statements that end a connection; empty when there is none."""
     held = state.connection
     if held is None or not held.exists:
@@ -141,12 +141,12 @@ def plan_delete(state: State, *, now: str, revision: str) -> list[Statement]:
     return [
         Statement("UPDATE connection SET state = 'deleted', revision = ? WHERE pk = ?", (revision, held.pk)),
         *(_revoke(credential, now) for credential in held.credentials if _is_revocable(credential, now)),
-        *_plan_leaving(state),
-        *_plan_trace(state, now, "delete"),
+        *_mark_for_purge(state),
+        *_record_change(state, now, "delete"),
     ]
 
 
-def _plan_tenant(state: State, wanted: PutConnection) -> list[Statement]:
+def _plan_tenant(state: ConnectionState, wanted: PutConnection) -> list[Statement]:
     stored, settings = state.wanted_tenant, wanted.settings
     if stored is None:
         return [
@@ -157,7 +157,7 @@ def _plan_tenant(state: State, wanted: PutConnection) -> list[Statement]:
         ]
     if stored.state == "purging":
         raise TenantPurging(f"tenant {wanted.tenant} is being deleted; wait until its users are gone")
-    old, new = comparable(parse_settings(stored.settings)), comparable(settings)
+    old, new = comparable_settings(parse_settings(stored.settings)), comparable_settings(settings)
     differing = tuple(name for name in new if new[name] != old[name])
     if not differing:
         return []
@@ -173,7 +173,7 @@ def _plan_tenant(state: State, wanted: PutConnection) -> list[Statement]:
     ]
 
 
-def _plan_credentials(state: State, wanted: PutConnection, now: str) -> list[Statement]:
+def _plan_credentials(state: ConnectionState, wanted: PutConnection, now: str) -> list[Statement]:
     stored = {credential.id: credential for credential in _credentials(state)}
     statements: list[Statement] = []
     listed: dict[str, str] = {}
@@ -206,13 +206,13 @@ def _plan_known(known: StoredCredential, wanted: Credential, now: str) -> list[S
     return [Statement("UPDATE credential SET retires_at = ? WHERE id = ?", (retires_at, known.id))]
 
 
-def _check_free(state: State, wanted: Credential) -> None:
+def _check_free(state: ConnectionState, wanted: Credential) -> None:
     for holder in state.holders:
         if holder.id == wanted.id or holder.digest == bytes.fromhex(wanted.digest):
             raise DigestInUse(f"credential {wanted.id}: its id or its digest belongs to another credential")
 
 
-def _insert(state: State, wanted: Credential) -> Statement:
+def _insert(state: ConnectionState, wanted: Credential) -> Statement:
     return Statement(
         "INSERT INTO credential (id, connection, kind, digest, issued_at, expires_at, retires_at)"
         " VALUES (?, (SELECT pk FROM connection WHERE namespace = ? AND name = ?), ?, ?, ?, ?, ?)",
@@ -241,7 +241,7 @@ def _revoke(credential: StoredCredential, now: str) -> Statement:
     )
 
 
-def _plan_leaving(state: State) -> list[Statement]:
+def _mark_for_purge(state: ConnectionState) -> list[Statement]:
     """Mark the tenant that the connection has now for purging, if it was the last and so wishes."""
     tenant = state.connection.tenant if state.connection and state.connection.exists else None
     if tenant is None or not state.is_last_of_tenant:
@@ -251,7 +251,7 @@ def _plan_leaving(state: State) -> list[Statement]:
     return [Statement("UPDATE tenant SET state = 'purging' WHERE pk = ?", (tenant.pk,))]
 
 
-def _plan_trace(state: State, now: str, action: str) -> Sequence[Statement]:
+def _record_change(state: ConnectionState, now: str, action: str) -> Sequence[Statement]:
     """What goes with every change: the auth generation and the audit log."""
     name = f"{state.namespace}/{state.name}"
     return (
@@ -260,7 +260,7 @@ def _plan_trace(state: State, now: str, action: str) -> Sequence[Statement]:
     )
 
 
-def _credentials(state: State) -> Sequence[StoredCredential]:
+def _credentials(state: ConnectionState) -> Sequence[StoredCredential]:
     return state.connection.credentials if state.connection else ()
 
 

@@ -18,9 +18,18 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from scim_api.core.predicate import Attribute, Compare, Constant, Entries, Junction, Not, Predicate, Present
+from scim_api.core.predicate import (
+    AttributePath,
+    Comparison,
+    Constant,
+    LogicalExpression,
+    Not,
+    Predicate,
+    Present,
+    ValuePath,
+)
 from scim_api.core.types import Operand, Operator
-from scim_api.store.sql.dialect import Dialect
+from scim_api.store.dialect import Dialect
 
 _SYMBOLS = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 
@@ -48,7 +57,7 @@ def compile_filter(predicate: Predicate, dialect: Dialect) -> Where:
     return Where(sql, tuple(compiler.parameters))
 
 
-def compile_sort(attribute: Attribute, dialect: Dialect) -> tuple[str, ...]:
+def compile_sort(attribute: AttributePath, dialect: Dialect) -> tuple[str, ...]:
     """What to sort by for ``sortBy``, first things first, over ``resource`` with the alias ``r``.
 
     Args:
@@ -59,7 +68,9 @@ def compile_sort(attribute: Attribute, dialect: Dialect) -> tuple[str, ...]:
     return compiler.order(attribute)
 
 
-_LINKS: Final[Mapping[tuple[str, ...], str]] = MappingProxyType({("members",): "Group", ("groups",): "User"})
+_MEMBERSHIPS: Final[Mapping[tuple[str, ...], str]] = MappingProxyType(
+    {("members",): "Group", ("groups",): "User"}
+)
 """Memberships by their place in the comparable form, and the kind of resource that has them."""
 
 
@@ -126,19 +137,19 @@ class _Compiler:
     def condition(self, predicate: Predicate) -> str:
         """The condition of one node and of all below it."""
         match predicate:
-            case Compare(attribute, op, operand):
+            case Comparison(attribute, op, operand):
                 return self._compare(attribute, op, operand)
             case Present(attribute):
                 return self._present(attribute)
             case Not(term):
                 return f"(NOT {self.condition(term)})"
-            case Junction(op, terms):
+            case LogicalExpression(op, terms):
                 return "(" + f" {op.upper()} ".join(self.condition(term) for term in terms) + ")"
-            case Entries(Attribute(path=path), Compare(Attribute(path=("value",)), "eq", str(key))) if (
-                path in _LINKS
-            ):
-                return self._linked_to(path, key)
-            case Entries(attribute, term):
+            case ValuePath(
+                AttributePath(path=path), Comparison(AttributePath(path=("value",)), "eq", str(key))
+            ) if path in _MEMBERSHIPS:
+                return self._has_membership(path, key)
+            case ValuePath(attribute, term):
                 rows = self._rows(attribute.path)
                 outer, self._root = self._root, "e"
                 try:
@@ -148,23 +159,27 @@ class _Compiler:
             case Constant(holds):
                 return "(1 = 1)" if holds else "(1 = 0)"
 
-    def _compare(self, attribute: Attribute, op: Operator, operand: Operand) -> str:
+    def _compare(self, attribute: AttributePath, op: Operator, operand: Operand) -> str:
         if op == "ne":
             return f"(NOT {self._compare(attribute, 'eq', operand)})"
         if not attribute.multi_valued:
             return self._compare_one(self._root, attribute.path, attribute, op, operand)
-        if attribute.path in _LINKS and (attribute.sub, op) == ("value", "eq") and isinstance(operand, str):
-            return self._linked_to(attribute.path, operand)
+        if (
+            attribute.path in _MEMBERSHIPS
+            and (attribute.sub, op) == ("value", "eq")
+            and isinstance(operand, str)
+        ):
+            return self._has_membership(attribute.path, operand)
         path = () if attribute.sub is None else (attribute.sub,)
         rows = self._rows(attribute.path)
         some = f"EXISTS (SELECT 1 FROM {rows} WHERE {self._compare_one('e', path, attribute, op, operand)})"
         if operand is None and op == "eq":
-            return f"(NOT {self._some(attribute.path)} OR {some})"
+            return f"(NOT {self._has_entries(attribute.path)} OR {some})"
         return some
 
     def _rows(self, path: tuple[str, ...]) -> str:
         """The entries of a multi-valued attribute as rows of a table ``e``."""
-        if path not in _LINKS:
+        if path not in _MEMBERSHIPS:
             return self.rows(self._root, path)
         mine, other, kind = "container", "member", "lower(x.kind)"
         if path == ("groups",):
@@ -172,16 +187,16 @@ class _Compiler:
         entry = self.json_object(("value", "x.id"), ("type", kind))
         return (
             f"(SELECT {entry} AS value FROM membership m JOIN resource x ON x.pk = m.{other}"
-            f" WHERE m.{mine} = r.pk AND r.kind = '{_LINKS[path]}') AS e"
+            f" WHERE m.{mine} = r.pk AND r.kind = '{_MEMBERSHIPS[path]}') AS e"
         )
 
-    def _some(self, path: tuple[str, ...]) -> str:
+    def _has_entries(self, path: tuple[str, ...]) -> str:
         """Whether a multi-valued attribute has any entry."""
-        if path not in _LINKS:
+        if path not in _MEMBERSHIPS:
             return self.exists(self._root, path)
         return f"EXISTS (SELECT 1 FROM {self._rows(path)})"
 
-    def _linked_to(self, path: tuple[str, ...], key: str) -> str:
+    def _has_membership(self, path: tuple[str, ...], key: str) -> str:
         """Whether there is a membership with the resource of this id."""
         mine, other = ("container", "member") if path == ("members",) else ("member", "container")
         self.parameters.append(key)
@@ -189,20 +204,22 @@ class _Compiler:
             "EXISTS (SELECT 1 FROM resource x JOIN membership m"
             f" ON m.{other} = x.pk AND m.{mine} = r.pk"
             f" WHERE x.id = {self.placeholder_text} AND x.kind IN ('User', 'Group')"
-            f" AND x.tenant + 0 = r.tenant AND r.kind = '{_LINKS[path]}')"
+            f" AND x.tenant + 0 = r.tenant AND r.kind = '{_MEMBERSHIPS[path]}')"
         )
 
     # -- the order ------------------------------------------------------------------------------
-    def order(self, attribute: Attribute) -> tuple[str, ...]:
+    def order(self, attribute: AttributePath) -> tuple[str, ...]:
         """What to sort by: numbers before text where an attribute may hold both."""
         if attribute.column:
             return (f"r.{attribute.column}{self.order_collation}",)
         if attribute.multi_valued:
             path = () if attribute.sub is None else (attribute.sub,)
-            return tuple(self._of_first(attribute, key) for key in self._sort_keys(attribute, "e", path))
+            return tuple(
+                self._of_primary_entry(attribute, key) for key in self._sort_keys(attribute, "e", path)
+            )
         return tuple(self._sort_keys(attribute, "r.keys", attribute.path))
 
-    def _sort_keys(self, attribute: Attribute, root: str, path: tuple[str, ...]) -> list[str]:
+    def _sort_keys(self, attribute: AttributePath, root: str, path: tuple[str, ...]) -> list[str]:
         number, text = self.number(root, path), f"({self.text(root, path)}){self.order_collation}"
         match attribute.type:
             case "boolean":
@@ -214,17 +231,17 @@ class _Compiler:
             case _:
                 return [text]
 
-    def _of_first(self, attribute: Attribute, key: str) -> str:
+    def _of_primary_entry(self, attribute: AttributePath, key: str) -> str:
         """Of the entry that is marked as primary, else of the first (RFC 7644 section 3.4.2.3)."""
         primary = f"coalesce({self.boolean('e', ('primary',))}, 0) DESC, " if attribute.sub else ""
         rows = self.ordered_rows("r.keys", attribute.path)
         return f"(SELECT {key} FROM {rows} ORDER BY {primary}{self.position} LIMIT 1)"
 
     def _compare_one(
-        self, root: str, path: tuple[str, ...], attribute: Attribute, op: Operator, operand: Operand
+        self, root: str, path: tuple[str, ...], attribute: AttributePath, op: Operator, operand: Operand
     ) -> str:
         if operand is None:
-            return f"(NOT {self._there(root, path, attribute)})" if op == "eq" else "(1 = 0)"
+            return f"(NOT {self._is_present(root, path, attribute)})" if op == "eq" else "(1 = 0)"
         if isinstance(operand, bool):
             return (
                 f"coalesce({self.boolean(root, path)} = {int(operand)}, (1 = 0))" if op == "eq" else "(1 = 0)"
@@ -247,16 +264,16 @@ class _Compiler:
         self.parameters.append(operand)
         return self.substring(op, value, operand)
 
-    def _there(self, root: str, path: tuple[str, ...], attribute: Attribute) -> str:
+    def _is_present(self, root: str, path: tuple[str, ...], attribute: AttributePath) -> str:
         return f"(r.{attribute.column} IS NOT NULL)" if attribute.column else self.exists(root, path)
 
-    def _present(self, attribute: Attribute) -> str:
-        if attribute.multi_valued and attribute.path in _LINKS:
-            return self._some(attribute.path)
+    def _present(self, attribute: AttributePath) -> str:
+        if attribute.multi_valued and attribute.path in _MEMBERSHIPS:
+            return self._has_entries(attribute.path)
         if attribute.multi_valued and attribute.sub is not None:
             rows = self._rows(attribute.path)
             return f"EXISTS (SELECT 1 FROM {rows} WHERE {self.exists('e', (attribute.sub,))})"
-        return self._there(self._root, attribute.path, attribute)
+        return self._is_present(self._root, attribute.path, attribute)
 
 
 class _Sqlite(_Compiler):

@@ -10,16 +10,16 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from scim_api.core.model import MemberChange, Prepared, Resource
+from scim_api.core.model import MemberChange, Resource, ResourceWrite
 from scim_api.core.predicate import matches
 from scim_api.core.types import ResourceKind
+from scim_api.store.dialect import Dialect
 from scim_api.store.errors import UnknownMembers
 from scim_api.store.protocol import Transform
-from scim_api.store.sql.dialect import Dialect
-from scim_api.store.sql.resource_ids import new_identity
+from scim_api.store.sql.resource_ids import new_resource_id
 from scim_api.store.sql.rows import check_version
 from scim_api.store.sql.statements import AUDIT, COUNT, GET, MEMBERS
-from scim_api.store.sql.transaction_script import Script, Statement
+from scim_api.store.sql.transaction_script import Statement, TransactionScript
 
 _INSERT: Final = """
 INSERT INTO resource (tenant, kind, id, match_key, name_key, external_key, version, created, modified, doc, keys)
@@ -30,26 +30,28 @@ UPDATE resource SET match_key = ?, name_key = ?, external_key = ?, version = ver
     doc = ?, keys = ?
 WHERE pk = ? RETURNING pk
 """
-_JOIN: Final = "INSERT INTO membership (container, member, tenant) SELECT ?, {key}, ? FROM {list} ON CONFLICT DO NOTHING RETURNING member"
-_LEAVE: Final = "DELETE FROM membership WHERE container = ? AND tenant = ?"
-_EVERYBODY: Final = 2**53
+_ADD_MEMBERS: Final = "INSERT INTO membership (container, member, tenant) SELECT ?, {key}, ? FROM {list} ON CONFLICT DO NOTHING RETURNING member"
+_REMOVE_MEMBERS: Final = "DELETE FROM membership WHERE container = ? AND tenant = ?"
+_NO_LIMIT: Final = 2**53
 
 
 def create(
     dialect: Dialect,
     tenant: int,
     kind: ResourceKind,
-    prepared: Prepared,
+    prepared: ResourceWrite,
     *,
     actor: str,
     now: str,
     shard: int,
-) -> Script[Resource]:
+) -> TransactionScript[Resource]:
     """Insert a group with its members, counter and audit row. Raises ``UnknownMembers``."""
-    identity = new_identity()
+    identity = new_resource_id()
     keys = (prepared.match_key, prepared.name_key, prepared.external_key)
-    [(pk,)] = yield Statement(_INSERT, (tenant, kind, identity, *keys, now, now, prepared.doc, prepared.keys))
-    yield from _change(dialect, tenant, pk, prepared.members)
+    [(pk,)] = yield Statement(
+        _INSERT, (tenant, kind, identity, *keys, now, now, prepared.doc, prepared.normal_form)
+    )
+    yield from _apply_changes(dialect, tenant, pk, prepared.members)
     yield Statement(COUNT, (tenant, kind, shard, 1))
     yield Statement(AUDIT, (now, tenant, kind, identity, "create", actor))
     return Resource(identity, 1, now, now, prepared.doc, pk, kind)
@@ -65,7 +67,7 @@ def modify(
     actor: str,
     expected_version: int | None,
     now: str,
-) -> Script[Resource | None]:
+) -> TransactionScript[Resource | None]:
     """Read, transform and write a group; its version changes when its body or its members do.
 
     Raises what the transform raises, ``VersionMismatch`` and ``UnknownMembers``.
@@ -79,33 +81,35 @@ def modify(
     prepared = transform(resource)
     if prepared is None:
         return resource
-    changed = yield from _change(dialect, tenant, resource.pk, prepared.members)
+    changed = yield from _apply_changes(dialect, tenant, resource.pk, prepared.members)
     if not changed and prepared.doc == resource.doc:
         return resource
     keys = (prepared.match_key, prepared.name_key, prepared.external_key)
-    yield Statement(_UPDATE, (*keys, now, prepared.doc, prepared.keys, resource.pk))
+    yield Statement(_UPDATE, (*keys, now, prepared.doc, prepared.normal_form, resource.pk))
     yield Statement(AUDIT, (now, tenant, kind, resource_id, "modify", actor))
     return Resource(resource_id, resource.version + 1, resource.created, now, prepared.doc, resource.pk, kind)
 
 
-def _change(dialect: Dialect, tenant: int, container: int, changes: Sequence[MemberChange]) -> Script[bool]:
+def _apply_changes(
+    dialect: Dialect, tenant: int, container: int, changes: Sequence[MemberChange]
+) -> TransactionScript[bool]:
     """Take all steps; whether any of them changed something."""
     changed = False
     for change in changes:
         match change:
             case MemberChange("add", ids):
-                keys = yield from _keys(dialect, tenant, ids)
-                changed |= yield from _join(dialect, tenant, container, keys)
+                keys = yield from _member_keys(dialect, tenant, ids)
+                changed |= yield from _add_members(dialect, tenant, container, keys)
             case MemberChange("remove", _, None):
-                changed |= yield from _leave_by_id(dialect, tenant, container, change.ids)
+                changed |= yield from _remove_by_id(dialect, tenant, container, change.ids)
             case MemberChange("remove"):
-                changed |= yield from _leave_chosen(dialect, tenant, container, change)
+                changed |= yield from _remove_selected(dialect, tenant, container, change)
             case MemberChange("replace", ids):
-                keys = yield from _keys(dialect, tenant, ids)
-                changed |= yield from _leave(
+                keys = yield from _member_keys(dialect, tenant, ids)
+                changed |= yield from _remove_members(
                     tenant, container, f"member NOT IN (SELECT {_key(dialect)} FROM {_list(dialect)})", keys
                 )
-                changed |= yield from _join(dialect, tenant, container, keys)
+                changed |= yield from _add_members(dialect, tenant, container, keys)
     return changed
 
 
@@ -134,7 +138,7 @@ def _resources(dialect: Dialect, *, lock: bool) -> str:
     return f"{_list(dialect)} CROSS JOIN LATERAL ({one}) AS r"
 
 
-def _keys(dialect: Dialect, tenant: int, ids: Sequence[str]) -> Script[list[int]]:
+def _member_keys(dialect: Dialect, tenant: int, ids: Sequence[str]) -> TransactionScript[list[int]]:
     """The keys of resources that are to join; they stay until the transaction ends."""
     if not ids:
         return []
@@ -148,36 +152,48 @@ def _keys(dialect: Dialect, tenant: int, ids: Sequence[str]) -> Script[list[int]
     return [row[0] for row in rows]
 
 
-def _join(dialect: Dialect, tenant: int, container: int, keys: Sequence[int]) -> Script[bool]:
+def _add_members(
+    dialect: Dialect, tenant: int, container: int, keys: Sequence[int]
+) -> TransactionScript[bool]:
     if not keys:
         return False
-    sql = _JOIN.format(key=_key(dialect), list=_list(dialect) + " WHERE true")
+    sql = _ADD_MEMBERS.format(key=_key(dialect), list=_list(dialect) + " WHERE true")
     rows = yield Statement(sql, (container, tenant, json.dumps(keys)))
     return bool(rows)
 
 
-def _leave_by_id(dialect: Dialect, tenant: int, container: int, ids: Sequence[str]) -> Script[bool]:
+def _remove_by_id(
+    dialect: Dialect, tenant: int, container: int, ids: Sequence[str]
+) -> TransactionScript[bool]:
     members = f"member IN (SELECT r.pk FROM {_resources(dialect, lock=False)})"
     rows = yield Statement(
-        f"{_LEAVE} AND {members} RETURNING member", (container, tenant, json.dumps(ids), tenant)
+        f"{_REMOVE_MEMBERS} AND {members} RETURNING member", (container, tenant, json.dumps(ids), tenant)
     )
     return bool(rows)
 
 
-def _leave(tenant: int, container: int, members: str, keys: Sequence[int]) -> Script[bool]:
-    rows = yield Statement(f"{_LEAVE} AND {members} RETURNING member", (container, tenant, json.dumps(keys)))
+def _remove_members(
+    tenant: int, container: int, members: str, keys: Sequence[int]
+) -> TransactionScript[bool]:
+    rows = yield Statement(
+        f"{_REMOVE_MEMBERS} AND {members} RETURNING member", (container, tenant, json.dumps(keys))
+    )
     return bool(rows)
 
 
-def _leave_chosen(dialect: Dialect, tenant: int, container: int, change: MemberChange) -> Script[bool]:
-    if change.chosen is None:
+def _remove_selected(
+    dialect: Dialect, tenant: int, container: int, change: MemberChange
+) -> TransactionScript[bool]:
+    if change.selected_by is None:
         return False
-    rows = yield Statement(MEMBERS, (container, tenant, 0, _EVERYBODY))
+    rows = yield Statement(MEMBERS, (container, tenant, 0, _NO_LIMIT))
     keys = [
-        pk for pk, identity, kind in rows if matches(change.chosen, {"value": identity, "type": kind.lower()})
+        pk
+        for pk, identity, kind in rows
+        if matches(change.selected_by, {"value": identity, "type": kind.lower()})
     ]
     return (
-        yield from _leave(
+        yield from _remove_members(
             tenant, container, f"member IN (SELECT {_key(dialect)} FROM {_list(dialect)})", keys
         )
     )

@@ -3,7 +3,7 @@
 import os
 
 
-def new_identity() -> str:
+def new_resource_id() -> str:
     """A random UUID (version 4, RFC 9562) in its canonical form.
 
     At a fifth of what ``str(uuid.uuid4())`` costs, which makes an object of it first.

@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 
 from scim_api.contract.admin import Matching, TenantSettings
-from scim_api.core.model import GroupOf, Member, Resource
+from scim_api.core.model import GroupReference, Member, Resource
 from scim_api.core.types import ResourceKind
 from scim_api.store.errors import VersionMismatch
-from scim_api.store.protocol import Access, Page, RenderedPage
+from scim_api.store.protocol import Access, Page, SerializedPage
 from scim_api.store.sql.timestamps import to_posix
 from scim_api.store.sql.transaction_script import Row
 
@@ -20,7 +20,7 @@ _CONFLICT_ATTRIBUTE = {
 }
 
 
-def access_of(row: Row) -> Access:
+def to_access(row: Row) -> Access:
     """The record of a row of ``statements.ACCESS``."""
     identity, digest, expires_at, retires_at, tenant, settings, settings_hash = row
     return Access(
@@ -33,28 +33,28 @@ def access_of(row: Row) -> Access:
     )
 
 
-def page_of(rows: Sequence[Row]) -> Page:
+def to_page(rows: Sequence[Row]) -> Page:
     """The page of rows of ``statements.list_page`` or ``search_page``."""
     return Page(rows[0][0], [Resource(*row[1:]) for row in rows if row[1] is not None])
 
 
-def rendered_of(rows: Sequence[Row]) -> RenderedPage | None:
+def to_serialized_page(rows: Sequence[Row]) -> SerializedPage | None:
     """The page of rows of ``statements.rendered_users``."""
     if not rows:
         return None
-    return RenderedPage(rows[0][0], [text for _, text in rows])
+    return SerializedPage(rows[0][0], [text for _, text in rows])
 
 
-def members_of(rows: Sequence[Row]) -> list[Member]:
+def to_members(rows: Sequence[Row]) -> list[Member]:
     """The members in rows of ``statements.MEMBERS``."""
     return [Member(*row) for row in rows]
 
 
-def groups_by_member(rows: Sequence[Row]) -> dict[int, list[GroupOf]]:
+def to_groups_by_member(rows: Sequence[Row]) -> dict[int, list[GroupReference]]:
     """The groups in rows of ``statements.groups_of``."""
-    found: dict[int, list[GroupOf]] = {}
+    found: dict[int, list[GroupReference]] = {}
     for member, identity, doc in rows:
-        found.setdefault(member, []).append(GroupOf(identity, json.loads(doc)["displayName"]))
+        found.setdefault(member, []).append(GroupReference(identity, json.loads(doc)["displayName"]))
     return found
 
 
@@ -71,11 +71,11 @@ def settings_text(settings: TenantSettings) -> str:
 
 def settings_hash(settings: TenantSettings) -> str:
     """SHA-256 of the settings' canonical JSON; the order of custom fields means nothing."""
-    canonical = json.dumps(comparable(settings), sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps(comparable_settings(settings), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def comparable(settings: TenantSettings) -> dict[str, object]:
+def comparable_settings(settings: TenantSettings) -> dict[str, object]:
     """Settings by their names in the API (camelCase), such that equal ones compare equal."""
     fields: dict[str, object] = settings.model_dump(mode="json", by_alias=True)
     fields["customFields"] = sorted(

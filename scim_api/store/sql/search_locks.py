@@ -15,22 +15,22 @@ WAIT_SECONDS: Final = 5.0
 """How long a search waits for its tenant's other ones."""
 
 
-class Turns:
+class TenantSearchLocks:
     """Gives each tenant one place at a time, first come, first served."""
 
     def __init__(self, wait_seconds: float = WAIT_SECONDS) -> None:
         self._wait_seconds = wait_seconds
-        self._queues: dict[int, asyncio.Lock] = {}
+        self._locks: dict[int, asyncio.Lock] = {}
         self._waiting: dict[int, int] = {}
 
     @contextlib.asynccontextmanager
-    async def of(self, tenant: int) -> AsyncIterator[None]:
+    async def hold(self, tenant: int) -> AsyncIterator[None]:
         """Wait for the tenant's turn, and keep it for the length of the block.
 
         Raises:
             TooSlow: the tenant's other searches took too long.
         """
-        lock = self._queues.setdefault(tenant, asyncio.Lock())
+        lock = self._locks.setdefault(tenant, asyncio.Lock())
         self._waiting[tenant] = self._waiting.get(tenant, 0) + 1
         try:
             try:
@@ -45,4 +45,4 @@ class Turns:
         finally:
             self._waiting[tenant] -= 1
             if not self._waiting[tenant]:
-                del self._waiting[tenant], self._queues[tenant]
+                del self._waiting[tenant], self._locks[tenant]

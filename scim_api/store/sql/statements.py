@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from scim_api.core.messages.serialization import inside_json
+from scim_api.core.messages.serialization import json_string_content
 from scim_api.core.model import Lookup
 from scim_api.core.predicate import Predicate
 from scim_api.core.types import ResourceKind
-from scim_api.store.protocol import Query
-from scim_api.store.sql.dialect import Dialect
+from scim_api.store.dialect import Dialect
+from scim_api.store.protocol import ListQuery
 from scim_api.store.sql.filter_compiler import Where, compile_filter, compile_sort
 from scim_api.store.sql.transaction_script import Statement
 
@@ -96,7 +96,9 @@ _RENDERED_USERS_IN: Final[Mapping[Dialect, str]] = {
 
 def rendered_users(dialect: Dialect, tenant: int, base_url: str, offset: int, limit: int) -> Statement:
     """Rows of the total and a user's text as ``core.render.render`` has it, in UTF-8."""
-    return Statement(_RENDERED_USERS_IN[dialect], (tenant, inside_json(base_url), tenant, limit, offset))
+    return Statement(
+        _RENDERED_USERS_IN[dialect], (tenant, json_string_content(base_url), tenant, limit, offset)
+    )
 
 
 _SEARCH: Final = """
@@ -112,12 +114,12 @@ ORDER BY {final}
 """
 
 
-def list_page(tenant: int, kind: ResourceKind, query: Query) -> Statement:
+def list_page(tenant: int, kind: ResourceKind, query: ListQuery) -> Statement:
     """A page of all; each row is the total and a resource's columns (NULLs on an empty page)."""
     return Statement(LIST, (tenant, kind, tenant, kind, query.after, query.limit, query.offset))
 
 
-def search_page(dialect: Dialect, tenant: int, kind: ResourceKind | None, query: Query) -> Statement:
+def search_page(dialect: Dialect, tenant: int, kind: ResourceKind | None, query: ListQuery) -> Statement:
     """A page of those that meet a filter, which is evaluated once for total and page.
 
     Resources without a value come last in ascending and first in descending order (RFC 7644 section
@@ -159,7 +161,7 @@ def groups_of(tenant: int, members: Sequence[int]) -> Statement:
     )
 
 
-def taken_by_name(tenant: int, kind: ResourceKind, name_key: str, but: str) -> Statement:
+def name_taken(tenant: int, kind: ResourceKind, name_key: str, but: str) -> Statement:
     """One row: the tenant's settings, and whether another resource has this name."""
     return Statement(
         "SELECT t.settings, EXISTS (SELECT 1 FROM resource r"

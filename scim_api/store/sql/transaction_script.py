@@ -22,18 +22,18 @@ class Statement(NamedTuple):
     parameters: tuple[Any, ...] = ()
 
 
-Script = Generator[Statement, Sequence[Row], T]
+TransactionScript = Generator[Statement, Sequence[Row], T]
 """Runs inside one transaction; what it raises rolls that transaction back."""
 
 
-def in_order(statements: Iterable[Statement]) -> Script[None]:
+def run_all(statements: Iterable[Statement]) -> TransactionScript[None]:
     """A script of statements whose rows do not matter."""
     for statement in statements:  # noqa: UP028 - a list cannot be sent the rows
         yield statement
 
 
 @functools.lru_cache(maxsize=512)
-def numbered(sql: str) -> str:
+def number_placeholders(sql: str) -> str:
     """``?`` placeholders as PostgreSQL's ``$1``, ``$2``; no literal in our SQL holds a question mark."""
     first, *rest = sql.split("?")
     return first + "".join(f"${number}{text}" for number, text in enumerate(rest, 1))

@@ -15,7 +15,7 @@ PAGE: Final = 500
 """Rows in memory at a time."""
 
 
-class CopyRefused(StoreError):
+class TransferRefused(StoreError):
     """It cannot be copied as asked; nothing was changed. The message says what to do."""
 
 
@@ -112,14 +112,14 @@ class Target(Source, Protocol):
     async def write(self, table: Table, pages: Pages) -> None:
         """Put rows in, after taking those out that come with the schema."""
 
-    async def go_on_after(self, table: Table, number: int) -> None:
+    async def continue_numbering_after(self, table: Table, number: int) -> None:
         """Number new rows from the next one on."""
 
-    async def settle(self) -> None:
+    async def analyze(self) -> None:
         """Let the planner know what is there now."""
 
 
-class Place(Protocol):
+class TransferDatabase(Protocol):
     """A database that a URL names."""
 
     @property
@@ -129,7 +129,7 @@ class Place(Protocol):
     def source(self) -> AbstractAsyncContextManager[Source]:
         """Open it for the length of the block, unchanging. Raises ``CopyRefused`` when it is in use."""
 
-    async def look(self) -> tuple[int, bool]:
+    async def inspect(self) -> tuple[int, bool]:
         """Version of the schema, and whether it is empty. Raises ``CopyRefused`` when it is in use."""
 
     def target(self) -> AbstractAsyncContextManager[Target]:
@@ -150,7 +150,7 @@ class Digest:
         for row in page:
             values = list(row)
             for column in self._json:
-                values[column] = _meaning(values[column])
+                values[column] = _canonical_json(values[column])
             self._hash.update(repr(values).encode())
         self.rows += len(page)
 
@@ -169,7 +169,7 @@ def _number(text: str) -> decimal.Decimal:
     return number.normalize(_EXACT) if number else decimal.Decimal(0)
 
 
-def _meaning(text: str) -> str:
+def _canonical_json(text: str) -> str:
     """JSON without what two spellings of the same may differ in."""
     value: Any = json.loads(text, parse_int=_number, parse_float=_number)
     return json.dumps(value, sort_keys=True, default=repr)

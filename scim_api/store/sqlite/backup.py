@@ -13,7 +13,7 @@ from scim_api.store.sqlite import connection as sqlite_connection
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Saved:
+class BackupSummary:
     """What a backup holds."""
 
     connections: int
@@ -21,7 +21,7 @@ class Saved:
     """Users and groups."""
 
 
-def back_up(url: str, file: Path) -> Saved:
+def back_up(url: str, file: Path) -> BackupSummary:
     """Copy the database into a new file; it appears under its name when it is complete and checked.
 
     Requests that write meanwhile are not held up, and are in the copy or not, each as a whole.
@@ -68,7 +68,7 @@ def _copy(path: Path, partial: Path) -> None:
     """In one step: a second one would begin anew after each write in between."""
     source = sqlite_connection.connect(path, query_only=True)
     try:
-        with sqlite_connection.explained(partial):
+        with sqlite_connection.translated_errors(partial):
             target = apsw.Connection(str(partial))
             try:
                 target.execute("PRAGMA journal_mode = OFF").fetchall()  # nothing to go back to
@@ -80,9 +80,9 @@ def _copy(path: Path, partial: Path) -> None:
         source.close()
 
 
-def _check(partial: Path) -> Saved:
+def _check(partial: Path) -> BackupSummary:
     """Reads all of it; leaves it as one file, without the log that the service keeps beside its own."""
-    with sqlite_connection.explained(partial):
+    with sqlite_connection.translated_errors(partial):
         copied = apsw.Connection(str(partial))
         try:
             copied.execute("PRAGMA journal_mode = DELETE").fetchall()
@@ -95,7 +95,7 @@ def _check(partial: Path) -> Saved:
             [[resources]] = sqlite_connection.fetch(copied, "SELECT count(*) FROM resource")
         finally:
             copied.close()
-    return Saved(connections, resources)
+    return BackupSummary(connections, resources)
 
 
 def _to_disk(path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import apsw
 
 from scim_api.store.errors import Unavailable
-from scim_api.store.sql.transaction_script import Row, Script, T
+from scim_api.store.sql.transaction_script import Row, T, TransactionScript
 
 CACHE_KIB: Final = 16 * 1024
 """Pages of the file that each connection keeps in memory; SQLite's own 2 MiB are few for a million people."""
@@ -25,7 +25,7 @@ def path_of(url: str) -> Path:
     return Path(url.removeprefix("sqlite:///"))
 
 
-def explain(error: apsw.Error, path: Path) -> Unavailable:
+def translate_error(error: apsw.Error, path: Path) -> Unavailable:
     """What a person needs to know about an SQLite error: what is wrong, where, and what to do."""
     match error:
         case apsw.NotADBError() | apsw.CorruptError():
@@ -48,16 +48,16 @@ def explain(error: apsw.Error, path: Path) -> Unavailable:
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
+def translated_errors(path: Path) -> Iterator[None]:
     """Turns SQLite's errors into ``Unavailable``."""
     try:
         yield
     except apsw.Error as error:
-        raise explain(error, path) from error
+        raise translate_error(error, path) from error
 
 
 def connect(
-    path: Path, *, lock_wait_ms: int = LOCK_WAIT_MS, query_only: bool = False, alone: bool = False
+    path: Path, *, lock_wait_ms: int = LOCK_WAIT_MS, query_only: bool = False, exclusive: bool = False
 ) -> apsw.Connection:
     """A connection with this service's settings; a missing file is created for its owner alone.
 
@@ -70,12 +70,12 @@ def connect(
     Raises:
         Unavailable: the file cannot be opened or is no database.
     """
-    with explained(path):
+    with translated_errors(path):
         _create_private(path)
         connection = apsw.Connection(str(path))
         try:
             connection.set_busy_timeout(lock_wait_ms)
-            if alone:  # before the first look at the file, else others are let in
+            if exclusive:  # before the first look at the file, else others are let in
                 connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
             _ensure_wal(connection)
             connection.execute("PRAGMA synchronous = FULL")
@@ -113,7 +113,7 @@ def fetch(connection: apsw.Connection, sql: str, parameters: tuple[Any, ...] = (
     return list(connection.execute(sql, parameters))
 
 
-def run(connection: apsw.Connection, script: Script[T]) -> T:
+def run_script(connection: apsw.Connection, script: TransactionScript[T]) -> T:
     """Run a script on a connection whose transaction the caller has begun."""
     try:
         statement = next(script)

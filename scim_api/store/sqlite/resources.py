@@ -4,15 +4,15 @@ from collections.abc import Iterable
 
 import apsw
 
-from scim_api.core.model import Prepared, Resource
+from scim_api.core.model import Resource, ResourceWrite
 from scim_api.core.types import ResourceKind
 from scim_api.store.errors import Conflict, Unavailable
 from scim_api.store.protocol import Transform
 from scim_api.store.sql import groups
-from scim_api.store.sql.resource_ids import new_identity
+from scim_api.store.sql.resource_ids import new_resource_id
 from scim_api.store.sql.rows import check_version, conflict_attribute
-from scim_api.store.sql.statements import AUDIT, COUNT, GET, taken_by_name
-from scim_api.store.sqlite.connection import fetch, run
+from scim_api.store.sql.statements import AUDIT, COUNT, GET, name_taken
+from scim_api.store.sqlite.connection import fetch, run_script
 
 _INSERT = """
 INSERT INTO resource (tenant, kind, id, match_key, name_key, external_key, version, created, modified, doc, keys)
@@ -38,7 +38,12 @@ _SHARD = 0
 
 
 def create(
-    connection: apsw.Connection, tenant: int, kind: ResourceKind, prepared: Prepared, actor: str, now: str
+    connection: apsw.Connection,
+    tenant: int,
+    kind: ResourceKind,
+    prepared: ResourceWrite,
+    actor: str,
+    now: str,
 ) -> Resource:
     """Insert a resource with its e-mails or members, counter and audit row.
 
@@ -47,16 +52,16 @@ def create(
     if kind == "Group":
         script = groups.create("sqlite", tenant, kind, prepared, actor=actor, now=now, shard=_SHARD)
         try:
-            return run(connection, script)
+            return run_script(connection, script)
         except apsw.ConstraintError as error:
-            raise _refused(connection, tenant, kind, prepared, "", error) from error
-    identity = new_identity()
+            raise _constraint_error(connection, tenant, kind, prepared, "", error) from error
+    identity = new_resource_id()
     keys = (prepared.match_key, prepared.name_key, prepared.external_key)
-    values = (tenant, kind, identity, *keys, now, now, prepared.doc, prepared.keys)
+    values = (tenant, kind, identity, *keys, now, now, prepared.doc, prepared.normal_form)
     try:
         [(pk,)] = fetch(connection, _INSERT, values)
     except apsw.ConstraintError as error:
-        raise _refused(connection, tenant, kind, prepared, identity, error) from error
+        raise _constraint_error(connection, tenant, kind, prepared, identity, error) from error
     _add_emails(connection, pk, tenant, kind, prepared.email_keys)
     connection.execute(COUNT, (tenant, kind, _SHARD, 1))
     connection.execute(AUDIT, (now, tenant, kind, identity, "create", actor))
@@ -88,7 +93,7 @@ def modify(
     prepared = transform(resource)
     if prepared is None:
         return resource
-    body = (now, prepared.doc, prepared.keys, resource.pk)
+    body = (now, prepared.doc, prepared.normal_form, resource.pk)
     keys = (prepared.match_key, prepared.name_key, prepared.external_key)
     if keys == (match_key, name_key, external_key):
         connection.execute(_UPDATE_BODY, body)
@@ -96,7 +101,7 @@ def modify(
         try:
             connection.execute(_UPDATE, (*keys, *body))
         except apsw.ConstraintError as error:
-            raise _refused(connection, tenant, kind, prepared, resource_id, error) from error
+            raise _constraint_error(connection, tenant, kind, prepared, resource_id, error) from error
     _replace_emails(connection, resource.pk, tenant, kind, prepared.email_keys)
     connection.execute(AUDIT, (now, tenant, kind, resource_id, "modify", actor))
     return Resource(
@@ -114,9 +119,9 @@ def _modify_group(
     expected_version: int | None,
     now: str,
 ) -> Resource | None:
-    prepared: Prepared | None = None
+    prepared: ResourceWrite | None = None
 
-    def remembered(resource: Resource) -> Prepared | None:
+    def remembered(resource: Resource) -> ResourceWrite | None:
         nonlocal prepared
         prepared = transform(resource)
         return prepared
@@ -126,11 +131,11 @@ def _modify_group(
         actor=actor, expected_version=expected_version, now=now,
     )  # fmt: skip
     try:
-        return run(connection, script)
+        return run_script(connection, script)
     except apsw.ConstraintError as error:
         if prepared is None:
             raise
-        raise _refused(connection, tenant, kind, prepared, resource_id, error) from error
+        raise _constraint_error(connection, tenant, kind, prepared, resource_id, error) from error
 
 
 def delete(
@@ -174,16 +179,16 @@ def _add_emails(
         connection.execute(insert, (pk, email, tenant, kind))
 
 
-def _refused(
+def _constraint_error(
     connection: apsw.Connection,
     tenant: int,
     kind: ResourceKind,
-    prepared: Prepared,
+    prepared: ResourceWrite,
     resource_id: str,
     error: apsw.ConstraintError,
 ) -> Exception:
     """Which of the keys is taken; or that the tenant is gone (its foreign key)."""
-    rows = fetch(connection, *taken_by_name(tenant, kind, prepared.name_key, resource_id))
+    rows = fetch(connection, *name_taken(tenant, kind, prepared.name_key, resource_id))
     if not rows:
         return Unavailable("the tenant was deleted")
     if getattr(error, "extendedresult", None) != apsw.SQLITE_CONSTRAINT_UNIQUE:

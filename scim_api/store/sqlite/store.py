@@ -16,14 +16,22 @@ from typing import Final, Literal, TypeVar
 import apsw
 
 from scim_api.contract.admin import Connection, ConnectionPage, PutConnection
-from scim_api.core.model import GroupOf, Lookup, Member, Prepared, Resource
+from scim_api.core.model import GroupReference, Lookup, Member, Resource, ResourceWrite
 from scim_api.core.predicate import Predicate
 from scim_api.core.types import ResourceKind
 from scim_api.store.errors import TooSlow, Unavailable
-from scim_api.store.protocol import Access, Generation, Page, Query, RenderedPage, Transform, Use
+from scim_api.store.protocol import (
+    Access,
+    AuthGeneration,
+    CredentialUse,
+    ListQuery,
+    Page,
+    SerializedPage,
+    Transform,
+)
 from scim_api.store.sql import administration
-from scim_api.store.sql.rows import access_of, groups_by_member, members_of, page_of, rendered_of
-from scim_api.store.sql.search_locks import Turns
+from scim_api.store.sql.rows import to_access, to_groups_by_member, to_members, to_page, to_serialized_page
+from scim_api.store.sql.search_locks import TenantSearchLocks
 from scim_api.store.sql.statements import (
     ACCESS,
     GET,
@@ -36,10 +44,17 @@ from scim_api.store.sql.statements import (
     search_page,
 )
 from scim_api.store.sql.timestamps import text_of_posix, to_text
-from scim_api.store.sql.transaction_script import Row, Script, Statement
+from scim_api.store.sql.transaction_script import Row, Statement, TransactionScript
 from scim_api.store.sqlite import resources
-from scim_api.store.sqlite.connection import connect, explain, explained, fetch, path_of, run
-from scim_api.store.sqlite.writer import Writer
+from scim_api.store.sqlite.connection import (
+    connect,
+    fetch,
+    path_of,
+    run_script,
+    translate_error,
+    translated_errors,
+)
+from scim_api.store.sqlite.writer import GroupCommitWriter
 
 SEARCH_SECONDS: Final = 1.0
 """Deadline of an unindexed search, from when it begins."""
@@ -73,10 +88,10 @@ class SqliteStore:
         self._path = path_of(self.url)
         self._search_seconds = search_seconds
         self._reader: apsw.Connection | None = None
-        self._writer: Writer | None = None
+        self._writer: GroupCommitWriter | None = None
         self._threads: concurrent.futures.ThreadPoolExecutor | None = None
         self._thread_connections = threading.local()
-        self._turns = Turns()
+        self._search_locks = TenantSearchLocks()
         self._data_version: int | None = None
         self._generation = 0
 
@@ -85,8 +100,8 @@ class SqliteStore:
         if self._reader is not None:
             return
         self._reader = connect(self._path, lock_wait_ms=_LOOP_LOCK_WAIT_MS, query_only=True)
-        self._writer = Writer(
-            functools.partial(connect, self._path), functools.partial(explain, path=self._path)
+        self._writer = GroupCommitWriter(
+            functools.partial(connect, self._path), functools.partial(translate_error, path=self._path)
         )
         self._threads = concurrent.futures.ThreadPoolExecutor(READER_THREADS, "sqlite-reader")
 
@@ -121,24 +136,24 @@ class SqliteStore:
         return await self._write_script(lambda: administration.public_url(url))
 
     # -- credentials ------------------------------------------------------------------------------
-    async def generation(self) -> Generation:
+    async def generation(self) -> AuthGeneration:
         """Read the auth generation and the clock."""
         return self.generation_now()
 
-    def generation_now(self) -> Generation:
+    def generation_now(self) -> AuthGeneration:
         """The generation, reread only when any other connection has committed since (2.5 us if not)."""
         [[data_version]] = self._read("PRAGMA data_version")
         if data_version != self._data_version:
             [[self._generation]] = self._read("SELECT number FROM auth_generation")
             self._data_version = data_version
-        return Generation(self._generation, time.time())
+        return AuthGeneration(self._generation, time.time())
 
     async def access(self, digest: bytes) -> Access | None:
         """The credential with this digest, if it is not revoked; the caller checks ``ends_at``."""
         rows = self._read(ACCESS, digest)
-        return access_of(rows[0]) if rows else None
+        return to_access(rows[0]) if rows else None
 
-    async def record_use(self, uses: Sequence[Use]) -> None:
+    async def record_use(self, uses: Sequence[CredentialUse]) -> None:
         """Write last uses; never moves one back."""
         values = [(to_text(use.at), use.user_agent, use.credential, to_text(use.at)) for use in uses]
         if values:
@@ -157,32 +172,34 @@ class SqliteStore:
         statement = lookup("sqlite", tenant, kind, by, key, rest)
         return [Resource(*row) for row in self._read(statement.sql, *statement.parameters)]
 
-    async def search(self, tenant: int, kind: ResourceKind | None, query: Query) -> Page:
+    async def search(self, tenant: int, kind: ResourceKind | None, query: ListQuery) -> Page:
         """A slice of all resources of a kind, or of both. Raises ``TooSlow``."""
         if kind is None or query.filter is not None or query.sort is not None:
-            return page_of(await self._scan(tenant, search_page("sqlite", tenant, kind, query)))
+            return to_page(await self._scan(tenant, search_page("sqlite", tenant, kind, query)))
         statement = list_page(tenant, kind, query)
         if query.offset > FAR_OFFSET:
-            return page_of(await self._scan(tenant, statement))
-        return page_of(self._read(statement.sql, *statement.parameters))
+            return to_page(await self._scan(tenant, statement))
+        return to_page(self._read(statement.sql, *statement.parameters))
 
     async def rendered_users(
         self, tenant: int, base_url: str, *, offset: int, limit: int
-    ) -> RenderedPage | None:
+    ) -> SerializedPage | None:
         """A slice of all users, each as its JSON text in UTF-8; None for an empty page."""
         statement = rendered_users("sqlite", tenant, base_url, offset, limit)
-        return rendered_of(self._read(statement.sql, *statement.parameters))
+        return to_serialized_page(self._read(statement.sql, *statement.parameters))
 
     async def members(self, tenant: int, container: int, *, after: int, limit: int) -> Sequence[Member]:
         """Direct members of a group, ordered by ``pk``, from ``after`` on."""
-        return members_of(self._read(MEMBERS, container, tenant, after, limit))
+        return to_members(self._read(MEMBERS, container, tenant, after, limit))
 
-    async def groups_of(self, tenant: int, members: Sequence[int]) -> Mapping[int, Sequence[GroupOf]]:
+    async def groups_of(self, tenant: int, members: Sequence[int]) -> Mapping[int, Sequence[GroupReference]]:
         """The groups that each of these resources directly belongs to."""
         statement = groups_of(tenant, members)
-        return groups_by_member(self._read(statement.sql, *statement.parameters) if members else [])
+        return to_groups_by_member(self._read(statement.sql, *statement.parameters) if members else [])
 
-    async def create(self, tenant: int, kind: ResourceKind, prepared: Prepared, *, actor: str) -> Resource:
+    async def create(
+        self, tenant: int, kind: ResourceKind, prepared: ResourceWrite, *, actor: str
+    ) -> Resource:
         """Insert, with an audit row; returns after the durable commit. Raises ``Conflict``."""
         return await self._write(
             lambda connection: resources.create(connection, tenant, kind, prepared, actor, _now())
@@ -259,16 +276,16 @@ class SqliteStore:
         try:
             return fetch(self._reader, sql, parameters)
         except apsw.Error as error:
-            raise explain(error, self._path) from error
+            raise translate_error(error, self._path) from error
 
-    def _read_script(self, script: Script[T]) -> T:
+    def _read_script(self, script: TransactionScript[T]) -> T:
         """Run a script on one snapshot."""
         if self._reader is None:
             raise Unavailable("the database is closed")
-        with explained(self._path):
+        with translated_errors(self._path):
             self._reader.execute("BEGIN")
             try:
-                return run(self._reader, script)
+                return run_script(self._reader, script)
             finally:
                 self._reader.execute("COMMIT")
 
@@ -277,12 +294,12 @@ class SqliteStore:
             raise Unavailable("the database is closed")
         return await self._writer.write(work)
 
-    async def _write_script(self, script: Callable[[], Script[T]]) -> T:
-        return await self._write(lambda connection: run(connection, script()))
+    async def _write_script(self, script: Callable[[], TransactionScript[T]]) -> T:
+        return await self._write(lambda connection: run_script(connection, script()))
 
     async def _scan(self, tenant: int, statement: Statement) -> list[Row]:
         """Run a read of unknown cost in a thread. Raises ``TooSlow``."""
-        async with self._turns.of(tenant):
+        async with self._search_locks.hold(tenant):
             if self._threads is None:
                 raise Unavailable("the database is closed")
             loop = asyncio.get_running_loop()
@@ -292,7 +309,7 @@ class SqliteStore:
         connection = self._thread_connection()
         deadline = time.monotonic() + self._search_seconds
         connection.set_progress_handler(lambda: time.monotonic() > deadline, _PROGRESS_STEPS)
-        with explained(self._path):
+        with translated_errors(self._path):
             try:
                 return fetch(connection, statement.sql, statement.parameters)
             except apsw.InterruptError as error:

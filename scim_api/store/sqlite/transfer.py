@@ -9,11 +9,11 @@ import apsw
 
 from scim_api.store.errors import Unavailable
 from scim_api.store.sql.transaction_script import Row
-from scim_api.store.sql.transfer_tables import EMPTY, PAGE, CopyRefused, Pages, Table
+from scim_api.store.sql.transfer_tables import EMPTY, PAGE, Pages, Table, TransferRefused
 from scim_api.store.sqlite import connection as sqlite_connection
 
 
-class SqlitePlace:
+class SqliteTransferDatabase:
     """``Place`` that is a file."""
 
     def __init__(self, url: str) -> None:
@@ -21,41 +21,41 @@ class SqlitePlace:
         self.url = f"sqlite:///{self._path}"
 
     @contextlib.asynccontextmanager
-    async def source(self) -> AsyncIterator["SqliteSide"]:
+    async def source(self) -> AsyncIterator["SqliteTransferSession"]:
         """The file as it is; it must exist."""
         if not self._path.is_file():
-            raise CopyRefused(f"{self._path}: there is no such file")
-        with self._alone() as connection:
-            side = SqliteSide(connection, self._path)
+            raise TransferRefused(f"{self._path}: there is no such file")
+        with self._exclusive() as connection:
+            side = SqliteTransferSession(connection, self._path)
             side.run("BEGIN")
             yield side
 
-    async def look(self) -> tuple[int, bool]:
+    async def inspect(self) -> tuple[int, bool]:
         """A file that does not exist is not made."""
         if not self._path.exists():
             return 0, True
-        with self._alone() as connection:
-            side = SqliteSide(connection, self._path)
+        with self._exclusive() as connection:
+            side = SqliteTransferSession(connection, self._path)
             return await side.version(), await side.is_empty()
 
     @contextlib.asynccontextmanager
-    async def target(self) -> AsyncIterator["SqliteSide"]:
+    async def target(self) -> AsyncIterator["SqliteTransferSession"]:
         """A transaction on the file."""
-        with self._alone() as connection:
-            side = SqliteSide(connection, self._path)
+        with self._exclusive() as connection:
+            side = SqliteTransferSession(connection, self._path)
             side.run("BEGIN IMMEDIATE")
             side.run("PRAGMA defer_foreign_keys = ON")  # a credential may refer to a later one
             yield side
             side.run("COMMIT")
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[apsw.Connection]:
+    def _exclusive(self) -> Iterator[apsw.Connection]:
         """A connection while which there is no other, of the API or of anybody."""
         try:
-            connection = sqlite_connection.connect(self._path, alone=True)
+            connection = sqlite_connection.connect(self._path, exclusive=True)
         except Unavailable as error:
             if isinstance(error.__cause__, (apsw.BusyError, apsw.LockedError)):
-                raise CopyRefused(
+                raise TransferRefused(
                     f"{self._path} is in use; stop the API (in Kubernetes: scale it to 0) and run this again"
                 ) from error
             raise
@@ -65,7 +65,7 @@ class SqlitePlace:
             connection.close()  # rolls back what was not committed
 
 
-class SqliteSide:
+class SqliteTransferSession:
     """``Source`` and ``Target`` on a connection whose transaction the place has begun."""
 
     def __init__(self, connection: apsw.Connection, path: Path) -> None:
@@ -73,7 +73,7 @@ class SqliteSide:
 
     def run(self, sql: str, *parameters: str | int) -> list[Row]:
         """All rows of a statement."""
-        with sqlite_connection.explained(self._path):
+        with sqlite_connection.translated_errors(self._path):
             return sqlite_connection.fetch(self._connection, sql, parameters)
 
     async def version(self) -> int:
@@ -102,13 +102,13 @@ class SqliteSide:
 
     async def pages(self, table: Table) -> Pages:
         """Rows as SQLite walks along the key."""
-        with sqlite_connection.explained(self._path):
+        with sqlite_connection.translated_errors(self._path):
             cursor = self._connection.execute(table.select)
         while page := self._next(cursor):
             yield page
 
     def _next(self, cursor: apsw.Cursor) -> list[Row]:
-        with sqlite_connection.explained(self._path):
+        with sqlite_connection.translated_errors(self._path):
             return list(itertools.islice(cursor, PAGE))
 
     async def highest(self, table: Table) -> int:
@@ -127,15 +127,15 @@ class SqliteSide:
         places = ", ".join("?" for _ in table.columns)
         insert = f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({places})"
         async for page in pages:
-            with sqlite_connection.explained(self._path):
+            with sqlite_connection.translated_errors(self._path):
                 self._connection.executemany(insert, page)
 
-    async def go_on_after(self, table: Table, number: int) -> None:
+    async def continue_numbering_after(self, table: Table, number: int) -> None:
         """Only tables whose numbers are never used again remember one."""
         [[sql]] = self.run("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", table.name)
         if "AUTOINCREMENT" in sql:
             self.run("DELETE FROM sqlite_sequence WHERE name = ?", table.name)
             self.run("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", table.name, number)
 
-    async def settle(self) -> None:
+    async def analyze(self) -> None:
         """Nothing to do: SQLite plans without statistics."""

@@ -45,7 +45,7 @@ class _Outcome:
             self.request.answer.set_result(self.result)
 
 
-class Writer:
+class GroupCommitWriter:
     """Group commit for one database.
 
     Args:

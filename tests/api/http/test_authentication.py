@@ -9,9 +9,9 @@ import pytest
 
 from api.conftest import BASE, Scim
 from scim_api.contract.tokens import new_token
-from scim_api.http.authentication import FRESH, Credentials
+from scim_api.http.authentication import FRESH_SECONDS, Authenticator
 from scim_api.store.errors import Unavailable
-from scim_api.store.protocol import Access, Generation
+from scim_api.store.protocol import Access, AuthGeneration
 
 ASK = f'{BASE}/Users?filter=userName eq "nobody"'
 
@@ -64,12 +64,12 @@ class CountingStore:
         self.accesses: dict[bytes, Access] = {}
         self.asked = 0
 
-    async def generation(self) -> Generation:
+    async def generation(self) -> AuthGeneration:
         if self.down:
             raise Unavailable("down")
-        return Generation(self.number, self.now)
+        return AuthGeneration(self.number, self.now)
 
-    def generation_now(self) -> Generation | None:
+    def generation_now(self) -> AuthGeneration | None:
         return None
 
     async def access(self, digest: bytes) -> Access | None:
@@ -97,11 +97,11 @@ def counting() -> CountingStore:
 
 
 @pytest.fixture
-def cache(counting: CountingStore, clock: list[float]) -> Credentials:
-    return Credentials(counting, clock=lambda: clock[0])  # type: ignore[arg-type]
+def cache(counting: CountingStore, clock: list[float]) -> Authenticator:
+    return Authenticator(counting, clock=lambda: clock[0])  # type: ignore[arg-type]
 
 
-async def test_any_refusal_costs_exactly_one_look_up(cache: Credentials, counting: CountingStore) -> None:
+async def test_any_refusal_costs_exactly_one_look_up(cache: Authenticator, counting: CountingStore) -> None:
     good, expired = new_token(), new_token()
     for token, ends_at in ((good, 2000.0), (expired, 1001.0)):
         item = access(token, ends_at)
@@ -119,7 +119,7 @@ async def test_any_refusal_costs_exactly_one_look_up(cache: Credentials, countin
 
 
 async def test_an_accepted_token_is_cached_within_a_fresh_generation(
-    cache: Credentials, counting: CountingStore, clock: list[float]
+    cache: Authenticator, counting: CountingStore, clock: list[float]
 ) -> None:
     token = new_token()
     item = access(token, 2000.0)
@@ -131,7 +131,7 @@ async def test_an_accepted_token_is_cached_within_a_fresh_generation(
 
 
 async def test_a_revocation_elsewhere_holds_as_soon_as_the_generation_is_read(
-    cache: Credentials, counting: CountingStore
+    cache: Authenticator, counting: CountingStore
 ) -> None:
     token = new_token()
     item = access(token, 2000.0)
@@ -144,7 +144,7 @@ async def test_a_revocation_elsewhere_holds_as_soon_as_the_generation_is_read(
 
 
 async def test_past_a_second_without_a_reading_the_database_is_asked(
-    cache: Credentials, counting: CountingStore, clock: list[float]
+    cache: Authenticator, counting: CountingStore, clock: list[float]
 ) -> None:
     token = new_token()
     item = access(token, 2000.0)
@@ -152,12 +152,12 @@ async def test_past_a_second_without_a_reading_the_database_is_asked(
     assert await cache.authenticate(token, None)
     counting.accesses.clear()
     counting.number += 1
-    clock[0] += FRESH + 0.01
+    clock[0] += FRESH_SECONDS + 0.01
     assert await cache.authenticate(token, None) is None
 
 
 async def test_a_database_that_is_gone_is_unavailable_and_never_a_refusal(
-    cache: Credentials, counting: CountingStore, clock: list[float]
+    cache: Authenticator, counting: CountingStore, clock: list[float]
 ) -> None:
     token = new_token()
     item = access(token, 2000.0)
@@ -166,13 +166,13 @@ async def test_a_database_that_is_gone_is_unavailable_and_never_a_refusal(
     counting.down = True
     assert await cache.authenticate(token, None), "cached within the second"
     for asked in (token, "", new_token()):
-        clock[0] += FRESH + 0.01
+        clock[0] += FRESH_SECONDS + 0.01
         with pytest.raises(Unavailable):
             await cache.authenticate(asked, None)
 
 
 async def test_a_token_ends_at_its_expiry_by_the_databases_clock(
-    cache: Credentials, counting: CountingStore, clock: list[float]
+    cache: Authenticator, counting: CountingStore, clock: list[float]
 ) -> None:
     token = new_token()
     item = access(token, 1000.5)
@@ -187,7 +187,7 @@ async def test_a_token_ends_at_its_expiry_by_the_databases_clock(
 async def test_last_use_is_written_in_batches(scim: Scim, entra: dict[str, str]) -> None:
     for _ in range(5):
         await scim.client.get(ASK, headers={**entra, "user-agent": "Azure-AD-SCIM/1.0 (secret stuff)"})
-    await scim.service.credentials.flush()
+    await scim.service.credentials.write_uses()
     held: Any = (await scim.service.store.connection("demo", "entra")).credentials[0]
     assert held.last_used_at is not None
     assert held.user_agent == "Azure-AD-SCIM"
@@ -205,5 +205,5 @@ async def test_rate_limiting_answers_429_with_retry_after_and_never_401(scim: Sc
 
 async def test_the_operators_own_proof_is_no_use_of_a_token(scim: Scim, entra: dict[str, str]) -> None:
     await scim.client.get(ASK, headers={**entra, "user-agent": "scim-operator-proof"})
-    await scim.service.credentials.flush()
+    await scim.service.credentials.write_uses()
     assert (await scim.service.store.connection("demo", "entra")).credentials[0].last_used_at is None

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from scim_api.core.model import Lookup, Prepared
+from scim_api.core.model import Lookup, ResourceWrite
 from scim_api.store.errors import Conflict
 from scim_api.store.protocol import Store, Transform
 from support.stored import prepared
@@ -29,12 +29,12 @@ CHANGES: Final = {
 }
 
 
-def to(body: Prepared) -> Transform:
+def to(body: ResourceWrite) -> Transform:
     """The change that makes it so."""
     return lambda _: body
 
 
-def keys_of(body: Prepared) -> set[tuple[Lookup, str]]:
+def keys_of(body: ResourceWrite) -> set[tuple[Lookup, str]]:
     external = [(Lookup.EXTERNAL, body.external_key)] if body.external_key is not None else []
     return {(Lookup.NAME, body.name_key), *external, *((Lookup.WORK_EMAIL, one) for one in body.email_keys)}
 

@@ -7,13 +7,13 @@ import sys
 import asyncpg
 
 from scim_api.core.model import Lookup
-from scim_api.store.protocol import Query, Store
+from scim_api.store.protocol import ListQuery, Store
 from support.stored import prepared, tenant_of
 
 WRITER = """
 import asyncio, sys
 from support.stored import prepared
-from scim_api.store import create_store
+from scim_api.store.factory import create_store
 
 async def main(url, tenant):
     store = create_store(url)
@@ -51,7 +51,7 @@ async def test_a_killed_writer_loses_nothing_acknowledged(store: Store, tenant: 
     created = {line[1:].decode().strip() for line in lines if line.startswith(b"+")}
 
     await _until_orphans_ended(store)
-    page = await store.search(tenant, "User", Query(limit=100_000))
+    page = await store.search(tenant, "User", ListQuery(limit=100_000))
     assert page.total == len(page.resources)
 
     held = {resource.id for resource in page.resources}
@@ -80,7 +80,7 @@ async def _until_orphans_ended(store: Store) -> None:
 
 async def _assert_whole(store: Store, tenant: int) -> None:
     """Every resource that is there has its keys: it was written whole or not at all."""
-    page = await store.search(tenant, "User", Query(limit=100_000))
+    page = await store.search(tenant, "User", ListQuery(limit=100_000))
     for resource in page.resources:
         name = resource.doc.split('"userName":"')[1].split('"')[0]
         found = await store.lookup(tenant, "User", Lookup.WORK_EMAIL, f"{name}@contoso.com")

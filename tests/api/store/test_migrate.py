@@ -17,7 +17,7 @@ from support.postgres import execute
 
 MIGRATE = """
 import asyncio, sys
-from scim_api.store.migrations import migrate
+from scim_api.store.migrate import migrate
 sys.stdin.readline()
 print(asyncio.run(migrate(sys.argv[1])))
 """

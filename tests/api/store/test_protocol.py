@@ -8,16 +8,16 @@ import pytest
 
 from scim_api.contract.admin import Matching, TenantSettings
 from scim_api.core.model import Lookup, Resource
-from scim_api.core.predicate import Attribute, Compare, Constant, Junction, Present
+from scim_api.core.predicate import AttributePath, Comparison, Constant, LogicalExpression, Present
 from scim_api.store.errors import Conflict, VersionMismatch
-from scim_api.store.protocol import Query, Store
+from scim_api.store.protocol import ListQuery, Store
 from support.stored import connect, credential, digest_of, prepared, retitle, tenant_of
 
 ACTOR = "c1"
 
 
 async def names(store: Store, tenant: int, offset: int = 0, limit: int = 1000) -> list[str]:
-    page = await store.search(tenant, "User", Query(offset=offset, limit=limit))
+    page = await store.search(tenant, "User", ListQuery(offset=offset, limit=limit))
     return [json.loads(resource.doc)["userName"] for resource in page.resources]
 
 
@@ -164,25 +164,25 @@ class TestResources:
         await store.delete(tenant, "User", created[2].id, actor=ACTOR)
         await store.modify(tenant, "User", created[0].id, retitle(lambda _: "x"), actor=ACTOR)
 
-        page = await store.search(tenant, "User", Query(offset=1, limit=3))
+        page = await store.search(tenant, "User", ListQuery(offset=1, limit=3))
 
         assert page.total == 6
         assert await names(store, tenant, 1, 3) == ["u1", "u3", "u4"]
-        past = await store.search(tenant, "User", Query(offset=60, limit=3))
+        past = await store.search(tenant, "User", ListQuery(offset=60, limit=3))
         assert (past.total, list(past.resources)) == (6, [])
-        none = await store.search(tenant, "User", Query(limit=0))
+        none = await store.search(tenant, "User", ListQuery(limit=0))
         assert (none.total, list(none.resources)) == (6, [])
 
     async def test_a_filter_gives_its_own_total_and_page(self, store: Store, tenant: int) -> None:
         for n in range(6):
             await store.create(tenant, "User", prepared(f"u{n}"), actor=ACTOR)
-        where = Compare(Attribute(("username",), "string"), "gt", "u1")
+        where = Comparison(AttributePath(("username",), "string"), "gt", "u1")
 
-        page = await store.search(tenant, "User", Query(where, offset=1, limit=2))
+        page = await store.search(tenant, "User", ListQuery(where, offset=1, limit=2))
 
         assert page.total == 4
         assert [json.loads(r.doc)["userName"] for r in page.resources] == ["u3", "u4"]
-        past = await store.search(tenant, "User", Query(where, offset=9, limit=2))
+        past = await store.search(tenant, "User", ListQuery(where, offset=9, limit=2))
         assert (past.total, list(past.resources)) == (4, [])
 
     async def test_no_tenant_reaches_into_another(self, store: Store, tenant: int) -> None:
@@ -195,8 +195,10 @@ class TestResources:
         assert await store.delete(stranger, "User", ada.id, actor=ACTOR) is False
         for by, key in ((Lookup.NAME, "ada"), (Lookup.WORK_EMAIL, "ada@contoso.com"), (Lookup.ID, twin.id)):
             assert [r.id for r in await store.lookup(stranger, "User", by, key)] == [twin.id]
-        everything = Junction("or", (Constant(True), Present(Attribute(("username",), "string"))))
-        found = await store.search(stranger, "User", Query(everything, limit=10))
+        everything = LogicalExpression(
+            "or", (Constant(True), Present(AttributePath(("username",), "string")))
+        )
+        found = await store.search(stranger, "User", ListQuery(everything, limit=10))
         assert [r.id for r in found.resources] == [twin.id]
         assert await store.get(tenant, "User", ada.id) == ada
 
@@ -228,7 +230,7 @@ class TestConcurrency:
         winners = [result for result in results if isinstance(result, Resource)]
         losers = [result for result in results if isinstance(result, Conflict)]
         assert (len(winners), len(losers)) == (1, 39)
-        assert (await store.search(tenant, "User", Query(limit=5))).total == 1
+        assert (await store.search(tenant, "User", ListQuery(limit=5))).total == 1
 
     async def test_counters_are_right_after_parallel_creates_and_deletes(
         self, store: Store, other: Store, tenant: int
@@ -241,7 +243,7 @@ class TestConcurrency:
         )
 
         assert sum(deleted) == 40
-        page = await other.search(tenant, "User", Query(limit=1000))
+        page = await other.search(tenant, "User", ListQuery(limit=1000))
         assert page.total == len(page.resources) == 60
         assert (await store.connection("apps", "contoso")).resources == 60
 
@@ -256,4 +258,4 @@ class TestConcurrency:
         )
 
         assert [n for n, result in enumerate(results) if isinstance(result, Conflict)] == [3]
-        assert (await store.search(tenant, "User", Query(limit=1))).total == 10
+        assert (await store.search(tenant, "User", ListQuery(limit=1))).total == 10

@@ -19,18 +19,18 @@ import pytest
 
 from scim_api.contract.admin import Credential, PutConnection, TenantSettings
 from scim_api.contract.tokens import digest, new_token, new_token_id
-from scim_api.http.authentication import Credentials
+from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics
 from scim_api.http.public import public_app
 from scim_api.http.rate_limit import RateLimiter
-from scim_api.http.request import Service
+from scim_api.http.request import ServiceContext
 from scim_api.store.errors import CredentialRevoked, Unavailable
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import REQUIRED_VERSION, migrate
-from scim_api.store.protocol import Query, Store, Use
-from scim_api.store.sql.transfer_tables import TABLES, CopyRefused, Digest, Table
-from scim_api.store.transfer import copy, place
-from scim_api.store.urls import shown
+from scim_api.store.protocol import CredentialUse, ListQuery, Store
+from scim_api.store.sql.transfer_tables import TABLES, Digest, Table, TransferRefused
+from scim_api.store.transfer import copy, database_of
+from scim_api.store.urls import redacted
 from support.postgres import execute
 from support.stored import connect, credential, prepared, tenant_of
 
@@ -85,7 +85,7 @@ async def opened(url: str) -> AsyncIterator[Store]:
 async def served(url: str) -> AsyncIterator[tuple[Store, httpx.AsyncClient]]:
     """The service on this database."""
     async with opened(url) as store:
-        service = Service(store, Credentials(store), RateLimiter(), Metrics(), BASE)
+        service = ServiceContext(store, Authenticator(store), RateLimiter(), Metrics(), BASE)
         transport = httpx.ASGITransport(public_app(service), raise_app_exceptions=True)
         async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
             yield store, client
@@ -134,7 +134,7 @@ class Life:
             now = datetime.now(UTC)
             await store.put_connection("demo", "entra", self.wanted(now, 0, 1, 2), if_match=None)
             await store.put_connection("demo", "entra", self.wanted(now, 0, 1), if_match=None)  # 2 is revoked
-            await store.record_use([Use(self.ids[0], now, "Entra")])
+            await store.record_use([CredentialUse(self.ids[0], now, "Entra")])
             await connect(store, credential("other"), name="gone", tenant="fabrikam")
             await store.delete_connection("apps", "gone", if_match=None)
             headers = {"authorization": f"Bearer {self.tokens[0]}"}
@@ -161,7 +161,7 @@ class Life:
 async def content(url: str) -> dict[str, tuple[int, str]]:
     """Rows and digest of each table."""
     found = {}
-    async with place(url).source() as source:
+    async with database_of(url).source() as source:
         for table in TABLES:
             read = Digest(table)
             async for page in source.pages(table):
@@ -234,7 +234,7 @@ async def test_the_next_rows_get_numbers_that_were_never_given(way: Way, person:
     async with opened(way.target) as store:
         assert await tenant_of(store, "later") == first + 2
         await store.create(first, "User", prepared("eve"), actor="c")
-        assert [one.doc for one in (await store.search(first, "User", Query(limit=10))).resources] == [
+        assert [one.doc for one in (await store.search(first, "User", ListQuery(limit=10))).resources] == [
             prepared("ada").doc, prepared("eve").doc,
         ]  # fmt: skip
 
@@ -246,7 +246,7 @@ async def test_a_target_that_has_something_is_refused_and_left_as_it_is(way: Way
         await connect(store, credential("theirs"), name="theirs")
     before = await content(way.target)
 
-    with pytest.raises(CopyRefused, match="is not empty"):
+    with pytest.raises(TransferRefused, match="is not empty"):
         await copy(way.source, way.target, unseen)
 
     assert await content(way.target) == before
@@ -258,7 +258,7 @@ async def test_a_target_of_another_installation_is_refused(way: Way, person: Any
     async with opened(way.target) as store:
         await store.claim("another-installation")
 
-    with pytest.raises(CopyRefused, match="another-installation"):
+    with pytest.raises(TransferRefused, match="another-installation"):
         await copy(way.source, way.target, unseen)
 
 
@@ -280,7 +280,7 @@ async def test_a_database_that_is_in_use_is_refused(way: Way, person: Any, side:
     await migrate(way.target)
     async with opened(getattr(way, side)) as store:
         await store.generation()
-        with pytest.raises(CopyRefused, match="is in use"):
+        with pytest.raises(TransferRefused, match="is in use"):
             await copy(way.source, way.target, unseen)
     async with opened(way.target) as store:
         assert not (await store.connections(after=None, limit=1)).items
@@ -295,7 +295,7 @@ async def test_nobody_writes_to_the_source_while_it_is_read(way: Way, person: An
         async with opened(way.source) as store:
             await store.public_url("https://late.test")
 
-    async with place(way.source).source() as source:
+    async with database_of(way.source).source() as source:
         before = [page async for page in source.pages(TABLES[0])]
         try:
             await asyncio.wait_for(write(), 30)
@@ -314,7 +314,7 @@ async def test_a_schema_of_a_newer_release_is_refused(way: Way, person: Any, sid
         getattr(way, side), f"INSERT INTO schema_migration VALUES ({newer}, 'of tomorrow', '2030-01-01')"
     )
 
-    with pytest.raises(CopyRefused, match=f"schema version {newer}"):
+    with pytest.raises(TransferRefused, match=f"schema version {newer}"):
         await copy(way.source, way.target, unseen)
 
     async with opened(way.target) as store:
@@ -326,7 +326,7 @@ async def test_a_schema_of_an_earlier_release_is_refused_with_the_command_that_h
 ) -> None:
     await Life().live(way.source, person)
     monkeypatch.setattr("scim_api.store.transfer.REQUIRED_VERSION", REQUIRED_VERSION + 1)
-    with pytest.raises(CopyRefused, match="scim-api migrate"):
+    with pytest.raises(TransferRefused, match="scim-api migrate"):
         await copy(way.source, way.target, unseen)
 
 
@@ -344,7 +344,7 @@ async def test_what_did_not_arrive_as_it_was_is_taken_back(
         kept(self, [[*row[:-1], "x"] for row in page] if second_time else page)
 
     monkeypatch.setattr(Digest, "update", damaged)
-    with pytest.raises(CopyRefused, match="table audit"):
+    with pytest.raises(TransferRefused, match="table audit"):
         await copy(way.source, way.target, unseen)
     monkeypatch.undo()
 
@@ -354,13 +354,13 @@ async def test_what_did_not_arrive_as_it_was_is_taken_back(
 
 KILLED = """
 import asyncio, os, signal, sys
-from scim_api.store import copying
+from scim_api.store import transfer
 
 def progress(table, done, total):
     if table.name == sys.argv[3] and done == int(sys.argv[4]):
         os.kill(os.getpid(), signal.SIGKILL)
 
-asyncio.run(copying.copy(sys.argv[1], sys.argv[2], progress))
+asyncio.run(transfer.copy(sys.argv[1], sys.argv[2], progress))
 """
 
 
@@ -373,7 +373,7 @@ async def test_a_copy_killed_halfway_leaves_nothing_and_the_next_one_succeeds(
     async with opened(way.source) as store:
         tenant = await tenant_of(store)
         for _ in range(12):
-            start = (await store.search(tenant, "User", Query(limit=10))).total
+            start = (await store.search(tenant, "User", ListQuery(limit=10))).total
             await asyncio.gather(
                 *(store.create(tenant, "User", prepared(f"p{start + n}"), actor="c") for n in range(100))
             )
@@ -513,6 +513,6 @@ def test_a_mistake_is_one_line_and_leaves_no_file_behind(
 
 
 def test_a_shown_url_has_no_password() -> None:
-    assert shown("postgresql://me:pa:ss@w/ord@host:5432/db?password=x") == "postgresql://me@host:5432/db"
-    assert shown("postgresql://me@host/db") == "postgresql://me@host/db"
-    assert shown("sqlite:////data/scim.db") == "sqlite:////data/scim.db"
+    assert redacted("postgresql://me:pa:ss@w/ord@host:5432/db?password=x") == "postgresql://me@host:5432/db"
+    assert redacted("postgresql://me@host/db") == "postgresql://me@host/db"
+    assert redacted("sqlite:////data/scim.db") == "sqlite:////data/scim.db"

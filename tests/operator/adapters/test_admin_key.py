@@ -9,7 +9,7 @@ from kubernetes.aio import client, config
 
 from localcluster import ControlPlane
 from scim_operator.adapters.admin_key import CONFIG_MAP_NAME, SECRET_NAME, AdminKeyStore
-from scim_operator.planning.ports import ClusterRefused, NotLeading
+from scim_operator.planning.ports import KubernetesRejected, NotLeading
 
 
 def allowed() -> None:
@@ -91,7 +91,7 @@ async def test_a_secret_without_a_usable_key_is_left_alone_and_explained(
     await store.ensure()
     broken = {"data": {"private-key.pem": base64.b64encode(b"nonsense").decode()}}
     await core.patch_namespaced_secret(SECRET_NAME, namespace, broken)
-    with pytest.raises(ClusterRefused, match="holds no usable Ed25519 key"):
+    with pytest.raises(KubernetesRejected, match="holds no usable Ed25519 key"):
         await store.ensure()
     data = (await core.read_namespaced_secret(SECRET_NAME, namespace)).data or {}
     assert data["private-key.pem"] == broken["data"]["private-key.pem"]
@@ -106,7 +106,7 @@ async def test_who_does_not_lead_writes_nothing(
 
 
 async def test_missing_permissions_are_named(operator_client: client.ApiClient, namespace: str) -> None:
-    with pytest.raises(ClusterRefused, match="needs create on secrets and configmaps"):
+    with pytest.raises(KubernetesRejected, match="needs create on secrets and configmaps"):
         await AdminKeyStore(operator_client, namespace, allowed).ensure()
 
 

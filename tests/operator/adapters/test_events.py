@@ -9,7 +9,13 @@ from kubernetes.aio import client
 
 from localcluster import ControlPlane
 from scim_api.contract.tokens import new_token
-from scim_operator.adapters.events import BURST, MESSAGE_LIMIT, REFILL_SECONDS, EventRecorder, SpamFilter
+from scim_operator.adapters.events import (
+    BURST,
+    MESSAGE_LIMIT,
+    REFILL_SECONDS,
+    EventRateLimiter,
+    EventRecorder,
+)
 from scim_operator.api.scimtoken import Key, ScimToken
 from support.installed import applied, manifest
 
@@ -123,7 +129,7 @@ async def test_a_token_never_gets_into_an_event(
 async def test_a_flapping_scimtoken_does_not_fill_etcd(
     operator_client: client.ApiClient, owner: ScimToken, installed: ControlPlane, clock: Clock
 ) -> None:
-    recorder = EventRecorder(operator_client, spam_filter=SpamFilter(lambda: clock.monotonic))
+    recorder = EventRecorder(operator_client, spam_filter=EventRateLimiter(lambda: clock.monotonic))
     for n in range(BURST + 10):
         await recorder.record(owner, "Normal", "Flap", f"{n}")
     assert len(events(installed, owner)) == BURST
@@ -133,7 +139,7 @@ async def test_a_flapping_scimtoken_does_not_fill_etcd(
 
 
 def test_the_budget_is_each_scimtokens_own() -> None:
-    budget = SpamFilter(lambda: 0.0)
+    budget = EventRateLimiter(lambda: 0.0)
     assert [budget.allows(Key("a", "a")) for _ in range(BURST + 1)] == [True] * BURST + [False]
     assert budget.allows(Key("a", "b"))
 

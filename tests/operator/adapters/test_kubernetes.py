@@ -13,9 +13,15 @@ from kubernetes.aio import client
 from localcluster import ControlPlane
 from scim_api.contract.tokens import new_token
 from scim_operator.adapters.events import EventRecorder
-from scim_operator.adapters.kubernetes import KubeCluster
+from scim_operator.adapters.kubernetes import KubernetesCluster
 from scim_operator.api.scimtoken import FINALIZER, TOKENS_ANNOTATION, Key, ScimToken
-from scim_operator.planning.ports import ClusterRefused, ClusterUnreachable, NotLeading, Retry, SecretDraft
+from scim_operator.planning.ports import (
+    Conflict,
+    KubernetesRejected,
+    KubernetesUnreachable,
+    NotLeading,
+    SecretDraft,
+)
 from support.installed import applied, client_of, manifest
 
 UNTOLD = {"observedGeneration": -1}
@@ -54,8 +60,8 @@ def leadership() -> Leadership:
 
 
 @pytest.fixture
-def cluster(operator_client: client.ApiClient, leadership: Leadership) -> KubeCluster:
-    return KubeCluster(operator_client, leadership, EventRecorder(operator_client))
+def cluster(operator_client: client.ApiClient, leadership: Leadership) -> KubernetesCluster:
+    return KubernetesCluster(operator_client, leadership, EventRecorder(operator_client))
 
 
 @pytest.fixture
@@ -91,20 +97,20 @@ def scimtoken_object(installed: ControlPlane, owner: ScimToken) -> dict[str, Any
     return found
 
 
-async def test_a_scimtoken_is_read_as_it_is_now(cluster: KubeCluster, owner: ScimToken) -> None:
+async def test_a_scimtoken_is_read_as_it_is_now(cluster: KubernetesCluster, owner: ScimToken) -> None:
     assert await cluster.token(owner.key) == owner
 
 
-async def test_a_scimtoken_that_is_gone_is_none(cluster: KubeCluster, quiet_namespace: str) -> None:
+async def test_a_scimtoken_that_is_gone_is_none(cluster: KubernetesCluster, quiet_namespace: str) -> None:
     assert await cluster.token(Key(quiet_namespace, "nobody")) is None
 
 
-async def test_a_secret_that_is_not_there_is_none(cluster: KubeCluster, owner: ScimToken) -> None:
+async def test_a_secret_that_is_not_there_is_none(cluster: KubernetesCluster, owner: ScimToken) -> None:
     assert await cluster.secret(owner, "entra-scim-token") is None
 
 
 async def test_a_created_secret_is_owned_opaque_and_readable(
-    cluster: KubeCluster, owner: ScimToken, installed: ControlPlane
+    cluster: KubernetesCluster, owner: ScimToken, installed: ControlPlane
 ) -> None:
     created = await cluster.create_secret(owner, draft(owner))
     assert created == await cluster.secret(owner, "entra-scim-token")
@@ -125,7 +131,7 @@ async def test_a_created_secret_is_owned_opaque_and_readable(
 
 
 async def test_labels_of_gitops_tools_are_not_copied(
-    cluster: KubeCluster, owner: ScimToken, installed: ControlPlane
+    cluster: KubernetesCluster, owner: ScimToken, installed: ControlPlane
 ) -> None:
     await cluster.create_secret(owner, draft(owner))
     assert secret_object(installed, owner)["metadata"]["labels"] == {
@@ -135,24 +141,24 @@ async def test_labels_of_gitops_tools_are_not_copied(
 
 
 async def test_a_secret_created_meanwhile_by_somebody_means_again(
-    cluster: KubeCluster, owner: ScimToken
+    cluster: KubernetesCluster, owner: ScimToken
 ) -> None:
     await cluster.create_secret(owner, draft(owner))
-    with pytest.raises(Retry):
+    with pytest.raises(Conflict):
         await cluster.create_secret(owner, draft(owner))
 
 
 async def test_no_secret_is_created_for_a_scimtoken_under_deletion(
-    cluster: KubeCluster, owner: ScimToken
+    cluster: KubernetesCluster, owner: ScimToken
 ) -> None:
     metadata = owner.metadata.model_copy(update={"deletion_timestamp": "2026-11-01T00:00:00Z"})
-    with pytest.raises(ClusterRefused, match="being deleted"):
+    with pytest.raises(KubernetesRejected, match="being deleted"):
         await cluster.create_secret(owner.model_copy(update={"metadata": metadata}), draft(owner))
     assert await cluster.secret(owner, "entra-scim-token") is None
 
 
 async def test_a_replaced_secret_has_the_new_data_and_nothing_of_the_old(
-    cluster: KubeCluster, owner: ScimToken
+    cluster: KubernetesCluster, owner: ScimToken
 ) -> None:
     data = {"token": "one", "next-token": "two"}
     first = await cluster.create_secret(owner, draft(owner, data=data))
@@ -163,12 +169,12 @@ async def test_a_replaced_secret_has_the_new_data_and_nothing_of_the_old(
     assert second == await cluster.secret(owner, "entra-scim-token")
 
 
-async def test_a_late_write_changes_nothing(cluster: KubeCluster, owner: ScimToken) -> None:
+async def test_a_late_write_changes_nothing(cluster: KubernetesCluster, owner: ScimToken) -> None:
     first = await cluster.create_secret(owner, draft(owner))
     second = await cluster.replace_secret(
         owner, draft(owner, data={"token": "two"}), resource_version=first.resource_version
     )
-    with pytest.raises(Retry):
+    with pytest.raises(Conflict):
         await cluster.replace_secret(
             owner, draft(owner, data={"token": "late"}), resource_version=first.resource_version
         )
@@ -176,7 +182,7 @@ async def test_a_late_write_changes_nothing(cluster: KubeCluster, owner: ScimTok
 
 
 async def test_two_writes_at_the_same_version_let_only_one_through(
-    cluster: KubeCluster, owner: ScimToken
+    cluster: KubernetesCluster, owner: ScimToken
 ) -> None:
     first = await cluster.create_secret(owner, draft(owner))
     outcomes = await asyncio.gather(
@@ -188,11 +194,11 @@ async def test_two_writes_at_the_same_version_let_only_one_through(
         ),
         return_exceptions=True,
     )
-    assert sum(isinstance(outcome, Retry) for outcome in outcomes) == 3
+    assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 3
 
 
 async def test_what_others_put_on_the_secret_stays_and_what_we_no_longer_want_goes(
-    cluster: KubeCluster, owner: ScimToken, installed: ControlPlane
+    cluster: KubernetesCluster, owner: ScimToken, installed: ControlPlane
 ) -> None:
     labels = owner.secret_labels()
     wanted = draft(
@@ -210,7 +216,7 @@ async def test_what_others_put_on_the_secret_stays_and_what_we_no_longer_want_go
 
 
 async def test_a_secret_of_somebody_else_is_seen_as_such_and_never_written(
-    cluster: KubeCluster, owner: ScimToken, installed: ControlPlane
+    cluster: KubernetesCluster, owner: ScimToken, installed: ControlPlane
 ) -> None:
     installed.kubectl(
         "create",
@@ -224,13 +230,13 @@ async def test_a_secret_of_somebody_else_is_seen_as_such_and_never_written(
     found = await cluster.secret(owner, "entra-scim-token")
     assert found is not None
     assert not found.owned
-    with pytest.raises(ClusterRefused, match="does not belong"):
+    with pytest.raises(KubernetesRejected, match="does not belong"):
         await cluster.replace_secret(owner, draft(owner), resource_version=found.resource_version)
     assert await cluster.secret(owner, "entra-scim-token") == found
 
 
 async def test_a_secret_of_an_earlier_scimtoken_of_the_same_name_is_not_ours(
-    cluster: KubeCluster, owner: ScimToken
+    cluster: KubernetesCluster, owner: ScimToken
 ) -> None:
     await cluster.create_secret(owner, draft(owner))
     metadata = owner.metadata.model_copy(update={"uid": "another"})
@@ -240,7 +246,7 @@ async def test_a_secret_of_an_earlier_scimtoken_of_the_same_name_is_not_ours(
 
 
 async def test_values_that_are_no_text_are_left_out(
-    cluster: KubeCluster, owner: ScimToken, installed: ControlPlane
+    cluster: KubernetesCluster, owner: ScimToken, installed: ControlPlane
 ) -> None:
     await cluster.create_secret(owner, draft(owner))
     patch = json.dumps({"data": {"token": base64.b64encode(b"\xff\xfe").decode()}})
@@ -251,7 +257,7 @@ async def test_values_that_are_no_text_are_left_out(
 
 
 async def test_secrets_under_other_names_are_found_and_deleted_at_their_version(
-    cluster: KubeCluster, owner: ScimToken, installed: ControlPlane
+    cluster: KubernetesCluster, owner: ScimToken, installed: ControlPlane
 ) -> None:
     old = await cluster.create_secret(owner, draft(owner, name="old"))
     await cluster.create_secret(owner, draft(owner, name="wanted"))
@@ -260,7 +266,7 @@ async def test_secrets_under_other_names_are_found_and_deleted_at_their_version(
         "label", "secret", "foreign", "scim-operator.io/token=entra", "-n", owner.metadata.namespace
     )
     assert await cluster.other_secrets(owner, "wanted") == [old]
-    with pytest.raises(Retry):
+    with pytest.raises(Conflict):
         await cluster.delete_secret(owner, "old", resource_version="1")
     await cluster.delete_secret(owner, "old", resource_version=old.resource_version)
     await cluster.delete_secret(owner, "old", resource_version=old.resource_version)
@@ -268,7 +274,7 @@ async def test_secrets_under_other_names_are_found_and_deleted_at_their_version(
 
 
 async def test_the_same_status_again_writes_nothing(
-    cluster: KubeCluster, owner: ScimToken, installed: ControlPlane
+    cluster: KubernetesCluster, owner: ScimToken, installed: ControlPlane
 ) -> None:
     await cluster.apply_status(owner, STATUS)
     first = scimtoken_object(installed, owner)
@@ -280,7 +286,7 @@ async def test_the_same_status_again_writes_nothing(
 
 
 async def test_a_status_replaces_the_one_before_as_a_whole(
-    cluster: KubeCluster, owner: ScimToken, installed: ControlPlane
+    cluster: KubernetesCluster, owner: ScimToken, installed: ControlPlane
 ) -> None:
     await cluster.apply_status(owner, STATUS | {"tenant": "contoso"})
     await cluster.apply_status(owner, {"users": 4})
@@ -288,16 +294,16 @@ async def test_a_status_replaces_the_one_before_as_a_whole(
 
 
 async def test_a_status_never_creates_a_scimtoken(
-    cluster: KubeCluster, owner: ScimToken, installed: ControlPlane
+    cluster: KubernetesCluster, owner: ScimToken, installed: ControlPlane
 ) -> None:
     installed.kubectl("delete", "sct", "entra", "-n", owner.metadata.namespace)
-    with pytest.raises(Retry):
+    with pytest.raises(Conflict):
         await cluster.apply_status(owner, STATUS)
     assert await cluster.token(owner.key) is None
 
 
 async def test_the_finalizer_comes_and_goes_beside_those_of_others(
-    cluster: KubeCluster, installed: ControlPlane, quiet_namespace: str
+    cluster: KubernetesCluster, installed: ControlPlane, quiet_namespace: str
 ) -> None:
     body = manifest("entra", quiet_namespace, finalizers=["example.com/theirs"])
     owner = ScimToken.from_object(applied(installed, body))
@@ -322,21 +328,21 @@ async def test_the_finalizer_comes_and_goes_beside_those_of_others(
 
 
 async def test_a_finalizer_that_is_right_already_is_not_written(
-    cluster: KubeCluster, owner: ScimToken, leadership: Leadership
+    cluster: KubernetesCluster, owner: ScimToken, leadership: Leadership
 ) -> None:
     await cluster.set_finalizer(owner, present=False)
     assert leadership.asked == 0
 
 
 async def test_a_finalizer_is_not_written_over_a_change(
-    cluster: KubeCluster, owner: ScimToken, installed: ControlPlane
+    cluster: KubernetesCluster, owner: ScimToken, installed: ControlPlane
 ) -> None:
     installed.kubectl("annotate", "sct", "entra", "x=y", "-n", owner.metadata.namespace)
-    with pytest.raises(Retry):
+    with pytest.raises(Conflict):
         await cluster.set_finalizer(owner, present=True)
 
 
-Write = Callable[[KubeCluster, ScimToken, str], Any]
+Write = Callable[[KubernetesCluster, ScimToken, str], Any]
 WRITES: dict[str, Write] = {
     "create_secret": lambda c, o, v: c.create_secret(o, draft(o, name="new")),
     "replace_secret": lambda c, o, v: c.replace_secret(o, draft(o), resource_version=v),
@@ -348,7 +354,7 @@ WRITES: dict[str, Write] = {
 
 @pytest.mark.parametrize("name", sorted(WRITES))
 async def test_who_does_not_lead_writes_nothing(
-    cluster: KubeCluster, owner: ScimToken, leadership: Leadership, installed: ControlPlane, name: str
+    cluster: KubernetesCluster, owner: ScimToken, leadership: Leadership, installed: ControlPlane, name: str
 ) -> None:
     present = await cluster.create_secret(owner, draft(owner))
     leadership.leading = False
@@ -360,7 +366,7 @@ async def test_who_does_not_lead_writes_nothing(
 
 
 async def test_who_does_not_lead_records_no_event_and_hears_no_complaint(
-    cluster: KubeCluster, owner: ScimToken, leadership: Leadership, installed: ControlPlane
+    cluster: KubernetesCluster, owner: ScimToken, leadership: Leadership, installed: ControlPlane
 ) -> None:
     leadership.leading = False
     await cluster.event(owner, "Normal", "Issued", "m")
@@ -373,18 +379,18 @@ async def test_what_is_forbidden_is_refused_with_the_servers_words(
     installed.kubectl("create", "serviceaccount", "nobody", "-n", owner.metadata.namespace)
     kubeconfig = installed.service_account_kubeconfig(owner.metadata.namespace, "nobody")
     async with await client_of(kubeconfig) as nobody:
-        cluster = KubeCluster(nobody, leadership, EventRecorder(nobody))
-        with pytest.raises(ClusterRefused, match=r"cannot get resource .secrets"):
+        cluster = KubernetesCluster(nobody, leadership, EventRecorder(nobody))
+        with pytest.raises(KubernetesRejected, match=r"cannot get resource .secrets"):
             await cluster.secret(owner, "entra-scim-token")
 
 
 async def test_a_refused_secret_tells_why_and_shows_no_data(
-    cluster: KubeCluster, owner: ScimToken, caplog: pytest.LogCaptureFixture
+    cluster: KubernetesCluster, owner: ScimToken, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     token = new_token()
     wrong = draft(owner, data={"token": token, f"no key {token}": "plain-text-value"})
-    with pytest.raises(ClusterRefused) as caught:
+    with pytest.raises(KubernetesRejected) as caught:
         await cluster.create_secret(owner, wrong)
     error = caught.value
     assert "creating Secret entra-scim-token" in str(error)
@@ -401,10 +407,10 @@ async def test_a_server_that_is_gone_is_unreachable(
 ) -> None:
     nowhere = client.Configuration(host="http://127.0.0.1:9")
     async with client.ApiClient(nowhere) as api_client:
-        cluster = KubeCluster(api_client, leadership, EventRecorder(api_client))
-        with pytest.raises(ClusterUnreachable, match="reading ScimToken"):
+        cluster = KubernetesCluster(api_client, leadership, EventRecorder(api_client))
+        with pytest.raises(KubernetesUnreachable, match="reading ScimToken"):
             await cluster.token(owner.key)
-        with pytest.raises(ClusterUnreachable, match="creating Secret"):
+        with pytest.raises(KubernetesUnreachable, match="creating Secret"):
             await cluster.create_secret(owner, draft(owner))
 
 
@@ -420,6 +426,6 @@ async def test_a_server_that_never_answers_is_left_after_the_time_limit(
     async with server:
         port = server.sockets[0].getsockname()[1]
         async with client.ApiClient(client.Configuration(host=f"http://127.0.0.1:{port}")) as api_client:
-            cluster = KubeCluster(api_client, leadership, EventRecorder(api_client))
-            with pytest.raises(ClusterUnreachable, match="no answer"):
+            cluster = KubernetesCluster(api_client, leadership, EventRecorder(api_client))
+            with pytest.raises(KubernetesUnreachable, match="no answer"):
                 await asyncio.wait_for(cluster.secret(owner, "x"), 5)

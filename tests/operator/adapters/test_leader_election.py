@@ -18,7 +18,7 @@ from kubernetes.aio import client, config
 from structlog.testing import capture_logs
 
 from localcluster import ControlPlane
-from scim_operator.adapters.leader_election import Elector
+from scim_operator.adapters.leader_election import LeaderElector
 from scim_operator.planning.ports import NotLeading
 from scim_operator.settings import OperatorSettings, load
 from support import elector_process
@@ -46,7 +46,7 @@ class Candidate:
 
     def __init__(self, api: client.ApiClient, wanted: OperatorSettings) -> None:
         self.history: list[str] = []
-        self.elector = Elector(
+        self.elector = LeaderElector(
             api,
             wanted,
             on_gained=lambda: self.history.append("gained"),
@@ -113,7 +113,7 @@ async def test_the_first_one_creates_the_lease_and_leads(
 ) -> None:
     first = run(settings(namespace, identity="first"))
     await until(lambda: first.leads)
-    first.elector.guard()
+    first.elector.check_leading()
     lease = await leases.read_namespaced_lease("scim-operator", namespace)
     assert lease.spec is not None
     assert lease.spec.holder_identity == "first"
@@ -127,7 +127,7 @@ async def test_the_second_one_stands_by_for_as_long_as_the_first_renews(run: Run
     while time.monotonic() < end:
         assert first.leads
         with pytest.raises(NotLeading):
-            second.elector.guard()
+            second.elector.check_leading()
         await asyncio.sleep(0.05)
 
 

@@ -10,7 +10,7 @@ from kubernetes.aio import client
 
 from localcluster import ControlPlane
 from scim_operator.api.scimtoken import FINALIZER
-from scim_operator.commands.release_finalizers import HELD_SECONDS, release
+from scim_operator.commands.release_finalizers import HELD_SECONDS, release_finalizers
 from scim_operator.settings import OperatorSettings
 from support.installed import OPERATOR_NAMESPACE, applied, manifest
 
@@ -65,19 +65,19 @@ async def test_only_our_finalizer_goes_and_only_in_watched_namespaces(
         (elsewhere, "ours", [FINALIZER]),
     ):
         applied(installed, manifest(name, namespace, finalizers=held))
-    assert await release(operator_client, settings(quiet_namespace), Pauses()) == 1
+    assert await release_finalizers(operator_client, settings(quiet_namespace), Pauses()) == 1
     assert finalizers(installed, quiet_namespace, "both") == [OTHER]
     assert finalizers(installed, quiet_namespace, "theirs") == [OTHER]
     assert finalizers(installed, elsewhere, "ours") == [FINALIZER]
-    assert await release(operator_client, settings(elsewhere), Pauses()) == 1
-    assert await release(operator_client, settings(elsewhere), Pauses()) == 0
+    assert await release_finalizers(operator_client, settings(elsewhere), Pauses()) == 1
+    assert await release_finalizers(operator_client, settings(elsewhere), Pauses()) == 0
 
 
 async def test_where_no_operator_ever_ran_nothing_is_waited_for(
     operator_client: client.ApiClient, quiet_namespace: str, leases: object
 ) -> None:
     pauses = Pauses()
-    assert await release(operator_client, settings(quiet_namespace), pauses) == 0
+    assert await release_finalizers(operator_client, settings(quiet_namespace), pauses) == 0
     assert pauses.seconds == []
 
 
@@ -91,7 +91,7 @@ async def test_a_leader_is_waited_for_and_others_are_kept_from_leading(
     body = client.V1Lease(metadata=client.V1ObjectMeta(name="scim-operator"), spec=held)
     await leases.create_namespaced_lease(OPERATOR_NAMESPACE, body)
     pauses = Pauses()
-    await release(operator_client, settings(quiet_namespace), pauses)
+    await release_finalizers(operator_client, settings(quiet_namespace), pauses)
     assert pauses.seconds == [15.0]
     lease = await leases.read_namespaced_lease("scim-operator", OPERATOR_NAMESPACE)
     assert lease.spec is not None
@@ -106,7 +106,7 @@ async def test_how_long_nobody_leads_can_be_said(
         metadata=client.V1ObjectMeta(name="scim-operator"), spec=client.V1LeaseSpec(holder_identity="")
     )
     await leases.create_namespaced_lease(OPERATOR_NAMESPACE, body)
-    await release(operator_client, settings(quiet_namespace), Pauses(), hold=30)
+    await release_finalizers(operator_client, settings(quiet_namespace), Pauses(), hold=30)
     lease = await leases.read_namespaced_lease("scim-operator", OPERATOR_NAMESPACE)
     assert lease.spec is not None
     assert lease.spec.lease_duration_seconds == 30
@@ -127,7 +127,7 @@ async def test_a_release_that_was_tried_before_is_not_waited_for_but_the_leader_
     body = client.V1Lease(metadata=client.V1ObjectMeta(name="scim-operator"), spec=held)
     await leases.create_namespaced_lease(OPERATOR_NAMESPACE, body)
     pauses = Pauses()
-    await release(operator_client, settings(quiet_namespace), pauses, hold=30)
+    await release_finalizers(operator_client, settings(quiet_namespace), pauses, hold=30)
     waited = sum(pauses.seconds)
     assert waited == pytest.approx(patience, abs=3 if 0 < age < 15 else 0)
     lease = await leases.read_namespaced_lease("scim-operator", OPERATOR_NAMESPACE)

@@ -13,8 +13,8 @@ from kubernetes.aio import client, config
 
 from localcluster import ControlPlane, Tools
 from scim_operator.api.scimtoken import GROUP, PLURAL, VERSION
-from scim_operator.controller.cache import SecretSighting, Seen, TokenSighting
-from scim_operator.controller.informer import Watcher
+from scim_operator.controller.cache import CachedScimToken, CachedSecret, WatchEvent
+from scim_operator.controller.informer import Informer
 from scim_operator.planning.ports import Key
 from scim_operator.settings import load
 from support.installed import ROOT
@@ -31,22 +31,22 @@ class Notebook:
     """Takes what the watcher delivers."""
 
     def __init__(self) -> None:
-        self.seen: list[Seen] = []
+        self.seen: list[WatchEvent] = []
         self.restarts = 0
 
-    def __call__(self, batch: Sequence[Seen]) -> None:
+    def __call__(self, batch: Sequence[WatchEvent]) -> None:
         self.seen.extend(batch)
 
     def count_restart(self) -> None:
         self.restarts += 1
 
-    def tokens(self, key: Key, *, gone: bool = False) -> list[TokenSighting]:
-        found = [item for item in self.seen if item.what.key == key and item.gone is gone]
-        return [item.what for item in found if isinstance(item.what, TokenSighting)]
+    def tokens(self, key: Key, *, gone: bool = False) -> list[CachedScimToken]:
+        found = [item for item in self.seen if item.object.key == key and item.deleted is gone]
+        return [item.object for item in found if isinstance(item.object, CachedScimToken)]
 
-    def secrets(self, key: Key, *, gone: bool = False) -> list[SecretSighting]:
-        found = [item for item in self.seen if item.what.key == key and item.gone is gone]
-        return [item.what for item in found if isinstance(item.what, SecretSighting)]
+    def secrets(self, key: Key, *, gone: bool = False) -> list[CachedSecret]:
+        found = [item for item in self.seen if item.object.key == key and item.deleted is gone]
+        return [item.object for item in found if isinstance(item.object, CachedSecret)]
 
 
 class Objects:
@@ -126,7 +126,7 @@ async def watching(
         return
 
     notes = Notebook()
-    watcher = Watcher(settings, deliver=notes, served=served, restarted=notes.count_restart)
+    watcher = Informer(settings, deliver=notes, wait_until_served=served, restarted=notes.count_restart)
     watcher.start()
     try:
         await until(lambda: watcher.watching)
@@ -190,7 +190,7 @@ async def test_secrets_of_others_never_come_here(notebook: Notebook, objects: Ob
     await objects.secret("ours", owner, **OURS)
     key = Key(objects.namespace, "contoso")
     await until(lambda: bool(notebook.secrets(key)))
-    assert {item.what.uid for item in notebook.seen if isinstance(item.what, SecretSighting)} == {
+    assert {item.object.uid for item in notebook.seen if isinstance(item.object, CachedSecret)} == {
         notebook.secrets(key)[0].uid
     }
 

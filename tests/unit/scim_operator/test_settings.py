@@ -15,7 +15,7 @@ def _no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_two_settings_are_enough() -> None:
     settings = load(**NEEDED)
-    assert (settings.proof_url, settings.workers, settings.watch_namespaces) == (
+    assert (settings.verification_url, settings.workers, settings.watch_namespaces) == (
         NEEDED["endpoint_url"],
         8,
         (),

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from scim_api.contract.admin import Connection, PutConnection
 from scim_operator.adapters.admin_api import HttpAdminApi
-from scim_operator.planning.ports import ApiRefused, Key, Retry
+from scim_operator.planning.ports import Conflict, Key, ScimApiRejected
 from support.recorded import CALLS, call, missing, with_news
 
 KEY = Key("team", "entra")
@@ -55,10 +55,10 @@ async def test_an_answer_without_what_is_not_essential_is_read(absent: str) -> N
 @pytest.mark.parametrize("change", [lambda same: same, with_news], ids=["older", "newer"])
 async def test_refusals_of_another_release_are_taken_for_what_they_are(change: Change) -> None:
     late = call("a write decided on an older revision")
-    with pytest.raises(Retry):
+    with pytest.raises(Conflict):
         await api(change(late["answer"]), late["status"]).put(KEY, PutConnection(tenant="t"), revision="0")
     conflict = call("a tenant that another opens with other settings")
-    with pytest.raises(ApiRefused) as caught:
+    with pytest.raises(ScimApiRejected) as caught:
         await api(change(conflict["answer"]), conflict["status"]).put(
             KEY, PutConnection(tenant="t"), revision="0"
         )

@@ -7,7 +7,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api.conftest import Scim
-from scim_api.contract.admin import NEVER_SEEN
+from scim_api.contract.admin import UNKNOWN_REVISION
 from scim_api.contract.signing import key_id, public_pem
 from scim_api.contract.tokens import digest, new_token
 
@@ -42,13 +42,13 @@ async def accepted(scim: Scim, token: str) -> bool:
 
 async def test_a_connection_that_never_was_has_the_first_revision(scim: Scim) -> None:
     body = (await scim.admin_call("GET", PATH)).json()
-    assert (body["exists"], body["revision"], body["credentials"]) == (False, NEVER_SEEN, [])
+    assert (body["exists"], body["revision"], body["credentials"]) == (False, UNKNOWN_REVISION, [])
     assert datetime.fromisoformat(body["now"]).tzinfo is not None
 
 
 async def test_a_put_makes_tokens_work_at_once_and_a_missing_one_is_revoked_at_once(scim: Scim) -> None:
     one, two = new_token(), new_token()
-    first = await scim.admin_call("PUT", PATH, body=wanted(one), revision=NEVER_SEEN)
+    first = await scim.admin_call("PUT", PATH, body=wanted(one), revision=UNKNOWN_REVISION)
     assert first.status_code == 200, first.text
     assert await accepted(scim, one)
     second = await scim.admin_call("PUT", PATH, body=wanted(one, two), revision=first.json()["revision"])
@@ -65,16 +65,16 @@ async def test_a_put_makes_tokens_work_at_once_and_a_missing_one_is_revoked_at_o
 
 async def test_a_write_decided_on_an_older_revision_changes_nothing(scim: Scim) -> None:
     one, two = new_token(), new_token()
-    first = await scim.admin_call("PUT", PATH, body=wanted(one), revision=NEVER_SEEN)
-    stale = await scim.admin_call("PUT", PATH, body=wanted(two), revision=NEVER_SEEN)
+    first = await scim.admin_call("PUT", PATH, body=wanted(one), revision=UNKNOWN_REVISION)
+    stale = await scim.admin_call("PUT", PATH, body=wanted(two), revision=UNKNOWN_REVISION)
     assert (stale.status_code, stale.json()["code"]) == (412, "RevisionMismatch")
-    stale = await scim.admin_call("DELETE", PATH, revision=NEVER_SEEN)
+    stale = await scim.admin_call("DELETE", PATH, revision=UNKNOWN_REVISION)
     assert stale.status_code == 412
     assert await accepted(scim, one)
     assert not await accepted(scim, two)
     gone = await scim.admin_call("DELETE", PATH, revision=first.json()["revision"])
     assert (gone.status_code, gone.json()["exists"]) == (200, False)
-    late = await scim.admin_call("PUT", PATH, body=wanted(two), revision=NEVER_SEEN)
+    late = await scim.admin_call("PUT", PATH, body=wanted(two), revision=UNKNOWN_REVISION)
     assert late.status_code == 412, "a deleted connection does not come back by an old call"
     assert not await accepted(scim, one)
 
@@ -86,7 +86,7 @@ async def test_a_write_without_if_match_is_refused(scim: Scim) -> None:
 
 async def test_the_same_state_again_keeps_the_revision(scim: Scim) -> None:
     body = wanted(new_token())
-    first = await scim.admin_call("PUT", PATH, body=body, revision=NEVER_SEEN)
+    first = await scim.admin_call("PUT", PATH, body=body, revision=UNKNOWN_REVISION)
     again = await scim.admin_call("PUT", PATH, body=body, revision=first.json()["revision"])
     assert again.json()["revision"] == first.json()["revision"]
 
@@ -99,11 +99,13 @@ async def test_unsigned_and_wrongly_signed_calls_are_refused_and_change_nothing(
         await scim.admin.put(
             PATH, content=body, headers={"if-match": '"0"', "authorization": "Bearer x.y.z"}
         ),
-        await scim.admin_call("PUT", PATH, body=body, revision=NEVER_SEEN, key=strangers),
-        await scim.admin_call("PUT", PATH, body=body, revision=NEVER_SEEN, audience="another installation"),
-        await scim.admin_call("PUT", PATH, body=body, revision=NEVER_SEEN, signed_path=PATH + "x"),
+        await scim.admin_call("PUT", PATH, body=body, revision=UNKNOWN_REVISION, key=strangers),
         await scim.admin_call(
-            "PUT", PATH, body=body, revision=NEVER_SEEN, now=datetime.now(UTC) - timedelta(minutes=10)
+            "PUT", PATH, body=body, revision=UNKNOWN_REVISION, audience="another installation"
+        ),
+        await scim.admin_call("PUT", PATH, body=body, revision=UNKNOWN_REVISION, signed_path=PATH + "x"),
+        await scim.admin_call(
+            "PUT", PATH, body=body, revision=UNKNOWN_REVISION, now=datetime.now(UTC) - timedelta(minutes=10)
         ),
     ]
     good = await scim.admin_call("GET", PATH)
@@ -143,9 +145,9 @@ async def test_a_database_of_another_installation_is_refused(scim: Scim) -> None
 
 async def test_a_second_connection_of_a_tenant_with_other_settings_is_refused_by_name(scim: Scim) -> None:
     other = "/admin/v1/connections/team/other"
-    await scim.admin_call("PUT", PATH, body=wanted(new_token()), revision=NEVER_SEEN)
+    await scim.admin_call("PUT", PATH, body=wanted(new_token()), revision=UNKNOWN_REVISION)
     answer = await scim.admin_call(
-        "PUT", other, body=wanted(token := new_token(), groups="Disabled"), revision=NEVER_SEEN
+        "PUT", other, body=wanted(token := new_token(), groups="Disabled"), revision=UNKNOWN_REVISION
     )
     assert (answer.status_code, answer.json()["code"]) == (409, "SettingsConflict")
     assert answer.json()["fields"] == ["groups"]
@@ -153,7 +155,7 @@ async def test_a_second_connection_of_a_tenant_with_other_settings_is_refused_by
 
 
 async def test_matching_cannot_change(scim: Scim) -> None:
-    first = await scim.admin_call("PUT", PATH, body=wanted(token := new_token()), revision=NEVER_SEEN)
+    first = await scim.admin_call("PUT", PATH, body=wanted(token := new_token()), revision=UNKNOWN_REVISION)
     answer = await scim.admin_call(
         "PUT", PATH, body=wanted(token, matching="userName"), revision=first.json()["revision"]
     )
@@ -170,7 +172,7 @@ async def test_broken_admin_bodies_are_400_with_the_field(scim: Scim) -> None:
         b'{"tenant": "UPPER"}',
         b'{"tenant": "a", "credentials": [{}]}',
     ):
-        answer = await scim.admin_call("PUT", PATH, body=body, revision=NEVER_SEEN)
+        answer = await scim.admin_call("PUT", PATH, body=body, revision=UNKNOWN_REVISION)
         assert (answer.status_code, answer.json()["code"]) == (400, "Invalid"), body
     assert (await scim.admin_call("GET", "/admin/v1/connections/Team/entra")).status_code == 400
     assert (await scim.admin_call("GET", "/admin/v1/connections?limit=0")).status_code == 400
@@ -179,7 +181,9 @@ async def test_broken_admin_bodies_are_400_with_the_field(scim: Scim) -> None:
 async def test_all_connections_are_read_in_pages(scim: Scim) -> None:
     for number in range(5):
         path = f"/admin/v1/connections/team/c{number}"
-        await scim.admin_call("PUT", path, body=wanted(new_token(), tenant=f"t{number}"), revision=NEVER_SEEN)
+        await scim.admin_call(
+            "PUT", path, body=wanted(new_token(), tenant=f"t{number}"), revision=UNKNOWN_REVISION
+        )
     seen, after = [], None
     while True:
         path = "/admin/v1/connections?limit=2" + (f"&after={after}" if after else "")

@@ -5,7 +5,7 @@ from collections import Counter
 
 from scim_api.core.model import Lookup, Resource
 from scim_api.store.errors import Conflict
-from scim_api.store.protocol import Query, Store
+from scim_api.store.protocol import ListQuery, Store
 from support.stored import prepared
 
 
@@ -23,7 +23,7 @@ async def test_of_many_creates_at_once_one_of_each_name_wins(store: Store, tenan
     made = [one for one in found if isinstance(one, Resource)]
     assert Counter(type(one).__name__ for one in found) == {"Resource": 40, "Conflict": 80}
     assert {one.attribute for one in found if isinstance(one, Conflict)} == {"userName"}
-    assert (await store.search(tenant, "User", Query())).total == 40
+    assert (await store.search(tenant, "User", ListQuery())).total == 40
     for one in made:
         assert await store.get(tenant, "User", one.id) == one
         name = one.doc.partition('"userName":"')[2].partition('"')[0]

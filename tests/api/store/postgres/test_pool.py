@@ -7,8 +7,8 @@ import asyncpg
 import pytest
 
 from scim_api.store.errors import Unavailable
-from scim_api.store.postgres.pool import Pool, open_pool, run
-from scim_api.store.sql.transaction_script import Script, Statement
+from scim_api.store.postgres.pool import Pool, open_pool, run_script
+from scim_api.store.sql.transaction_script import Statement, TransactionScript
 
 DEADLINE_SECONDS = 20
 PID = "SELECT pg_backend_pid()"
@@ -127,14 +127,14 @@ async def test_a_transaction_does_not_reach_the_next_borrower(pool: Pool) -> Non
 
 
 async def test_a_script_that_fails_is_rolled_back_and_keeps_the_connection(pool: Pool) -> None:
-    def script() -> Script[None]:
+    def script() -> TransactionScript[None]:
         yield Statement("CREATE TABLE half_done (x int)", ())
         yield Statement("SELECT 1/0", ())
 
     pid = await pid_of(pool)
     with pytest.raises(asyncpg.DivisionByZeroError):
         async with pool.connection() as connection, connection.transaction():
-            await run(connection, script())
+            await run_script(connection, script())
 
     assert await pid_of(pool) == pid
     [[there]] = await pool.fetch("SELECT to_regclass('half_done')::text", ())
@@ -145,7 +145,7 @@ async def test_after_closing_the_server_knows_none_of_its_connections(postgres_u
     pool = await open_pool(postgres_url, size=3, statement_seconds=30)
     working = [asyncio.create_task(pool.fetch("SELECT pg_sleep(0.05)", ())) for _ in range(3)]
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while len(pool._lent) < 3:
+        while len(pool._borrowed) < 3:
             await asyncio.sleep(0)
     await pool.close()
 

@@ -12,10 +12,10 @@ import asyncpg
 import pytest
 
 from scim_api.core.errors import ScimError
-from scim_api.core.model import Lookup, Prepared, Resource
+from scim_api.core.model import Lookup, Resource, ResourceWrite
 from scim_api.store.errors import Conflict, StoreError
 from scim_api.store.factory import create_store
-from scim_api.store.protocol import Query, Store, Transform
+from scim_api.store.protocol import ListQuery, Store, Transform
 from support.stored import prepared, retitle, tenant_of
 
 ACTOR: Final = "c1"
@@ -44,7 +44,7 @@ def renamed(name: str) -> Transform:
 def only_if(title: str) -> Transform:
     """A PATCH that finds its target in one state alone."""
 
-    def transform(resource: Resource) -> Prepared:
+    def transform(resource: Resource) -> ResourceWrite:
         if json.loads(resource.doc)["title"] != title:
             raise ScimError(400, "There is no such value.", "noTarget")
         return prepared("ada", title=f"{title}, found")
@@ -55,7 +55,7 @@ def only_if(title: str) -> Transform:
 def unless(title: str) -> Transform:
     """A PATCH that changes nothing in one state."""
 
-    def transform(resource: Resource) -> Prepared | None:
+    def transform(resource: Resource) -> ResourceWrite | None:
         return None if json.loads(resource.doc)["title"] == title else appended("+")(resource)
 
     return transform
@@ -75,7 +75,7 @@ async def outcome(attempt: Awaitable[Resource | None]) -> Outcome:
 
 
 async def content(store: Store, tenant: int) -> list[tuple[int, str]]:
-    page = await store.search(tenant, "User", Query(limit=100))
+    page = await store.search(tenant, "User", ListQuery(limit=100))
     return sorted((one.version, one.doc) for one in page.resources)
 
 
@@ -207,7 +207,7 @@ async def test_a_user_remembered_is_none_of_another_tenant_or_kind(store: Store,
 async def restore(store: Store, ada: Resource, title: str, version: int) -> None:
     """An older state of ada's row comes back, as from a backup."""
     body = prepared("ada", title=title)
-    values: list[Any] = [body.doc, body.keys, version, MOMENT, ada.id]
+    values: list[Any] = [body.doc, body.normal_form, version, MOMENT, ada.id]
     if store.dialect == "postgresql":
         connection = await asyncpg.connect(store.url)
         sql = "UPDATE resource SET doc = $1, keys = $2::jsonb, version = $3, modified = $4 WHERE id = $5"

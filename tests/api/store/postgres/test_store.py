@@ -10,7 +10,7 @@ from scim_api.store.errors import TooSlow, Unavailable
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
 from scim_api.store.postgres.store import PostgresStore
-from scim_api.store.protocol import Query
+from scim_api.store.protocol import ListQuery
 from support.postgres import PostgresServer, execute, fresh_database, own_server
 from support.slow_search import ANYTHING, SLOW
 from support.stored import prepared, retitle, tenant_of
@@ -76,7 +76,7 @@ async def test_a_request_whose_backend_is_ended_is_unavailable_and_the_pool_heal
     assert [type(result) for result in results] == [Unavailable] * 2
     locker.terminate()
     await healed(store, tenant, "after")
-    page = await store.search(tenant, "User", Query(limit=9))
+    page = await store.search(tenant, "User", ListQuery(limit=9))
     assert page.total == len(page.resources) == 1
 
 
@@ -94,7 +94,7 @@ async def test_a_server_that_goes_and_comes_back_needs_no_help(mortal_server: Po
             store.get(tenant, "User", ada.id),
             store.create(tenant, "User", prepared("lost"), actor="c"),
             store.modify(tenant, "User", ada.id, retitle(lambda _: "x"), actor="c"),
-            store.search(tenant, "User", Query(ANYTHING, limit=1)),
+            store.search(tenant, "User", ListQuery(ANYTHING, limit=1)),
             store.generation(),
             store.connection("apps", "contoso"),
             store.purge(),
@@ -115,8 +115,8 @@ async def test_a_search_ends_at_its_deadline(store: PostgresStore) -> None:
     await store.create(tenant, "User", prepared("ada"), actor="c")
 
     with pytest.raises(TooSlow):
-        await store.search(tenant, "User", Query(SLOW, limit=1))
-    assert (await store.search(tenant, "User", Query(ANYTHING, limit=1))).total == 1
+        await store.search(tenant, "User", ListQuery(SLOW, limit=1))
+    assert (await store.search(tenant, "User", ListQuery(ANYTHING, limit=1))).total == 1
 
 
 @pytest.mark.usefixtures("slow_searches")
@@ -125,7 +125,7 @@ async def test_slow_searches_leave_point_reads_alone(postgres_url: str) -> None:
     await store.open()
     tenant = await tenant_of(store)
     ada = await store.create(tenant, "User", prepared("ada"), actor="c")
-    slow = [asyncio.create_task(store.search(tenant, "User", Query(SLOW, limit=1))) for _ in range(4)]
+    slow = [asyncio.create_task(store.search(tenant, "User", ListQuery(SLOW, limit=1))) for _ in range(4)]
     await asyncio.sleep(0)
 
     assert await store.get(tenant, "User", ada.id) == ada

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scim_api.contract.admin import NEVER_SEEN, Connection, CustomField, Matching, TenantSettings
+from scim_api.contract.admin import UNKNOWN_REVISION, Connection, CustomField, Matching, TenantSettings
 from scim_api.store.errors import (
     CredentialRevoked,
     DigestInUse,
@@ -14,7 +14,7 @@ from scim_api.store.errors import (
     SettingsConflict,
     TenantPurging,
 )
-from scim_api.store.protocol import Query, Store, Use
+from scim_api.store.protocol import CredentialUse, ListQuery, Store
 from support.stored import connect, credential, digest_of, prepared, tenant_of, wanted
 
 DAY = timedelta(days=1)
@@ -39,7 +39,7 @@ class TestPutConnection:
     async def test_a_name_never_seen_answers_so(self, store: Store) -> None:
         answer = await store.connection("apps", "entra")
 
-        assert (answer.exists, answer.revision, answer.credentials) == (False, NEVER_SEEN, ())
+        assert (answer.exists, answer.revision, answer.credentials) == (False, UNKNOWN_REVISION, ())
         assert abs(answer.now - datetime.now(UTC)) < timedelta(minutes=1)
 
     async def test_a_credential_opens_its_tenant(self, store: Store) -> None:
@@ -49,7 +49,7 @@ class TestPutConnection:
         )
 
         answer = await store.put_connection(
-            "apps", "entra", wanted(given, settings=settings), if_match=NEVER_SEEN
+            "apps", "entra", wanted(given, settings=settings), if_match=UNKNOWN_REVISION
         )
 
         access = await store.access(digest_of("c1"))
@@ -79,7 +79,7 @@ class TestPutConnection:
         second = await connect(store, credential(), credential("c2"))
         assert second.revision != first.revision
 
-        for stale in (first.revision, NEVER_SEEN):
+        for stale in (first.revision, UNKNOWN_REVISION):
             with pytest.raises(RevisionMismatch):
                 await store.put_connection("apps", "entra", wanted(), if_match=stale)
             with pytest.raises(RevisionMismatch):
@@ -89,10 +89,10 @@ class TestPutConnection:
     async def test_a_revision_never_comes_back_after_deletion(self, store: Store) -> None:
         first = await connect(store, credential())
         deleted = await store.delete_connection("apps", "entra", if_match=first.revision)
-        assert deleted.revision not in {first.revision, NEVER_SEEN}
+        assert deleted.revision not in {first.revision, UNKNOWN_REVISION}
 
         with pytest.raises(RevisionMismatch):
-            await store.put_connection("apps", "entra", wanted(), if_match=NEVER_SEEN)
+            await store.put_connection("apps", "entra", wanted(), if_match=UNKNOWN_REVISION)
         again = await store.put_connection("apps", "entra", wanted(), if_match=deleted.revision)
         assert again.exists
         assert len({first.revision, deleted.revision, again.revision}) == 3
@@ -250,7 +250,7 @@ class TestGeneration:
         tenant = await tenant_of(store)
         connected = await number()
         await store.create(tenant, "User", prepared("ada"), actor="c")
-        await store.record_use([Use("token-contoso", datetime.now(UTC))])
+        await store.record_use([CredentialUse("token-contoso", datetime.now(UTC))])
         assert await number() == connected > start
         await store.delete_connection("apps", "contoso", if_match=None)
         assert await number() > connected
@@ -275,8 +275,8 @@ class TestLastUse:
         await connect(store, credential())
         now = datetime.now(UTC)
 
-        await store.record_use([Use("c1", now, "Azure-AD-SCIM"), Use("unknown", now)])
-        await store.record_use([Use("c1", now - DAY, "older"), Use("c1", now - 2 * DAY)])
+        await store.record_use([CredentialUse("c1", now, "Azure-AD-SCIM"), CredentialUse("unknown", now)])
+        await store.record_use([CredentialUse("c1", now - DAY, "older"), CredentialUse("c1", now - 2 * DAY)])
 
         [held] = (await store.connection("apps", "entra")).credentials
         assert (held.last_used_at, held.user_agent) == (now, "Azure-AD-SCIM")
@@ -369,7 +369,7 @@ class TestDeletion:
         fresh = await store.access(digest_of("new"))
         assert fresh is not None
         assert fresh.tenant != access.tenant
-        assert (await store.search(fresh.tenant, "User", Query(limit=9))).total == 0
+        assert (await store.search(fresh.tenant, "User", ListQuery(limit=9))).total == 0
         assert await store.get(bystander, "User", kept.id) == kept
 
     async def test_a_connection_that_moves_to_another_tenant_leaves_the_old_one_to_its_policy(

@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from scim_api.core.filter.parser import Indexed, parse_filter
-from scim_api.core.model import GroupOf, Prepared, Resource
+from scim_api.contract.urns import PATCH_OP
+from scim_api.core.filter.parser import IndexedLookup, parse_filter
+from scim_api.core.model import GroupReference, Resource, ResourceWrite
 from scim_api.core.patch.groups import patch_group
-from scim_api.core.patch.request import PATCH_SCHEMA, read_patch
+from scim_api.core.patch.request import read_patch
 from scim_api.core.resources.groups import create_group, replace_group
 from scim_api.core.types import ResourceKind
 from scim_api.store.errors import Conflict, UnknownMembers, VersionMismatch
-from scim_api.store.protocol import Query, Store
+from scim_api.store.protocol import ListQuery, Store
 from support.scim_core import profile_of
 from support.stored import connect, credential, digest_of, prepared, retitle
 
@@ -35,9 +36,9 @@ async def members(store: Store, tenant: int, of: Resource) -> list[str]:
     return [one.id for one in await store.members(tenant, of.pk, after=0, limit=10_000)]
 
 
-def change(*operations: dict[str, object]) -> Callable[[Resource], Prepared | None]:
+def change(*operations: dict[str, object]) -> Callable[[Resource], ResourceWrite | None]:
     """A transform of a PATCH."""
-    read = read_patch(TENANT, {"schemas": [PATCH_SCHEMA], "Operations": list(operations)}, "Group")
+    read = read_patch(TENANT, {"schemas": [PATCH_OP], "Operations": list(operations)}, "Group")
     return lambda current: patch_group(TENANT, current, read)
 
 
@@ -129,7 +130,7 @@ class TestMembers:
             await group(store, tenant, "other", [ada, nobody])
 
         assert await members(store, tenant, made) == []
-        assert (await store.search(tenant, "Group", Query())).total == 1
+        assert (await store.search(tenant, "Group", ListQuery())).total == 1
 
     async def test_a_resource_of_another_tenant_is_no_member_and_sees_no_group(
         self, store: Store, tenant: int
@@ -156,7 +157,7 @@ class TestMembers:
 
         assert await members(store, tenant, both) == [bob]
         versions = {
-            made.id: made.version for made in (await store.search(tenant, "Group", Query())).resources
+            made.id: made.version for made in (await store.search(tenant, "Group", ListQuery())).resources
         }
         assert versions == {both.id: 2, one.id: 1}
 
@@ -171,7 +172,7 @@ class TestMembers:
 
         assert await members(store, tenant, outer) == [ada]
         assert await store.get(tenant, "User", ada) is not None
-        assert (await store.search(tenant, "Group", Query())).total == 1
+        assert (await store.search(tenant, "Group", ListQuery())).total == 1
 
     async def test_a_changed_member_keeps_its_memberships(self, store: Store, tenant: int) -> None:
         ada = await person(store, tenant, "ada")
@@ -188,7 +189,9 @@ class TestMembers:
 
         found = await store.groups_of(tenant, [ada.pk, bob.pk])
 
-        expected: dict[int, list[GroupOf]] = {ada.pk: [GroupOf(one.id, "one"), GroupOf(two.id, "two")]}
+        expected: dict[int, list[GroupReference]] = {
+            ada.pk: [GroupReference(one.id, "one"), GroupReference(two.id, "two")]
+        }
         assert found == expected
         assert await store.groups_of(tenant, []) == {}
 
@@ -213,7 +216,7 @@ class TestMembers:
         a, b = await person(store, tenant, "a"), await person(store, tenant, "b")
         made = await group(store, tenant, "staff", [a])
 
-        def put(current: Resource) -> Prepared:
+        def put(current: Resource) -> ResourceWrite:
             return replace_group(TENANT, current, {"displayName": "crew", "members": [{"value": b}]})
 
         replaced = await store.modify(tenant, "Group", made.id, put, actor=ACTOR)
@@ -240,7 +243,7 @@ class TestMembers:
         assert again.resources == 0
         fresh = await store.access(digest_of("c9"))
         assert fresh is not None
-        assert (await store.search(fresh.tenant, None, Query())).total == 0
+        assert (await store.search(fresh.tenant, None, ListQuery())).total == 0
 
 
 class TestFilters:
@@ -292,12 +295,12 @@ class TestFilters:
         for name, identity in world.items():
             filled = filled.replace(f"{{{name}}}", identity)
         wanted = parse_filter(TENANT, kind, filled)
-        if isinstance(wanted, Indexed):
+        if isinstance(wanted, IndexedLookup):
             assert wanted.rest is not None
             assert kind is not None
             looked_up = await store.lookup(tenant, kind, wanted.by, wanted.key, wanted.rest)
         else:
-            page = await store.search(tenant, kind, Query(wanted))
+            page = await store.search(tenant, kind, ListQuery(wanted))
             assert page.total == len(page.resources)
             looked_up = page.resources
         assert {one.id for one in looked_up} == {world[name] for name in names}

@@ -7,9 +7,9 @@ import pytest
 from scim_api.core.model import Lookup
 from scim_api.store.factory import create_store
 from scim_api.store.postgres import statements as postgres_statements
-from scim_api.store.protocol import Query, Store
+from scim_api.store.protocol import ListQuery, Store
 from scim_api.store.sql import statements
-from scim_api.store.sql.transaction_script import numbered
+from scim_api.store.sql.transaction_script import number_placeholders
 from support.stored import tenant_of
 
 KEYED = (1, "User", "x")
@@ -17,11 +17,11 @@ QUERIES = {
     "access": (statements.ACCESS, (b"x" * 32,)),
     "get": (statements.GET, KEYED),
     **{f"lookup by {by}": tuple(statements.lookup("postgresql", 1, "User", by, "x")) for by in Lookup},
-    "list": tuple(statements.list_page(1, "User", Query(limit=100))),
-    "list by cursor": tuple(statements.list_page(1, "User", Query(after=7, limit=100))),
+    "list": tuple(statements.list_page(1, "User", ListQuery(limit=100))),
+    "list by cursor": tuple(statements.list_page(1, "User", ListQuery(after=7, limit=100))),
     "members": (statements.MEMBERS, (1, 1, 0, 1000)),
     "groups of users": tuple(statements.groups_of(1, (1, 2, 3))),
-    "name taken": tuple(statements.taken_by_name(1, "User", "x", "y")),
+    "name taken": tuple(statements.name_taken(1, "User", "x", "y")),
     "last use": (statements.RECORD_USE, ("x", "x", "x", "x")),
 }
 
@@ -36,7 +36,7 @@ async def plan(store: Store, sql: str, parameters: tuple[object, ...]) -> str:
     session = await asyncpg.connect(store.url)
     # The tables are empty here: without this the planner rightly reads them whole.
     await session.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
-    rows = await session.fetch(f"EXPLAIN {numbered(sql)}", *parameters)
+    rows = await session.fetch(f"EXPLAIN {number_placeholders(sql)}", *parameters)
     await session.close()
     return "\n".join(str(row[0]) for row in rows)
 
@@ -63,7 +63,7 @@ async def test_a_hot_query_uses_an_index_for_every_table(store: Store, query: st
 
 
 async def test_a_list_is_not_sorted(store: Store) -> None:
-    sql, parameters = statements.list_page(1, "User", Query(limit=100))
+    sql, parameters = statements.list_page(1, "User", ListQuery(limit=100))
 
     text = await plan(store, sql, parameters)
 
@@ -108,7 +108,9 @@ async def test_one_of_many_is_found_by_its_own_index_whatever_the_statistics(
     }
 
     plans = {
-        index: "\n".join(row[0] for row in await session.fetch(f"EXPLAIN {numbered(sql)}", *parameters))
+        index: "\n".join(
+            row[0] for row in await session.fetch(f"EXPLAIN {number_placeholders(sql)}", *parameters)
+        )
         for index, (sql, parameters) in wanted.items()
     }
     await session.close()

@@ -11,13 +11,13 @@ import apsw
 import asyncpg
 import pytest
 
-from scim_api.core.filter.parser import Indexed, parse_filter
+from scim_api.core.filter.parser import IndexedLookup, parse_filter
 from scim_api.core.model import Lookup
 from scim_api.core.types import ResourceKind
 from scim_api.store.postgres import pool as postgres_pool
 from scim_api.store.protocol import Store
 from scim_api.store.sql import groups, statements
-from scim_api.store.sql.transaction_script import Statement, numbered
+from scim_api.store.sql.transaction_script import Statement, number_placeholders
 from support.scim_core import profile_of
 
 TENANT = profile_of()
@@ -50,15 +50,15 @@ def asked(store: Store, tenant: int) -> dict[str, Statement]:
     found: dict[str, Statement] = {}
     for name, (kind, text) in _QUESTIONS.items():
         wanted = parse_filter(TENANT, kind, text)
-        assert isinstance(wanted, Indexed), text
+        assert isinstance(wanted, IndexedLookup), text
         found[name] = statements.lookup(store.dialect, tenant, kind, wanted.by, wanted.key, wanted.rest)
     found["get"] = statements.lookup(store.dialect, tenant, "User", Lookup.ID, PERSON)
     found["a page of members"] = Statement(statements.MEMBERS, (1, tenant, 500, 100))
     found["groups of users"] = statements.groups_of(tenant, (2, 3))
     for name, script in {
-        "one member is found": groups._keys(store.dialect, tenant, (PERSON,)),
-        "one member joins": groups._join(store.dialect, tenant, 1, (2,)),
-        "one member leaves": groups._leave_by_id(store.dialect, tenant, 1, (PERSON,)),
+        "one member is found": groups._member_keys(store.dialect, tenant, (PERSON,)),
+        "one member joins": groups._add_members(store.dialect, tenant, 1, (2,)),
+        "one member leaves": groups._remove_by_id(store.dialect, tenant, 1, (PERSON,)),
     }.items():
         found[name] = next(script)
         script.close()
@@ -89,14 +89,14 @@ async def plans(store: Store, tenant: int, count: int, *, fresh: bool) -> dict[s
         }
         database.close()
         return found
-    session = await asyncpg.connect(store.url, server_settings=dict(postgres_pool.BY_INDEX))
+    session = await asyncpg.connect(store.url, server_settings=dict(postgres_pool.INDEX_ONLY_PLANNER))
     for table in ("resource", "resource_email", "membership"):
         await session.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
     for statement in [*_filled(tenant, "postgresql", count), *(["ANALYZE"] if fresh else [])]:
         await session.execute(statement)
     found = {}
     for name, (sql, parameters) in wanted.items():
-        rows = await session.fetch(f"EXPLAIN {numbered(sql)}", *parameters)
+        rows = await session.fetch(f"EXPLAIN {number_placeholders(sql)}", *parameters)
         found[name] = "\n".join(str(row[0]) for row in rows)
     await session.close()
     return found

@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
-from scim_api.core.messages.serialization import render
-from scim_api.store.protocol import Query, Store
+from scim_api.core.messages.serialization import serialize_resource
+from scim_api.store.protocol import ListQuery, Store
 from support.stored import prepared, retitle, tenant_of
 
 ACTOR: Final = "c1"
@@ -32,14 +32,16 @@ async def add(store: Store, tenant: int, name: str, title: str, *, escaped: bool
 
 async def check(store: Store, tenant: int, base: str, offset: int, limit: int) -> None:
     """The page is what the same page of ``search`` is when it is rendered; None when that one is empty."""
-    expected = await store.search(tenant, "User", Query(offset=offset, limit=limit))
+    expected = await store.search(tenant, "User", ListQuery(offset=offset, limit=limit))
     found = await store.rendered_users(tenant, base, offset=offset, limit=limit)
     if not expected.resources:
         assert found is None
         return
     assert found is not None
     assert found.total == expected.total
-    assert [bytes(text) for text in found.texts] == [render(one, base).encode() for one in expected.resources]
+    assert [bytes(text) for text in found.texts] == [
+        serialize_resource(one, base).encode() for one in expected.resources
+    ]
     assert b",".join(found.texts).decode()
 
 
@@ -59,7 +61,7 @@ async def test_every_text_is_as_it_is_rendered_here(store: Store, tenant: int, b
 async def test_pages_are_those_of_the_list_after_changes_and_deletions(store: Store, tenant: int) -> None:
     for number in range(9):
         await add(store, tenant, f"u{number}", "x")
-    everybody = (await store.search(tenant, "User", Query(limit=100))).resources
+    everybody = (await store.search(tenant, "User", ListQuery(limit=100))).resources
     for one in (everybody[0], everybody[0], everybody[7]):
         await store.modify(tenant, "User", one.id, retitle(lambda title: f"{title}é"), actor=ACTOR)
     await store.delete(tenant, "User", everybody[3].id, actor=ACTOR)

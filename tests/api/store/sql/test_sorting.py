@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from scim_api.core.filter import resolver
-from scim_api.core.model import Prepared, Resource
-from scim_api.core.predicate import Attribute, Constant
+from scim_api.core.model import Resource, ResourceWrite
+from scim_api.core.predicate import AttributePath, Constant
 from scim_api.core.resources.users import create_user
 from scim_api.core.types import ResourceKind
-from scim_api.store.protocol import Query, Sort, Store
+from scim_api.store.protocol import ListQuery, Sort, Store
 from support.scim_core import CUSTOM, ENT
 from support.where_cases import TENANT, random_user
 
@@ -53,7 +53,7 @@ async def people(store: Store, tenant: int) -> list[Resource]:
     return made
 
 
-def _sorted_by(attribute: Attribute, keys: dict[str, Any], resource: Resource) -> Any:
+def _sorted_by(attribute: AttributePath, keys: dict[str, Any], resource: Resource) -> Any:
     """The value that sorts a resource, from its comparable form; None when there is none."""
     if attribute.column is not None:
         return getattr(resource, attribute.column)
@@ -83,7 +83,7 @@ def _compare(one: Any, other: Any) -> int:
 async def test_a_sorted_list_has_the_order_that_python_gives(
     store: Store, tenant: int, people: list[Resource], path: str
 ) -> None:
-    attribute = resolver.sorting(TENANT.user, path)
+    attribute = resolver.sort_attribute(TENANT.user, path)
     bodies = {one.id: json.loads(_keys(one)) for one in people}
     values = {one.id: _sorted_by(attribute, bodies[one.id], one) for one in people}
     if attribute.type == "any":  # A boolean has no place among numbers and text.
@@ -95,8 +95,8 @@ async def test_a_sorted_list_has_the_order_that_python_gives(
         expected = sorted(people, key=lambda one: key(values[one.id]), reverse=descending)
         sort = Sort(attribute, descending)
 
-        whole = await store.search(tenant, "User", Query(sort=sort, limit=100))
-        part = await store.search(tenant, "User", Query(sort=sort, offset=7, limit=5))
+        whole = await store.search(tenant, "User", ListQuery(sort=sort, limit=100))
+        part = await store.search(tenant, "User", ListQuery(sort=sort, offset=7, limit=5))
 
         assert [one.id for one in whole.resources] == [one.id for one in expected]
         assert [one.id for one in part.resources] == [one.id for one in expected[7:12]]
@@ -106,7 +106,7 @@ async def test_a_sorted_list_has_the_order_that_python_gives(
 def _keys(resource: Resource) -> str:
     body = json.loads(resource.doc)
     del body["schemas"]
-    return create_user(TENANT, body).keys
+    return create_user(TENANT, body).normal_form
 
 
 async def test_a_cursor_goes_on_after_a_resource_even_when_it_is_gone(
@@ -114,33 +114,33 @@ async def test_a_cursor_goes_on_after_a_resource_even_when_it_is_gone(
 ) -> None:
     everybody = Constant(True)
     for where in (None, everybody):
-        first = await store.search(tenant, "User", Query(where, limit=10))
+        first = await store.search(tenant, "User", ListQuery(where, limit=10))
         after = first.resources[-1].pk
-        second = await store.search(tenant, "User", Query(where, after=after, limit=10))
+        second = await store.search(tenant, "User", ListQuery(where, after=after, limit=10))
         assert [one.id for one in (*first.resources, *second.resources)] == [one.id for one in people[:20]]
         assert second.total == len(people)
 
     await store.delete(tenant, "User", people[9].id, actor=ACTOR)
 
     for where in (None, everybody):
-        page = await store.search(tenant, "User", Query(where, after=people[9].pk, limit=3))
+        page = await store.search(tenant, "User", ListQuery(where, after=people[9].pk, limit=3))
         assert [one.id for one in page.resources] == [one.id for one in people[10:13]]
         assert page.total == len(people) - 1
-        past = await store.search(tenant, "User", Query(where, after=people[-1].pk, limit=3))
+        past = await store.search(tenant, "User", ListQuery(where, after=people[-1].pk, limit=3))
         assert (past.total, list(past.resources)) == (len(people) - 1, [])
 
 
 async def test_both_kinds_are_searched_and_sorted_together(store: Store, tenant: int) -> None:
-    def named(name: str) -> Prepared:
+    def named(name: str) -> ResourceWrite:
         keys = json.dumps({"displayname": name.lower()})
         doc = json.dumps({"schemas": [], "displayName": name})
-        return Prepared(doc, keys, None, name.lower())
+        return ResourceWrite(doc, keys, None, name.lower())
 
     made = [await store.create(tenant, kind, named(name), actor=ACTOR) for kind, name in KINDS]
-    sort = Sort(resolver.sorting(TENANT.anything, "displayName"), descending=True)
+    sort = Sort(resolver.sort_attribute(TENANT.all_types, "displayName"), descending=True)
 
-    by_creation = await store.search(tenant, None, Query(limit=3))
-    by_name = await store.search(tenant, None, Query(sort=sort))
+    by_creation = await store.search(tenant, None, ListQuery(limit=3))
+    by_name = await store.search(tenant, None, ListQuery(sort=sort))
 
     assert [(one.id, one.kind) for one in by_creation.resources] == [(o.id, o.kind) for o in made[:3]]
     assert by_creation.total == by_name.total == 4
@@ -148,7 +148,7 @@ async def test_both_kinds_are_searched_and_sorted_together(store: Store, tenant:
 
 
 async def test_a_limit_of_none_still_counts(store: Store, tenant: int, people: list[Resource]) -> None:
-    sort = Sort(resolver.sorting(TENANT.user, "title"), descending=False)
-    for query in (Query(limit=0), Query(Constant(True), limit=0), Query(sort=sort, limit=0)):
+    sort = Sort(resolver.sort_attribute(TENANT.user, "title"), descending=False)
+    for query in (ListQuery(limit=0), ListQuery(Constant(True), limit=0), ListQuery(sort=sort, limit=0)):
         page = await store.search(tenant, "User", dataclasses.replace(query))
         assert (page.total, list(page.resources)) == (len(people), [])

@@ -19,7 +19,7 @@ import pytest
 from demo.processes import Api, start_api
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
-from scim_api.store.protocol import Query, Store
+from scim_api.store.protocol import ListQuery, Store
 from support import postgres
 from support.stored import credential, digest_of, prepared, tenant_of
 
@@ -168,7 +168,7 @@ def test_postgresql_saved_and_restored_as_documented_is_what_it_was(
             assert found is not None
             assert found.tenant == tenant
             await store.create(tenant, "User", prepared("eve"), actor="c")  # the next number is free
-            assert (await store.search(tenant, "User", Query(limit=9))).total == 2
+            assert (await store.search(tenant, "User", ListQuery(limit=9))).total == 2
             assert await store.schema_version() == await migrate(empty_postgres_url)
 
     tenant = asyncio.run(fill())

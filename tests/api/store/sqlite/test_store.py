@@ -13,7 +13,7 @@ import pytest
 from scim_api.store.errors import Conflict, TooSlow, Unavailable
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
-from scim_api.store.protocol import Query
+from scim_api.store.protocol import ListQuery
 from scim_api.store.sqlite.store import SqliteStore
 from support.slow_search import ANYTHING, SLOW
 from support.stored import prepared, retitle, tenant_of
@@ -23,6 +23,7 @@ import asyncio, resource, signal, sys
 from support.stored import prepared, tenant_of
 from scim_api.store.errors import Unavailable
 from scim_api.store.factory import create_store
+from scim_api.store.protocol import ListQuery
 
 async def main(url):
     store = create_store(url)
@@ -38,7 +39,7 @@ async def main(url):
             refused += isinstance(result, Unavailable)
             assert not isinstance(result, BaseException) or isinstance(result, Unavailable), result
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    page = await store.search(tenant, "User", Query(limit=10_000))
+    page = await store.search(tenant, "User", ListQuery(limit=10_000))
     assert page.total == len(page.resources) == made > 0, (page.total, len(page.resources), made)
     await store.create(tenant, "User", prepared("room again"), actor="c")
     await store.close()
@@ -100,7 +101,7 @@ async def test_what_still_fits_is_written_when_a_request_of_the_same_batch_does_
     assert isinstance(refused, Unavailable)
     assert "full" in str(refused)
     assert not isinstance(changed, BaseException)
-    page = await store.search(tenant, "User", Query(limit=9))
+    page = await store.search(tenant, "User", ListQuery(limit=9))
     assert [(r.id, r.version) for r in page.resources] == [(first.id, 2)]
     assert page.total == 1
 
@@ -150,11 +151,11 @@ async def test_a_scan_ends_at_its_deadline_and_the_loop_stays_free(store: Sqlite
 
     heart = asyncio.create_task(beat())
     with pytest.raises(TooSlow):
-        await store.search(tenant, "User", Query(SLOW, limit=1))
+        await store.search(tenant, "User", ListQuery(SLOW, limit=1))
     heart.cancel()
 
     assert longest < 0.25
-    assert (await store.search(tenant, "User", Query(ANYTHING, limit=1))).total == 1
+    assert (await store.search(tenant, "User", ListQuery(ANYTHING, limit=1))).total == 1
 
 
 async def test_a_transform_that_raises_leaves_its_batch_alone(store: SqliteStore) -> None:
@@ -173,7 +174,7 @@ async def test_a_transform_that_raises_leaves_its_batch_alone(store: SqliteStore
     )
 
     assert [isinstance(result, ValueError) for result in results] == [False, True] * 4
-    page = await store.search(tenant, "User", Query(limit=9))
+    page = await store.search(tenant, "User", ListQuery(limit=9))
     assert [r.version for r in page.resources] == [2, 1] * 4
 
 

@@ -11,7 +11,7 @@ from scim2_models import Path, User
 
 from scim_api.core.errors import ScimError
 from scim_api.core.json_body import decode_json
-from scim_api.core.values.comparison import comparable, microseconds, timestamp
+from scim_api.core.values.comparison import comparison_key, from_microseconds, to_microseconds
 from support.scim_core import json_values
 
 
@@ -84,7 +84,7 @@ def test_strings_compare_as_in_scim2_models(value: str) -> None:
     for name, case_exact in (("userName", False), ("externalId", True)):
         binding = Path[User[Any]](name).resolve()
         assert binding is not None
-        assert comparable(value, case_exact=case_exact) == binding.comparable(value)
+        assert comparison_key(value, case_exact=case_exact) == binding.comparable(value)
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_strings_compare_as_in_scim2_models(value: str) -> None:
     ],
 )
 def test_date_times_become_microseconds_in_utc(text: str, expected: int | None) -> None:
-    assert microseconds(text) == expected
+    assert to_microseconds(text) == expected
 
 
 def test_a_moment_before_the_year_one_has_no_timestamp() -> None:
-    assert timestamp(-62135596800_000001) is None
-    assert timestamp(1) == "1970-01-01T00:00:00.000001Z"
+    assert from_microseconds(-62135596800_000001) is None
+    assert from_microseconds(1) == "1970-01-01T00:00:00.000001Z"
 
 
 def test_an_error_never_repeats_more_than_100_characters_of_a_value() -> None:

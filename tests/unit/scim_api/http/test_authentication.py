@@ -5,8 +5,8 @@ from typing import cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_api.http.authentication import Credentials
-from scim_api.store.protocol import Generation, Store
+from scim_api.http.authentication import Authenticator
+from scim_api.store.protocol import AuthGeneration, Store
 
 READINGS = st.lists(
     st.tuples(st.floats(0, 10), st.floats(0, 5), st.floats(0, 1)), min_size=1, max_size=30
@@ -26,12 +26,12 @@ class Clock:
 def error_after(offset: float, readings: list[tuple[float, float, float]]) -> list[float]:
     """How far off the database's clock the cache is after each reading, in seconds."""
     clock, errors = Clock(), []
-    credentials = Credentials(cast("Store", None), clock=clock)
+    credentials = Authenticator(cast("Store", None), clock=clock)
     for pause, took, where in readings:
         clock.now += pause
         asked_at = clock.now
         clock.now += took
-        reading = Generation(1, asked_at + took * where + offset)
+        reading = AuthGeneration(1, asked_at + took * where + offset)
         credentials.observe(reading, asked_at=asked_at, answered_at=clock.now)
         errors.append(abs(credentials.now() - (clock.now + offset)))
     return errors
@@ -55,9 +55,9 @@ def test_an_answer_that_took_seconds_ends_no_token_seconds_early_or_late() -> No
 
 def test_a_database_whose_clock_was_set_is_followed_at_once() -> None:
     clock = Clock()
-    credentials = Credentials(cast("Store", None), clock=clock)
+    credentials = Authenticator(cast("Store", None), clock=clock)
     for jump in (0.0, 120.0, -120.0):
         clock.now += 1
-        reading = Generation(1, clock.now + jump)
+        reading = AuthGeneration(1, clock.now + jump)
         credentials.observe(reading, asked_at=clock.now, answered_at=clock.now + 0.001)
         assert abs(credentials.now() - (clock.now + jump)) < 0.01

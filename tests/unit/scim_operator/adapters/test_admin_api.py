@@ -11,8 +11,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from scim_api.contract import signing, tokens
 from scim_api.contract.admin import AdminError, Connection, ConnectionPage, Credential, PutConnection
-from scim_operator.adapters.admin_api import CALL_SECONDS, LIST_RESPONSE, HttpAdminApi, HttpProver
-from scim_operator.planning.ports import ApiRefused, ApiUnreachable, Key, ProofFailed, Retry
+from scim_api.contract.urns import LIST_RESPONSE
+from scim_operator.adapters.admin_api import CALL_SECONDS, HttpAdminApi, HttpCredentialVerifier
+from scim_operator.planning.ports import (
+    Conflict,
+    Key,
+    ScimApiRejected,
+    ScimApiUnreachable,
+    VerificationFailed,
+)
 
 BASE = "http://scim-api-internal:8081"
 SCIM = "https://scim.example.com/scim/v2"
@@ -45,8 +52,8 @@ def admin(handler: Handler) -> HttpAdminApi:
     return HttpAdminApi(BASE, SIGNER, "installation-1", client)
 
 
-def prover(handler: Handler) -> HttpProver:
-    return HttpProver(SCIM, httpx.AsyncClient(transport=httpx.MockTransport(handler)))
+def verifier(handler: Handler) -> HttpCredentialVerifier:
+    return HttpCredentialVerifier(SCIM, httpx.AsyncClient(transport=httpx.MockTransport(handler)))
 
 
 class Api:
@@ -112,14 +119,14 @@ async def test_every_call_has_a_time_limit() -> None:
         return httpx.Response(200, content=ANSWER.model_dump_json(by_alias=True))
 
     await admin(handle).get(KEY)
-    with pytest.raises(ProofFailed):
-        await prover(handle).prove(TOKEN)
+    with pytest.raises(VerificationFailed):
+        await verifier(handle).verify(TOKEN)
     assert [set(timeouts.values()) for timeouts in seen] == [{CALL_SECONDS}, {CALL_SECONDS}]
 
 
 async def test_a_lost_revision_is_a_retry() -> None:
     body = AdminError(code="RevisionMismatch", message="at r9").model_dump_json(by_alias=True)
-    with pytest.raises(Retry, match="r9"):
+    with pytest.raises(Conflict, match="r9"):
         await admin(answering(412, body)).put(KEY, WANTED, revision="r1")
 
 
@@ -129,7 +136,7 @@ async def test_a_lost_revision_is_a_retry() -> None:
 )
 async def test_a_refusal_keeps_its_code_and_fields(status: int, code: Any, fields: tuple[str, ...]) -> None:
     body = AdminError(code=code, message="why", fields=fields).model_dump_json(by_alias=True)
-    with pytest.raises(ApiRefused) as caught:
+    with pytest.raises(ScimApiRejected) as caught:
         await admin(answering(status, body)).put(KEY, WANTED, revision="r1")
     assert (caught.value.code, caught.value.message, caught.value.fields) == (code, "why", fields)
 
@@ -150,7 +157,7 @@ async def test_a_refusal_keeps_its_code_and_fields(status: int, code: Any, field
     ids=["503", "500", "404 of a proxy", "redirect", "no JSON", "half", "refused", "timeout", "cut"],
 )
 async def test_no_sensible_answer_is_unreachable(handler: Handler) -> None:
-    with pytest.raises(ApiUnreachable):
+    with pytest.raises(ScimApiUnreachable):
         await admin(handler).get(KEY)
 
 
@@ -165,8 +172,8 @@ async def test_the_proof_asks_what_entra_asks_first() -> None:
         seen.append(request)
         return httpx.Response(200, content=empty_list())
 
-    await prover(handle).prove(TOKEN)
-    await prover(handle).prove(TOKEN)
+    await verifier(handle).verify(TOKEN)
+    await verifier(handle).verify(TOKEN)
     assert seen[0].url.path == "/scim/v2/Users"
     assert seen[0].url.params["filter"].startswith('userName eq "')
     assert seen[0].url.params["filter"] != seen[1].url.params["filter"]
@@ -189,8 +196,8 @@ async def test_the_proof_asks_what_entra_asks_first() -> None:
     ids=["401", "404", "429", "redirect", "HTML", "a list", "somebody found", "other schema"],
 )
 async def test_anything_but_an_empty_list_is_no_proof(handler: Handler) -> None:
-    with pytest.raises(ProofFailed):
-        await prover(handler).prove(TOKEN)
+    with pytest.raises(VerificationFailed):
+        await verifier(handler).verify(TOKEN)
 
 
 @pytest.mark.parametrize(
@@ -198,16 +205,16 @@ async def test_anything_but_an_empty_list_is_no_proof(handler: Handler) -> None:
     [answering(503, "{}"), failing(httpx.ConnectError("refused")), failing(httpx.ReadTimeout("slow"))],
 )
 async def test_a_proof_without_an_answer_is_unreachable(handler: Handler) -> None:
-    with pytest.raises(ApiUnreachable):
-        await prover(handler).prove(TOKEN)
+    with pytest.raises(ScimApiUnreachable):
+        await verifier(handler).verify(TOKEN)
 
 
 @pytest.mark.parametrize(
     "handler", [answering(401, "{}"), answering(503, "{}"), failing(httpx.ReadError(TOKEN))]
 )
 async def test_no_exception_of_a_proof_carries_the_token(handler: Handler) -> None:
-    with pytest.raises((ProofFailed, ApiUnreachable)) as caught:
-        await prover(handler).prove(TOKEN)
+    with pytest.raises((VerificationFailed, ScimApiUnreachable)) as caught:
+        await verifier(handler).verify(TOKEN)
     assert TOKEN not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from scim_operator.adapters import endpoint_probe
-from scim_operator.adapters.endpoint_probe import EndpointCheck, ask
-from scim_operator.planning.endpoint_verdict import Reach, of_answer, of_failure
+from scim_operator.adapters.endpoint_probe import EndpointProbe, probe, verdict_of_exception
+from scim_operator.planning.endpoint_verdict import EndpointVerdict, verdict_of_response
 from support.processes import free_port
 
 URL = "https://scim.example.com/scim/v2"
@@ -47,14 +47,14 @@ SCIM_401 = b'{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status"
 def test_answers_are_told_apart_with_what_to_do(
     status: int, body: bytes, verdict: str, reason: str, remedy: str
 ) -> None:
-    reach = of_answer(URL, status, body)
+    reach = verdict_of_response(URL, status, body)
     assert (reach.status, reach.reason) == (verdict, reason)
     assert remedy in reach.message
     assert "scim.example.com" in reach.message
 
 
 def test_a_redirect_tells_where_it_leads_and_nothing_of_its_query() -> None:
-    reach = of_answer(URL, 302, b"", "https://login.example.com/?code=confidential")
+    reach = verdict_of_response(URL, 302, b"", "https://login.example.com/?code=confidential")
     assert reach.reason == "Redirected"
     assert "https://login.example.com" in reach.message
     assert "confidential" not in reach.message
@@ -124,30 +124,30 @@ def self_signed(directory: Path, name: str, days: int) -> ssl.SSLContext:
 
 async def test_the_scim_api_itself_is_found(client: httpx.AsyncClient) -> None:
     with serving(Scim) as port:
-        reach = await ask(f"http://127.0.0.1:{port}/scim/v2", client)
+        reach = await probe(f"http://127.0.0.1:{port}/scim/v2", client)
     assert (reach.status, reach.reason) == ("True", "Reachable")
 
 
 async def test_a_wrong_path_is_not_found(client: httpx.AsyncClient) -> None:
     with serving(Scim) as port:
-        assert (await ask(f"http://127.0.0.1:{port}/scim", client)).reason == "NotFound"
+        assert (await probe(f"http://127.0.0.1:{port}/scim", client)).reason == "NotFound"
 
 
 async def test_a_port_where_nobody_listens_refuses(client: httpx.AsyncClient) -> None:
-    reach = await ask(f"http://127.0.0.1:{free_port()}/scim/v2", client)
+    reach = await probe(f"http://127.0.0.1:{free_port()}/scim/v2", client)
     assert reach.reason == "ConnectionRefused"
     assert "nothing listens there" in reach.message
 
 
 async def test_a_name_that_does_not_resolve_is_said(client: httpx.AsyncClient) -> None:
-    reach = await ask("https://scim.invalid/scim/v2", client)
+    reach = await probe("https://scim.invalid/scim/v2", client)
     assert reach.reason == "DnsFailed"
     assert "scim.invalid does not resolve" in reach.message
 
 
 async def test_a_certificate_of_nobody_is_not_trusted(client: httpx.AsyncClient, tmp_path: Path) -> None:
     with serving(Scim, self_signed(tmp_path, "localhost", 30)) as port:
-        reach = await ask(f"https://localhost:{port}/scim/v2", client)
+        reach = await probe(f"https://localhost:{port}/scim/v2", client)
     assert reach.reason == "TlsFailed"
     assert "self-signed certificate" in reach.message
     assert "public authority" in reach.message
@@ -164,14 +164,14 @@ async def test_an_expired_certificate_and_one_of_another_name_are_told_as_such(
     context.load_verify_locations(tmp_path / "server.pem")
     async with httpx.AsyncClient(trust_env=False, verify=context) as trusting:
         with serving(Scim, served) as port:
-            reach = await ask(f"https://localhost:{port}/scim/v2", trusting)
+            reach = await probe(f"https://localhost:{port}/scim/v2", trusting)
     assert reach.reason == "TlsFailed"
     assert why in reach.message
 
 
 async def test_plain_http_where_tls_is_expected_is_told_as_such(client: httpx.AsyncClient) -> None:
     with serving(Scim) as port:
-        reach = await ask(f"https://127.0.0.1:{port}/scim/v2", client)
+        reach = await probe(f"https://127.0.0.1:{port}/scim/v2", client)
     assert reach.reason == "TlsFailed"
     assert "does that port speak HTTPS" in reach.message
 
@@ -187,7 +187,7 @@ async def test_one_that_never_answers_is_not_waited_for(
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    reach = await ask(f"http://127.0.0.1:{port}/scim/v2", client)
+    reach = await probe(f"http://127.0.0.1:{port}/scim/v2", client)
     server.close()
     assert reach.reason == "TimedOut"
     assert "SCIM_OPERATOR_ENDPOINT_CHECK=false" in reach.message
@@ -203,13 +203,13 @@ async def test_a_body_without_end_is_not_read_to_its_end() -> None:
             yield b"x" * 1024
 
     transport = httpx.MockTransport(lambda _request: httpx.Response(401, content=endless()))
-    reach = await ask(URL, httpx.AsyncClient(transport=transport))
+    reach = await probe(URL, httpx.AsyncClient(transport=transport))
     assert reach.reason == "WrongService"
     assert sent <= endpoint_probe.BODY_LIMIT + 1024
 
 
 def test_any_other_failure_still_gives_a_condition() -> None:
-    reach = of_failure(URL, httpx.RemoteProtocolError("Server disconnected"))
+    reach = verdict_of_exception(URL, httpx.RemoteProtocolError("Server disconnected"))
     assert (reach.status, reach.reason) == ("False", "ConnectionFailed")
 
 
@@ -220,7 +220,7 @@ async def test_the_question_carries_no_token() -> None:
         seen.append(request)
         return httpx.Response(401, content=SCIM_401)
 
-    await ask(URL, httpx.AsyncClient(transport=httpx.MockTransport(handle)))
+    await probe(URL, httpx.AsyncClient(transport=httpx.MockTransport(handle)))
     assert "authorization" not in seen[0].headers
     assert seen[0].headers["user-agent"] == endpoint_probe.AGENT
 
@@ -231,7 +231,7 @@ class Watched:
     def __init__(self, *statuses: int) -> None:
         self.statuses, self.asked, self.history = list(statuses), 0, list[str]()
         transport = httpx.MockTransport(self._answer)
-        self.check = EndpointCheck(
+        self.check = EndpointProbe(
             URL, httpx.AsyncClient(transport=transport), interval=0.001, changed=self._changed
         )
 
@@ -241,8 +241,8 @@ class Watched:
         return httpx.Response(status, content=SCIM_401 if status == 401 else b"")
 
     def _changed(self) -> None:
-        assert self.check.reach is not None
-        self.history.append(self.check.reach.reason)
+        assert self.check.verdict is not None
+        self.history.append(self.check.verdict.reason)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Let it run until then."""
@@ -269,8 +269,8 @@ async def test_switched_off_it_asks_nobody_and_says_so() -> None:
     def handle(_request: httpx.Request) -> httpx.Response:
         raise AssertionError("asked")
 
-    told: list[Reach | None] = []
+    told: list[EndpointVerdict | None] = []
     client = httpx.AsyncClient(transport=httpx.MockTransport(handle))
-    check = EndpointCheck(URL, client, interval=None, changed=lambda: told.append(check.reach))
+    check = EndpointProbe(URL, client, interval=None, changed=lambda: told.append(check.verdict))
     await check.run()
     assert [item.reason for item in told if item is not None] == ["CheckSwitchedOff"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scim_operator.controller.cache import Known, Seen, secret_sighting, token_sighting
+from scim_operator.controller.cache import InformerCache, WatchEvent, cached_scimtoken, cached_secret
 from scim_operator.planning.ports import Key
 
 KEY = Key("ns", "contoso")
@@ -38,22 +38,22 @@ def secret(version: str = "1", **meta: Any) -> dict[str, Any]:
     return {"metadata": {**base, **meta}, "data": {"token": "c2VjcmV0"}}
 
 
-def see(known: Known, body: dict[str, Any], **circumstances: bool) -> bool:
-    return known.take(Seen(token_sighting(body), **circumstances))
+def see(known: InformerCache, body: dict[str, Any], **circumstances: bool) -> bool:
+    return known.apply(WatchEvent(cached_scimtoken(body), **circumstances))
 
 
-def see_secret(known: Known, body: dict[str, Any], **circumstances: bool) -> bool:
-    sighting = secret_sighting(body)
+def see_secret(known: InformerCache, body: dict[str, Any], **circumstances: bool) -> bool:
+    sighting = cached_secret(body)
     assert sighting is not None
-    return known.take(Seen(sighting, **circumstances))
+    return known.apply(WatchEvent(sighting, **circumstances))
 
 
 def test_a_new_token_wakes() -> None:
-    assert see(Known(), scim_token())
+    assert see(InformerCache(), scim_token())
 
 
 def test_our_status_write_does_not_wake() -> None:
-    known = Known()
+    known = InformerCache()
     see(known, scim_token())
     assert not see(known, scim_token(status=ready_status(), metadata={"resourceVersion": "2"}))
 
@@ -70,13 +70,13 @@ def test_our_status_write_does_not_wake() -> None:
     ],
 )
 def test_what_others_change_wakes(change: dict[str, Any]) -> None:
-    known = Known()
+    known = InformerCache()
     see(known, scim_token())
     assert see(known, scim_token(metadata=change))
 
 
 def test_a_repeated_list_wakes_nobody() -> None:
-    known = Known()
+    known = InformerCache()
     see(known, scim_token(), listed=True)
     see_secret(known, secret(), listed=True)
     assert not see(known, scim_token(), listed=True)
@@ -84,21 +84,21 @@ def test_a_repeated_list_wakes_nobody() -> None:
 
 
 def test_a_deleted_token_wakes_and_is_forgotten() -> None:
-    known = Known()
+    known = InformerCache()
     see(known, scim_token())
     assert see(known, scim_token(), gone=True)
     assert KEY not in known
 
 
 def test_a_late_deletion_of_its_predecessor_does_not_forget_the_new_token() -> None:
-    known = Known()
+    known = InformerCache()
     see(known, scim_token(metadata={"uid": "u2"}))
     assert not see(known, scim_token(metadata={"uid": "u1"}), gone=True)
     assert KEY in known
 
 
 def test_a_secret_first_seen_in_a_list_does_not_wake_but_its_change_does() -> None:
-    known = Known()
+    known = InformerCache()
     assert not see_secret(known, secret("1"), listed=True)
     assert see_secret(known, secret("2"))
     assert not see_secret(known, secret("2"))
@@ -106,55 +106,55 @@ def test_a_secret_first_seen_in_a_list_does_not_wake_but_its_change_does() -> No
 
 
 def test_a_secret_that_we_wrote_does_not_wake_but_who_wrote_before_or_after_us_does() -> None:
-    known = Known()
-    known.wrote("s1", "2")
-    known.wrote("s1", "4")
+    known = InformerCache()
+    known.record_own_write("s1", "2")
+    known.record_own_write("s1", "4")
     assert [see_secret(known, secret(version)) for version in "12345"] == [True, False, True, False, True]
-    known.wrote("s2", "6")
+    known.record_own_write("s2", "6")
     assert see_secret(known, secret("6"))
 
 
 def test_a_deleted_secret_wakes() -> None:
-    known = Known()
+    known = InformerCache()
     see_secret(known, secret("1"), listed=True)
     assert see_secret(known, secret("2"), gone=True)
 
 
 def test_a_secret_that_no_scim_token_owns_is_nobodys() -> None:
-    assert secret_sighting(secret(ownerReferences=[])) is None
+    assert cached_secret(secret(ownerReferences=[])) is None
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x", "uid": "d"}
-    assert secret_sighting(secret(ownerReferences=[deployment])) is None
+    assert cached_secret(secret(ownerReferences=[deployment])) is None
 
 
 def test_nothing_of_a_secrets_data_is_kept() -> None:
-    assert "c2VjcmV0" not in repr(secret_sighting(secret()))
+    assert "c2VjcmV0" not in repr(cached_secret(secret()))
 
 
 def test_settled_means_ready_for_this_generation_and_staying() -> None:
-    assert token_sighting(scim_token(status=ready_status())).settled
-    assert not token_sighting(scim_token()).settled
-    assert not token_sighting(scim_token(status=ready_status(), metadata={"generation": 2})).settled
+    assert cached_scimtoken(scim_token(status=ready_status())).is_ready
+    assert not cached_scimtoken(scim_token()).is_ready
+    assert not cached_scimtoken(scim_token(status=ready_status(), metadata={"generation": 2})).is_ready
     leaving = {"deletionTimestamp": "2030-01-01T00:00:00Z"}
-    assert not token_sighting(scim_token(status=ready_status(), metadata=leaving)).settled
+    assert not cached_scimtoken(scim_token(status=ready_status(), metadata=leaving)).is_ready
 
 
 def test_what_annotations_ask_for_is_noted() -> None:
     asking = {"annotations": {"scim-operator.io/revoke": "all-superseded"}}
-    assert token_sighting(scim_token(metadata=asking)).asks
-    assert not token_sighting(scim_token(metadata={"annotations": {"team": "hr"}})).asks
+    assert cached_scimtoken(scim_token(metadata=asking)).has_request
+    assert not cached_scimtoken(scim_token(metadata={"annotations": {"team": "hr"}})).has_request
 
 
 def test_a_status_of_an_unknown_shape_is_read_as_not_settled() -> None:
-    sighting = token_sighting(scim_token(status={"nextRotation": "soon", "new": {}}))
-    assert (sighting.settled, sighting.next_rotation, sighting.active_token) == (False, None, None)
+    sighting = cached_scimtoken(scim_token(status={"nextRotation": "soon", "new": {}}))
+    assert (sighting.is_ready, sighting.next_rotation, sighting.active_token) == (False, None, None)
 
 
 def test_a_full_list_forgets_what_vanished_and_tells_what_changed_unseen() -> None:
-    known = Known()
+    known = InformerCache()
     see(known, scim_token())
     see(known, scim_token(metadata={"name": "gone", "uid": "u9"}))
-    known.listing()
-    changed = known.replace_tokens([token_sighting(scim_token(metadata={"generation": 5}))])
+    known.begin_list()
+    changed = known.replace([cached_scimtoken(scim_token(metadata={"generation": 5}))])
     assert changed == {KEY}
     assert [token.key for token in known] == [KEY]
 
@@ -170,58 +170,61 @@ def warned(**statuses: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("status", "expected"), [("True", True), ("False", False), ("Unknown", False)])
 def test_a_superseded_token_in_use_is_known_from_the_status(status: str, expected: bool) -> None:
-    assert token_sighting(scim_token(status=warned(SupersededTokenInUse=status))).in_use is expected
-    assert not token_sighting(scim_token()).in_use
+    assert cached_scimtoken(scim_token(status=warned(SupersededTokenInUse=status))).in_use is expected
+    assert not cached_scimtoken(scim_token()).in_use
 
 
 def test_whose_status_tells_something_else_of_the_endpoint_is_found() -> None:
-    known = Known()
+    known = InformerCache()
     for name, conditions in (
         ("up", {"EndpointReachable": "True"}),
         ("down", {"EndpointReachable": "False"}),
         ("new", {}),
     ):
         see(known, scim_token(metadata={"name": name}, status=warned(**conditions)))
-    assert known.told_otherwise("EndpointReachableTrue words") == {Key("ns", "down"), Key("ns", "new")}
+    assert known.with_other_endpoint_summary("EndpointReachableTrue words") == {
+        Key("ns", "down"),
+        Key("ns", "new"),
+    }
 
 
 def test_what_the_watch_told_while_a_list_was_read_is_newer_than_the_list() -> None:
-    known = Known()
+    known = InformerCache()
     see(known, scim_token())
-    old_list = [token_sighting(scim_token())]
-    known.listing()
+    old_list = [cached_scimtoken(scim_token())]
+    known.begin_list()
     see(known, scim_token(status=ready_status()))
     see(known, scim_token(metadata={"name": "fabrikam", "uid": "u2"}))
 
-    assert known.replace_tokens(old_list) == frozenset()
+    assert known.replace(old_list) == frozenset()
 
-    assert {token.key.name: token.settled for token in known} == {"contoso": True, "fabrikam": False}
+    assert {token.key.name: token.is_ready for token in known} == {"contoso": True, "fabrikam": False}
 
 
 def test_what_was_deleted_while_a_list_was_read_does_not_come_back() -> None:
-    known = Known()
+    known = InformerCache()
     see(known, scim_token())
-    known.listing()
+    known.begin_list()
     see(known, scim_token(), gone=True)
 
-    assert known.replace_tokens([token_sighting(scim_token())]) == frozenset()
+    assert known.replace([cached_scimtoken(scim_token())]) == frozenset()
 
     assert KEY not in known
 
 
 def test_the_next_list_counts_again() -> None:
-    known = Known()
-    known.listing()
+    known = InformerCache()
+    known.begin_list()
     see(known, scim_token())
-    known.listing()
-    assert known.replace_tokens([]) == frozenset()
+    known.begin_list()
+    assert known.replace([]) == frozenset()
     assert len(known) == 0
 
 
 def test_a_token_that_should_have_been_replaced_is_told_with_its_end() -> None:
-    known = Known()
+    known = InformerCache()
     due, end = datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 2, 1, tzinfo=UTC)
     see(known, scim_token(status={**ready_status(), "expiresAt": "2030-02-01T00:00:00Z"}))
     see(known, scim_token(metadata={"name": "fresh", "uid": "u2"}))
-    assert list(known.unrotated(due - timedelta(seconds=1))) == []
-    assert list(known.unrotated(due)) == [(KEY, end)]
+    assert list(known.rotation_overdue(due - timedelta(seconds=1))) == []
+    assert list(known.rotation_overdue(due)) == [(KEY, end)]

@@ -16,7 +16,7 @@ import structlog
 
 from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION
 from scim_operator.controller.reconciler import Reconciler
-from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeProver, World
+from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeVerifier, World
 
 MOST_NODES = 40_000
 MATTERS = frozenset({"GET", "secret", "create", "replace", "PUT", "DELETE"})
@@ -40,10 +40,10 @@ class Swapped(Reconciler):
     """Reads ScimToken and Secret before the revision: the order that fails."""
 
     async def observe(self, key: Any) -> Any:
-        from scim_operator.controller.reconciler import _World
+        from scim_operator.controller.reconciler import _State
 
         cluster = await self._read_cluster(key)
-        return _World(await self._get_connection(key), *cluster)
+        return _State(await self._get_connection(key), *cluster)
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def reconciler(world: World, name: str, kind: type[Reconciler]) -> Reconciler:
     return kind(
         api=FakeApi(world, point),
         cluster=FakeCluster(world, point),
-        prover=FakeProver(world, point),
+        verifier=FakeVerifier(world, point),
         endpoint=ENDPOINT,
         new_token=lambda: f"token-{name}{next(numbers)}",
         new_id=lambda: f"{name}{next(names)}",

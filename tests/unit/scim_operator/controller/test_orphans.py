@@ -7,8 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scim_api.contract.admin import Connection, ConnectionPage, CredentialStatus
-from scim_operator.controller.cache import TokenSighting
-from scim_operator.controller.orphans import Brake, Comparison, Holdings, compare, read_holdings
+from scim_operator.controller.cache import CachedScimToken
+from scim_operator.controller.orphans import (
+    Comparison,
+    OrphanLimit,
+    RegisteredConnections,
+    compare,
+    read_connections,
+)
 from scim_operator.planning.ports import Key
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -21,8 +27,8 @@ def token(
     active: str | None = "t1",
     rotation: datetime | None = None,
     asks: bool = False,
-) -> TokenSighting:
-    return TokenSighting(Key("ns", name), f"uid-{name}", b"", settled, asks, active, rotation)
+) -> CachedScimToken:
+    return CachedScimToken(Key("ns", name), f"uid-{name}", b"", settled, asks, active, rotation)
 
 
 def connection(name: str, *ids: str, namespace: str = "ns") -> Connection:
@@ -35,11 +41,13 @@ def connection(name: str, *ids: str, namespace: str = "ns") -> Connection:
     )
 
 
-def holdings(*connections: Connection) -> Holdings:
-    return Holdings(NOW, {Key(item.namespace, item.name): item for item in connections})
+def holdings(*connections: Connection) -> RegisteredConnections:
+    return RegisteredConnections(NOW, {Key(item.namespace, item.name): item for item in connections})
 
 
-def look(tokens: list[TokenSighting], held: Holdings | None, namespaces: tuple[str, ...] = ()) -> Comparison:
+def look(
+    tokens: list[CachedScimToken], held: RegisteredConnections | None, namespaces: tuple[str, ...] = ()
+) -> Comparison:
     return compare(tokens, held, namespaces=namespaces, now=NOW, per_second=1, rand=lambda: 0.5)
 
 
@@ -101,7 +109,7 @@ def test_connections_outside_of_the_watched_namespaces_are_left_alone() -> None:
     [(0, 0, False), (5, 5, False), (6, 6, True), (6, 30, False), (7, 30, True), (100, 10_000, False)],
 )
 def test_the_brake_stops_what_is_much_and_a_large_part(orphans: int, connections: int, stops: bool) -> None:
-    assert Brake(5, 20).stops(orphans, connections) is stops
+    assert OrphanLimit(5, 20).is_exceeded(orphans, connections) is stops
 
 
 @given(
@@ -134,9 +142,9 @@ class Pages:
 
 
 async def test_all_pages_are_read() -> None:
-    held = await read_holdings(Pages(connection("a"), connection("b"), connection("c")))  # type: ignore[arg-type]
+    held = await read_connections(Pages(connection("a"), connection("b"), connection("c")))  # type: ignore[arg-type]
     assert set(held.connections) == {Key("ns", "a"), Key("ns", "b"), Key("ns", "c")}
 
 
 async def test_an_empty_api_is_an_empty_page() -> None:
-    assert (await read_holdings(Pages())).connections == {}  # type: ignore[arg-type]
+    assert (await read_connections(Pages())).connections == {}  # type: ignore[arg-type]

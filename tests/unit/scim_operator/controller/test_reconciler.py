@@ -9,12 +9,12 @@ import pytest
 import structlog
 
 from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION, TOKENS_ANNOTATION, ScimToken
-from scim_operator.controller.reconciler import Outcome, Reconciler
-from scim_operator.planning.ports import ApiRefused, NotLeading, SecretDraft, SecretView
-from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeProver, World
+from scim_operator.controller.reconciler import Reconciler, Result
+from scim_operator.planning.ports import NotLeading, ScimApiRejected, SecretDraft, SecretSnapshot
+from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeVerifier, World
 
 SECRET = "entra-scim-token"
-CONFLICT = ApiRefused("SettingsConflict", "team/other opens this tenant with other groups", ("groups",))
+CONFLICT = ScimApiRejected("SettingsConflict", "team/other opens this tenant with other groups", ("groups",))
 
 
 @pytest.fixture(autouse=True)
@@ -33,12 +33,12 @@ async def at_once(_seconds: float) -> None:
     """A lost write is followed by a new look at once."""
 
 
-async def look(world: World, cluster: FakeCluster | None = None, endpoint: str = ENDPOINT) -> Outcome:
+async def look(world: World, cluster: FakeCluster | None = None, endpoint: str = ENDPOINT) -> Result:
     """One reconcile by a fresh operator."""
     one = Reconciler(
         api=FakeApi(world),
         cluster=cluster or FakeCluster(world),
-        prover=FakeProver(world),
+        verifier=FakeVerifier(world),
         endpoint=endpoint,
         pause=at_once,
         clock=lambda: world.now,
@@ -82,7 +82,7 @@ async def test_a_late_policy_that_the_api_refuses_does_not_keep_the_object_for_e
 @pytest.mark.parametrize("code", ["SettingsConflict", "MatchingImmutable"])
 async def test_refused_settings_stop_no_rotation_and_are_told(world: World, code: str) -> None:
     first = await begun(world)
-    world.refuse = ApiRefused(code, "the settings differ in groups", ("groups",))
+    world.refuse = ScimApiRejected(code, "the settings differ in groups", ("groups",))
     world.apply(groups="Disabled")
     world.now += timedelta(days=60)
     outcome = await look(world)
@@ -90,7 +90,7 @@ async def test_refused_settings_stop_no_rotation_and_are_told(world: World, code
     assert second != first
     assert world.accepts(first)
     assert world.accepts(second)
-    assert outcome.retry
+    assert outcome.requeue
     assert (world.condition()["status"], world.condition()["reason"]) == ("False", code)
     assert world.condition("Registered")["reason"] == code
     assert world.condition("Published")["status"] == "True"
@@ -114,7 +114,7 @@ async def test_settings_are_taken_as_soon_as_the_conflict_is_gone(world: World) 
     world.apply(groups="Disabled")
     await look(world)
     world.refuse = None
-    assert not (await look(world)).retry
+    assert not (await look(world)).requeue
     assert world.condition()["status"] == "True"
     assert world.settings is not None
     assert world.settings.groups == "Disabled"
@@ -123,7 +123,7 @@ async def test_settings_are_taken_as_soon_as_the_conflict_is_gone(world: World) 
 async def test_a_tenant_being_purged_is_waited_for(world: World) -> None:
     world.purging = True
     world.apply()
-    assert (await look(world)).retry
+    assert (await look(world)).requeue
     assert world.condition()["reason"] == "TenantPurging"
     assert world.secrets == {}
     world.purging = False
@@ -179,7 +179,7 @@ async def test_a_second_name_for_a_token_in_the_record_is_not_registered(world: 
 async def test_a_secret_that_may_not_be_read_is_told(world: World) -> None:
     world.secret_forbidden = True
     world.apply()
-    assert await look(world) == Outcome(retry=True, reason="ClusterRefused")
+    assert await look(world) == Result(requeue=True, reason="ClusterRefused")
     assert world.condition("Published")["reason"] == "ClusterRefused"
     assert "forbidden" in world.condition()["message"]
 
@@ -187,13 +187,13 @@ async def test_a_secret_that_may_not_be_read_is_told(world: World) -> None:
 async def test_a_status_that_may_not_be_written_is_tried_again(world: World) -> None:
     world.status_forbidden = True
     world.apply()
-    assert await look(world) == Outcome(retry=True, reason="ClusterRefused")
+    assert await look(world) == Result(requeue=True, reason="ClusterRefused")
     assert world.accepts(world.secret()["token"])
 
 
 async def test_a_spec_of_a_newer_crd_is_left_alone(world: World) -> None:
     world.apply(matching="byShoeSize")
-    assert await look(world) == Outcome(retry=True, reason="NotUnderstood")
+    assert await look(world) == Result(requeue=True, reason="NotUnderstood")
     assert world.secrets == {}
     assert not world.exists
 
@@ -201,7 +201,7 @@ async def test_a_spec_of_a_newer_crd_is_left_alone(world: World) -> None:
 class Deposed(FakeCluster):
     """Leads no more."""
 
-    async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretView:
+    async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretSnapshot:
         raise NotLeading
 
 
@@ -215,7 +215,7 @@ async def test_one_that_leads_no_more_stops_without_a_word(world: World) -> None
 class Contended(FakeCluster):
     """Somebody writes to the Secret after each time it is read."""
 
-    async def secret(self, owner: ScimToken, name: str) -> SecretView | None:
+    async def secret(self, owner: ScimToken, name: str) -> SecretSnapshot | None:
         view = await super().secret(owner, name)
         for held in self._world.secrets.values():
             held.version += 1
@@ -225,7 +225,7 @@ class Contended(FakeCluster):
 async def test_writes_that_always_lose_end_in_the_schedulers_backoff(world: World) -> None:
     first = await begun(world)
     world.annotate(ROTATE_ANNOTATION, "x")
-    assert await look(world, Contended(world)) == Outcome(retry=True, reason="Conflict")
+    assert await look(world, Contended(world)) == Result(requeue=True, reason="Conflict")
     assert world.secret()["token"] == first
 
 
@@ -262,7 +262,7 @@ async def test_labels_of_the_spec_reach_the_secret_later_too(world: World) -> No
 async def test_our_own_annotation_in_the_spec_is_not_fought_over(world: World) -> None:
     await begun(world, secret={"annotations": {TOKENS_ANNOTATION: "mine"}})
     version = world.secrets[SECRET].version
-    assert not (await look(world)).retry
+    assert not (await look(world)).requeue
     assert world.secrets[SECRET].version == version
 
 

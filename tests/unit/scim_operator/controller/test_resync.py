@@ -11,11 +11,11 @@ from structlog.testing import capture_logs
 
 from scim_api.contract.admin import Connection, ConnectionPage
 from scim_operator.controller import resync
-from scim_operator.controller.cache import Known, Seen, TokenSighting, token_sighting
+from scim_operator.controller.cache import CachedScimToken, InformerCache, WatchEvent, cached_scimtoken
 from scim_operator.controller.resync import Resync
-from scim_operator.controller.workqueue import Scheduler
+from scim_operator.controller.workqueue import Controller
 from scim_operator.metrics import Metrics
-from scim_operator.planning.ports import ApiUnreachable, ClusterRefused, Key
+from scim_operator.planning.ports import Key, KubernetesRejected, ScimApiUnreachable
 from scim_operator.settings import load
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -29,14 +29,14 @@ class Api:
 
     async def page(self, *, after: str | None, limit: int) -> ConnectionPage:
         if self.names is None:
-            raise ApiUnreachable("the SCIM API did not answer")
+            raise ScimApiUnreachable("the SCIM API did not answer")
         items = tuple(
             Connection(namespace="ns", name=name, exists=True, revision="1", now=NOW) for name in self.names
         )
         return ConnectionPage(now=NOW, items=items)
 
 
-class Planned(Scheduler):
+class Planned(Controller):
     """Writes down what it is asked to look at, and looks at nothing."""
 
     def __init__(self) -> None:
@@ -46,8 +46,8 @@ class Planned(Scheduler):
         self.asked[key] = delay
 
 
-def token(name: str, generation: int = 1) -> TokenSighting:
-    return token_sighting(
+def token(name: str, generation: int = 1) -> CachedScimToken:
+    return cached_scimtoken(
         {"metadata": {"namespace": "ns", "name": name, "uid": f"uid-{name}", "generation": generation}}
     )
 
@@ -56,21 +56,21 @@ class Case:
     """One leader's resync over given tokens and connections."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, tokens: list[TokenSighting], names: list[str] | None
+        self, monkeypatch: pytest.MonkeyPatch, tokens: list[CachedScimToken], names: list[str] | None
     ) -> None:
-        async def listed(*_: Any) -> list[TokenSighting]:
+        async def listed(*_: Any) -> list[CachedScimToken]:
             return tokens
 
         monkeypatch.setattr(resync, "list_tokens", listed)
-        self.api, self.scheduler, self.known, self.metrics = Api(names), Planned(), Known(), Metrics()
+        self.api, self.scheduler, self.known, self.metrics = Api(names), Planned(), InformerCache(), Metrics()
         settings = load(
             endpoint_url="https://scim.example.com/scim/v2", admin_url="http://unused:1", resync_seconds=0.01
         )
         self._resync = Resync(
             None,  # type: ignore[arg-type]
             settings,
-            known=self.known,
-            scheduler=self.scheduler,
+            cache=self.known,
+            controller=self.scheduler,
             metrics=self.metrics,
         )
 
@@ -130,7 +130,7 @@ async def test_tokens_that_vanished_while_known_are_under_the_brake_too(
     names = [f"t{n}" for n in range(10)]
     case = Case(monkeypatch, [], names)
     for name in names:
-        case.known.take(Seen(token(name)))
+        case.known.apply(WatchEvent(token(name)))
     await case.once()
     assert case.scheduler.asked == {}
 
@@ -146,7 +146,7 @@ async def test_without_the_api_the_tokens_are_still_looked_at_and_it_is_said_onc
 
 
 @pytest.mark.parametrize(
-    "trouble", [OSError("gone for a moment"), ClusterRefused("403 before roles are known")]
+    "trouble", [OSError("gone for a moment"), KubernetesRejected("403 before roles are known")]
 )
 async def test_trouble_with_kubernetes_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, trouble: Exception
@@ -155,7 +155,7 @@ async def test_trouble_with_kubernetes_is_tried_again(
     monkeypatch.setattr(resync, "_AFTER_TROUBLE_SECONDS", 0.01)
     calls = 0
 
-    async def flaky(*arguments: Any) -> list[TokenSighting]:
+    async def flaky(*arguments: Any) -> list[CachedScimToken]:
         nonlocal calls
         calls += 1
         if calls == 1:

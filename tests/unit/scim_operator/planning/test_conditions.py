@@ -9,17 +9,17 @@ import pytest
 from scim_api.contract.admin import Connection, CredentialStatus
 from scim_operator.adapters.events import MESSAGE_LIMIT
 from scim_operator.api.scimtoken import Condition, ScimToken, ScimTokenStatus, TokenState
-from scim_operator.planning.actions import Done, SecretFacts
-from scim_operator.planning.conditions import Found, Trouble, describe, same
-from scim_operator.planning.endpoint_verdict import Reach
-from scim_operator.planning.token_ledger import Record, TokenRecord
-from scim_operator.planning.token_usage import StillUsed
+from scim_operator.planning.actions import Done, ObservedSecret
+from scim_operator.planning.conditions import Failure, ReconcileOutcome, build_status, is_same_status
+from scim_operator.planning.endpoint_verdict import EndpointVerdict
+from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
+from scim_operator.planning.token_usage import SupersededTokenInUse
 
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
 ENDPOINT = "https://scim.example.com/scim/v2"
 DAY = timedelta(days=1)
-ACTIVE = TokenRecord("id2", "bb" * 32, NOW - DAY, NOW + 89 * DAY)
-TROUBLE = Trouble("Registered", "ApiUnreachable", "the SCIM API does not answer", "Unknown")
+ACTIVE = LedgerEntry("id2", "bb" * 32, NOW - DAY, NOW + 89 * DAY)
+TROUBLE = Failure("Registered", "ApiUnreachable", "the SCIM API does not answer", "Unknown")
 
 
 def scim_token(status: ScimTokenStatus | None = None, generation: int = 1, **spec: Any) -> ScimToken:
@@ -41,12 +41,12 @@ def connection(*credentials: CredentialStatus, **more: Any) -> Connection:
     )
 
 
-SECRET = SecretFacts(
+SECRET = ObservedSecret(
     owned=True,
     deleting=False,
     token=ACTIVE.digest,
     next_token=None,
-    record=Record(),
+    ledger=TokenLedger(),
     public={"token-id": "id2"},
     drifted=False,
 )
@@ -55,10 +55,10 @@ OLD, NEW = credential("id1", NOW - 5 * DAY), credential("id2", NOW - DAY)
 
 
 def told(
-    token: ScimToken, *, seen: Connection | None = None, trouble: Trouble | None = None, now: datetime = NOW
+    token: ScimToken, *, seen: Connection | None = None, trouble: Failure | None = None, now: datetime = NOW
 ) -> ScimTokenStatus:
     done = DONE if trouble is None else None
-    return describe(Found(token, seen, SECRET if seen else None, done, trouble), ENDPOINT, now)
+    return build_status(ReconcileOutcome(token, seen, SECRET if seen else None, done, trouble), ENDPOINT, now)
 
 
 def well() -> ScimTokenStatus:
@@ -113,12 +113,12 @@ def test_the_last_use_moves_in_days_so_that_a_used_token_is_not_a_stream_of_writ
     seen = connection(NEW.model_copy(update={"last_used_at": first + later}))
     after = told(scim_token(before), seen=seen)
     assert (after.last_used_at != before.last_used_at) is moves
-    assert same(after, before) is not moves
+    assert is_same_status(after, before) is not moves
 
 
 def test_the_same_again_writes_nothing_even_much_later() -> None:
     token = scim_token(well())
-    assert same(told(token, seen=connection(OLD, NEW, resources=7), now=NOW + DAY), token.status)
+    assert is_same_status(told(token, seen=connection(OLD, NEW, resources=7), now=NOW + DAY), token.status)
 
 
 def test_trouble_with_the_api_keeps_what_was_known_and_says_how_long_the_token_is_good() -> None:
@@ -133,10 +133,10 @@ def test_trouble_with_the_api_keeps_what_was_known_and_says_how_long_the_token_i
 
 
 def test_refused_settings_do_not_hide_that_the_secret_is_in_order_again() -> None:
-    before = told(scim_token(), trouble=Trouble("Published", "ProofFailed", "401 to Test Connection"))
-    refused = Trouble("Registered", "SettingsConflict", "the settings differ in groups")
-    found = Found(scim_token(before), connection(NEW), SECRET, DONE, refused)
-    status = describe(found, ENDPOINT, NOW)
+    before = told(scim_token(), trouble=Failure("Published", "ProofFailed", "401 to Test Connection"))
+    refused = Failure("Registered", "SettingsConflict", "the settings differ in groups")
+    found = ReconcileOutcome(scim_token(before), connection(NEW), SECRET, DONE, refused)
+    status = build_status(found, ENDPOINT, NOW)
     ready, published = status.condition("Ready"), status.condition("Published")
     assert ready is not None
     assert published is not None
@@ -174,20 +174,22 @@ def test_a_transition_is_dated_when_the_status_flips_not_when_words_change() -> 
 
 def test_suspended_beyond_its_rotation_says_when_that_was() -> None:
     due = Done(NOW + 2 * DAY, ACTIVE, NOW - DAY)
-    found = Found(scim_token(suspend=True), connection(NEW), SECRET, due, None)
-    ready = describe(found, ENDPOINT, NOW).condition("Ready")
+    found = ReconcileOutcome(scim_token(suspend=True), connection(NEW), SECRET, due, None)
+    ready = build_status(found, ENDPOINT, NOW).condition("Ready")
     assert ready is not None
     assert "safe until the token expires at 2026-04-09T00:00:00Z" in ready.message
     assert "was to be replaced at 2026-01-09" in ready.message
 
 
-USED = StillUsed("id1", NOW - 3 * DAY, NOW + 2 * DAY, NOW - timedelta(hours=1), "Azure-AD-SCIM")
+USED = SupersededTokenInUse("id1", NOW - 3 * DAY, NOW + 2 * DAY, NOW - timedelta(hours=1), "Azure-AD-SCIM")
 
 
-def in_use(*items: StillUsed, before: ScimTokenStatus | None = None) -> ScimTokenStatus:
+def in_use(*items: SupersededTokenInUse, before: ScimTokenStatus | None = None) -> ScimTokenStatus:
     old = OLD.model_copy(update={"last_used_at": items[0].last_used_at if items else None})
     done = Done(NOW + DAY, ACTIVE, NOW + 59 * DAY, None, items)
-    return describe(Found(scim_token(before), connection(old, NEW), SECRET, done, None), ENDPOINT, NOW)
+    return build_status(
+        ReconcileOutcome(scim_token(before), connection(old, NEW), SECRET, done, None), ENDPOINT, NOW
+    )
 
 
 def test_what_is_in_use_is_told_with_client_time_and_what_to_paste_where() -> None:
@@ -208,7 +210,7 @@ def test_the_first_warning_tells_the_very_last_use_and_later_ones_that_of_the_da
     first = in_use(USED, before=before)
     assert "2026-01-09T23:00:00Z" in (first.condition("SupersededTokenInUse") or pytest.fail()).message
     later = dataclasses.replace(USED, last_used_at=NOW - timedelta(minutes=1))
-    assert same(in_use(later, before=first), first)
+    assert is_same_status(in_use(later, before=first), first)
 
 
 def test_many_in_use_fit_into_one_event() -> None:
@@ -231,17 +233,17 @@ def test_the_warning_stays_while_the_api_is_down() -> None:
     assert after.condition("SupersededTokenInUse") == warned.condition("SupersededTokenInUse")
 
 
-def reachable(reach: Reach | None, before: ScimTokenStatus | None = None) -> Condition:
-    found = Found(scim_token(before), connection(NEW), SECRET, DONE, None, reach)
-    condition = describe(found, ENDPOINT, NOW).condition("EndpointReachable")
+def reachable(reach: EndpointVerdict | None, before: ScimTokenStatus | None = None) -> Condition:
+    found = ReconcileOutcome(scim_token(before), connection(NEW), SECRET, DONE, None, reach)
+    condition = build_status(found, ENDPOINT, NOW).condition("EndpointReachable")
     assert condition is not None
     return condition
 
 
 def test_an_endpoint_out_of_reach_is_told_and_leaves_ready_alone() -> None:
-    reach = Reach("False", "DnsFailed", "the name scim.example.com does not resolve")
-    found = Found(scim_token(), connection(NEW), SECRET, DONE, None, reach)
-    status = describe(found, ENDPOINT, NOW)
+    reach = EndpointVerdict("False", "DnsFailed", "the name scim.example.com does not resolve")
+    found = ReconcileOutcome(scim_token(), connection(NEW), SECRET, DONE, None, reach)
+    status = build_status(found, ENDPOINT, NOW)
     ready, endpoint = status.condition("Ready"), status.condition("EndpointReachable")
     assert ready is not None
     assert endpoint is not None
@@ -251,9 +253,9 @@ def test_an_endpoint_out_of_reach_is_told_and_leaves_ready_alone() -> None:
 
 def test_before_the_first_check_the_last_one_counts_so_that_a_restart_writes_nothing() -> None:
     assert reachable(None).reason == "NotCheckedYet"
-    good = Reach("True", "Reachable", "it answers")
-    found = Found(scim_token(), connection(NEW), SECRET, DONE, None, good)
-    assert reachable(None, describe(found, ENDPOINT, NOW)).reason == "Reachable"
+    good = EndpointVerdict("True", "Reachable", "it answers")
+    found = ReconcileOutcome(scim_token(), connection(NEW), SECRET, DONE, None, good)
+    assert reachable(None, build_status(found, ENDPOINT, NOW)).reason == "Reachable"
 
 
 def test_one_that_is_being_deleted_has_one_condition_left() -> None:
@@ -261,7 +263,9 @@ def test_one_that_is_being_deleted_has_one_condition_left() -> None:
     gone = token.model_copy(
         update={"metadata": token.metadata.model_copy(update={"deletion_timestamp": NOW})}
     )
-    status = describe(Found(gone, connection(purging=True, resources=3), None, None, None), ENDPOINT, NOW)
+    status = build_status(
+        ReconcileOutcome(gone, connection(purging=True, resources=3), None, None, None), ENDPOINT, NOW
+    )
     assert [(item.type, item.reason) for item in status.conditions] == [("Ready", "Deleting")]
 
 
@@ -270,8 +274,10 @@ def test_a_suspended_one_has_no_next_rotation() -> None:
 
 
 def test_a_foreign_secrets_token_id_makes_no_token_active() -> None:
-    foreign = SecretFacts(False, False, None, None, Record(), {"token-id": "id2"}, False)
-    trouble = Trouble("Published", "SecretNotOwned", "not ours")
-    status = describe(Found(scim_token(), connection(NEW), foreign, None, trouble), ENDPOINT, NOW)
+    foreign = ObservedSecret(False, False, None, None, TokenLedger(), {"token-id": "id2"}, False)
+    trouble = Failure("Published", "SecretNotOwned", "not ours")
+    status = build_status(
+        ReconcileOutcome(scim_token(), connection(NEW), foreign, None, trouble), ENDPOINT, NOW
+    )
     assert [item.state for item in status.tokens] == [TokenState.SUPERSEDED]
     assert status.expires_at is None

@@ -8,29 +8,29 @@ import pytest
 from scim_api.contract.admin import Connection, CredentialStatus
 from scim_operator.api import crd
 from scim_operator.api.scimtoken import ScimToken
-from scim_operator.planning.actions import Done, SecretFacts
-from scim_operator.planning.conditions import Found, Trouble, describe
-from scim_operator.planning.token_ledger import Record, TokenRecord
+from scim_operator.planning.actions import Done, ObservedSecret
+from scim_operator.planning.conditions import Failure, ReconcileOutcome, build_status
+from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 from support.kstatus import kstatus
 
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
-TOKEN = TokenRecord("id1", "ab" * 32, NOW, NOW + timedelta(days=90))
+TOKEN = LedgerEntry("id1", "ab" * 32, NOW, NOW + timedelta(days=90))
 CONNECTION = Connection(
     namespace="team", name="entra", exists=True, revision="r", now=NOW,
     credentials=(CredentialStatus(id="id1", digest="ab" * 32, issued_at=NOW, expires_at=TOKEN.expires_at),),
 )  # fmt: skip
-SECRET = SecretFacts(True, False, TOKEN.digest, None, Record(), {"token-id": "id1"}, False)
+SECRET = ObservedSecret(True, False, TOKEN.digest, None, TokenLedger(), {"token-id": "id1"}, False)
 WELL = Done(NOW + timedelta(days=60), TOKEN, NOW + timedelta(days=60))
 
 
-def told(trouble: Trouble | None = None, **spec: Any) -> dict[str, Any]:
+def told(trouble: Failure | None = None, **spec: Any) -> dict[str, Any]:
     body: dict[str, Any] = {
         "metadata": {"name": "entra", "namespace": "team", "generation": 3, "uid": "u"},
         "spec": spec,
     }
     done = WELL if trouble is None else None
-    found = Found(ScimToken.from_object(body), CONNECTION, SECRET, done, trouble)
-    return body | {"status": describe(found, "https://scim.example.com/scim/v2", NOW).to_object()}
+    found = ReconcileOutcome(ScimToken.from_object(body), CONNECTION, SECRET, done, trouble)
+    return body | {"status": build_status(found, "https://scim.example.com/scim/v2", NOW).to_object()}
 
 
 def test_one_that_no_operator_has_seen_is_not_taken_for_done() -> None:
@@ -53,27 +53,27 @@ def test_a_changed_spec_is_in_progress_until_it_was_looked_at() -> None:
     "reason", ["SecretNotOwned", "SettingsConflict", "MatchingImmutable", "TooManyTokens", "ClusterRefused"]
 )
 def test_what_only_a_person_can_mend_has_failed(reason: str) -> None:
-    assert kstatus(told(Trouble("Registered", reason, "m"))) == "Failed"
+    assert kstatus(told(Failure("Registered", reason, "m"))) == "Failed"
 
 
 @pytest.mark.parametrize(
     "trouble",
     [
-        Trouble("Registered", "ApiUnreachable", "m", "Unknown"),
-        Trouble("Registered", "TenantPurging", "m"),
-        Trouble("Published", "SecretDeleting", "m"),
-        Trouble("Published", "ProofFailed", "m"),
+        Failure("Registered", "ApiUnreachable", "m", "Unknown"),
+        Failure("Registered", "TenantPurging", "m"),
+        Failure("Published", "SecretDeleting", "m"),
+        Failure("Published", "ProofFailed", "m"),
     ],
     ids=lambda trouble: trouble.reason,
 )
-def test_what_may_pass_by_itself_is_in_progress(trouble: Trouble) -> None:
+def test_what_may_pass_by_itself_is_in_progress(trouble: Failure) -> None:
     assert kstatus(told(trouble)) == "InProgress"
 
 
 def test_a_failure_that_was_mended_leaves_no_trace() -> None:
-    failed = told(Trouble("Published", "SecretNotOwned", "m"))
-    found = Found(ScimToken.from_object(failed), CONNECTION, SECRET, WELL, None)
-    mended = describe(found, "https://scim.example.com/scim/v2", NOW)
+    failed = told(Failure("Published", "SecretNotOwned", "m"))
+    found = ReconcileOutcome(ScimToken.from_object(failed), CONNECTION, SECRET, WELL, None)
+    mended = build_status(found, "https://scim.example.com/scim/v2", NOW)
     assert mended.condition("Stalled") is None
     assert kstatus({**failed, "status": mended.to_object()}) == "Current"
 

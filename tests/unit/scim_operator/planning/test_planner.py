@@ -25,10 +25,15 @@ from scim_operator.api.scimtoken import (
     Key,
     ScimToken,
 )
-from scim_operator.controller.reconciler import Outcome, Reconciler
-from scim_operator.planning.planner import MOST_LIVE
-from scim_operator.planning.ports import ApiUnreachable, ClusterUnreachable, SecretDraft, SecretView
-from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeProver, World
+from scim_operator.controller.reconciler import Reconciler, Result
+from scim_operator.planning.planner import MAX_LIVE_TOKENS
+from scim_operator.planning.ports import (
+    KubernetesUnreachable,
+    ScimApiUnreachable,
+    SecretDraft,
+    SecretSnapshot,
+)
+from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeVerifier, World
 
 EXAMPLES = 100
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -60,7 +65,7 @@ class LossyApi(FakeApi):
     async def put(self, key: Key, wanted: PutConnection, *, revision: str) -> Connection:
         answer = await super().put(key, wanted, revision=revision)
         if self._life.loses():
-            raise ApiUnreachable("the answer was lost")
+            raise ScimApiUnreachable("the answer was lost")
         return answer
 
 
@@ -71,14 +76,14 @@ class LossyCluster(FakeCluster):
         super().__init__(life.world, life.point)
         self._life = life
 
-    async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretView:
+    async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretSnapshot:
         view = await super().create_secret(owner, draft)
         self._answer()
         return view
 
     async def replace_secret(
         self, owner: ScimToken, draft: SecretDraft, *, resource_version: str
-    ) -> SecretView:
+    ) -> SecretSnapshot:
         view = await super().replace_secret(owner, draft, resource_version=resource_version)
         self._answer()
         return view
@@ -89,7 +94,7 @@ class LossyCluster(FakeCluster):
 
     def _answer(self) -> None:
         if self._life.loses():
-            raise ClusterUnreachable("the answer was lost")
+            raise KubernetesUnreachable("the answer was lost")
 
 
 class Life:
@@ -120,13 +125,13 @@ class Life:
         self.lose_in = None
         return True
 
-    def reconcile(self) -> Outcome | None:
+    def reconcile(self) -> Result | None:
         """A fresh operator process looks at it once; None when it was killed, or Kubernetes was not there."""
         point: Callable[[str], Awaitable[None]] = self.point
         one = Reconciler(
             api=LossyApi(self),
             cluster=LossyCluster(self),
-            prover=FakeProver(self.world, point),
+            verifier=FakeVerifier(self.world, point),
             endpoint=ENDPOINT,
             new_token=lambda: f"token-{next(self.numbers)}",
             new_id=lambda: f"id{next(self.names)}",
@@ -134,11 +139,11 @@ class Life:
             clock=lambda: self.world.now,
         )
         going = one.reconcile(KEY)
-        with contextlib.suppress(Killed, ClusterUnreachable):
+        with contextlib.suppress(Killed, KubernetesUnreachable):
             try:
                 going.send(None)  # the ports answer at once: there is nothing to wait for
             except StopIteration as end:
-                outcome: Outcome = end.value
+                outcome: Result = end.value
                 return outcome
         return None
 
@@ -146,7 +151,7 @@ class Life:
         """Reconcile until the operator wants to look only later."""
         for _ in range(8):
             outcome = self.reconcile()
-            if outcome is not None and not outcome.retry and outcome.next_look != timedelta(0):
+            if outcome is not None and not outcome.requeue and outcome.requeue_after != timedelta(0):
                 return
         raise AssertionError(f"it does not settle: {outcome}")
 
@@ -156,8 +161,8 @@ class Life:
         for _ in range(20_000):
             outcome = self.reconcile()
             assert outcome is not None
-            rest = outcome.next_look if outcome.next_look is not None else duration
-            if outcome.retry:
+            rest = outcome.requeue_after if outcome.requeue_after is not None else duration
+            if outcome.requeue:
                 rest = timedelta(seconds=1)
             if self.world.now + rest >= end:
                 self.check()
@@ -180,7 +185,7 @@ class Life:
                 self.world.accepts(secret["token"]) or self.world.now >= self.world.published[secret["token"]]
             )
         self.check_expired()
-        assert self.world.live() <= MOST_LIVE
+        assert self.world.live() <= MAX_LIVE_TOKENS
 
     def check_settled(self) -> None:
         """After a settled reconcile: what stands in the Secret is accepted, and nothing is half done."""
@@ -309,7 +314,7 @@ def test_the_token_in_the_secret_is_accepted_whatever_happens_and_none_past_its_
     life.settle()
     life.check_settled()
     for kind, value in history:
-        if life.world.live() > MOST_LIVE - 3:
+        if life.world.live() > MAX_LIVE_TOKENS - 3:
             break  # on-demand rotations have a bound of their own, tested elsewhere
         happen(life, kind, value)
         life.check()
@@ -349,8 +354,8 @@ def test_at_most_three_tokens_live_through_years_and_none_of_those_published_is_
         ]
         assert refused == []
         life.check_expired()
-        assert outcome.next_look is not None
-        life.world.now += max(outcome.next_look, timedelta(seconds=1))
+        assert outcome.requeue_after is not None
+        life.world.now += max(outcome.requeue_after, timedelta(seconds=1))
         life.world.now += timedelta(seconds=next(jumping, 0.0))
         latest = max(latest, life.world.now)
 
@@ -381,7 +386,7 @@ def test_no_change_of_lifetime_or_rotation_ends_an_issued_token_sooner_or_later(
     for spec, lifetimes in history:
         life.world.apply(**{**spec, "overlap": "untilExpiry"})
         life.settle()
-        if life.world.live() > MOST_LIVE - 3:
+        if life.world.live() > MAX_LIVE_TOKENS - 3:
             break
         told = dict(life.world.published)
         life.sleep(life.token().lifetime * lifetimes)

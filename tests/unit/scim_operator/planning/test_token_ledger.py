@@ -8,19 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scim_operator.api.durations import LONGEST
-from scim_operator.planning.token_ledger import Record, TokenRecord
+from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 
 ISSUED = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
-TOKEN = TokenRecord("0123456789abcdef", "ab" * 32, ISSUED, ISSUED + timedelta(days=90))
+TOKEN = LedgerEntry("0123456789abcdef", "ab" * 32, ISSUED, ISSUED + timedelta(days=90))
 moments = st.integers(946_684_800_000_000, 7_258_118_400_000_000).map(
     lambda number: datetime.fromtimestamp(0, UTC) + timedelta(microseconds=number)
 )
 
 
 @st.composite
-def token_records(draw: st.DrawFn) -> TokenRecord:
+def token_records(draw: st.DrawFn) -> LedgerEntry:
     issued = draw(moments)
-    return TokenRecord(
+    return LedgerEntry(
         draw(st.from_regex(r"[0-9a-f]{16}", fullmatch=True)),
         draw(st.binary(min_size=32, max_size=32)).hex(),
         issued,
@@ -32,24 +32,24 @@ def token_records(draw: st.DrawFn) -> TokenRecord:
 @settings(max_examples=100)
 @given(st.lists(token_records(), max_size=5), st.none() | st.text(max_size=20))
 def test_what_is_written_is_read_again_to_the_microsecond(
-    tokens: list[TokenRecord], rotate: str | None
+    tokens: list[LedgerEntry], rotate: str | None
 ) -> None:
-    record = Record(tuple(tokens), rotate)
-    assert Record.from_text(record.to_text()) == record
+    record = TokenLedger(tuple(tokens), rotate)
+    assert TokenLedger.from_text(record.to_text()) == record
 
 
 def test_the_same_record_is_always_the_same_text() -> None:
     elsewhere = timezone(timedelta(hours=5))
-    moved = TokenRecord(
+    moved = LedgerEntry(
         TOKEN.id, TOKEN.digest, TOKEN.issued_at.astimezone(elsewhere), TOKEN.expires_at.astimezone(elsewhere)
     )
-    assert Record((TOKEN,), "x").to_text() == Record((moved,), "x").to_text()
+    assert TokenLedger((TOKEN,), "x").to_text() == TokenLedger((moved,), "x").to_text()
 
 
 @settings(max_examples=200)
 @given(st.none() | st.text(max_size=50))
 def test_no_text_is_an_error(text: str | None) -> None:
-    assert Record.from_text(text).tokens == ()
+    assert TokenLedger.from_text(text).tokens == ()
 
 
 json_values = st.recursive(
@@ -64,7 +64,7 @@ json_values = st.recursive(
 def test_no_value_in_an_entry_is_an_error_and_the_other_entries_stay(name: str, value: object) -> None:
     damaged = {**TOKEN.to_json(), name: value}
     text = json.dumps({"tokens": [damaged, TOKEN.to_json()], "rotate": value})
-    assert TOKEN in Record.from_text(text).tokens
+    assert TOKEN in TokenLedger.from_text(text).tokens
 
 
 @pytest.mark.parametrize(
@@ -87,13 +87,13 @@ def test_no_value_in_an_entry_is_an_error_and_the_other_entries_stay(name: str, 
 def test_an_entry_that_the_api_would_refuse_or_that_nobody_issued_is_not_read(
     change: dict[str, object],
 ) -> None:
-    assert Record.from_text(json.dumps({"tokens": [{**TOKEN.to_json(), **change}]})).tokens == ()
+    assert TokenLedger.from_text(json.dumps({"tokens": [{**TOKEN.to_json(), **change}]})).tokens == ()
 
 
 def test_nesting_without_an_end_is_no_error() -> None:
-    assert Record.from_text("[" * 200_000) == Record()
+    assert TokenLedger.from_text("[" * 200_000) == TokenLedger()
 
 
 def test_entries_of_a_newer_operator_keep_their_known_part() -> None:
     text = json.dumps({"tokens": [{**TOKEN.to_json(), "invented": 1}], "alsoNew": []})
-    assert Record.from_text(text) == Record((TOKEN,))
+    assert TokenLedger.from_text(text) == TokenLedger((TOKEN,))

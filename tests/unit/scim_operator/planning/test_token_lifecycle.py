@@ -16,9 +16,9 @@ from scim_operator.api.scimtoken import (
     ROTATE_ANNOTATION,
     TOKENS_ANNOTATION,
 )
-from scim_operator.controller.reconciler import Outcome, Reconciler
-from scim_operator.planning.ports import ApiRefused
-from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeProver, World
+from scim_operator.controller.reconciler import Reconciler, Result
+from scim_operator.planning.ports import ScimApiRejected
+from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeVerifier, World
 
 SECRET = "entra-scim-token"
 
@@ -42,7 +42,7 @@ class Life:
         self.made += 1
         return f"sct_plaintext{self.made}"
 
-    async def look(self) -> Outcome:
+    async def look(self) -> Result:
         """One reconcile by a fresh operator."""
         self.steps.clear()
 
@@ -52,7 +52,7 @@ class Life:
         one = Reconciler(
             api=FakeApi(self.world),
             cluster=FakeCluster(self.world),
-            prover=FakeProver(self.world),
+            verifier=FakeVerifier(self.world),
             endpoint=ENDPOINT,
             new_token=self._token,
             new_id=lambda: f"id{self.made}",
@@ -93,7 +93,7 @@ async def test_the_first_token_comes_in_the_order_that_survives_every_interleavi
         "read-secret",
         "write-next-token",
         "put-connection",
-        "prove",
+        "verify",
         "promote",
         "apply-status",
     ]
@@ -118,7 +118,7 @@ async def test_a_look_at_what_is_in_order_writes_nothing(life: Life) -> None:
         life.world.secrets[SECRET].version,
         len(life.world.events),
     ) == before
-    assert outcome == Outcome(timedelta(days=60))
+    assert outcome == Result(timedelta(days=60))
 
 
 async def test_a_deleted_secret_gets_a_new_token_and_the_old_ones_stay_accepted_to_their_end(
@@ -241,7 +241,7 @@ async def test_a_foreign_secret_is_not_touched(life: Life) -> None:
     life.world.secrets[SECRET].owner = "somebody else"
     life.world.annotate(ROTATE_ANNOTATION, "x")
     outcome = await life.look()
-    assert outcome.retry
+    assert outcome.requeue
     assert life.world.secret()["token"] == first
     assert (life.world.condition()["status"], life.world.condition()["reason"]) == ("False", "SecretNotOwned")
     assert life.world.condition("Published")["reason"] == "SecretNotOwned"
@@ -251,7 +251,7 @@ async def test_the_api_down_is_told_with_how_long_the_token_is_good(life: Life) 
     first = await begun(life)
     life.world.api_down = True
     life.world.annotate(ROTATE_ANNOTATION, "x")
-    assert (await life.look()).retry
+    assert (await life.look()).requeue
     ready = life.world.condition()
     assert (ready["status"], ready["reason"]) == ("Unknown", "ApiUnreachable")
     assert "2026-04-01" in ready["message"]
@@ -266,7 +266,7 @@ async def test_a_token_that_is_not_proved_is_not_published_and_is_promoted_later
     first = await begun(life)
     life.world.proof_fails = True
     life.world.annotate(ROTATE_ANNOTATION, "x")
-    assert (await life.look()).retry
+    assert (await life.look()).requeue
     coming = life.world.secret()["next-token"]
     assert life.world.secret()["token"] == first
     assert life.world.condition("Published")["reason"] == "ProofFailed"
@@ -277,7 +277,7 @@ async def test_a_token_that_is_not_proved_is_not_published_and_is_promoted_later
 
 async def test_a_conflict_of_settings_names_what_differs(life: Life) -> None:
     life.world.apply()
-    life.world.refuse = ApiRefused(
+    life.world.refuse = ScimApiRejected(
         "SettingsConflict", "team/other opens the same tenant with another groups", ("groups",)
     )
     await life.look()
@@ -319,7 +319,7 @@ async def test_delete_waits_for_the_purge_and_then_lets_the_object_go(life: Life
     outcome = await life.look()
     assert not life.world.accepts(token)
     assert life.world.object is not None
-    assert outcome.next_look == timedelta(seconds=1)
+    assert outcome.requeue_after == timedelta(seconds=1)
     life.world.purging = False
     await life.look()
     assert life.world.object is None
@@ -349,7 +349,7 @@ async def test_the_status_counts_down_while_people_are_erased(life: Life) -> Non
 async def test_a_deletion_waits_for_the_api_and_says_how_to_let_go(life: Life) -> None:
     token = await deleting(life)
     life.world.api_down = True
-    assert (await life.look()).retry
+    assert (await life.look()).requeue
     ready = life.world.condition()
     assert (ready["status"], ready["reason"]) == ("False", "DeletionWaits")
     assert "scim-operator.io/force-delete=true" in ready["message"]
@@ -364,7 +364,7 @@ async def test_a_forced_deletion_does_not_wait_and_the_api_finishes_it_later(lif
     token = await deleting(life)
     life.world.api_down = True
     life.world.annotate(FORCE_DELETE_ANNOTATION, "true")
-    assert not (await life.look()).retry
+    assert not (await life.look()).requeue
     assert life.world.object is None
     assert life.world.accepts(token)
     life.world.api_down = False
@@ -427,8 +427,8 @@ async def test_a_superseded_token_in_use_is_told_in_time_without_anything_happen
         outcome = await life.look()
         if life.world.condition("SupersededTokenInUse")["status"] == "True":
             break
-        assert outcome.next_look is not None
-        life.world.now += outcome.next_look
+        assert outcome.requeue_after is not None
+        life.world.now += outcome.requeue_after
     assert life.world.now == ends - timedelta(days=7)
     said = life.world.condition("SupersededTokenInUse")["message"]
     for part in ("Azure-AD-SCIM", "Secret team/entra-scim-token", "key token", "Secret Token", "2026-03-25"):
@@ -465,7 +465,7 @@ async def test_a_warning_is_repeated_once_a_day_not_with_each_look(life: Life) -
 async def test_retain_revokes_when_the_object_is_gone(life: Life) -> None:
     token = await begun(life)
     life.world.delete()
-    assert await life.look() == Outcome()
+    assert await life.look() == Result()
     assert not life.world.accepts(token)
 
 

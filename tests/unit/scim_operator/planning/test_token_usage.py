@@ -6,12 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scim_api.contract.admin import CredentialStatus
-from scim_operator.planning.token_usage import LONGEST_NOTICE, SHORTEST_SILENCE, Superseded, looks, still_used
+from scim_operator.planning.token_usage import (
+    MAX_WARNING_PERIOD,
+    MIN_IDLE_PERIOD,
+    SupersededToken,
+    reevaluation_times,
+    superseded_tokens_in_use,
+)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 ENTRA = "Azure-AD-SCIM"
-OLD = Superseded("old", START, START + 30 * DAY)
+OLD = SupersededToken("old", START, START + 30 * DAY)
 END = OLD.ends_at
 
 
@@ -32,8 +38,8 @@ def new(at: datetime | None, agent: str | None = ENTRA) -> CredentialStatus:
     return used("new", at, START, agent)
 
 
-def warned(now: datetime, *credentials: CredentialStatus, item: Superseded = OLD) -> list[str]:
-    return [found.id for found in still_used([item], credentials, now)]
+def warned(now: datetime, *credentials: CredentialStatus, item: SupersededToken = OLD) -> list[str]:
+    return [found.id for found in superseded_tokens_in_use([item], credentials, now)]
 
 
 def test_one_in_use_is_told_seven_days_before_its_end_and_not_sooner() -> None:
@@ -43,20 +49,20 @@ def test_one_in_use_is_told_seven_days_before_its_end_and_not_sooner() -> None:
 
 
 def test_a_short_overlap_is_told_in_its_last_quarter() -> None:
-    item = Superseded("old", START, START + 8 * HOUR)
+    item = SupersededToken("old", START, START + 8 * HOUR)
     last = used("old", START + 5 * HOUR)
     assert warned(START + 6 * HOUR - timedelta(seconds=1), last, item=item) == []
     assert warned(START + 6 * HOUR, last, item=item) == ["old"]
 
 
 def test_who_and_when_are_told() -> None:
-    (found,) = still_used([OLD], [used("old", END - DAY)], END - HOUR)
+    (found,) = superseded_tokens_in_use([OLD], [used("old", END - DAY)], END - HOUR)
     assert (found.client, found.last_used_at, found.since, found.ends_at) == (ENTRA, END - DAY, START, END)
 
 
 def test_one_never_used_or_only_before_it_was_replaced_is_not_told() -> None:
     assert warned(END - HOUR, used("old", None)) == []
-    short = Superseded("old", START, START + HOUR)
+    short = SupersededToken("old", START, START + HOUR)
     assert warned(START + timedelta(minutes=50), used("old", START), item=short) == []
     assert warned(START + timedelta(minutes=50), used("old", START + timedelta(seconds=1)), item=short) == [
         "old"
@@ -93,12 +99,12 @@ shares = st.floats(0, 1.2)
 def test_a_warning_is_always_about_one_that_ends_in_time_to_come_and_was_used_since_it_was_replaced(
     span: timedelta, at: float, use: float, newer: float
 ) -> None:
-    item = Superseded("old", START, START + span)
+    item = SupersededToken("old", START, START + span)
     now = START + span * at
     credentials = [used("old", START + span * (use - 0.1)), new(START + span * newer)]
-    for found in still_used([item], credentials, now):
+    for found in superseded_tokens_in_use([item], credentials, now):
         assert found.last_used_at > item.since
-        assert timedelta(0) < item.ends_at - now <= min(LONGEST_NOTICE, span / 4)
+        assert timedelta(0) < item.ends_at - now <= min(MAX_WARNING_PERIOD, span / 4)
 
 
 @given(spans, st.lists(st.floats(0, 1), max_size=5), st.floats(0.01, 3))
@@ -106,23 +112,23 @@ def test_the_looks_find_every_use_in_time_and_are_few(
     span: timedelta, times: list[float], before_end: float
 ) -> None:
     """A client that never moves on, however rarely it is looked at, is told before its end."""
-    item = Superseded("old", START, START + span)
+    item = SupersededToken("old", START, START + span)
     uses = sorted(START + span * share for share in times)
     now, seen, told = START, 0, False
     while now < item.ends_at:
         seen += 1
         last = max((use for use in uses if use <= now), default=None)
-        found = still_used([item], [used("old", last)], now)
+        found = superseded_tokens_in_use([item], [used("old", last)], now)
         told = told or bool(found)
-        ahead = looks([item], found, now)
+        ahead = reevaluation_times([item], found, now)
         assert all(moment > now for moment in ahead)
         now = min([*ahead, item.ends_at])
     assert seen <= 5 + 2 * len(times) + 1
-    last_look = item.ends_at - item.notice / 8
-    if any(item.since < use and use > last_look - SHORTEST_SILENCE and use <= last_look for use in uses):
+    last_look = item.ends_at - item.warning_period / 8
+    if any(item.since < use and use > last_look - MIN_IDLE_PERIOD and use <= last_look for use in uses):
         assert told
 
 
 def test_the_moment_it_would_count_as_left_behind_is_looked_at() -> None:
-    in_use = still_used([OLD], [used("old", END - 4 * DAY)], END - 3 * DAY)
-    assert END - 2 * DAY in looks([OLD], in_use, END - 3 * DAY)
+    in_use = superseded_tokens_in_use([OLD], [used("old", END - 4 * DAY)], END - 3 * DAY)
+    assert END - 2 * DAY in reevaluation_times([OLD], in_use, END - 3 * DAY)

@@ -10,19 +10,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scim_api.contract.admin import Matching, TenantSettings
-from scim_api.core.filter.entra_fast_path import page, user_lookup
-from scim_api.core.filter.parser import Indexed, parse_filter
+from scim_api.core.filter.entra_fast_path import read_page, read_user_lookup
+from scim_api.core.filter.parser import IndexedLookup, parse_filter
 from scim_api.core.limits import MAX_FILTER, MAX_RESULTS
-from scim_api.core.messages.search_request import Search, position_of, read_query
+from scim_api.core.messages.search_request import SearchRequest, page_position, read_query
 from scim_api.core.model import Lookup
-from scim_api.core.schema.tenant_schema import profile
-from scim_api.http.request import Call
+from scim_api.core.schema.tenant_schema import compile_tenant_schema
+from scim_api.http.request import ScimRequest
 from support.grammar import mostly
 from support.scim_core import profile_of
 
 PROFILES: Final = (
     *(profile_of(matching) for matching in Matching),
-    profile(TenantSettings.model_validate({"groups": "Disabled"}), "test-no-groups"),
+    compile_tenant_schema(TenantSettings.model_validate({"groups": "Disabled"}), "test-no-groups"),
 )
 NAMES: Final = {
     "userName": Lookup.NAME,
@@ -31,16 +31,16 @@ NAMES: Final = {
 }
 
 
-def plain(query: bytes) -> Search:
+def plain(query: bytes) -> SearchRequest:
     """The query as every handler reads it. Raises ``ScimError``."""
     nothing: Any = None
-    call = Call(nothing, nothing, nothing, {}, query, b"", "")
-    return read_query(call.parameters())
+    call = ScimRequest(nothing, nothing, nothing, {}, query, b"", "")
+    return read_query(call.query_parameters())
 
 
 def check(query: bytes) -> None:
     """Whatever the quick path understands, the plain path understands alike."""
-    asked, wanted = user_lookup(query), page(query)
+    asked, wanted = read_user_lookup(query), read_page(query)
     assert asked is None or wanted is None
     if asked is not None:
         search = plain(query)
@@ -48,17 +48,17 @@ def check(query: bytes) -> None:
         assert (search.start_index, search.count, search.cursor) == (1, 100, None)
         assert_whole(search)
         for tenant in PROFILES:
-            assert parse_filter(tenant, "User", search.filter) == Indexed(*asked)
+            assert parse_filter(tenant, "User", search.filter) == IndexedLookup(*asked)
     if wanted is not None:
         search = plain(query)
         assert search.filter is None
         assert (search.start_index, search.count) == wanted
         assert search.cursor is None
-        assert position_of(search, 1, "User").offset == wanted[0] - 1
+        assert page_position(search, 1, "User").offset == wanted[0] - 1
         assert_whole(search)
 
 
-def assert_whole(search: Search) -> None:
+def assert_whole(search: SearchRequest) -> None:
     """Nothing is asked for beside the resources as they are, in the order of creation."""
     assert (search.attributes, search.excluded, search.sort_by, search.descending) == (
         None,
@@ -179,7 +179,7 @@ def test_every_equality_that_is_encoded_well_is_quick_unless_its_value_needs_an_
     text = f'{name} eq "{value}"'
     needs_escape = any(character in '"\\' or character < " " for character in value)
 
-    found = user_lookup(b"filter=" + encode(text).encode())
+    found = read_user_lookup(b"filter=" + encode(text).encode())
 
     assert (found is None) is (needs_escape or len(text) > MAX_FILTER)
     assert found is None or found[0] is NAMES[name]
@@ -199,7 +199,7 @@ def test_every_equality_that_is_encoded_well_is_quick_unless_its_value_needs_an_
     ],
 )
 def test_entras_look_ups_are_quick(query: bytes, asked: tuple[Lookup, str]) -> None:
-    assert user_lookup(query) == asked
+    assert read_user_lookup(query) == asked
     check(query)
 
 
@@ -214,5 +214,5 @@ def test_entras_look_ups_are_quick(query: bytes, asked: tuple[Lookup, str]) -> N
     ],
 )
 def test_pages_of_everybody_are_quick(query: bytes, wanted: tuple[int, int]) -> None:
-    assert page(query) == wanted
+    assert read_page(query) == wanted
     check(query)

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from scim_api.core.errors import ScimError
 from scim_api.core.limits import MAX_BULK_OPERATIONS
-from scim_api.core.messages.bulk import Operation, Refused, Step, plan, read_bulk, resolved
+from scim_api.core.messages.bulk import (
+    BulkOperation,
+    BulkStep,
+    InvalidOperation,
+    order_operations,
+    read_bulk,
+    resolve_references,
+)
 
 
 def post(bulk_id: str, *refers: str, path: str = "/Users") -> dict[str, Any]:
@@ -17,11 +24,11 @@ def post(bulk_id: str, *refers: str, path: str = "/Users") -> dict[str, Any]:
     return {"method": "POST", "path": path, "bulkId": bulk_id, "data": {"members": members}}
 
 
-def steps(*operations: dict[str, Any]) -> list[Step]:
-    return list(plan(read_bulk({"Operations": list(operations)}).operations))
+def steps(*operations: dict[str, Any]) -> list[BulkStep]:
+    return list(order_operations(read_bulk({"Operations": list(operations)}).operations))
 
 
-def read(operation: Any) -> Operation | Refused:
+def read(operation: Any) -> BulkOperation | InvalidOperation:
     return read_bulk({"Operations": [operation]}).operations[0]
 
 
@@ -66,46 +73,46 @@ def test_a_body_of_another_shape_is_refused(body: dict[str, Any], status: int, n
 )
 def test_an_operation_that_makes_no_sense_is_refused_alone(operation: Any, named: str) -> None:
     found = read(operation)
-    assert isinstance(found, Refused)
+    assert isinstance(found, InvalidOperation)
     assert found.error.status == 400
     assert named in found.error.detail
 
 
 def test_names_methods_and_paths_come_in_any_case() -> None:
     found = read({"METHOD": "delete", "Path": "users/abc/", "VERSION": 'W/"1"'})
-    assert isinstance(found, Operation)
+    assert isinstance(found, BulkOperation)
     assert (found.method, found.kind, found.target, found.version) == ("DELETE", "User", "abc", 'W/"1"')
 
 
 def test_a_bulk_id_that_is_taken_is_refused_the_second_time() -> None:
     first, second = read_bulk({"Operations": [post("a"), post("a")]}).operations
-    assert isinstance(first, Operation)
-    assert isinstance(second, Refused)
+    assert isinstance(first, BulkOperation)
+    assert isinstance(second, InvalidOperation)
     assert "bulkId" in second.error.detail
 
 
 def test_without_references_the_order_stays() -> None:
-    assert steps(post("a"), post("b"), post("c")) == [Step(0), Step(1), Step(2)]
+    assert steps(post("a"), post("b"), post("c")) == [BulkStep(0), BulkStep(1), BulkStep(2)]
 
 
 def test_an_operation_comes_after_those_it_refers_to() -> None:
-    assert steps(post("a", "c"), post("b", "a"), post("c")) == [Step(2), Step(0), Step(1)]
+    assert steps(post("a", "c"), post("b", "a"), post("c")) == [BulkStep(2), BulkStep(0), BulkStep(1)]
 
 
 def test_a_circle_is_cut_at_one_place_and_completed_there() -> None:
     assert steps(post("a", "b"), post("b", "a")) == [
-        Step(1, without=frozenset({"a"})),
-        Step(0),
-        Step(1, completes=True),
+        BulkStep(1, without=frozenset({"a"})),
+        BulkStep(0),
+        BulkStep(1, completes=True),
     ]
 
 
 def test_a_reference_to_itself_is_completed_at_once() -> None:
-    assert steps(post("a", "a")) == [Step(0, without=frozenset({"a"})), Step(0, completes=True)]
+    assert steps(post("a", "a")) == [BulkStep(0, without=frozenset({"a"})), BulkStep(0, completes=True)]
 
 
 def test_references_to_nothing_change_no_order() -> None:
-    assert steps(post("a", "nothing"), post("b")) == [Step(0), Step(1)]
+    assert steps(post("a", "nothing"), post("b")) == [BulkStep(0), BulkStep(1)]
 
 
 def test_a_chain_as_long_as_a_request_can_be_is_planned() -> None:
@@ -144,14 +151,14 @@ def test_references_are_replaced_wherever_an_id_can_stand() -> None:
         "displayName": "Not a bulkId:a",
         "n": [1, None, True],
     }
-    assert resolved(data, ids) == {
+    assert resolve_references(data, ids) == {
         "members": [{"value": "1"}, "2", {"$ref": "https://x/Users/1"}],
         "path": 'members[value eq "1" or value eq "2"]',
         "urn:x": {"manager": {"value": "2"}},
         "displayName": "Not a bulkId:a",
         "n": [1, None, True],
     }
-    assert resolved("bulkId:a", ids) == "1"
+    assert resolve_references("bulkId:a", ids) == "1"
 
 
 def test_what_is_not_there_yet_is_left_out() -> None:
@@ -161,4 +168,7 @@ def test_what_is_not_there_yet_is_left_out() -> None:
         "manager": {"value": "bulkId:a", "displayName": "A"},
         "plain": "bulkId:a",
     }
-    assert resolved(data, {"b": "2"}, frozenset({"a"})) == {"displayName": "x", "members": [{"value": "2"}]}
+    assert resolve_references(data, {"b": "2"}, frozenset({"a"})) == {
+        "displayName": "x",
+        "members": [{"value": "2"}],
+    }

@@ -9,17 +9,11 @@ from scim2_models import Context, ListResponse, ResourceType, Schema, ServicePro
 from scim2_server.utils import load_default_schemas
 
 from scim_api.contract.admin import Matching, TenantSettings
+from scim_api.contract.urns import CORE_GROUP, CORE_USER, ENTERPRISE_USER
 from scim_api.core.limits import DEFAULT_RESULTS, MAX_BODY, MAX_BULK_OPERATIONS, MAX_RESULTS
 from scim_api.core.messages import discovery
-from scim_api.core.schema.attributes import (
-    CORE_GROUP,
-    CORE_USER,
-    ENTERPRISE,
-    ENTERPRISE_USER,
-    USER_FIELDS,
-    Field,
-)
-from scim_api.core.schema.tenant_schema import profile
+from scim_api.core.schema.attributes import ENTERPRISE_EXTENSION, USER_ATTRIBUTES, Attribute
+from scim_api.core.schema.tenant_schema import compile_tenant_schema
 from support.scim_core import CUSTOM, CUSTOM_FIELDS, profile_of
 
 TENANT = profile_of()
@@ -45,7 +39,7 @@ def nodes(value: Any) -> Iterator[Any]:
         yield from nodes(child)
 
 
-WITHOUT_GROUPS = profile(TenantSettings(groups="Disabled"), "without groups")
+WITHOUT_GROUPS = compile_tenant_schema(TenantSettings(groups="Disabled"), "without groups")
 
 
 def test_schemas_lists_users_their_extensions_and_groups() -> None:
@@ -109,7 +103,7 @@ def test_custom_fields_are_published_with_their_types() -> None:
 
 
 def test_without_custom_fields_their_schema_is_absent() -> None:
-    plain = profile(TenantSettings(), "plain")
+    plain = compile_tenant_schema(TenantSettings(), "plain")
     assert CUSTOM not in schemas(plain)
     assert CUSTOM not in discovery.resource_types(plain, BASE).decode()
     assert discovery.schema(plain, BASE, CUSTOM) is None
@@ -186,14 +180,14 @@ def test_the_service_provider_config_tells_what_is_served() -> None:
     assert "documentationUri" not in config
 
 
-def characteristics(field: Field) -> dict[str, Any]:
+def characteristics(field: Attribute) -> dict[str, Any]:
     """What the table and the library's schema must agree on."""
     return {
         "type": field.type,
         "multi_valued": field.multi_valued,
         "case_exact": field.case_exact,
         "mutability": field.mutability,
-        "sub": {sub.name: characteristics(sub) for sub in field.listed},
+        "sub": {sub.name: characteristics(sub) for sub in field.sub_attributes},
     }
 
 
@@ -210,7 +204,7 @@ def library_characteristics(attribute: Any) -> dict[str, Any]:
 
 def test_the_attribute_table_is_that_of_rfc_7643() -> None:
     defaults = load_default_schemas()
-    for urn, fields in ((CORE_USER, USER_FIELDS), (ENTERPRISE_USER, ENTERPRISE.listed)):
+    for urn, fields in ((CORE_USER, USER_ATTRIBUTES), (ENTERPRISE_USER, ENTERPRISE_EXTENSION.sub_attributes)):
         ours = {field.name: characteristics(field) for field in fields if field.name != "externalId"}
         theirs = {a.name: library_characteristics(a) for a in defaults[urn].attributes or ()}
         assert ours == theirs

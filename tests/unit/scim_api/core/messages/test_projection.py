@@ -6,20 +6,20 @@ import json
 import pytest
 
 from scim_api.core.errors import ScimError
-from scim_api.core.limits import MAX_NAMES
+from scim_api.core.limits import MAX_ATTRIBUTE_NAMES
 from scim_api.core.messages.projection import projection
-from scim_api.core.messages.serialization import render, with_groups
-from scim_api.core.model import GroupOf
+from scim_api.core.messages.serialization import serialize_resource, splice_groups
+from scim_api.core.model import GroupReference
 from scim_api.core.resources.users import create_user
-from scim_api.core.schema.attributes import index
-from scim_api.core.schema.tenant_schema import Table
+from scim_api.core.schema.attributes import by_name
+from scim_api.core.schema.tenant_schema import AttributeTable
 from support.scim_core import CUSTOM, ENT, profile_of, resource
 
 TENANT = profile_of()
 BASE = "https://scim.example.com/scim/v2"
 TABLE = TENANT.user
-TEXT = with_groups(
-    render(
+TEXT = splice_groups(
+    serialize_resource(
         resource(
             create_user(
                 TENANT,
@@ -34,21 +34,21 @@ TEXT = with_groups(
         ),
         BASE,
     ),
-    (GroupOf("g1", "G"),),
+    (GroupReference("g1", "G"),),
     BASE,
 )
 WHOLE = json.loads(TEXT)
 GROUP = {"schemas": [], "id": "1", "displayName": "G", "members": [{"value": "a", "type": "User"}]}
 
 
-def only(attributes: str, table: Table = TABLE) -> dict[str, object]:
+def only(attributes: str, table: AttributeTable = TABLE) -> dict[str, object]:
     wanted = projection(table, attributes, None)
     assert wanted is not None
     chosen: dict[str, object] = json.loads(wanted.apply_text(TEXT))
     return chosen
 
 
-def without(excluded: str, table: Table = TABLE) -> dict[str, object]:
+def without(excluded: str, table: AttributeTable = TABLE) -> dict[str, object]:
     wanted = projection(table, None, excluded)
     assert wanted is not None
     chosen: dict[str, object] = json.loads(wanted.apply_text(TEXT))
@@ -109,9 +109,9 @@ def test_a_whole_extension_is_excluded_by_its_urn() -> None:
 def test_what_is_returned_always_stays_whatever_is_asked() -> None:
     fields = [
         dataclasses.replace(field, returned="always") if field.name == "userName" else field
-        for field in TABLE.fields
+        for field in TABLE.attributes
     ]
-    table = dataclasses.replace(TABLE, names={**TABLE.names, **index(fields)})
+    table = dataclasses.replace(TABLE, names={**TABLE.names, **by_name(fields)})
     assert only("title", table).keys() == {"schemas", "id", "userName"}
     assert without("userName,id,title", table) == WHOLE
 
@@ -168,5 +168,5 @@ def test_both_parameters_at_once_are_refused() -> None:
 
 def test_names_past_the_limit_are_refused() -> None:
     with pytest.raises(ScimError) as refusal:
-        projection(TABLE, "a" * (MAX_NAMES + 1), None)
+        projection(TABLE, "a" * (MAX_ATTRIBUTE_NAMES + 1), None)
     assert (refusal.value.status, refusal.value.scim_type) == (400, "invalidValue")

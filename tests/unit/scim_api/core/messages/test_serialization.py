@@ -7,13 +7,13 @@ import pytest
 from scim_api.core.errors import not_found, uniqueness
 from scim_api.core.messages.serialization import (
     etag,
-    list_head,
-    read_etags,
-    render,
-    render_member,
-    with_groups,
+    list_response_head,
+    parse_etags,
+    serialize_member,
+    serialize_resource,
+    splice_groups,
 )
-from scim_api.core.model import GroupOf, Member
+from scim_api.core.model import GroupReference, Member
 from scim_api.core.resources.users import create_user
 from support.scim_core import ENT, profile_of, resource
 
@@ -30,7 +30,7 @@ USER = resource(
         },
     )
 )
-TEXT = render(USER, BASE)
+TEXT = serialize_resource(USER, BASE)
 
 
 def test_id_and_meta_are_spliced_into_the_stored_body() -> None:
@@ -47,15 +47,18 @@ def test_id_and_meta_are_spliced_into_the_stored_body() -> None:
 
 
 def test_a_base_url_is_escaped_as_json() -> None:
-    assert json.loads(render(USER, 'https://x/"\\'))["meta"]["location"] == f'https://x/"\\/Users/{USER.id}'
+    assert (
+        json.loads(serialize_resource(USER, 'https://x/"\\'))["meta"]["location"]
+        == f'https://x/"\\/Users/{USER.id}'
+    )
 
 
 def test_a_user_without_groups_has_no_such_attribute() -> None:
-    assert with_groups(TEXT, (), BASE) == TEXT
+    assert splice_groups(TEXT, (), BASE) == TEXT
 
 
 def test_groups_of_a_user_are_spliced_in() -> None:
-    document = json.loads(with_groups(TEXT, (GroupOf("g1", 'The "A"\\ Team'),), BASE))
+    document = json.loads(splice_groups(TEXT, (GroupReference("g1", 'The "A"\\ Team'),), BASE))
     assert document["groups"] == [
         {"value": "g1", "$ref": f"{BASE}/Groups/g1", "display": 'The "A"\\ Team', "type": "direct"}
     ]
@@ -63,7 +66,7 @@ def test_groups_of_a_user_are_spliced_in() -> None:
 
 
 def test_a_member_is_named_by_id_address_and_type() -> None:
-    assert json.loads(render_member(Member(7, "g1", "Group"), BASE)) == {
+    assert json.loads(serialize_member(Member(7, "g1", "Group"), BASE)) == {
         "value": "g1",
         "$ref": f"{BASE}/Groups/g1",
         "type": "Group",
@@ -71,7 +74,7 @@ def test_a_member_is_named_by_id_address_and_type() -> None:
 
 
 def test_an_empty_list_has_resources_and_echoes_start_index() -> None:
-    assert json.loads(list_head(7, 0, start_index=100) + "]}") == {
+    assert json.loads(list_response_head(7, 0, start_index=100) + "]}") == {
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
         "totalResults": 7,
         "startIndex": 100,
@@ -81,7 +84,7 @@ def test_an_empty_list_has_resources_and_echoes_start_index() -> None:
 
 
 def test_a_page_by_cursor_has_no_start_index() -> None:
-    page = json.loads(f"{list_head(7, 2, next_cursor='abc')}{TEXT},{TEXT}]}}")
+    page = json.loads(f"{list_response_head(7, 2, next_cursor='abc')}{TEXT},{TEXT}]}}")
     assert page["nextCursor"] == "abc"
     assert "startIndex" not in page
     assert page["Resources"] == [json.loads(TEXT)] * 2
@@ -103,7 +106,7 @@ def test_a_page_by_cursor_has_no_start_index() -> None:
     ],
 )
 def test_entity_tags_are_read_back(header: str, versions: set[int] | str) -> None:
-    assert read_etags(header) == versions
+    assert parse_etags(header) == versions
 
 
 def test_error_bodies_are_scim_errors() -> None:

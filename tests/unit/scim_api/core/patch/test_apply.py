@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scim_api.contract.admin import Matching
+from scim_api.contract.urns import PATCH_OP
 from scim_api.core.errors import ScimError
-from scim_api.core.limits import MAX_CHANGES, MAX_OPERATIONS, MAX_VALUES
+from scim_api.core.limits import MAX_PATCH_CHANGES, MAX_USER_OPERATIONS, MAX_VALUES
 from scim_api.core.patch.apply import patch_user
-from scim_api.core.patch.request import PATCH_SCHEMA, read_patch
+from scim_api.core.patch.request import read_patch
 from scim_api.core.resources.users import create_user
 from support.scim_core import (
     CUSTOM,
@@ -87,7 +88,7 @@ def test_both_dialects_have_the_same_effect() -> None:
 
 def test_paths_operators_and_keys_are_read_in_any_case() -> None:
     body = {
-        "SCHEMAS": [PATCH_SCHEMA.upper()],
+        "SCHEMAS": [PATCH_OP.upper()],
         "operations": [
             {"OP": "REPLACE", "Path": "DISPLAYNAME", "Value": "N"},
             {"op": "aDD", "path": 'EMAILS[Type EQ "work"].Value', "value": "n@x"},
@@ -270,10 +271,10 @@ def test_a_body_of_another_shape_is_refused(body: dict[str, Any]) -> None:
 
 
 def test_too_many_operations_are_refused() -> None:
-    assert refusal(*[values({"title": "X"})] * (MAX_OPERATIONS + 1)).status == 413
+    assert refusal(*[values({"title": "X"})] * (MAX_USER_OPERATIONS + 1)).status == 413
     one_change_per_custom_field = {"op": "remove", "path": CUSTOM}
-    count = MAX_CHANGES // len(CUSTOM_FIELDS) + 1
-    assert count <= MAX_OPERATIONS
+    count = MAX_PATCH_CHANGES // len(CUSTOM_FIELDS) + 1
+    assert count <= MAX_USER_OPERATIONS
     assert refusal(*[one_change_per_custom_field] * count).status == 413
 
 

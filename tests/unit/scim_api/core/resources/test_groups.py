@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from scim_api.contract.admin import TenantSettings
+from scim_api.contract.urns import CORE_GROUP, PATCH_OP
 from scim_api.core.errors import ScimError
-from scim_api.core.limits import MAX_GROUP_OPERATIONS, MAX_HOT_KEY
-from scim_api.core.model import MemberChange, Prepared, Resource
+from scim_api.core.limits import MAX_GROUP_OPERATIONS, MAX_INDEX_KEY
+from scim_api.core.model import MemberChange, Resource, ResourceWrite
 from scim_api.core.patch.groups import patch_group
-from scim_api.core.patch.request import PATCH_SCHEMA, read_patch
+from scim_api.core.patch.request import read_patch
 from scim_api.core.predicate import matches
 from scim_api.core.resources.groups import create_group, replace_group
-from scim_api.core.schema.attributes import CORE_GROUP
-from scim_api.core.schema.tenant_schema import profile
+from scim_api.core.schema.tenant_schema import compile_tenant_schema
 from support.scim_core import profile_of
 
 TENANT = profile_of()
@@ -31,9 +31,9 @@ def stored(**attributes: Any) -> Resource:
     return Resource(GROUP, 1, MOMENT, MOMENT, made.doc, 7, "Group")
 
 
-def patched(*operations: dict[str, Any], current: Resource | None = None) -> Prepared | None:
+def patched(*operations: dict[str, Any], current: Resource | None = None) -> ResourceWrite | None:
     """What a PATCH makes of a group."""
-    body = {"schemas": [PATCH_SCHEMA], "Operations": list(operations)}
+    body = {"schemas": [PATCH_OP], "Operations": list(operations)}
     return patch_group(TENANT, current or stored(), read_patch(TENANT, body, "Group"))
 
 
@@ -69,7 +69,7 @@ def test_a_group_is_stored_without_its_members_and_without_noise() -> None:
     assert json.loads(made.doc) == {"schemas": [CORE_GROUP], "externalId": "E-1", "displayName": "R&D (All)"}
     assert (made.name_key, made.external_key, made.match_key) == ("r&d (all)", "E-1", None)
     assert made.members == (MemberChange("add", (ADA, BOB)),)
-    assert json.loads(made.keys) == {
+    assert json.loads(made.normal_form) == {
         "schemas": [CORE_GROUP],
         "externalid": "E-1",
         "displayname": "r&d (all)",
@@ -89,7 +89,7 @@ def test_a_group_may_be_created_without_members(members: object) -> None:
         ({}, "displayName is missing"),
         ({"displayName": ""}, "displayName is missing"),
         ({"displayName": 5}, "displayName takes a string"),
-        ({"displayName": "x" * (MAX_HOT_KEY + 1)}, "Shorten it"),
+        ({"displayName": "x" * (MAX_INDEX_KEY + 1)}, "Shorten it"),
         ({"displayName": "x", "members": ["bob"]}, '"bob"'),
         ({"displayName": "x", "members": [{"type": "User"}]}, 'no "value"'),
         ({"displayName": "x", "members": [{"value": 5}]}, "takes the id"),
@@ -142,9 +142,9 @@ def test_brackets_remove_the_member_they_name() -> None:
         MemberChange("remove", (ADA,)),
     )
     [step] = steps({"op": "remove", "path": 'members[type eq "Group"]'})
-    assert step.chosen is not None
-    assert matches(step.chosen, {"value": ADA, "type": "group"})
-    assert not matches(step.chosen, {"value": ADA, "type": "user"})
+    assert step.selected_by is not None
+    assert matches(step.selected_by, {"value": ADA, "type": "group"})
+    assert not matches(step.selected_by, {"value": ADA, "type": "user"})
 
 
 def test_a_replace_with_brackets_exchanges_one_member_for_another() -> None:
@@ -211,9 +211,9 @@ def test_a_group_patch_may_hold_an_operation_for_each_of_a_thousand_members() ->
 
 
 def test_a_tenant_without_groups_has_neither_their_table_nor_the_groups_of_users() -> None:
-    without = profile(TenantSettings(groups="Disabled"), "test-without-groups")
+    without = compile_tenant_schema(TenantSettings(groups="Disabled"), "test-without-groups")
     assert set(without.tables) == {"User"}
     assert without.user.find("groups") is None
-    assert without.anything.find("members") is None
-    assert TENANT.anything.find("members") is not None
+    assert without.all_types.find("members") is None
+    assert TENANT.all_types.find("members") is not None
     assert TENANT.user.find("groups") is not None

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from scim_api.contract.admin import CustomField, Matching, TenantSettings
 from scim_api.core.errors import ScimError
-from scim_api.core.filter.parser import Indexed, parse_filter
-from scim_api.core.limits import MAX_HOT_KEY, MAX_VALUES
-from scim_api.core.model import Prepared
+from scim_api.core.filter.parser import IndexedLookup, parse_filter
+from scim_api.core.limits import MAX_INDEX_KEY, MAX_VALUES
+from scim_api.core.model import ResourceWrite
 from scim_api.core.patch.apply import patch_user
 from scim_api.core.patch.request import read_patch
 from scim_api.core.predicate import matches
 from scim_api.core.resources.users import create_user, replace_user
-from scim_api.core.schema.tenant_schema import Profile, profile
+from scim_api.core.schema.tenant_schema import TenantSchema, compile_tenant_schema
 from support.scim_core import CUSTOM, ENT, json_values, names, profile_of, resource
 
 TENANT = profile_of()
@@ -144,7 +144,7 @@ def test_attribute_names_are_case_insensitive_and_stored_as_the_schema_spells_th
         ({CUSTOM: {"hiredAt": "yesterday"}}, "2026-01-23T04:56:22Z"),
         ({CUSTOM: {"postalCode": {"a": 1}}}, "single string"),
         ({CUSTOM: {"skills": "python"}}, "an array"),
-        ({"externalId": "x" * (MAX_HOT_KEY + 1)}, "externalId is 2049 bytes"),
+        ({"externalId": "x" * (MAX_INDEX_KEY + 1)}, "externalId is 2049 bytes"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_by_name(body: dict[str, Any], said: str) -> None:
@@ -164,7 +164,7 @@ def test_a_user_name_of_12_kb_is_refused_with_the_limit() -> None:
     error = refusal({"userName": "é" * 6000})
     assert error.status == 400
     assert "userName is 12000 bytes long" in error.detail
-    assert str(MAX_HOT_KEY) in error.detail
+    assert str(MAX_INDEX_KEY) in error.detail
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_keys_hold_the_comparable_form() -> None:
             CUSTOM: {"hiredAt": "1970-01-01T00:00:01+01:00", "remote": "True", "floor": "7", "share": 0.5},
         },
     )
-    keys = json.loads(prepared.keys)
+    keys = json.loads(prepared.normal_form)
     assert keys["username"] == "àda"
     assert keys["externalid"] == "ExAct"
     assert keys["emails"] == [{"type": "work", "value": "ada@example.com"}]
@@ -231,13 +231,13 @@ def test_put_twice_is_as_once() -> None:
     assert replace_user(TENANT, resource(once), body) == once
 
 
-def check_valid(prepared: Prepared) -> None:
+def check_valid(prepared: ResourceWrite) -> None:
     """Invariants of everything that is ever stored."""
     assert prepared.doc.startswith('{"schemas":')
     doc = json.loads(prepared.doc)
     assert doc["userName"]
     assert "password" not in doc
-    json.loads(prepared.keys)
+    json.loads(prepared.normal_form)
     for value in doc.values():
         assert value not in (None, "", [], {})
         if isinstance(value, list):
@@ -257,10 +257,10 @@ def test_any_json_object_is_stored_validly_or_refused_with_a_scim_error(body: di
         assert create_user(TENANT, json.loads(prepared.doc)) == prepared
 
 
-def with_fields(*fields: CustomField) -> Profile:
+def with_fields(*fields: CustomField) -> TenantSchema:
     """The tenant after its custom fields were declared anew."""
     settings_now = TenantSettings(matching=Matching.USER_NAME, custom_fields=fields)
-    return profile(settings_now, f"test-{fields}")
+    return compile_tenant_schema(settings_now, f"test-{fields}")
 
 
 def test_a_custom_field_that_is_no_longer_declared_keeps_its_value_through_put_and_patch() -> None:
@@ -286,8 +286,8 @@ def test_a_value_written_while_its_field_was_not_declared_is_found_once_it_is_ag
 
     found = parse_filter(with_fields(field), "User", f'{CUSTOM}:badge eq "b-7"')
 
-    assert not isinstance(found, Indexed)
-    assert matches(found, json.loads(put.keys))
+    assert not isinstance(found, IndexedLookup)
+    assert matches(found, json.loads(put.normal_form))
 
 
 def test_a_field_declared_in_another_spelling_is_the_same_field() -> None:

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from scim_api.store.errors import Unavailable
-from scim_api.store.postgres.insert_batcher import FLYING, MOST, Creates, New
+from scim_api.store.postgres.insert_batcher import MAX_BATCH_SIZE, MAX_IN_FLIGHT, InsertBatcher, UserInsert
 from scim_api.store.postgres.statements import CREATE, CREATE_MANY
 from support.stored import prepared
 
@@ -59,8 +59,8 @@ class Database:
         return [("now", len(self.taken))]
 
 
-def new(name: str) -> New:
-    return New(1, str(uuid.uuid4()), prepared(name), "actor")
+def new(name: str) -> UserInsert:
+    return UserInsert(1, str(uuid.uuid4()), prepared(name), "actor")
 
 
 async def settled() -> None:
@@ -72,7 +72,7 @@ async def results(tasks: Sequence["asyncio.Task[Any]"]) -> list[Any]:
     return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
 
 
-async def begun(creates: Creates, *names: str) -> list["asyncio.Task[Any]"]:
+async def begun(creates: InsertBatcher, *names: str) -> list["asyncio.Task[Any]"]:
     tasks = []
     for name in names:
         tasks.append(asyncio.create_task(creates.create(new(name))))
@@ -84,7 +84,7 @@ async def test_one_alone_is_written_at_once() -> None:
     database = Database()
     database.gate.set()
 
-    made = await Creates(database.write).create(new("ada"))
+    made = await InsertBatcher(database.write).create(new("ada"))
 
     assert made == ("now", 1)
     assert database.statements == [["ada"]]
@@ -92,7 +92,7 @@ async def test_one_alone_is_written_at_once() -> None:
 
 async def test_those_that_come_meanwhile_go_together() -> None:
     database = Database()
-    tasks = await begun(Creates(database.write), "a", "b", "e", "d", "c")
+    tasks = await begun(InsertBatcher(database.write), "a", "b", "e", "d", "c")
 
     assert database.statements == [["a"], ["b"]]
     database.gate.set()
@@ -100,25 +100,25 @@ async def test_those_that_come_meanwhile_go_together() -> None:
 
     assert database.statements[2:] == [["c", "d", "e"]]  # in one order everywhere
     assert all(made.created == "now" for made in found)
-    assert database.most_under_way == FLYING
+    assert database.most_under_way == MAX_IN_FLIGHT
 
 
 async def test_a_statement_takes_no_more_than_its_share() -> None:
     database = Database()
-    names = [f"n{number:03}" for number in range(MOST + 12)]
-    tasks = await begun(Creates(database.write), *names)
+    names = [f"n{number:03}" for number in range(MAX_BATCH_SIZE + 12)]
+    tasks = await begun(InsertBatcher(database.write), *names)
     database.gate.set()
 
     await results(tasks)
 
-    assert max(map(len, database.statements)) == MOST
+    assert max(map(len, database.statements)) == MAX_BATCH_SIZE
     assert database.taken == set(names)
 
 
 async def test_a_name_that_is_taken_is_refused_to_its_request_alone() -> None:
     database = Database()
     database.taken.add("d")
-    tasks = await begun(Creates(database.write), "a", "b", "c", "d", "e")
+    tasks = await begun(InsertBatcher(database.write), "a", "b", "c", "d", "e")
     database.gate.set()
 
     found = await results(tasks)
@@ -133,7 +133,7 @@ async def test_what_is_refused_together_is_tried_one_by_one() -> None:
     gone = Unavailable("the tenant was deleted")
     gone.__cause__ = asyncpg.ForeignKeyViolationError("tenant")
     database.refuses_many = gone
-    tasks = await begun(Creates(database.write), "a", "b", "c", "d")
+    tasks = await begun(InsertBatcher(database.write), "a", "b", "c", "d")
     database.gate.set()
 
     found = await results(tasks)
@@ -147,7 +147,7 @@ async def test_when_the_database_is_gone_every_request_is_told_and_none_is_tried
     gone = Unavailable("no answer in time")
     gone.__cause__ = TimeoutError()
     database.refuses = gone
-    tasks = await begun(Creates(database.write), "a", "b", "c", "d")
+    tasks = await begun(InsertBatcher(database.write), "a", "b", "c", "d")
     database.gate.set()
 
     found = await results(tasks)
@@ -158,7 +158,7 @@ async def test_when_the_database_is_gone_every_request_is_told_and_none_is_tried
 
 async def test_a_request_that_ends_while_it_waits_is_not_written() -> None:
     database = Database()
-    tasks = await begun(Creates(database.write), "a", "b", "c", "d")
+    tasks = await begun(InsertBatcher(database.write), "a", "b", "c", "d")
     tasks[2].cancel()
     database.gate.set()
 
@@ -170,7 +170,7 @@ async def test_a_request_that_ends_while_it_waits_is_not_written() -> None:
 @pytest.mark.parametrize("which", [0, 1])
 async def test_a_request_that_ends_while_it_is_written_holds_nobody_up(which: int) -> None:
     database = Database()
-    tasks = await begun(Creates(database.write), "a", "b", "c", "d")
+    tasks = await begun(InsertBatcher(database.write), "a", "b", "c", "d")
     tasks[which].cancel()
     await settled()
     database.gate.set()

@@ -475,7 +475,7 @@ class Lending(RuleBasedStateMachine):
     @invariant()
     def every_place_is_accounted_for(self) -> None:
         pool = self.world.pool
-        assert pool._free + len(pool._lent) + len(pool._idle) + len(self.world.opening) == self.world.size
+        assert pool._free + len(pool._borrowed) + len(pool._idle) + len(self.world.opening) == self.world.size
         assert pool._free >= 0
         assert len(self.world.open) + len(self.world.opening) <= self.world.size
 
@@ -483,7 +483,7 @@ class Lending(RuleBasedStateMachine):
     def every_connection_is_held_by_one(self) -> None:
         held = [id(one.held) for one in self.borrowers if one.held is not None]
         assert len(held) == len(set(held))
-        assert set(held) == {id(one) for one in self.world.pool._lent}
+        assert set(held) == {id(one) for one in self.world.pool._borrowed}
         idle = {id(one) for _, one in self.world.pool._idle}
         assert not idle & set(held)
         assert {id(one) for one in self.world.open} <= idle | set(held)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import apsw
 import pytest
 
-from scim_api.core.filter.parser import Indexed, parse_filter
+from scim_api.core.filter.parser import IndexedLookup, parse_filter
 from scim_api.core.predicate import matches
 from scim_api.store.sql.filter_compiler import Where, compile_filter
 from support.where_cases import TENANT, expressions, rows
@@ -73,7 +73,7 @@ def test_an_old_value_of_another_type_does_not_match_and_is_no_error(database: a
             f"{urn}:share eq 1",
         ):
             expression = parse_filter(TENANT, "User", text)
-            assert not isinstance(expression, Indexed)
+            assert not isinstance(expression, IndexedLookup)
             assert "odd" not in found(database, compile_filter(expression, "sqlite"))
         database.execute("DELETE FROM resource WHERE id = 'odd'")
 
@@ -83,7 +83,7 @@ def test_values_are_bound_and_never_in_the_text() -> None:
         parsed = parse_filter(
             TENANT, "User", """title eq "x'; DROP TABLE resource --" and nickName co "?" """
         )
-        assert not isinstance(parsed, Indexed)
+        assert not isinstance(parsed, IndexedLookup)
         where = compile_filter(parsed, dialect)
         assert "drop" not in where.sql.lower()
         assert where.parameters == ("x'; drop table resource --", "?")
