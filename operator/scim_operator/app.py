@@ -306,7 +306,7 @@ class Operator:
         if reach is None:
             return
         told_otherwise = self._cache.with_other_endpoint_summary(reach.summary)
-        spread = len(told_otherwise) / self._settings.catch_up_per_second
+        spread = len(told_otherwise) / self._settings.startup_reconciles_per_second
         for key in told_otherwise:
             self._controller.add(key, spread * random.random())  # noqa: S311 (jitter)
 
@@ -316,7 +316,7 @@ class Operator:
         return await self._reconciler.reconcile(key)
 
     def _max_interval(self, key: Key) -> float | None:
-        return self._settings.recheck_seconds if key in self._cache else None
+        return self._settings.full_reconcile_seconds if key in self._cache else None
 
     async def _until_served(self) -> None:
         """Wait until the API server serves ScimTokens."""

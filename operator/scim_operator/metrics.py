@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from scim_operator.api.scimtoken import Key
 from scim_operator.planning.endpoint_verdict import EndpointVerdict
 
-Result = Literal["ok", "retry", "conflict", "error", "not_leading"]
+Result = Literal["success", "requeue", "conflict", "error", "not_leading"]
 
 
 class Metrics:
@@ -18,25 +18,25 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._reconciles = Counter(
-            "scim_operator_reconciles_total", "Reconciles by result.", ["result"], registry=self.registry
+            "scim_operator_reconcile_total", "Reconciles by result.", ["result"], registry=self.registry
         )
         self._seconds = Histogram(
-            "scim_operator_reconcile_seconds",
+            "scim_operator_reconcile_time_seconds",
             "How long a reconcile takes.",
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             registry=self.registry,
         )
         self._workqueue_depth = Gauge(
-            "scim_operator_planned",
+            "scim_operator_workqueue_depth",
             "ScimTokens that have a next moment to be looked at.",
             registry=self.registry,
         )
         self._active_workers = Gauge(
-            "scim_operator_running", "ScimTokens being reconciled now.", registry=self.registry
+            "scim_operator_active_workers", "ScimTokens being reconciled now.", registry=self.registry
         )
         self._leader = Gauge("scim_operator_leader", "1 while this process leads.", registry=self.registry)
         self._tokens = Gauge(
-            "scim_operator_tokens",
+            "scim_operator_scimtokens",
             "ScimTokens this process knows, by state.",
             ["state"],
             registry=self.registry,
@@ -47,13 +47,13 @@ class Metrics:
             registry=self.registry,
         )
         self._resyncs = Counter(
-            "scim_operator_resyncs_total",
+            "scim_operator_resync_total",
             "Comparisons with the API's pages.",
             ["result"],
             registry=self.registry,
         )
         self._orphan_limit_exceeded = Gauge(
-            "scim_operator_sweep_braked",
+            "scim_operator_orphaned_connections_not_revoked",
             "Connections without a ScimToken that the sweep did not revoke because they are too many at once.",
             registry=self.registry,
         )
@@ -65,7 +65,7 @@ class Metrics:
             registry=self.registry,
         )
         self._rotation_overdue = Gauge(
-            "scim_operator_unrotated_token_expiry_timestamp_seconds",
+            "scim_operator_rotation_overdue_expiry_timestamp_seconds",
             "When the token ends, for a ScimToken whose token should have been replaced by now and was not.",
             ["namespace", "name"],
             registry=self.registry,
@@ -120,7 +120,7 @@ class Metrics:
 
     def resynced(self, *, complete: bool) -> None:
         """A comparison ended; incomplete when the API could not be read."""
-        self._resyncs.labels("ok" if complete else "api_unreachable").inc()
+        self._resyncs.labels("success" if complete else "scim_api_unreachable").inc()
 
     def orphan_limit_exceeded(self, orphans: int) -> None:
         """How many connections the sweep refused to revoke; 0 when it did not stop."""

@@ -79,21 +79,21 @@ class OperatorSettings(BaseSettings):
     lease_name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")] = "scim-operator"
     lease_duration_seconds: Annotated[int, Field(ge=2, le=3600)] = 15
     """How long others wait after the holder's last sign of life before they take the Lease."""
-    lease_deadline_seconds: Seconds = 10
+    lease_renew_deadline_seconds: Seconds = 10
     """How long after its last renewal a holder still acts; below ``lease_duration_seconds``."""
-    lease_renew_seconds: Seconds = 2
+    lease_renew_period_seconds: Seconds = 2
     """How often the holder renews."""
-    lease_retry_seconds: Seconds = 0.5
+    lease_retry_period_seconds: Seconds = 0.5
     """How often a standby looks; a released Lease is taken within this time."""
 
     resync_seconds: Seconds = 600
     """How often everything is compared with the API's own pages: a lost database is rebuilt within it."""
-    recheck_seconds: Seconds = 21_600
+    full_reconcile_seconds: Seconds = 21_600
     """Each ScimToken is looked at in full at least this often, whatever the watch told."""
-    catch_up_per_second: Annotated[float, Field(gt=0, le=10_000)] = 50
+    startup_reconciles_per_second: Annotated[float, Field(gt=0, le=10_000)] = 50
     """After a start or hand-over, how many ScimTokens that look well are re-examined per second."""
-    sweep_brake_count: Annotated[int, Field(ge=0)] = 5
-    sweep_brake_percent: Annotated[float, Field(ge=0, le=100)] = 20
+    orphan_limit_count: Annotated[int, Field(ge=0)] = 5
+    orphan_limit_percent: Annotated[float, Field(ge=0, le=100)] = 20
     """A sweep that would revoke more connections than both of these at once stops and says so."""
     shutdown_seconds: Annotated[float, Field(gt=0, le=60)] = 5
     """How long reconciles under way may take to end after SIGTERM."""
@@ -107,15 +107,15 @@ class OperatorSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _lease_times_fit(self) -> "OperatorSettings":
-        if self.lease_deadline_seconds >= self.lease_duration_seconds:
+        if self.lease_renew_deadline_seconds >= self.lease_duration_seconds:
             raise ValueError(
-                f"{ENV_PREFIX}LEASE_DEADLINE_SECONDS ({self.lease_deadline_seconds:g}) must be below "
+                f"{ENV_PREFIX}LEASE_RENEW_DEADLINE_SECONDS ({self.lease_renew_deadline_seconds:g}) must be below "
                 f"{ENV_PREFIX}LEASE_DURATION_SECONDS ({self.lease_duration_seconds}), or two could lead at once"
             )
-        if 2 * self.lease_renew_seconds > self.lease_deadline_seconds:
+        if 2 * self.lease_renew_period_seconds > self.lease_renew_deadline_seconds:
             raise ValueError(
-                f"{ENV_PREFIX}LEASE_RENEW_SECONDS ({self.lease_renew_seconds:g}) may be at most half of "
-                f"{ENV_PREFIX}LEASE_DEADLINE_SECONDS ({self.lease_deadline_seconds:g}), or one lost renewal ends it"
+                f"{ENV_PREFIX}LEASE_RENEW_PERIOD_SECONDS ({self.lease_renew_period_seconds:g}) may be at most half of "
+                f"{ENV_PREFIX}LEASE_RENEW_DEADLINE_SECONDS ({self.lease_renew_deadline_seconds:g}), or one lost renewal ends it"
             )
         return self
 

@@ -27,7 +27,10 @@ class Metrics:
             registry=self.registry,
         )
         self.admin_calls = Counter(
-            "scim_api_admin_calls_total", "Answered admin calls.", ["method", "code"], registry=self.registry
+            "scim_api_admin_requests_total",
+            "Answered admin calls.",
+            ["method", "code"],
+            registry=self.registry,
         )
         self.database_up = Gauge(
             "scim_api_database_up",

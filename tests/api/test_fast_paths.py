@@ -52,7 +52,7 @@ async def _never(call: ScimRequest) -> ScimResponse | None:
 def plain_queries() -> Iterator[None]:
     """Every query takes the plain path."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lists, "_quick", _never)
+        patch.setattr(lists, "_entra_fast_path", _never)
         yield
 
 

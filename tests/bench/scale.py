@@ -64,7 +64,7 @@ def known(process: Process) -> Counter[str]:
     """ScimTokens by state, as the operator's metrics tell."""
     url = process.ready_url.replace("/readyz", "/metrics")
     text = httpx.get(url, trust_env=False, timeout=30).text
-    rows = re.findall(r'^scim_operator_tokens\{state="(\w+)"\} ([0-9.e+]+)$', text, re.MULTILINE)
+    rows = re.findall(r'^scim_operator_scimtokens\{state="(\w+)"\} ([0-9.e+]+)$', text, re.MULTILINE)
     return Counter({state: int(float(number)) for state, number in rows})
 
 
@@ -82,7 +82,7 @@ def done(process: Process) -> float:
     """How many looks the operator has taken, by its metrics."""
     url = process.ready_url.replace("/readyz", "/metrics")
     text = httpx.get(url, trust_env=False, timeout=30).text
-    return sum(map(float, re.findall(r"^scim_operator_reconciles_total\S* ([0-9.e+]+)$", text, re.MULTILINE)))
+    return sum(map(float, re.findall(r"^scim_operator_reconcile_total\S* ([0-9.e+]+)$", text, re.MULTILINE)))
 
 
 async def listed(client: httpx.AsyncClient) -> list[dict[str, Any]]:

@@ -124,7 +124,7 @@ def test_a_running_installation_exposes_what_is_asked_for(stack: Stack, helm: He
     until("the endpoint was checked", lambda: "scim_operator_endpoint_reachable" in both())
     there = both()
     troubles = {
-        "scim_operator_unrotated_token_expiry_timestamp_seconds",
+        "scim_operator_rotation_overdue_expiry_timestamp_seconds",
         "scim_operator_superseded_token_in_use",
     }
     for expression in (
@@ -143,7 +143,7 @@ def test_what_tells_of_trouble_has_the_labels_that_are_asked_for() -> None:
     metrics.endpoint(endpoint_verdict.verdict_of_response("https://scim.test", 404, b""))
     there = exposed(metrics.render().decode())
     assert there["scim_operator_superseded_token_in_use"] == {"namespace", "name"}
-    assert there["scim_operator_unrotated_token_expiry_timestamp_seconds"] == {"namespace", "name"}
+    assert there["scim_operator_rotation_overdue_expiry_timestamp_seconds"] == {"namespace", "name"}
     assert there["scim_operator_endpoint_reachable"] == {"reason"}
 
 

@@ -13,9 +13,9 @@ from support.stack import OPERATOR_NAMESPACE, Stack, running, until
 QUICK = {
     "SCIM_OPERATOR_RESYNC_SECONDS": "2",
     "SCIM_OPERATOR_LEASE_DURATION_SECONDS": "3",
-    "SCIM_OPERATOR_LEASE_DEADLINE_SECONDS": "2",
-    "SCIM_OPERATOR_LEASE_RENEW_SECONDS": "0.5",
-    "SCIM_OPERATOR_LEASE_RETRY_SECONDS": "0.2",
+    "SCIM_OPERATOR_LEASE_RENEW_DEADLINE_SECONDS": "2",
+    "SCIM_OPERATOR_LEASE_RENEW_PERIOD_SECONDS": "0.5",
+    "SCIM_OPERATOR_LEASE_RETRY_PERIOD_SECONDS": "0.2",
 }
 WATCHED = ("alpha", "beta", "gamma")
 BINDING = """
@@ -150,7 +150,7 @@ def test_a_deletion_waits_for_the_api_says_so_and_can_be_forced(stack: Stack, na
     stack.kubectl("delete", "sct", "erased", "-n", namespace, "--wait=false")
     ready = until(
         "the condition says that the deletion waits",
-        lambda: (found := stack.condition(namespace, "erased")).get("reason") == "DeletionWaits" and found,
+        lambda: (found := stack.condition(namespace, "erased")).get("reason") == "DeletionBlocked" and found,
         shown=lambda: stack.story(namespace, "erased"),
     )
     assert "scim-operator.io/force-delete=true" in ready["message"]

@@ -18,9 +18,9 @@ NAME = "entra"
 SECRET = f"{NAME}-scim-token"
 LEASE = {
     "SCIM_OPERATOR_LEASE_DURATION_SECONDS": "2",
-    "SCIM_OPERATOR_LEASE_DEADLINE_SECONDS": "1",
-    "SCIM_OPERATOR_LEASE_RENEW_SECONDS": "0.3",
-    "SCIM_OPERATOR_LEASE_RETRY_SECONDS": "0.1",
+    "SCIM_OPERATOR_LEASE_RENEW_DEADLINE_SECONDS": "1",
+    "SCIM_OPERATOR_LEASE_RENEW_PERIOD_SECONDS": "0.3",
+    "SCIM_OPERATOR_LEASE_RETRY_PERIOD_SECONDS": "0.1",
 }
 
 
@@ -52,7 +52,7 @@ class Replica:
     @property
     def ended(self) -> float:
         """How many reconciles have come to their end."""
-        return self.metric("scim_operator_reconciles_total")
+        return self.metric("scim_operator_reconcile_total")
 
 
 @pytest.fixture(scope="module")

@@ -123,7 +123,7 @@ def test_the_api_down_leaves_the_secret_alone_and_the_operator_recovers(
     stack.kubectl("annotate", "sct", NAME, "-n", namespace, "scim-operator.io/rotate=while-down")
     until(
         "a condition says that the API is unreachable",
-        lambda: "ApiUnreachable" in json.dumps(stack.object(namespace, NAME)["status"]["conditions"]),
+        lambda: "ScimApiUnreachable" in json.dumps(stack.object(namespace, NAME)["status"]["conditions"]),
         shown=lambda: stack.story(namespace, NAME),
     )
     assert secret_token(stack, namespace) == token

@@ -120,8 +120,8 @@ def test_a_standby_takes_over_within_the_lease_when_the_leader_is_killed_or_froz
     with_crd: ControlPlane, start: Start, number: signal.Signals
 ) -> None:
     quick = {
-        "SCIM_OPERATOR_LEASE_DURATION_SECONDS": "3", "SCIM_OPERATOR_LEASE_DEADLINE_SECONDS": "2",
-        "SCIM_OPERATOR_LEASE_RENEW_SECONDS": "0.5",
+        "SCIM_OPERATOR_LEASE_DURATION_SECONDS": "3", "SCIM_OPERATOR_LEASE_RENEW_DEADLINE_SECONDS": "2",
+        "SCIM_OPERATOR_LEASE_RENEW_PERIOD_SECONDS": "0.5",
     }  # fmt: skip
     leader = start("leader", **quick)
     until(lambda: holder(with_crd) == "leader", story=leader.log_text)
@@ -155,8 +155,8 @@ def test_a_config_map_edited_by_hand_is_repaired_within_a_resync(
 
 def test_the_operator_outlives_a_restart_of_the_api_server(with_crd: ControlPlane, start: Start) -> None:
     quick = {
-        "SCIM_OPERATOR_LEASE_DURATION_SECONDS": "3", "SCIM_OPERATOR_LEASE_DEADLINE_SECONDS": "2",
-        "SCIM_OPERATOR_LEASE_RENEW_SECONDS": "0.5",
+        "SCIM_OPERATOR_LEASE_DURATION_SECONDS": "3", "SCIM_OPERATOR_LEASE_RENEW_DEADLINE_SECONDS": "2",
+        "SCIM_OPERATOR_LEASE_RENEW_PERIOD_SECONDS": "0.5",
     }  # fmt: skip
     operator = start(**quick)
     until(lambda: holder(with_crd) == "operator", story=operator.log_text)

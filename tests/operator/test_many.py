@@ -29,7 +29,7 @@ def crowded(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def unchecked(plane: ControlPlane) -> int:
     """How many statuses were written before the endpoint was checked."""
-    return plane.kubectl("get", "sct", "-o", "json").stdout.count('"NotCheckedYet"')
+    return plane.kubectl("get", "sct", "-o", "json").stdout.count('"Pending"')
 
 
 @pytest.mark.timeout(400)

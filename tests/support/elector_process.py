@@ -22,8 +22,8 @@ async def main(namespace: str, identity: str, file: Path) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = load(
         endpoint_url="https://scim.example.com/scim/v2", admin_url="http://unused:1", namespace=namespace,
-        identity=identity, lease_duration_seconds=3, lease_deadline_seconds=2, lease_renew_seconds=0.4,
-        lease_retry_seconds=0.2,
+        identity=identity, lease_duration_seconds=3, lease_renew_deadline_seconds=2, lease_renew_period_seconds=0.4,
+        lease_retry_period_seconds=0.2,
     )  # fmt: skip
     await config.load_kube_config()  # type: ignore[no-untyped-call]
     async with client.ApiClient() as api:

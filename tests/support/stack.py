@@ -237,9 +237,9 @@ def stack(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory)
     settings = {
         "SCIM_OPERATOR_RESYNC_SECONDS": "2",
         "SCIM_OPERATOR_LEASE_DURATION_SECONDS": "3",
-        "SCIM_OPERATOR_LEASE_DEADLINE_SECONDS": "2",
-        "SCIM_OPERATOR_LEASE_RENEW_SECONDS": "0.5",
-        "SCIM_OPERATOR_LEASE_RETRY_SECONDS": "0.2",
+        "SCIM_OPERATOR_LEASE_RENEW_DEADLINE_SECONDS": "2",
+        "SCIM_OPERATOR_LEASE_RENEW_PERIOD_SECONDS": "0.5",
+        "SCIM_OPERATOR_LEASE_RETRY_PERIOD_SECONDS": "0.2",
     }
     with running(Stack(control_plane, directory, operator_settings=settings)) as stack:
         yield stack

@@ -67,7 +67,13 @@ def test_defaults_of_settings_are_told_as_they_are() -> None:
 def _reasons_in_code() -> set[str]:
     sources = [
         (ROOT / "operator/scim_operator" / name).read_text(encoding="utf-8")
-        for name in ("planner.py", "actions.py", "status.py", "reconcile.py", "endpoint.py")
+        for name in (
+            "planning/planner.py",
+            "planning/actions.py",
+            "planning/conditions.py",
+            "planning/endpoint_verdict.py",
+            "controller/reconciler.py",
+        )
     ]
     words = set(re.findall(r'"([A-Z][a-z]+(?:[A-Z][a-z]+)*)"', "\n".join(sources)))
     codes = set(AdminError.model_fields["code"].annotation.__args__)  # type: ignore[union-attr]
@@ -85,18 +91,20 @@ def test_every_reason_in_the_table_exists() -> None:
 
 def test_every_reason_of_a_condition_or_event_is_explained() -> None:
     told = set(re.findall(r"`([A-Za-z]+)`", OPERATIONS))
-    events = {because.value for because in actions.IssueReason}
+    events = {reason.value for reason in actions.IssueReason}
     codes = set(AdminError.model_fields["code"].annotation.__args__) - LIVES_IN_THE_API  # type: ignore[union-attr]
     reconcile = (ROOT / "operator/scim_operator/controller/reconciler.py").read_text(encoding="utf-8")
-    troubles = set(re.findall(r'Trouble\("\w+", "(\w+)"', reconcile))
+    failures = set(re.findall(r'Failure\("\w+", "(\w+)"', reconcile))
     decision = (ROOT / "operator/scim_operator/planning/planner.py").read_text(encoding="utf-8")
-    check = (ROOT / "operator/scim_operator/adapters/endpoint_probe.py").read_text(encoding="utf-8")
-    reaches = set(re.findall(r'(?:_no|Reach)\(\s*(?:"(?:True|Unknown)",\s*)?"(?!False)(\w+)"', check))
-    assert len(reaches) >= 14
+    check = (ROOT / "operator/scim_operator/planning/endpoint_verdict.py").read_text(encoding="utf-8")
+    verdicts = set(
+        re.findall(r'(?:_unreachable|EndpointVerdict)\(\s*(?:"(?:True|Unknown)",\s*)?"(?!False)(\w+)"', check)
+    )
+    assert len(verdicts) >= 14
     refusals = set(re.findall(r'Refuse\(\s*"(\w+)"', decision))
-    assert len(troubles) >= 3
+    assert len(failures) >= 3
     assert len(refusals) >= 4
-    assert (events | codes | troubles | refusals | reaches) - told == set()
+    assert (events | codes | failures | refusals | verdicts) - told == set()
 
 
 def test_every_make_target_that_is_named_exists() -> None:

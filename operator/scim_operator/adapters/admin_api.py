@@ -141,7 +141,7 @@ class HttpCredentialVerifier:
         self._scim_url, self._client = scim_url.rstrip("/"), client
 
     async def verify(self, token: str) -> None:
-        """Entra's Test Connection: 200 with an empty ListResponse. Raises ``ProofFailed`` or ``ApiUnreachable``."""
+        """Entra's Test Connection: 200 with an empty ListResponse. Raises ``VerificationFailed`` or ``ScimApiUnreachable``."""
         try:
             answer = await self._client.get(
                 f"{self._scim_url}/Users",

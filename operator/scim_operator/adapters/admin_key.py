@@ -60,7 +60,7 @@ class AdminKeyStore:
         """The installation's key, made when there is none, and its ConfigMap as it must be.
 
         Raises:
-            ClusterRefused: when a person has to mend something; the message says what.
+            KubernetesRejected: when a person has to mend something; the message says what.
             ApiException: when the Kubernetes API is in trouble; try again.
             NotLeading: when there was something to write and this process may not.
         """

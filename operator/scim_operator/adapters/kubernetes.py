@@ -93,7 +93,7 @@ class KubernetesCluster:
 
         Raises:
             Retry: there is one of this name by now.
-            ClusterRefused: also when the ScimToken is being deleted; its Secret must not come back.
+            KubernetesRejected: also when the ScimToken is being deleted; its Secret must not come back.
         """
         if owner.deleting:
             raise KubernetesRejected(
@@ -124,7 +124,7 @@ class KubernetesCluster:
 
         Raises:
             Retry: the Secret is not at this version any more.
-            ClusterRefused: also when it is not ours.
+            KubernetesRejected: also when it is not ours.
         """
         current = await self._read_secret(owner, draft.name)
         if current is None or _metadata(current).resource_version != resource_version:

@@ -81,9 +81,11 @@ class LeaderElector:
     def _pause(self) -> float:
         """Seconds until the next round; a leader in trouble tries again sooner, and wakes for its deadline."""
         if not self._acting:
-            return self._settings.lease_retry_seconds
+            return self._settings.lease_retry_period_seconds
         period = (
-            self._settings.lease_retry_seconds if self._last_trouble else self._settings.lease_renew_seconds
+            self._settings.lease_retry_period_seconds
+            if self._last_trouble
+            else self._settings.lease_renew_period_seconds
         )
         return max(0.01, min(period, self._valid_until - self._clock()))
 
@@ -97,7 +99,7 @@ class LeaderElector:
         else:
             self._last_trouble = ""
             if held:
-                self._valid_until = started + self._settings.lease_deadline_seconds
+                self._valid_until = started + self._settings.lease_renew_deadline_seconds
                 self._start_leading()
             else:
                 self._valid_until = float("-inf")
@@ -108,7 +110,7 @@ class LeaderElector:
 
     def _request_seconds(self) -> float:
         """A holder's request leaves time for a second try before the deadline."""
-        patience = self._settings.lease_deadline_seconds / 2
+        patience = self._settings.lease_renew_deadline_seconds / 2
         return max(0.1, min(patience, self._valid_until - self._clock())) if self._acting else patience
 
     async def _take_or_renew(self, started: float) -> bool:

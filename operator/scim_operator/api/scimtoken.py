@@ -116,7 +116,7 @@ class RateLimitSpec(_Model):
     """How many requests the tenant may send before it is told to wait (429 with Retry-After)."""
 
     requests_per_second: Annotated[int, Field(ge=25, le=100_000)] = 50
-    """Requests let through each second, by each worker process of the SCIM API. At least 25, which is what
+    """Requests let through each second, by each replica of the SCIM API. At least 25, which is what
     Entra expects of a provisioning endpoint."""
     burst: Annotated[int, Field(ge=25, le=100_000)] = 100
     """Requests let through at once after a quiet time."""

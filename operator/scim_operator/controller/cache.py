@@ -140,13 +140,13 @@ class InformerCache:
     def apply(self, seen: WatchEvent) -> bool:
         """Remember it; says whether its ScimToken should be looked at now."""
         if isinstance(seen.object, CachedScimToken):
-            return self._apply_token(seen.object, gone=seen.deleted)
-        return self._apply_secret(seen.object, gone=seen.deleted, listed=seen.listed)
+            return self._apply_token(seen.object, deleted=seen.deleted)
+        return self._apply_secret(seen.object, deleted=seen.deleted, listed=seen.listed)
 
-    def _apply_token(self, token: CachedScimToken, *, gone: bool) -> bool:
+    def _apply_token(self, token: CachedScimToken, *, deleted: bool) -> bool:
         self._changed_since_list.add(token.key)
         before = self._tokens.get(token.key)
-        if gone:
+        if deleted:
             if before is None or before.uid != token.uid:
                 return before is None
             del self._tokens[token.key]
@@ -154,8 +154,8 @@ class InformerCache:
         self._tokens[token.key] = token
         return before is None or (before.uid, before.fingerprint) != (token.uid, token.fingerprint)
 
-    def _apply_secret(self, secret: CachedSecret, *, gone: bool, listed: bool) -> bool:
-        if gone:
+    def _apply_secret(self, secret: CachedSecret, *, deleted: bool, listed: bool) -> bool:
+        if deleted:
             self._secrets.pop(secret.uid, None)
             self._own_writes.pop(secret.uid, None)
             return True
@@ -183,7 +183,7 @@ class InformerCache:
         fresh = {token.key: token for token in listed if token.key not in told}
         for key in self._tokens.keys() - fresh.keys() - told:
             del self._tokens[key]
-        return frozenset(token.key for token in fresh.values() if self._apply_token(token, gone=False))
+        return frozenset(token.key for token in fresh.values() if self._apply_token(token, deleted=False))
 
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

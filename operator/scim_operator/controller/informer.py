@@ -264,7 +264,7 @@ def _registry(put: Callable[[WatchEvent], None], logged_in: threading.Event) -> 
 
 
 def _event_type(event: kopf.RawEvent) -> dict[str, bool]:
-    return {"listed": event["type"] is None, "gone": event["type"] == "DELETED"}
+    return {"listed": event["type"] is None, "deleted": event["type"] == "DELETED"}
 
 
 def _kopf_settings() -> kopf.OperatorSettings:

@@ -107,7 +107,7 @@ async def read_connections(api: AdminApi) -> RegisteredConnections:
     """All connections, page by page.
 
     Raises:
-        ApiUnreachable, ApiRefused: as the admin API's client does.
+        ScimApiUnreachable, ScimApiRejected: as the admin API's client does.
     """
     connections: dict[Key, Connection] = {}
     after: str | None = None

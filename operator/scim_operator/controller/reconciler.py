@@ -151,7 +151,7 @@ class Reconciler:
 
         Raises:
             NotLeading: this process may not write any more.
-            ClusterUnreachable: Kubernetes does not answer, so that not even a status can be written.
+            KubernetesUnreachable: Kubernetes does not answer, so that not even a status can be written.
         """
         for attempt in range(1, MAX_CONFLICTS + 1):
             try:
@@ -164,7 +164,7 @@ class Reconciler:
                 return Result(requeue=True, reason="NotUnderstood")
             except KubernetesRejected as error:
                 log.warning("Kubernetes refuses even to be told", key=str(key), reason=str(error))
-                return Result(requeue=True, reason="ClusterRefused")
+                return Result(requeue=True, reason="KubernetesRejected")
         return Result(requeue=True, reason="Conflict")
 
     async def _reconcile_once(self, key: Key) -> Result:
@@ -250,7 +250,7 @@ class Reconciler:
                 case _:
                     await self._execute(key, world, step)
         raise _RefusedError(
-            "PlanDoesNotEnd", "this is a mistake in the operator; please report it with its log"
+            "ReconcileLimitExceeded", "this is a mistake in the operator; please report it with its log"
         )
 
     async def _execute(self, key: Key, world: _State, step: actions.Action) -> None:
@@ -434,17 +434,17 @@ def _failure_of(error: Exception) -> Failure:
     """An exception as condition: which stage failed, and why."""
     match error:
         case ScimApiUnreachable():
-            return Failure("Registered", "ApiUnreachable", str(error), "Unknown")
+            return Failure("Registered", "ScimApiUnreachable", str(error), "Unknown")
         case ScimApiRejected():
             return Failure("Registered", error.code, error.message)
         case VerificationFailed():
-            return Failure("Published", "ProofFailed", str(error))
+            return Failure("Published", "VerificationFailed", str(error))
         case _RefusedError():
             return Failure(
                 "Published" if error.reason in _SECRET_REASONS else "Registered", error.reason, error.message
             )
         case _:
-            return Failure("Published", "ClusterRefused", str(error))
+            return Failure("Published", "KubernetesRejected", str(error))
 
 
 __all__ = ["KubernetesUnreachable", "Reconciler", "Result", "observed_secret"]

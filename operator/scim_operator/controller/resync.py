@@ -66,7 +66,7 @@ class Resync:
 
         Args:
             api: the admin API.
-            upkeep: done before each comparison; may raise what Kubernetes raises, or ``ClusterRefused``.
+            upkeep: done before each comparison; may raise what Kubernetes raises, or ``KubernetesRejected``.
         """
         planned_all = False
         while True:
@@ -98,7 +98,7 @@ class Resync:
             holdings,
             namespaces=self._settings.watch_namespaces,
             now=datetime.now(UTC),
-            per_second=self._settings.catch_up_per_second,
+            per_second=self._settings.startup_reconciles_per_second,
             first=everything,
         )
         self._enqueue(comparison, frozenset() if everything else changed, everything=everything)
@@ -137,12 +137,12 @@ class Resync:
 
     def _revoke_orphans(self, orphans: frozenset[Key], connections: int) -> None:
         """Have connections without a ScimToken looked at, which revokes them, unless they are too many."""
-        brake = OrphanLimit(self._settings.sweep_brake_count, self._settings.sweep_brake_percent)
+        brake = OrphanLimit(self._settings.orphan_limit_count, self._settings.orphan_limit_percent)
         if brake.is_exceeded(len(orphans), connections):
             self._metrics.orphan_limit_exceeded(len(orphans))
             log.error(
                 "sweep stopped: too many connections have no ScimToken; none was revoked. If they are really "
-                "gone, raise SCIM_OPERATOR_SWEEP_BRAKE_COUNT; if not, restore the ScimTokens",
+                "gone, raise SCIM_OPERATOR_ORPHAN_LIMIT_COUNT; if not, restore the ScimTokens",
                 orphans=len(orphans),
                 connections=connections,
                 examples=[str(key) for key in sorted(orphans)[:5]],

@@ -202,7 +202,7 @@ class Controller:
             result = "conflict"
             self._requeue_with_backoff(key)
         except KubernetesUnreachable as error:
-            result = "retry"
+            result = "requeue"
             log.warning("Kubernetes is out of reach", key=str(key), reason=str(error))
             self._requeue_with_backoff(key)
         except Exception as error:
@@ -210,7 +210,7 @@ class Controller:
             log.exception("reconcile failed", key=str(key), error=type(error).__name__)
             self._requeue_with_backoff(key)
         else:
-            result = "retry" if outcome.requeue else "ok"
+            result = "requeue" if outcome.requeue else "success"
             self._requeue(key, outcome)
         finally:
             self._queue.done(key)

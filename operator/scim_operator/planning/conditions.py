@@ -34,7 +34,7 @@ ConditionFields = tuple[str, ConditionStatus, str, str]
 """Type, status, reason and message of a condition."""
 SUPERSEDED_TOKEN_IN_USE: Final = "SupersededTokenInUse"
 ENDPOINT_REACHABLE: Final = "EndpointReachable"
-TRANSIENT_REASONS: Final = frozenset({"TenantPurging", "SecretDeleting", "ProofFailed", "Unavailable"})
+TRANSIENT_REASONS: Final = frozenset({"TenantPurging", "SecretDeleting", "VerificationFailed", "Unavailable"})
 """Troubles that may end without anybody doing anything."""
 MAX_TOKENS_IN_MESSAGE: Final = 3
 """Tokens that one message names; an Event has 1,024 characters."""
@@ -130,7 +130,7 @@ def _ready_and_stages(
         else:
             stages.append(
                 _previous(token, stage)
-                or (stage, "Unknown", "NotReachedYet", "an earlier step has to succeed first")
+                or (stage, "Unknown", "Pending", "an earlier step has to succeed first")
             )
     message = trouble.message
     if active is not None and active.expires_at > now:
@@ -155,7 +155,7 @@ def _deletion(found: ReconcileOutcome) -> ConditionFields:
             f"To let the ScimToken go without waiting: kubectl annotate sct/{meta.name} -n {meta.namespace} "
             f"{FORCE_DELETE_ANNOTATION}=true; tokens and users then end as soon as the SCIM API answers again"
         )
-        return ("Ready", "False", "DeletionWaits", waits)
+        return ("Ready", "False", "DeletionBlocked", waits)
     message = "the tokens are revoked"
     if connection is not None and connection.purging:
         message += f"; {connection.resources} users are left to be erased"
@@ -189,7 +189,7 @@ def _superseded_token_in_use(
         " Provisioning, Connectivity or Admin Credentials), Test Connection, save: "
         f"kubectl get secret {name} -n {space} -o jsonpath='{{.data.token}}' | base64 -d"
     )
-    return (SUPERSEDED_TOKEN_IN_USE, "True", "StillUsed", f"{words}. {remedy}")
+    return (SUPERSEDED_TOKEN_IN_USE, "True", "InUse", f"{words}. {remedy}")
 
 
 def _usage_sentence(item: SupersededTokenInUse, last_used_at: datetime) -> str:

@@ -71,7 +71,7 @@ class SecretDraft:
 
 
 class AdminApi(Protocol):
-    """The API's admin port. Raises ``ApiUnreachable``, ``ApiRefused``; a 412 is ``Retry``."""
+    """The API's admin port. Raises ``ScimApiUnreachable``, ``ScimApiRejected``; a 412 is ``Retry``."""
 
     async def get(self, key: Key) -> Connection:
         """What the API holds of it now; also for a name it never heard of."""
@@ -88,7 +88,7 @@ class AdminApi(Protocol):
 
 class Cluster(Protocol):
     """Kubernetes, for one ScimToken at a time. A 409 on a write is ``Retry``; other trouble is
-    ``ClusterRefused`` or the client's own exception, which the scheduler retries with backoff.
+    ``KubernetesRejected`` or the client's own exception, which the scheduler retries with backoff.
 
     Every write first asks whether this process still leads and raises ``NotLeading`` when it does not.
     """
@@ -129,7 +129,7 @@ class CredentialVerifier(Protocol):
     """Entra's Test Connection, played with a token before it is published."""
 
     async def verify(self, token: str) -> None:
-        """Raises ``ProofFailed`` or ``ApiUnreachable``."""
+        """Raises ``VerificationFailed`` or ``ScimApiUnreachable``."""
 
 
 TokenFactory = Callable[[], str]

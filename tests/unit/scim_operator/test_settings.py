@@ -58,12 +58,12 @@ def test_a_wrong_setting_is_refused_with_its_variable_and_a_hint(name: str, valu
 
 def test_a_holder_must_stop_before_others_may_take_over() -> None:
     with pytest.raises(SettingsError, match="two could lead at once"):
-        load(**NEEDED, lease_duration_seconds=10, lease_deadline_seconds=10)
+        load(**NEEDED, lease_duration_seconds=10, lease_renew_deadline_seconds=10)
 
 
 def test_one_lost_renewal_must_not_end_the_leadership() -> None:
     with pytest.raises(SettingsError, match="at most half"):
-        load(**NEEDED, lease_renew_seconds=6)
+        load(**NEEDED, lease_renew_period_seconds=6)
 
 
 def test_every_process_has_a_name_of_its_own() -> None:

@@ -273,4 +273,4 @@ async def test_switched_off_it_asks_nobody_and_says_so() -> None:
     client = httpx.AsyncClient(transport=httpx.MockTransport(handle))
     check = EndpointProbe(URL, client, interval=None, changed=lambda: told.append(check.verdict))
     await check.run()
-    assert [item.reason for item in told if item is not None] == ["CheckSwitchedOff"]
+    assert [item.reason for item in told if item is not None] == ["CheckDisabled"]

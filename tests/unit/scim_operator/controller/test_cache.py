@@ -86,14 +86,14 @@ def test_a_repeated_list_wakes_nobody() -> None:
 def test_a_deleted_token_wakes_and_is_forgotten() -> None:
     known = InformerCache()
     see(known, scim_token())
-    assert see(known, scim_token(), gone=True)
+    assert see(known, scim_token(), deleted=True)
     assert KEY not in known
 
 
 def test_a_late_deletion_of_its_predecessor_does_not_forget_the_new_token() -> None:
     known = InformerCache()
     see(known, scim_token(metadata={"uid": "u2"}))
-    assert not see(known, scim_token(metadata={"uid": "u1"}), gone=True)
+    assert not see(known, scim_token(metadata={"uid": "u1"}), deleted=True)
     assert KEY in known
 
 
@@ -117,7 +117,7 @@ def test_a_secret_that_we_wrote_does_not_wake_but_who_wrote_before_or_after_us_d
 def test_a_deleted_secret_wakes() -> None:
     known = InformerCache()
     see_secret(known, secret("1"), listed=True)
-    assert see_secret(known, secret("2"), gone=True)
+    assert see_secret(known, secret("2"), deleted=True)
 
 
 def test_a_secret_that_no_scim_token_owns_is_nobodys() -> None:
@@ -205,7 +205,7 @@ def test_what_was_deleted_while_a_list_was_read_does_not_come_back() -> None:
     known = InformerCache()
     see(known, scim_token())
     known.begin_list()
-    see(known, scim_token(), gone=True)
+    see(known, scim_token(), deleted=True)
 
     assert known.replace([cached_scimtoken(scim_token())]) == frozenset()
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from scim_api.contract.backoff import Backoff
 from scim_operator.controller.workqueue import Controller
 from scim_operator.metrics import Metrics
 from scim_operator.planning.ports import Conflict, Key, NotLeading

@@ -179,15 +179,15 @@ async def test_a_second_name_for_a_token_in_the_record_is_not_registered(world: 
 async def test_a_secret_that_may_not_be_read_is_told(world: World) -> None:
     world.secret_forbidden = True
     world.apply()
-    assert await look(world) == Result(requeue=True, reason="ClusterRefused")
-    assert world.condition("Published")["reason"] == "ClusterRefused"
+    assert await look(world) == Result(requeue=True, reason="KubernetesRejected")
+    assert world.condition("Published")["reason"] == "KubernetesRejected"
     assert "forbidden" in world.condition()["message"]
 
 
 async def test_a_status_that_may_not_be_written_is_tried_again(world: World) -> None:
     world.status_forbidden = True
     world.apply()
-    assert await look(world) == Result(requeue=True, reason="ClusterRefused")
+    assert await look(world) == Result(requeue=True, reason="KubernetesRejected")
     assert world.accepts(world.secret()["token"])
 
 

@@ -61,7 +61,7 @@ class Case:
         async def listed(*_: Any) -> list[CachedScimToken]:
             return tokens
 
-        monkeypatch.setattr(resync, "list_tokens", listed)
+        monkeypatch.setattr(resync, "list_scimtokens", listed)
         self.api, self.scheduler, self.known, self.metrics = Api(names), Planned(), InformerCache(), Metrics()
         settings = load(
             endpoint_url="https://scim.example.com/scim/v2", admin_url="http://unused:1", resync_seconds=0.01
@@ -111,7 +111,7 @@ async def test_a_connection_without_a_token_is_looked_at(monkeypatch: pytest.Mon
     case = Case(monkeypatch, [], ["left-over"])
     await case.once()
     assert case.scheduler.asked == {Key("ns", "left-over"): 0}
-    assert b"scim_operator_sweep_braked 0.0" in case.metrics.render()
+    assert b"scim_operator_orphaned_connections_not_revoked 0.0" in case.metrics.render()
 
 
 async def test_many_connections_without_tokens_are_left_alone_and_reported(
@@ -121,7 +121,7 @@ async def test_many_connections_without_tokens_are_left_alone_and_reported(
     logs = await case.once()
     assert set(case.scheduler.asked) == {Key("ns", "a")}
     assert any(entry["event"].startswith("sweep stopped") and entry["orphans"] == 6 for entry in logs)
-    assert b"scim_operator_sweep_braked 6.0" in case.metrics.render()
+    assert b"scim_operator_orphaned_connections_not_revoked 6.0" in case.metrics.render()
 
 
 async def test_tokens_that_vanished_while_known_are_under_the_brake_too(
@@ -139,7 +139,7 @@ async def test_without_the_api_the_tokens_are_still_looked_at_and_it_is_said_onc
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     case = Case(monkeypatch, [token("a")], None)
-    monkeypatch.setattr(resync, "_AFTER_TROUBLE_SECONDS", 0.01)
+    monkeypatch.setattr(resync, "_RETRY_SECONDS", 0.01)
     logs = await case.rounds(3)
     assert set(case.scheduler.asked) == {Key("ns", "a")}
     assert [entry["log_level"] for entry in logs].count("warning") == 1
@@ -152,7 +152,7 @@ async def test_trouble_with_kubernetes_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, trouble: Exception
 ) -> None:
     case = Case(monkeypatch, [token("a")], ["a"])
-    monkeypatch.setattr(resync, "_AFTER_TROUBLE_SECONDS", 0.01)
+    monkeypatch.setattr(resync, "_RETRY_SECONDS", 0.01)
     calls = 0
 
     async def flaky(*arguments: Any) -> list[CachedScimToken]:
@@ -162,6 +162,6 @@ async def test_trouble_with_kubernetes_is_tried_again(
             raise trouble
         return [token("a")]
 
-    monkeypatch.setattr(resync, "list_tokens", flaky)
+    monkeypatch.setattr(resync, "list_scimtokens", flaky)
     await case.rounds(2)
     assert set(case.scheduler.asked) == {Key("ns", "a")}

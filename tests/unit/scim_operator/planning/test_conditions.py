@@ -19,7 +19,7 @@ NOW = datetime(2026, 1, 10, tzinfo=UTC)
 ENDPOINT = "https://scim.example.com/scim/v2"
 DAY = timedelta(days=1)
 ACTIVE = LedgerEntry("id2", "bb" * 32, NOW - DAY, NOW + 89 * DAY)
-TROUBLE = Failure("Registered", "ApiUnreachable", "the SCIM API does not answer", "Unknown")
+TROUBLE = Failure("Registered", "ScimApiUnreachable", "the SCIM API does not answer", "Unknown")
 
 
 def scim_token(status: ScimTokenStatus | None = None, generation: int = 1, **spec: Any) -> ScimToken:
@@ -126,14 +126,14 @@ def test_trouble_with_the_api_keeps_what_was_known_and_says_how_long_the_token_i
     ready, published = status.condition("Ready"), status.condition("Published")
     assert ready is not None
     assert published is not None
-    assert (ready.status, ready.reason) == ("Unknown", "ApiUnreachable")
+    assert (ready.status, ready.reason) == ("Unknown", "ScimApiUnreachable")
     assert "stays valid until 2026-04-09T00:00:00Z" in ready.message
     assert published.status == "True"
     assert (status.users, status.expires_at, len(status.tokens)) == (7, NOW + 89 * DAY, 2)
 
 
 def test_refused_settings_do_not_hide_that_the_secret_is_in_order_again() -> None:
-    before = told(scim_token(), trouble=Failure("Published", "ProofFailed", "401 to Test Connection"))
+    before = told(scim_token(), trouble=Failure("Published", "VerificationFailed", "401 to Test Connection"))
     refused = Failure("Registered", "SettingsConflict", "the settings differ in groups")
     found = ReconcileOutcome(scim_token(before), connection(NEW), SECRET, DONE, refused)
     status = build_status(found, ENDPOINT, NOW)
@@ -150,7 +150,7 @@ def test_trouble_before_the_first_token_promises_nothing() -> None:
     assert ready is not None
     assert published is not None
     assert "valid" not in ready.message
-    assert (published.status, published.reason) == ("Unknown", "NotReachedYet")
+    assert (published.status, published.reason) == ("Unknown", "Pending")
 
 
 def test_an_expired_token_is_not_called_good_while_the_api_is_down() -> None:
@@ -195,7 +195,7 @@ def in_use(*items: SupersededTokenInUse, before: ScimTokenStatus | None = None) 
 def test_what_is_in_use_is_told_with_client_time_and_what_to_paste_where() -> None:
     warning = in_use(USED).condition("SupersededTokenInUse")
     assert warning is not None
-    assert (warning.status, warning.reason) == ("True", "StillUsed")
+    assert (warning.status, warning.reason) == ("True", "InUse")
     assert warning.message.startswith("Azure-AD-SCIM came with token id1 at 2026-01-09T23:00:00Z")
     assert "refused with it from 2026-01-12T00:00:00Z on" in warning.message
     assert "kubectl get secret entra-scim-token -n team -o jsonpath='{.data.token}'" in warning.message
@@ -252,7 +252,7 @@ def test_an_endpoint_out_of_reach_is_told_and_leaves_ready_alone() -> None:
 
 
 def test_before_the_first_check_the_last_one_counts_so_that_a_restart_writes_nothing() -> None:
-    assert reachable(None).reason == "NotCheckedYet"
+    assert reachable(None).reason == "Pending"
     good = EndpointVerdict("True", "Reachable", "it answers")
     found = ReconcileOutcome(scim_token(), connection(NEW), SECRET, DONE, None, good)
     assert reachable(None, build_status(found, ENDPOINT, NOW)).reason == "Reachable"

@@ -50,7 +50,8 @@ def test_a_changed_spec_is_in_progress_until_it_was_looked_at() -> None:
 
 
 @pytest.mark.parametrize(
-    "reason", ["SecretNotOwned", "SettingsConflict", "MatchingImmutable", "TooManyTokens", "ClusterRefused"]
+    "reason",
+    ["SecretNotOwned", "SettingsConflict", "MatchingImmutable", "TooManyTokens", "KubernetesRejected"],
 )
 def test_what_only_a_person_can_mend_has_failed(reason: str) -> None:
     assert kstatus(told(Failure("Registered", reason, "m"))) == "Failed"
@@ -59,10 +60,10 @@ def test_what_only_a_person_can_mend_has_failed(reason: str) -> None:
 @pytest.mark.parametrize(
     "trouble",
     [
-        Failure("Registered", "ApiUnreachable", "m", "Unknown"),
+        Failure("Registered", "ScimApiUnreachable", "m", "Unknown"),
         Failure("Registered", "TenantPurging", "m"),
         Failure("Published", "SecretDeleting", "m"),
-        Failure("Published", "ProofFailed", "m"),
+        Failure("Published", "VerificationFailed", "m"),
     ],
     ids=lambda trouble: trouble.reason,
 )

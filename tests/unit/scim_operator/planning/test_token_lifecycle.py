@@ -253,7 +253,7 @@ async def test_the_api_down_is_told_with_how_long_the_token_is_good(life: Life) 
     life.world.annotate(ROTATE_ANNOTATION, "x")
     assert (await life.look()).requeue
     ready = life.world.condition()
-    assert (ready["status"], ready["reason"]) == ("Unknown", "ApiUnreachable")
+    assert (ready["status"], ready["reason"]) == ("Unknown", "ScimApiUnreachable")
     assert "2026-04-01" in ready["message"]
     assert life.world.secret()["token"] == first
     life.world.api_down = False
@@ -269,7 +269,7 @@ async def test_a_token_that_is_not_proved_is_not_published_and_is_promoted_later
     assert (await life.look()).requeue
     coming = life.world.secret()["next-token"]
     assert life.world.secret()["token"] == first
-    assert life.world.condition("Published")["reason"] == "ProofFailed"
+    assert life.world.condition("Published")["reason"] == "VerificationFailed"
     life.world.proof_fails = False
     await life.look()
     assert life.world.secret()["token"] == coming
@@ -351,9 +351,9 @@ async def test_a_deletion_waits_for_the_api_and_says_how_to_let_go(life: Life) -
     life.world.api_down = True
     assert (await life.look()).requeue
     ready = life.world.condition()
-    assert (ready["status"], ready["reason"]) == ("False", "DeletionWaits")
+    assert (ready["status"], ready["reason"]) == ("False", "DeletionBlocked")
     assert "scim-operator.io/force-delete=true" in ready["message"]
-    assert ("Warning", "DeletionWaits") in {(kind, reason) for kind, reason, _ in life.world.events}
+    assert ("Warning", "DeletionBlocked") in {(kind, reason) for kind, reason, _ in life.world.events}
     life.world.api_down = False
     await life.look()
     assert not life.world.accepts(token)
