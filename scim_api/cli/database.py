@@ -9,7 +9,7 @@ import click
 from scim_api.cli.common import database_option, read_settings, run
 from scim_api.store.sql.transfer_tables import Table
 from scim_api.store.transfer import copy as run_copy
-from scim_api.store.urls import redacted
+from scim_api.store.urls import redact_url
 
 
 @click.command()
@@ -78,7 +78,7 @@ def copy(source: str | None, from_env: str | None, target: str | None, to_env: s
     click.echo(
         f"Copied and compared: {counts['resource']} users and groups, {counts['connection']} connections.\n"
         f"\nNext: give the API the new database (SCIM_API_DATABASE_URL; in the chart, api.database), start it,\n"
-        f"and look at `scim-api connection list`. Keep {redacted(source_url)} until you are\n"
+        f"and look at `scim-api connection list`. Keep {redact_url(source_url)} until you are\n"
         "sure, and never start an API on it again: the two would part from each other."
     )
 

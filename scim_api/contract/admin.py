@@ -1,6 +1,6 @@
-"""The contract between operator and API: bodies of ``/admin/v1`` on the internal port.
+"""Bodies of ``/admin/v1`` on the internal port, as operator and API exchange them.
 
-Both sides import these models and nothing else of each other. Versions may differ during an upgrade, so
+Both sides import ``scim_api.contract`` and nothing else of each other. Versions may differ during an upgrade, so
 fields that a side does not know are ignored, and new ones have defaults. Times are UTC; JSON is camelCase.
 """
 
@@ -41,7 +41,7 @@ class CustomField(_Model):
 
 
 class RateLimit(_Model):
-    """A token bucket for each tenant and worker process."""
+    """A token bucket for each tenant and API process."""
 
     requests_per_second: Annotated[int, Field(ge=25, le=100_000)] = 50
     burst: Annotated[int, Field(ge=25, le=100_000)] = 100

@@ -8,8 +8,8 @@ def _best_clock() -> int | None:
 
     Linux: ``CLOCK_BOOTTIME``. macOS: ``CLOCK_MONOTONIC``, which counts on there, unlike ``time.monotonic()``.
     """
-    found: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
-    return found
+    clock: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+    return clock
 
 
 _CLOCK = _best_clock()

@@ -1,4 +1,4 @@
-"""Durations as people write them in a ScimToken and on the command line: ``60s``, ``30m``, ``12h``, ``90d``."""
+"""Durations as a ScimToken and the command line have them, one grammar for both halves: ``60s``, ``30m``, ``12h``, ``90d``."""
 
 import re
 from datetime import timedelta

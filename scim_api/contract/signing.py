@@ -1,4 +1,4 @@
-"""How the operator proves to the admin API who it is: one Ed25519-signed JWT for each call.
+"""Signatures of admin calls: one JWT for each call, signed with the operator's Ed25519 key.
 
 The signature covers method, path with query, body digest and If-Match, so a captured call can be
 replayed only as itself; the revision in If-Match makes that replay harmless. Clocks may differ by

@@ -1,7 +1,7 @@
-"""The token's format: made here, recognised here, never stored here.
+"""The format of a bearer token: how one is made and recognised.
 
 ``sct_`` + 43 characters of base62 (over 256 bits from the operating system) + 6 characters of CRC-32 in
-base62: secret scanners can match it, and a mistyped token is told from an unknown one without a look-up.
+base62: secret scanners can match it, and a mistyped token is refused before any look-up.
 Short, because Azure Government limits all of an application's credentials to 1 KB together.
 """
 

@@ -1,4 +1,4 @@
-"""Reading JSON safely, and the form in which values are compared."""
+"""Reading a request body as JSON, safely: no duplicate keys, no NUL, no bottomless nesting."""
 
 import json
 import re

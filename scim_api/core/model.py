@@ -1,4 +1,4 @@
-"""What travels between the core, the store and the protocol: plain records, no behaviour."""
+"""Resources and their changes, as core, store and HTTP hand them to each other: records without behaviour."""
 
 import dataclasses
 import enum
@@ -17,27 +17,27 @@ class MemberChange:
     ids: tuple[str, ...] = ()
     """Ids of users and groups in their canonical form (lower case), without repetition."""
     selected_by: Predicate | None = None
-    """With ``remove``: instead of ids, those members that satisfy it; its comparable form is
+    """With ``remove``: instead of ids, those members that satisfy it; its normal form is
     ``{"value": id, "type": "user" or "group"}``."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ResourceWrite:
-    """A resource as the core hands it over: the body to publish and the keys to find it by."""
+    """A resource to be written: the body to publish and the keys to find it by."""
 
     doc: str
     """JSON object text of the attributes as sent, without ``id`` and ``meta``; it starts with
     ``{"schemas":`` so that both can be spliced in."""
     normal_form: str
-    """JSON object text of the comparable form (see ``scim_api.core.values.normal_form``): what filters look at."""
+    """JSON object text of the normal form (see ``scim_api.core.values.normal_form``): what filters look at."""
     match_key: str | None
-    """Comparable form of the matching attribute; unique for the tenant and kind."""
+    """Normal form of the matching attribute; unique for the tenant and kind."""
     name_key: str
-    """Comparable ``userName`` or ``displayName``; unique for the tenant and kind."""
+    """Normalized ``userName`` or ``displayName``; unique for the tenant and kind."""
     external_key: str | None = None
     """``externalId`` (case exact); unique only where it is the matching attribute."""
     email_keys: tuple[str, ...] = ()
-    """Comparable values of all work e-mails, without repetition."""
+    """Normalized values of all work e-mails, without repetition."""
     members: tuple[MemberChange, ...] = ()
     """Of a group: what becomes of its members, which are rows of their own and not part of ``doc``."""
 

@@ -1,6 +1,6 @@
-"""Filters after their names were resolved: what to compare, in the comparable form, and nothing to look up.
+"""Filters after their names were resolved: what to compare, in the normal form, and nothing to look up.
 
-``store.where`` turns a predicate into SQL; ``matches`` evaluates it in Python, for the filters in PATCH
+``store.sql.filter_compiler`` turns a predicate into SQL; ``matches`` evaluates it in Python, for the filters in PATCH
 paths. Semantics are those of scim2-models' ``ScimFilter.match``: on a multi-valued attribute a
 comparison holds when any value holds, ``ne`` when none is equal; an absent value is only ``eq null``
 or ``ne`` something.
@@ -15,13 +15,13 @@ from scim_api.core.types import AttributeType, Column, Operand, Operator
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AttributePath:
-    """A place in the comparable form, or a column of the resource."""
+    """A place in the normal form, or a column of the resource."""
 
     path: tuple[str, ...]
     """Keys from the root; from the entry inside ``Entries``, where () is an entry that is a plain value."""
     type: AttributeType
     multi_valued: bool = False
-    sub: str | None = None
+    sub_attribute: str | None = None
     """Of a multi-valued complex attribute: the sub-attribute that is meant."""
     column: Column | None = None
     """Set for what is not part of the body; ``path`` is then empty."""
@@ -29,7 +29,7 @@ class AttributePath:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Comparison:
-    """``attribute op operand``; the operand is in the comparable form, None for null."""
+    """``attribute op operand``; the operand is in the normal form, None for null."""
 
     attribute: AttributePath
     op: Operator
@@ -81,7 +81,7 @@ def matches(predicate: Predicate, form: Any, columns: Mapping[str, str] | None =
 
     Args:
         predicate: the resolved filter.
-        form: the comparable form (see ``core.keys``); for an entry that is a plain value, the value.
+        form: the normal form (see ``core.values.normal_form``); for an entry that is a plain value, the value.
         columns: ``id``, ``created``, ``modified`` and ``kind``, where the predicate may name them.
     """
     match predicate:
@@ -113,12 +113,12 @@ def _matches_comparison(
 def _values(attribute: AttributePath, form: Any, columns: Mapping[str, str]) -> Iterable[Any]:
     if attribute.column is not None:
         return (columns.get(attribute.column),)
-    found = _at(attribute.path, form)
+    value = _at(attribute.path, form)
     if not attribute.multi_valued:
-        return (found,)
-    if attribute.sub is None:
-        return found or ()
-    return (entry.get(attribute.sub) for entry in found or ())
+        return (value,)
+    if attribute.sub_attribute is None:
+        return value or ()
+    return (entry.get(attribute.sub_attribute) for entry in value or ())
 
 
 def _at(path: tuple[str, ...], form: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Types that every floor of the core names."""
+"""Small types that every floor of the core uses."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""Which driver serves a database URL."""
+"""The driver for a database URL."""
 
 from scim_api.store.protocol import Store
 

@@ -31,7 +31,7 @@ class Access:
     """Surrogate key of the tenant: the only tenant this request can touch."""
     settings: TenantSettings
     settings_hash: str
-    """Key of everything compiled from the settings (field tables, discovery)."""
+    """Key of everything compiled from the settings (attribute tables, discovery)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class Store(Protocol):
     async def lookup(
         self, tenant: int, kind: ResourceKind, by: Lookup, key: str, rest: Predicate | None = None
     ) -> Sequence[Resource]:
-        """Those whose indexed key equals ``key`` (already comparable) and that also meet ``rest``, ordered
+        """Those whose indexed key equals ``key`` (already normalized) and that also meet ``rest``, ordered
         by creation.
         """
 
@@ -161,7 +161,7 @@ class Store(Protocol):
     async def rendered_users(
         self, tenant: int, base_url: str, *, offset: int, limit: int
     ) -> SerializedPage | None:
-        """A slice of all users in the order of creation, each as ``core.render.render`` has it.
+        """A slice of all users in the order of creation, each as ``serialization.serialize_resource`` has it.
 
         The database puts each text together: a page of a hundred costs half of what rows do that become
         records, strings and bytes one after the other.
@@ -240,7 +240,7 @@ class Store(Protocol):
         """All that exist, in pages, in a bounded number of queries per page."""
 
     async def put_connection(
-        self, namespace: str, name: str, wanted: PutConnection, *, if_match: str | None
+        self, namespace: str, name: str, desired: PutConnection, *, if_match: str | None
     ) -> Connection:
         """Make the state so, in one transaction, and issue a new revision if anything changed.
 

@@ -19,7 +19,7 @@ from scim_api.store.sql.transfer_tables import (
     TransferDatabase,
     TransferRefused,
 )
-from scim_api.store.urls import redacted
+from scim_api.store.urls import redact_url
 
 Progress = Callable[[Table, int, int], None]
 """Told the table, how many of its rows are copied, and how many there are."""
@@ -45,10 +45,10 @@ async def copy(source_url: str, target_url: str, progress: Progress) -> Mapping[
     if source_place.url == target_place.url:
         raise TransferRefused("source and target are the same database")
     async with source_place.source() as source:
-        _check_source(redacted(source_url), await source.version())
+        _check_source(redact_url(source_url), await source.version())
         await _prepare(target_place)
         async with target_place.target() as target:
-            await _check_target(redacted(target_url), source, target)
+            await _check_target(redact_url(target_url), source, target)
             counts = {}
             for table in TABLES:
                 counts[table.name] = await _copy_table(table, source, target, progress)
@@ -90,7 +90,7 @@ async def _prepare(target: TransferDatabase) -> None:
     version, empty = await target.inspect()
     if version > REQUIRED_VERSION:
         raise TransferRefused(
-            f"{redacted(target.url)} has schema version {version}, and this release knows {REQUIRED_VERSION};"
+            f"{redact_url(target.url)} has schema version {version}, and this release knows {REQUIRED_VERSION};"
             " copy with the release that migrated it"
         )
     if not empty:
@@ -99,7 +99,7 @@ async def _prepare(target: TransferDatabase) -> None:
 
 
 def _not_empty(url: str) -> TransferRefused:
-    return TransferRefused(f"{redacted(url)} is not empty; nothing was changed. Name an empty database")
+    return TransferRefused(f"{redact_url(url)} is not empty; nothing was changed. Name an empty database")
 
 
 async def _check_target(name: str, source: Source, target: Target) -> None:

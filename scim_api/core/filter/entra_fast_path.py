@@ -1,4 +1,4 @@
-"""The queries that Entra sends for each person, read from the bytes of the query string in one step.
+"""The queries that Entra sends for each user, read from the bytes of the query string in one step.
 
 One regular expression takes the place of splitting parameters, reading numbers, the grammar of filters and
 resolving names. It knows one spelling of each query and gives up on every other: those take the plain path,
@@ -26,15 +26,15 @@ def read_page(query: bytes) -> tuple[int, int] | None:
     Returns:
         The first is 1 at least, the second ``MAX_RESULTS`` at most; None for every other query string.
     """
-    found = _PAGE.fullmatch(query)
-    return (int(found[1]), min(int(found[2]), MAX_RESULTS)) if found else None
+    match = _PAGE.fullmatch(query)
+    return (int(match[1]), min(int(match[2]), MAX_RESULTS)) if match else None
 
 
 def read_user_lookup(query: bytes) -> tuple[Lookup, str] | None:
     """What a query string asks of ``/Users``, if it is one equality that an index answers, and nothing else.
 
     Returns:
-        The index and the operand in its comparable form; None for every other query string.
+        The index and the operand in its normal form; None for every other query string.
     """
     if not query.startswith(_PREFIX) or b"&" in query:
         return None
@@ -42,9 +42,9 @@ def read_user_lookup(query: bytes) -> tuple[Lookup, str] | None:
         text = unquote(query[7:].decode("ascii").replace("+", " "), errors="strict")
     except UnicodeDecodeError:
         return None
-    found = _EQUALITY.fullmatch(text)
-    if found is None or len(text) > MAX_FILTER:
+    match = _EQUALITY.fullmatch(text)
+    if match is None or len(text) > MAX_FILTER:
         return None
-    value: str = found[3]
-    by = Lookup.NAME if found[1] else Lookup.EXTERNAL if found[2] else Lookup.WORK_EMAIL
+    value: str = match[3]
+    by = Lookup.NAME if match[1] else Lookup.EXTERNAL if match[2] else Lookup.WORK_EMAIL
     return by, comparison_key(value, case_exact=by is Lookup.EXTERNAL)

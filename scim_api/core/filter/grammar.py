@@ -1,7 +1,7 @@
 """The full grammar of filters and PATCH paths (RFC 7644 sections 3.4.2.2 and 3.5.2), from scim2-models.
 
 Importing this module takes about a second, because it imports the library; so nothing imports it before
-a filter comes that the regular expressions do not know (``filters.warm_up`` does it ahead of time).
+a filter comes that the regular expressions do not know (``parser.warm_up`` does it ahead of time).
 """
 
 from typing import cast
@@ -60,9 +60,9 @@ def read_path(table: AttributeTable, text: str) -> tuple[Attribute, Predicate, E
         raise invalid_path(
             f'The path {quoted(text)} is none of attribute, attribute.sub and attribute[type eq "work"].sub.'
         )
-    field = resolver.multi_valued_attribute(table, _name(tree.attr_path))
-    predicate = _EntryResolver(field, MAX_PATH_TERMS).visit(tree.val_filter)
-    return field, predicate, _equalities(tree.val_filter), tree.sub_attr
+    attribute = resolver.multi_valued_attribute(table, _name(tree.attr_path))
+    predicate = _EntryResolver(attribute, MAX_PATH_TERMS).visit(tree.val_filter)
+    return attribute, predicate, _equalities(tree.val_filter), tree.sub_attr
 
 
 def _equalities(node: FilterNode) -> Equalities | None:
@@ -70,13 +70,13 @@ def _equalities(node: FilterNode) -> Equalities | None:
         return ((str(node.attr_path), cast("Operand", node.value)),)
     if not isinstance(node, LogicalExpr) or node.op.value != "and":
         return None
-    found: list[tuple[str, Operand]] = []
+    equalities: list[tuple[str, Operand]] = []
     for term in node.terms:
         inner = _equalities(term)
         if inner is None:
             return None
-        found.extend(inner)
-    return tuple(found)
+        equalities.extend(inner)
+    return tuple(equalities)
 
 
 def _reason(error: Exception) -> str:
@@ -138,13 +138,15 @@ class _Resolver(_Bounded):
 
     def visit_value_path(self, node: ValuePath) -> Predicate:
         self.count()
-        field = resolver.multi_valued_attribute(self._table, _name(node.attr_path))
-        inner = _EntryResolver(field)
+        attribute = resolver.multi_valued_attribute(self._table, _name(node.attr_path))
+        inner = _EntryResolver(attribute)
         inner._terms = self._terms  # noqa: SLF001  (one budget for the whole filter)
         term = inner.visit(node.val_filter)
         self._terms = inner._terms  # noqa: SLF001
-        attribute = predicate.AttributePath(resolver.normal_form_path(field), field.type, multi_valued=True)
-        return predicate.ValuePath(attribute, term)
+        attribute_path = predicate.AttributePath(
+            resolver.normal_form_path(attribute), attribute.type, multi_valued=True
+        )
+        return predicate.ValuePath(attribute_path, term)
 
 
 def _split(table: AttributeTable, path: AttrPath) -> tuple[str, str | None]:
@@ -155,9 +157,9 @@ def _split(table: AttributeTable, path: AttrPath) -> tuple[str, str | None]:
 class _EntryResolver(_Bounded):
     """Resolves what stands between brackets, on an entry of a multi-valued attribute."""
 
-    def __init__(self, field: Attribute, max_terms: int = MAX_FILTER_TERMS) -> None:
+    def __init__(self, attribute: Attribute, max_terms: int = MAX_FILTER_TERMS) -> None:
         super().__init__(max_terms)
-        self._field = field
+        self._field = attribute
 
     def visit_comparison(self, node: Comparison) -> Predicate:
         self.count()

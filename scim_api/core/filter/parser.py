@@ -36,16 +36,18 @@ class IndexedLookup:
 
     by: Lookup
     key: str
-    """The operand in the comparable form."""
+    """The operand in the normal form."""
     rest: Predicate | None = None
     """Such as the second half of Entra's ``id eq "A" and manager eq "B"``."""
 
 
-def parse_filter(profile: TenantSchema, kind: ResourceKind | None, text: str) -> IndexedLookup | Predicate:
+def parse_filter(
+    tenant_schema: TenantSchema, kind: ResourceKind | None, text: str
+) -> IndexedLookup | Predicate:
     """Read the ``filter`` of a query.
 
     Args:
-        profile: the tenant's.
+        tenant_schema: the tenant's.
         kind: the resource type that is searched; None for all of them.
         text: the parameter, already URL-decoded.
 
@@ -57,7 +59,7 @@ def parse_filter(profile: TenantSchema, kind: ResourceKind | None, text: str) ->
         raise invalid_filter(f"The filter has {len(text)} characters; at most {MAX_FILTER} are read.")
     if not is_storable(text):
         raise invalid_filter("The filter contains a NUL character or is not valid UTF-8.")
-    table = profile.all_types if kind is None else profile.tables[kind]
+    table = tenant_schema.all_types if kind is None else tenant_schema.tables[kind]
     predicate = _entra_shape(table, text)
     if predicate is None:
         from scim_api.core.filter.grammar import read_filter
@@ -73,28 +75,28 @@ def warm_up() -> None:
 
 def _entra_shape(table: AttributeTable, text: str) -> Predicate | None:
     """The shapes that Entra sends; None for any other."""
-    found = _PLAIN.fullmatch(text)
-    if found:
-        value = _unescape(found[2])
-        if value is not None and table.find(found[1]):
-            return resolver.comparison(table, found[1], None, "eq", value)
-    found = _EMAIL.fullmatch(text)
-    if found:
-        value = _unescape(found[2])
-        field = table.find(found[1])
-        if value is not None and field is not None and field.name == "emails":
-            return _work_email(table, found[1], value)
+    match = _PLAIN.fullmatch(text)
+    if match:
+        value = _unescape(match[2])
+        if value is not None and table.find(match[1]):
+            return resolver.comparison(table, match[1], None, "eq", value)
+    match = _EMAIL.fullmatch(text)
+    if match:
+        value = _unescape(match[2])
+        attribute = table.find(match[1])
+        if value is not None and attribute is not None and attribute.name == "emails":
+            return _work_email(table, match[1], value)
     return None
 
 
 def _work_email(table: AttributeTable, name: str, value: str) -> Predicate:
-    field = resolver.multi_valued_attribute(table, name)
+    attribute = resolver.multi_valued_attribute(table, name)
     terms = (
-        resolver.entry_comparison(field, "type", "eq", "work"),
-        resolver.entry_comparison(field, "value", "eq", value),
+        resolver.entry_comparison(attribute, "type", "eq", "work"),
+        resolver.entry_comparison(attribute, "value", "eq", value),
     )
     return ValuePath(
-        AttributePath(resolver.normal_form_path(field), field.type, multi_valued=True),
+        AttributePath(resolver.normal_form_path(attribute), attribute.type, multi_valued=True),
         LogicalExpression("and", terms),
     )
 
@@ -112,22 +114,22 @@ def _unescape(literal: str) -> str | None:
 
 def _lookup_first(kind: ResourceKind | None, predicate: Predicate) -> IndexedLookup | None:
     """The look-up that the predicate amounts to, or starts with, if it does."""
-    found = _as_lookup(kind, predicate)
-    if found is not None or not isinstance(predicate, LogicalExpression) or predicate.op != "and":
-        return found
+    lookup = _as_lookup(kind, predicate)
+    if lookup is not None or not isinstance(predicate, LogicalExpression) or predicate.op != "and":
+        return lookup
     for position, term in enumerate(predicate.terms):
-        found = _as_lookup(kind, term)
-        if found is not None:
+        lookup = _as_lookup(kind, term)
+        if lookup is not None:
             others = predicate.terms[:position] + predicate.terms[position + 1 :]
             rest = others[0] if len(others) == 1 else LogicalExpression("and", others)
-            return dataclasses.replace(found, rest=rest)
+            return dataclasses.replace(lookup, rest=rest)
     return None
 
 
 def _as_lookup(kind: ResourceKind | None, predicate: Predicate) -> IndexedLookup | None:
     match predicate:
-        case Comparison(attribute, "eq", str(key)) if attribute in _LOOKUPS[kind]:
-            return IndexedLookup(_LOOKUPS[kind][attribute], key)
+        case Comparison(attribute_path, "eq", str(key)) if attribute_path in _LOOKUPS[kind]:
+            return IndexedLookup(_LOOKUPS[kind][attribute_path], key)
         case ValuePath() if kind != "User":
             return None
         case ValuePath(

@@ -1,4 +1,4 @@
-"""From names in a filter to attributes of the tenant, and from its values to the comparable form.
+"""From names in a filter to attributes of the tenant, and from its values to the normal form.
 
 Independent of the grammar: both the quick regular expressions and the tree of scim2-models end here.
 """
@@ -38,117 +38,125 @@ def comparison(
     Raises:
         ScimError: 400 invalidFilter, naming the attribute and what it takes.
     """
-    field = _attribute_named(table, name)
+    attribute = _attribute_named(table, name)
     full = name if sub is None else f"{name}.{sub}"
-    if field.name in {"id", "meta"} and field.urn is None:
-        return _metadata(field, sub, op, operand, full)
-    if sub is None and field.type == "complex":
-        if "value" not in field.sub_attributes_by_name:
+    if attribute.name in {"id", "meta"} and attribute.urn is None:
+        return _metadata(attribute, sub, op, operand, full)
+    if sub is None and attribute.type == "complex":
+        if "value" not in attribute.sub_attributes_by_name:
             raise invalid_filter(f"{quoted(name)} is complex: compare one of its sub-attributes.")
         sub = "value"
-    leaf = field if sub is None else _sub_attribute(field, sub)
-    return Comparison(_path_of(field, leaf), op, _operand(leaf, op, operand, full))
+    leaf = attribute if sub is None else _sub_attribute(attribute, sub)
+    return Comparison(_path_of(attribute, leaf), op, _operand(leaf, op, operand, full))
 
 
 def presence(table: AttributeTable, name: str, sub: str | None) -> Predicate:
     """``name.sub pr`` on a resource. Raises as ``comparison``."""
-    field = _attribute_named(table, name)
-    if field.name in {"id", "meta"} and field.urn is None:
+    attribute = _attribute_named(table, name)
+    if attribute.name in {"id", "meta"} and attribute.urn is None:
         if sub is not None:
-            _sub_attribute(field, sub)
+            _sub_attribute(attribute, sub)
         return Constant(True)
-    leaf = field if sub is None else _sub_attribute(field, sub)
-    return Present(_path_of(field, leaf))
+    leaf = attribute if sub is None else _sub_attribute(attribute, sub)
+    return Present(_path_of(attribute, leaf))
 
 
 def multi_valued_attribute(table: AttributeTable, name: str) -> Attribute:
     """The multi-valued attribute before the brackets of ``name[…]``. Raises as ``comparison``."""
-    field = _attribute_named(table, name)
-    if not field.multi_valued or field.name == "schemas":
+    attribute = _attribute_named(table, name)
+    if not attribute.multi_valued or attribute.name == "schemas":
         raise invalid_filter(f"{quoted(name)} holds no entries to select with brackets; compare it directly.")
-    return field
+    return attribute
 
 
-def entry_comparison(field: Attribute, name: str, op: Operator, operand: Operand) -> Comparison:
+def entry_comparison(attribute: Attribute, name: str, op: Operator, operand: Operand) -> Comparison:
     """``name op operand`` inside the brackets of a multi-valued attribute. Raises as ``comparison``."""
-    leaf = _entry_leaf(field, name)
-    return Comparison(_path_in_entry(field, leaf), op, _operand(leaf, op, operand, f"{field.path}.{name}"))
+    leaf = _entry_leaf(attribute, name)
+    return Comparison(
+        _path_in_entry(attribute, leaf), op, _operand(leaf, op, operand, f"{attribute.path}.{name}")
+    )
 
 
-def entry_presence(field: Attribute, name: str) -> Present:
+def entry_presence(attribute: Attribute, name: str) -> Present:
     """``name pr`` inside the brackets. Raises as ``comparison``."""
-    return Present(_path_in_entry(field, _entry_leaf(field, name)))
+    return Present(_path_in_entry(attribute, _entry_leaf(attribute, name)))
 
 
-def normal_form_path(field: Attribute) -> tuple[str, ...]:
-    """Where the attribute is in the comparable form."""
-    return (field.name.lower(),) if field.urn is None else (field.urn.lower(), field.name.lower())
+def normal_form_path(attribute: Attribute) -> tuple[str, ...]:
+    """Where the attribute is in the normal form."""
+    return (
+        (attribute.name.lower(),)
+        if attribute.urn is None
+        else (attribute.urn.lower(), attribute.name.lower())
+    )
 
 
 def _attribute_named(table: AttributeTable, name: str) -> Attribute:
-    field = table.find(name)
-    if field is None or field.mutability == "writeOnly" or field.is_extension:
+    attribute = table.find(name)
+    if attribute is None or attribute.mutability == "writeOnly" or attribute.is_extension:
         raise invalid_filter(
             f"{quoted(name)} is no attribute of {table.kind or 'any resource'} that can be filtered; /Schemas"
             " lists them."
         )
-    return field
+    return attribute
 
 
-def _sub_attribute(field: Attribute, name: str) -> Attribute:
-    sub = field.sub_attributes_by_name.get(name.lower())
+def _sub_attribute(attribute: Attribute, name: str) -> Attribute:
+    sub = attribute.sub_attributes_by_name.get(name.lower())
     if sub is None:
-        raise invalid_filter(f"{field.path} has no sub-attribute {quoted(name)}; /Schemas lists them.")
-    if field.is_membership and sub.name in {"$ref", "display"}:
-        raise invalid_filter(f"{sub.path} is not kept: compare {field.path}.value, which holds the id.")
+        raise invalid_filter(f"{attribute.path} has no sub-attribute {quoted(name)}; /Schemas lists them.")
+    if attribute.is_membership and sub.name in {"$ref", "display"}:
+        raise invalid_filter(f"{sub.path} is not kept: compare {attribute.path}.value, which holds the id.")
     return sub
 
 
-def _entry_leaf(field: Attribute, name: str) -> Attribute:
-    if field.type == "complex":
-        return _sub_attribute(field, name)
+def _entry_leaf(attribute: Attribute, name: str) -> Attribute:
+    if attribute.type == "complex":
+        return _sub_attribute(attribute, name)
     if name.lower() != "value":
-        raise invalid_filter(f"The entries of {field.path} are plain values: compare them as value.")
-    return field
+        raise invalid_filter(f"The entries of {attribute.path} are plain values: compare them as value.")
+    return attribute
 
 
-def _path_of(field: Attribute, leaf: Attribute) -> AttributePath:
-    path = normal_form_path(field)
-    if leaf is field:
-        return AttributePath(path, field.type, multi_valued=field.multi_valued)
-    if field.multi_valued:
-        return AttributePath(path, leaf.type, multi_valued=True, sub=leaf.name.lower())
+def _path_of(attribute: Attribute, leaf: Attribute) -> AttributePath:
+    path = normal_form_path(attribute)
+    if leaf is attribute:
+        return AttributePath(path, attribute.type, multi_valued=attribute.multi_valued)
+    if attribute.multi_valued:
+        return AttributePath(path, leaf.type, multi_valued=True, sub_attribute=leaf.name.lower())
     return AttributePath((*path, leaf.name.lower()), leaf.type)
 
 
-def _path_in_entry(field: Attribute, leaf: Attribute) -> AttributePath:
-    return AttributePath(() if leaf is field else (leaf.name.lower(),), leaf.type)
+def _path_in_entry(attribute: Attribute, leaf: Attribute) -> AttributePath:
+    return AttributePath(() if leaf is attribute else (leaf.name.lower(),), leaf.type)
 
 
-def _operand(field: Attribute, op: Operator, operand: Operand, name: str) -> Operand:
+def _operand(attribute: Attribute, op: Operator, operand: Operand, name: str) -> Operand:
     if isinstance(operand, str) and not is_storable(operand):
         raise invalid_filter(f"The value compared with {quoted(name)} has a character that cannot be stored.")
-    if op in _ORDER and field.type in {"boolean", "binary"}:
-        raise invalid_filter(f"{quoted(name)} is {field.type} and has no order: use eq or ne, not {op}.")
+    if op in _ORDER and attribute.type in {"boolean", "binary"}:
+        raise invalid_filter(f"{quoted(name)} is {attribute.type} and has no order: use eq or ne, not {op}.")
     if op in _SUBSTRING:
-        if field.type not in {"string", "reference", "any"} or not isinstance(operand, str):
+        if attribute.type not in {"string", "reference", "any"} or not isinstance(operand, str):
             raise invalid_filter(f"{op} compares text, but {quoted(name)} or its value is not text: use eq.")
     elif operand is None:
         return None
     try:
-        value = coerce_scalar(field, operand)
+        value = coerce_scalar(attribute, operand)
     except ScimError as error:
         raise invalid_filter(error.detail) from None
-    key: Operand = normal_value(field, value)
+    key: Operand = normal_value(attribute, value)
     return key
 
 
-def _metadata(field: Attribute, sub: str | None, op: Operator, operand: Operand, name: str) -> Predicate:
-    if field.name == "id":
+def _metadata(attribute: Attribute, sub: str | None, op: Operator, operand: Operand, name: str) -> Predicate:
+    if attribute.name == "id":
         if not isinstance(operand, str):
             raise invalid_filter("id is a string: compare it with one.")
-        return Comparison(AttributePath((), "string", column="id"), op, _operand(field, op, operand, name))
-    leaf = _sub_attribute(field, sub) if sub else None
+        return Comparison(
+            AttributePath((), "string", column="id"), op, _operand(attribute, op, operand, name)
+        )
+    leaf = _sub_attribute(attribute, sub) if sub else None
     if leaf is not None and leaf.name == "resourceType":
         kind = AttributePath((), "string", column="kind")
         return Comparison(kind, op, _operand(leaf, op, operand, name))
@@ -179,20 +187,20 @@ def _sort_attribute(table: AttributeTable, path: str) -> AttributePath:
     name, sub = path, None
     if table.find(path) is None:
         name, _, sub = path.rpartition(".")
-    field = _attribute_named(table, name)
-    if field.name == "id":
+    attribute = _attribute_named(table, name)
+    if attribute.name == "id":
         return AttributePath((), "string", column="id")
-    leaf = field if sub is None else _sub_attribute(field, sub)
-    if field.name == "meta":
+    leaf = attribute if sub is None else _sub_attribute(attribute, sub)
+    if attribute.name == "meta":
         if leaf.name not in _META_COLUMNS:
             raise invalid_filter("sort by meta.created, meta.lastModified or meta.resourceType.")
         return AttributePath((), "string", column=_META_COLUMNS[leaf.name])
-    if field.is_membership or field.name == "schemas":
-        raise invalid_filter(f"{field.path} has no order.")
+    if attribute.is_membership or attribute.name == "schemas":
+        raise invalid_filter(f"{attribute.path} has no order.")
     if leaf.type == "complex":
         leaf = (
             leaf.sub_attributes_by_name.get("value") or leaf.sub_attributes_by_name.get("formatted") or leaf
         )
         if leaf.type == "complex":
-            raise invalid_filter(f"{field.path} is complex: sort by one of its sub-attributes.")
-    return _path_of(field, leaf)
+            raise invalid_filter(f"{attribute.path} is complex: sort by one of its sub-attributes.")
+    return _path_of(attribute, leaf)

@@ -101,8 +101,8 @@ def read_bulk(body: Mapping[str, Any]) -> BulkRequest:
         )
     read: list[BulkOperation | InvalidOperation] = []
     taken: set[str] = set()
-    for one in operations:
-        operation = _read(one, taken)
+    for item in operations:
+        operation = _read(item, taken)
         read.append(operation)
         if operation.bulk_id is not None:
             taken.add(operation.bulk_id)
@@ -132,28 +132,26 @@ def _string(values: Mapping[str, Any], name: str) -> str | None:
 def _operation(
     values: Mapping[str, Any], method: str | None, path: str | None, bulk_id: str | None, taken: set[str]
 ) -> BulkOperation:
-    known = _METHODS.get((method or "").upper())
-    if known is None:
+    verb = _METHODS.get((method or "").upper())
+    if verb is None:
         raise invalid_value("method must be POST, PUT, PATCH or DELETE.")
-    kind, target = _path(known, path)
-    if known == "POST" and bulk_id is None:
+    kind, target = _path(verb, path)
+    if verb == "POST" and bulk_id is None:
         raise invalid_value("bulkId is missing: a POST needs one, a string that no other operation has.")
     if bulk_id in taken:
         raise invalid_value(
             f"bulkId {quoted(bulk_id)} is that of an earlier operation, too; choose another one."
         )
     data = values.get("data")
-    if known == "DELETE":
+    if verb == "DELETE":
         data = None
     elif not isinstance(data, dict):
-        raise invalid_syntax(
-            f"data is missing or no object: it holds what the body of a single {known} does."
-        )
+        raise invalid_syntax(f"data is missing or no object: it holds what the body of a single {verb} does.")
     version = values.get("version")
     if version is not None and not isinstance(version, str):
         raise invalid_value('version must be a string, an entity tag such as W/"1".')
     references = frozenset(_references(data)) | frozenset(_references(target))
-    return BulkOperation(known, kind, target, path or "", data, bulk_id, version or None, references)
+    return BulkOperation(verb, kind, target, path or "", data, bulk_id, version or None, references)
 
 
 def _path(method: Method, path: str | None) -> tuple[ResourceKind, str | None]:
@@ -171,34 +169,38 @@ def _references(value: Any) -> list[str]:
     if isinstance(value, str):
         return _REFERENCE.findall(value) if "bulkId:" in value else []
     children = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    return [one for child in children for one in _references(child)]
+    return [reference for child in children for reference in _references(child)]
 
 
 def order_operations(operations: Sequence[BulkOperation | InvalidOperation]) -> tuple[BulkStep, ...]:
     """The operations in an order in which references can be resolved; each runs once, and once more to be
     completed where references lead in a circle.
     """
-    by_id = {one.bulk_id: index for index, one in enumerate(operations) if _creates(one)}
+    by_id = {operation.bulk_id: index for index, operation in enumerate(operations) if _creates(operation)}
     needs = [
-        [by_id[name] for name in sorted(one.references) if name in by_id and by_id[name] != index]
-        if isinstance(one, BulkOperation)
+        [by_id[name] for name in sorted(operation.references) if name in by_id and by_id[name] != index]
+        if isinstance(operation, BulkOperation)
         else []
-        for index, one in enumerate(operations)
+        for index, operation in enumerate(operations)
     ]
     order = _topological_order(needs)
     done = {index: position for position, index in enumerate(order)}
     steps: list[BulkStep] = []
     completions: dict[int, list[int]] = {}
     for index in order:
-        late = [other for other in needs[index] if done[other] > done[index]]
-        own = operations[index]
-        itself = isinstance(own, BulkOperation) and _creates(own) and own.bulk_id in own.references
-        without = {operations[other].bulk_id or "" for other in late} | (
-            {own.bulk_id or ""} if itself else set()
+        unresolved = [other for other in needs[index] if done[other] > done[index]]
+        operation = operations[index]
+        refers_to_itself = (
+            isinstance(operation, BulkOperation)
+            and _creates(operation)
+            and operation.bulk_id in operation.references
+        )
+        without = {operations[other].bulk_id or "" for other in unresolved} | (
+            {operation.bulk_id or ""} if refers_to_itself else set()
         )
         steps.append(BulkStep(index, without=frozenset(without)))
         if without:
-            last = max(late, key=lambda other: done[other], default=index)
+            last = max(unresolved, key=lambda other: done[other], default=index)
             completions.setdefault(last, []).append(index)
         steps.extend(BulkStep(other, completes=True) for other in completions.get(index, ()))
     return tuple(steps)
@@ -235,8 +237,8 @@ def resolve_references(value: Any, ids: Mapping[str, str], without: frozenset[st
         ids: of the resources that are there.
         without: what refers to these is left out: the entry or complex value that points there.
     """
-    found = _resolve(value, ids, without)
-    return None if found is _OMITTED else found
+    resolved = _resolve(value, ids, without)
+    return None if resolved is _OMITTED else resolved
 
 
 def _resolve(value: Any, ids: Mapping[str, str], without: frozenset[str]) -> Any:
@@ -245,7 +247,7 @@ def _resolve(value: Any, ids: Mapping[str, str], without: frozenset[str]) -> Any
             return value
         if not without.isdisjoint(_REFERENCE.findall(value)):
             return _OMITTED
-        return _REFERENCE.sub(lambda found: ids.get(found[1], found[0]), value)
+        return _REFERENCE.sub(lambda match: ids.get(match[1], match[0]), value)
     if isinstance(value, list):
         entries = (_resolve(item, ids, without) for item in value)
         return [item for item in entries if item is not _OMITTED]

@@ -1,4 +1,4 @@
-"""/Schemas, /ResourceTypes and /ServiceProviderConfig (RFC 7643 sections 5 to 7), made from the field tables.
+"""/Schemas, /ResourceTypes and /ServiceProviderConfig (RFC 7643 sections 5 to 7), made from the attribute tables.
 
 Entra's attribute discovery reads /Schemas: camelCase characteristics, no nulls, ``externalId`` on User,
 the types of e-mails, phone numbers and addresses as canonicalValues, the tenant's custom fields. Group is
@@ -26,30 +26,30 @@ _PUBLISHED_TYPES = {"any": "string"}
 
 
 @functools.lru_cache(maxsize=_CACHED)
-def schemas(profile: TenantSchema, base_url: str) -> bytes:
+def schemas(tenant_schema: TenantSchema, base_url: str) -> bytes:
     """All schemas of the tenant, as a ListResponse."""
-    return _list(_schemas(profile, base_url))
+    return _list(_schemas(tenant_schema, base_url))
 
 
 @functools.lru_cache(maxsize=_CACHED)
-def schema(profile: TenantSchema, base_url: str, urn: str) -> bytes | None:
+def schema(tenant_schema: TenantSchema, base_url: str, urn: str) -> bytes | None:
     """One schema by its URN in any case; None when the tenant has no such schema."""
-    for content in _schemas(profile, base_url):
+    for content in _schemas(tenant_schema, base_url):
         if content["id"].lower() == urn.lower():
             return orjson.dumps(content)
     return None
 
 
 @functools.lru_cache(maxsize=_CACHED)
-def resource_types(profile: TenantSchema, base_url: str) -> bytes:
+def resource_types(tenant_schema: TenantSchema, base_url: str) -> bytes:
     """All resource types, as a ListResponse."""
-    return _list([_resource_type(table, base_url) for table in profile.tables.values()])
+    return _list([_resource_type(table, base_url) for table in tenant_schema.tables.values()])
 
 
 @functools.lru_cache(maxsize=_CACHED)
-def resource_type(profile: TenantSchema, base_url: str, name: str) -> bytes | None:
+def resource_type(tenant_schema: TenantSchema, base_url: str, name: str) -> bytes | None:
     """One resource type by its name in any case; None when there is none."""
-    for kind, table in profile.tables.items():
+    for kind, table in tenant_schema.tables.items():
         if kind.lower() == name.lower():
             return orjson.dumps(_resource_type(table, base_url))
     return None
@@ -57,16 +57,16 @@ def resource_type(profile: TenantSchema, base_url: str, name: str) -> bytes | No
 
 @functools.lru_cache(maxsize=_CACHED)
 def service_provider_config(
-    profile: TenantSchema, base_url: str, *, documentation_uri: str | None = None
+    tenant_schema: TenantSchema, base_url: str, *, documentation_uri: str | None = None
 ) -> bytes:
     """What this service can do.
 
     Args:
-        profile: the tenant's; the answer does not depend on it.
+        tenant_schema: the tenant's; the answer does not depend on it.
         base_url: of the SCIM service, without a slash at the end.
         documentation_uri: of pages for people, if there are any.
     """
-    del profile
+    del tenant_schema
     content: dict[str, Any] = {"schemas": [urns.SERVICE_PROVIDER_CONFIG]}
     if documentation_uri:
         content["documentationUri"] = documentation_uri
@@ -117,9 +117,9 @@ def _list(resources: list[dict[str, Any]]) -> bytes:
     )
 
 
-def _schemas(profile: TenantSchema, base_url: str) -> list[dict[str, Any]]:
+def _schemas(tenant_schema: TenantSchema, base_url: str) -> list[dict[str, Any]]:
     parts: list[tuple[str, str, str, tuple[Attribute, ...]]] = []
-    for kind, table in profile.tables.items():
+    for kind, table in tenant_schema.tables.items():
         parts.append((table.urn, kind, _DESCRIPTIONS[kind], table.attributes))
         for container in table.extensions:
             if container.sub_attributes:
@@ -132,31 +132,31 @@ def _schemas(profile: TenantSchema, base_url: str) -> list[dict[str, Any]]:
             "id": urn,
             "name": name,
             "description": description,
-            "attributes": [_attribute(field) for field in fields],
+            "attributes": [_attribute(attribute) for attribute in attributes],
             "meta": {"resourceType": "Schema", "location": f"{base_url}/Schemas/{urn}"},
         }
-        for urn, name, description, fields in parts
+        for urn, name, description, attributes in parts
     ]
 
 
-def _attribute(field: Attribute) -> dict[str, Any]:
+def _attribute(attribute: Attribute) -> dict[str, Any]:
     content: dict[str, Any] = {
-        "name": field.name,
-        "type": _PUBLISHED_TYPES.get(field.type, field.type),
-        "multiValued": field.multi_valued,
-        "description": field.description,
-        "required": field.required,
-        "mutability": field.mutability,
-        "returned": field.returned,
+        "name": attribute.name,
+        "type": _PUBLISHED_TYPES.get(attribute.type, attribute.type),
+        "multiValued": attribute.multi_valued,
+        "description": attribute.description,
+        "required": attribute.required,
+        "mutability": attribute.mutability,
+        "returned": attribute.returned,
     }
-    if field.type != "complex":
-        content |= {"caseExact": field.case_exact, "uniqueness": field.uniqueness}
-    if field.canonical_values:
-        content["canonicalValues"] = list(field.canonical_values)
-    if field.reference_types:
-        content["referenceTypes"] = list(field.reference_types)
-    if field.sub_attributes_by_name:
-        content["subAttributes"] = [_attribute(sub) for sub in field.sub_attributes]
+    if attribute.type != "complex":
+        content |= {"caseExact": attribute.case_exact, "uniqueness": attribute.uniqueness}
+    if attribute.canonical_values:
+        content["canonicalValues"] = list(attribute.canonical_values)
+    if attribute.reference_types:
+        content["referenceTypes"] = list(attribute.reference_types)
+    if attribute.sub_attributes_by_name:
+        content["subAttributes"] = [_attribute(sub) for sub in attribute.sub_attributes]
     return content
 
 

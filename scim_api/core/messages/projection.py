@@ -81,10 +81,12 @@ def projection(table: AttributeTable, attributes: str | None, excluded: str | No
 
 @functools.lru_cache(maxsize=_CACHED)
 def _projection(table: AttributeTable, attributes: str | None, excluded: str | None) -> Projection:
-    fields = set(table.names.values())
-    always = {"schemas": None} | {field.name: None for field in fields if field.returned == "always"}
-    on_request = frozenset(field.name for field in fields if field.returned == "request")
-    apart = frozenset(field.name for field in fields if field.is_membership)
+    all_attributes = set(table.names.values())
+    always = {"schemas": None} | {
+        attribute.name: None for attribute in all_attributes if attribute.returned == "always"
+    }
+    on_request = frozenset(attribute.name for attribute in all_attributes if attribute.returned == "request")
+    apart = frozenset(attribute.name for attribute in all_attributes if attribute.is_membership)
     if attributes:
         return Projection({**_tree(table, attributes), **always}, {}, on_request, apart)
     dropped = {name: below for name, below in _tree(table, excluded or "").items() if name not in always}
@@ -105,16 +107,16 @@ def _tree(table: AttributeTable, names: str) -> dict[str, Any]:
 
 def _path(table: AttributeTable, name: str) -> tuple[str, ...]:
     """The place that a name means, such as ``(urn, "department")``; () for none, or one returned never."""
-    field, sub = table.find(name), None
-    if field is None:
+    attribute, sub = table.find(name), None
+    if attribute is None:
         head, _, tail = name.rpartition(".")
-        field = table.find(head)
-        sub = None if field is None else field.sub_attributes_by_name.get(tail.lower())
-        if field is None or sub is None or field.is_extension:
+        attribute = table.find(head)
+        sub = None if attribute is None else attribute.sub_attributes_by_name.get(tail.lower())
+        if attribute is None or sub is None or attribute.is_extension:
             return ()
-    if "never" in {field.returned, sub.returned if sub else ""}:
+    if "never" in {attribute.returned, sub.returned if sub else ""}:
         return ()
-    return (*(part for part in (field.urn, field.name) if part), *((sub.name,) if sub else ()))
+    return (*(part for part in (attribute.urn, attribute.name) if part), *((sub.name,) if sub else ()))
 
 
 def _only(document: Mapping[str, Any], tree: Tree) -> dict[str, Any]:

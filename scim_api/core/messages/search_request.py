@@ -84,19 +84,19 @@ def read_search(body: Mapping[str, Any]) -> SearchRequest:
     """
     values: dict[str, str] = {}
     for name, value in body.items():
-        known = _NAMES.get(name.lower())
-        if known is None or value is None:
+        canonical = _NAMES.get(name.lower())
+        if canonical is None or value is None:
             continue
-        if known.lower() in values:
-            raise invalid_syntax(f"{known} is sent twice, under two spellings of its name; send it once.")
-        values[known.lower()] = _text(known, value)
+        if canonical.lower() in values:
+            raise invalid_syntax(f"{canonical} is sent twice, under two spellings of its name; send it once.")
+        values[canonical.lower()] = _text(canonical, value)
     return _search(values.get)
 
 
 def _text(name: str, value: object) -> str:
     """A value of a SearchRequest as the parameter of a GET has it."""
     if name in {"attributes", "excludedAttributes"}:
-        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        if isinstance(value, list) and all(isinstance(name_in_list, str) for name_in_list in value):
             return ",".join(value)
         if isinstance(value, str):
             return value

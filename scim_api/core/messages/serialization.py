@@ -80,7 +80,7 @@ def parse_etags(header: str) -> frozenset[int] | Literal["*"]:
     tags = [tag.strip() for tag in _TAG.findall(header)]
     if "*" in tags:
         return "*"
-    return frozenset(int(found[1]) for tag in tags if (found := _OUR_TAG.fullmatch(tag)))
+    return frozenset(int(match[1]) for tag in tags if (match := _OUR_TAG.fullmatch(tag)))
 
 
 def list_response_head(

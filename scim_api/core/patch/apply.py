@@ -29,12 +29,12 @@ _NOT_IDENTIFYING = frozenset({"$ref", "display"})
 
 
 def patch_user(
-    profile: TenantSchema, current: Resource, operations: tuple[PatchOperation, ...]
+    tenant_schema: TenantSchema, current: Resource, operations: tuple[PatchOperation, ...]
 ) -> ResourceWrite | None:
     """The user after all operations; None when nothing changes.
 
     Args:
-        profile: the tenant's.
+        tenant_schema: the tenant's.
         current: the user as stored; not modified.
         operations: from ``read_patch``.
 
@@ -51,35 +51,35 @@ def patch_user(
     _drop_empty_entries(doc)
     if orjson.dumps(doc, option=orjson.OPT_SORT_KEYS) == before:
         return None
-    lacks = missing_required(profile, doc)
+    lacks = missing_required(tenant_schema, doc)
     if lacks is not None:
         name, reason = lacks
         raise mutability(
             f"{name} cannot be cleared: {reason}. Send a new value, or disable the user (active: false)."
         )
-    return prepare_user(profile, doc)
+    return prepare_user(tenant_schema, doc)
 
 
 def apply_operation(doc: dict[str, Json], operation: PatchOperation) -> None:
     """Change a decoded body by one operation; not for members, which are no part of it."""
-    field = operation.target.field
-    holder: dict[str, Json] = doc if field.urn is None else doc.setdefault(field.urn, {})
-    if field.multi_valued:
+    attribute = operation.target.attribute
+    holder: dict[str, Json] = doc if attribute.urn is None else doc.setdefault(attribute.urn, {})
+    if attribute.multi_valued:
         _apply_to_entries(holder, operation)
-    elif operation.target.sub is not None:
-        _set(holder.setdefault(field.name, {}), operation.target.sub, operation)
-        _drop_empty(holder, field.name)
+    elif operation.target.sub_attribute is not None:
+        _set(holder.setdefault(attribute.name, {}), operation.target.sub_attribute, operation)
+        _drop_empty(holder, attribute.name)
     else:
-        _set(holder, field, operation)
-    if field.urn is not None:
-        _drop_empty(doc, field.urn)
+        _set(holder, attribute, operation)
+    if attribute.urn is not None:
+        _drop_empty(doc, attribute.urn)
 
 
-def _set(holder: dict[str, Json], field: Attribute, operation: PatchOperation) -> None:
+def _set(holder: dict[str, Json], attribute: Attribute, operation: PatchOperation) -> None:
     if operation.op is Op.REMOVE:
-        holder.pop(field.name, None)
+        holder.pop(attribute.name, None)
     else:
-        holder[field.name] = operation.value
+        holder[attribute.name] = operation.value
 
 
 def _drop_empty(holder: dict[str, Json], name: str) -> None:
@@ -88,21 +88,21 @@ def _drop_empty(holder: dict[str, Json], name: str) -> None:
 
 
 def _apply_to_entries(holder: dict[str, Json], operation: PatchOperation) -> None:
-    target, field = operation.target, operation.target.field
-    entries: list[Json] = _as_list(holder.get(field.name))
-    if target.selection is None and target.sub is None:
-        kept, fresh = _apply_to_all(entries, field, operation)
+    target, attribute = operation.target, operation.target.attribute
+    entries: list[Json] = _as_list(holder.get(attribute.name))
+    if target.selection is None and target.sub_attribute is None:
+        kept, fresh = _apply_to_all(entries, attribute, operation)
     elif operation.op is Op.REMOVE:
         kept, fresh = _remove_selected(entries, target), []
     else:
         kept, fresh = _write_selected(entries, target, operation)
     if len(kept) > MAX_VALUES:
-        raise invalid_value(f"{field.path} would have {len(kept)} values; at most {MAX_VALUES} are kept.")
-    _demote_other_primaries(field, kept, fresh)
+        raise invalid_value(f"{attribute.path} would have {len(kept)} values; at most {MAX_VALUES} are kept.")
+    _demote_other_primaries(attribute, kept, fresh)
     if kept:
-        holder[field.name] = kept
+        holder[attribute.name] = kept
     else:
-        holder.pop(field.name, None)
+        holder.pop(attribute.name, None)
 
 
 def _as_list(value: Json) -> list[Json]:
@@ -113,53 +113,53 @@ def _as_list(value: Json) -> list[Json]:
 
 
 def _apply_to_all(
-    entries: list[Json], field: Attribute, operation: PatchOperation
+    entries: list[Json], attribute: Attribute, operation: PatchOperation
 ) -> tuple[list[Json], list[Json]]:
     """Add, replace or remove without brackets: the entries after it, and those that it wrote."""
     if operation.op is Op.REMOVE:
         if operation.value is None:
             return [], []
-        is_named = _entry_matcher(field, operation.value)
+        is_named = _entry_matcher(attribute, operation.value)
         return [entry for entry in entries if not is_named(entry)], []
     values: list[Json] = operation.value
     if operation.op is Op.REPLACE:
         return list(values), list(values)
-    present = {_identity(field, entry) for entry in entries}
-    fresh = [value for value in values if _identity(field, value) not in present]
+    present = {_identity(attribute, entry) for entry in entries}
+    fresh = [value for value in values if _identity(attribute, value) not in present]
     return entries + fresh, fresh
 
 
-def _identity(field: Attribute, entry: Json) -> bytes:
-    return orjson.dumps(normal_value(field, entry), option=orjson.OPT_SORT_KEYS)
+def _identity(attribute: Attribute, entry: Json) -> bytes:
+    return orjson.dumps(normal_value(attribute, entry), option=orjson.OPT_SORT_KEYS)
 
 
-def _identifying_form(field: Attribute, item: Json) -> Any:
-    """What an entry must be equal to when a Remove names it, in the comparable form; None for nothing."""
-    if field.type == "complex" and isinstance(item, dict):
+def _identifying_form(attribute: Attribute, item: Json) -> Any:
+    """What an entry must be equal to when a Remove names it, in the normal form; None for nothing."""
+    if attribute.type == "complex" and isinstance(item, dict):
         subs = {name.lower(): value for name, value in item.items()}
         given = {
             sub.name: subs[sub.name.lower()]
-            for sub in field.sub_attributes
+            for sub in attribute.sub_attributes
             if sub.name not in _NOT_IDENTIFYING and subs.get(sub.name.lower()) not in (None, "")
         }
-        return normal_value(field, given)
-    if field.type == "complex":
-        return normal_value(field, {"value": item}) if isinstance(item, str) and item else None
-    return normal_value(field, item) if isinstance(item, str | int | float) else None
+        return normal_value(attribute, given)
+    if attribute.type == "complex":
+        return normal_value(attribute, {"value": item}) if isinstance(item, str) and item else None
+    return normal_value(attribute, item) if isinstance(item, str | int | float) else None
 
 
-def _entry_matcher(field: Attribute, items: list[Json]) -> Callable[[Json], bool]:
+def _entry_matcher(attribute: Attribute, items: list[Json]) -> Callable[[Json], bool]:
     """Whether an entry is among those that a Remove names; its cost does not grow with their number."""
-    wanted: dict[tuple[str, ...], set[Any]] = {}
+    forms: dict[tuple[str, ...], set[Any]] = {}
     for item in items:
-        name = _identifying_form(field, item)
+        name = _identifying_form(attribute, item)
         if name is not None:
             shape = tuple(name) if isinstance(name, dict) else ()
-            wanted.setdefault(shape, set()).add(_hashable(name, shape))
+            forms.setdefault(shape, set()).add(_hashable(name, shape))
 
     def is_named(entry: Json) -> bool:
-        form = normal_value(field, entry)
-        return any(_hashable(form, shape) in named for shape, named in wanted.items())
+        form = normal_value(attribute, entry)
+        return any(_hashable(form, shape) in named for shape, named in forms.items())
 
     return is_named
 
@@ -174,15 +174,15 @@ def _selected_entries(entries: list[Json], target: Target) -> list[bool]:
     """Which entries the target means: those that brackets select, or all without brackets."""
     if target.selection is None:
         return [True] * len(entries)
-    predicate, field = target.selection.predicate, target.field
-    return [matches(predicate, normal_value(field, entry)) for entry in entries]
+    predicate, attribute = target.selection.predicate, target.attribute
+    return [matches(predicate, normal_value(attribute, entry)) for entry in entries]
 
 
 def _remove_selected(entries: list[Json], target: Target) -> list[Json]:
     chosen = _selected_entries(entries, target)
-    if target.sub is None:
+    if target.sub_attribute is None:
         return [entry for entry, is_chosen in zip(entries, chosen, strict=True) if not is_chosen]
-    name = target.sub.name
+    name = target.sub_attribute.name
     cleared = [
         {key: value for key, value in entry.items() if key != name} if is_chosen else entry
         for entry, is_chosen in zip(entries, chosen, strict=True)
@@ -213,15 +213,15 @@ def _template(target: Target) -> Json:
         return {}
     if target.selection.template is None:
         raise no_target(
-            f"No entry of {target.field.path} satisfies the brackets of the path, and they do not say what"
+            f"No entry of {target.attribute.path} satisfies the brackets of the path, and they do not say what"
             ' to create; use a path such as emails[type eq "work"].value.'
         )
     return target.selection.template
 
 
 def _write_entry(entry: Json, target: Target, operation: PatchOperation) -> Json:
-    if target.sub is not None:
-        return {**entry, target.sub.name: operation.value}
+    if target.sub_attribute is not None:
+        return {**entry, target.sub_attribute.name: operation.value}
     if not isinstance(entry, dict):
         return operation.value
     if operation.op is Op.ADD:
@@ -230,12 +230,12 @@ def _write_entry(entry: Json, target: Target, operation: PatchOperation) -> Json
     return {**(seed or {}), **operation.value}
 
 
-def _demote_other_primaries(field: Attribute, kept: list[Json], fresh: list[Json]) -> None:
+def _demote_other_primaries(attribute: Attribute, kept: list[Json], fresh: list[Json]) -> None:
     """A new primary entry takes it from the old one (RFC 7644 section 3.5.2); two new ones are refused."""
     if count_primaries(kept) < 2:
         return
     if count_primaries(fresh) > 1:
-        raise duplicate_primary(field)
+        raise duplicate_primary(attribute)
     for position, entry in enumerate(kept):
         is_new = any(entry is written for written in fresh)
         if not is_new and isinstance(entry, dict) and entry.get("primary") is True:

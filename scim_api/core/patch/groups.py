@@ -1,4 +1,4 @@
-"""PATCH of a group (RFC 7644 section 3.5.2): the body's operations, and the steps on its members."""
+"""Applying a PATCH to a group: operations on its body, and changes of its members as steps for the store."""
 
 import orjson
 
@@ -12,13 +12,13 @@ from scim_api.core.types import Json
 
 
 def patch_group(
-    profile: TenantSchema, current: Resource, operations: tuple[PatchOperation, ...]
+    tenant_schema: TenantSchema, current: Resource, operations: tuple[PatchOperation, ...]
 ) -> ResourceWrite | None:
     """The group after all operations, with the steps to take on its members; None when there is nothing
     to do.
 
     Args:
-        profile: the tenant's.
+        tenant_schema: the tenant's.
         current: the group as stored; not modified.
         operations: from ``read_patch``.
 
@@ -30,7 +30,7 @@ def patch_group(
     before = dict(doc)
     changes: list[MemberChange] = []
     for operation in operations:
-        if operation.target.field.is_membership:
+        if operation.target.attribute.is_membership:
             change: MemberChange = operation.value
             refuse_self_membership(current, change.ids if change.op != "remove" else ())
             changes.append(change)
@@ -40,4 +40,4 @@ def patch_group(
         return None
     if "displayName" not in doc:
         raise mutability("displayName cannot be cleared: every group needs one. Send a new value.")
-    return prepare_group(profile, doc, tuple(changes))
+    return prepare_group(tenant_schema, doc, tuple(changes))

@@ -38,14 +38,14 @@ class Selection:
 class Target:
     """Where an operation acts."""
 
-    field: Attribute
-    sub: Attribute | None = None
+    attribute: Attribute
+    sub_attribute: Attribute | None = None
     selection: Selection | None = None
 
     @property
     def path(self) -> str:
         """A name for messages."""
-        return (self.sub or self.field).path
+        return (self.sub_attribute or self.attribute).path
 
 
 ROOT = None
@@ -71,40 +71,42 @@ def resolve_path(table: AttributeTable, path: str) -> Target | None:
 
 @functools.lru_cache(maxsize=2048)
 def _resolve_path(table: AttributeTable, path: str) -> Target | None:
-    field = table.find(path)
-    if field is not None:
-        return Target(field)
+    attribute = table.find(path)
+    if attribute is not None:
+        return Target(attribute)
     if path.lower() == table.urn.lower():
         return ROOT
     head, bracket, _ = path.partition("[")
     if bracket:
         return _select(table, head, path)
     head, _, tail = path.rpartition(".")
-    field = table.find(head)
-    if field is not None and not field.is_extension:
-        return Target(field, _sub(field, tail, path))
+    attribute = table.find(head)
+    if attribute is not None and not attribute.is_extension:
+        return Target(attribute, _sub(attribute, tail, path))
     raise _unknown(table, path)
 
 
 def _select(table: AttributeTable, head: str, path: str) -> Target:
-    field = table.find(head)
-    if field is None:
+    attribute = table.find(head)
+    if attribute is None:
         raise _unknown(table, path)
-    if not field.multi_valued:
-        raise invalid_path(f"{field.path} has a single value, so the path {quoted(path)} needs no brackets.")
+    if not attribute.multi_valued:
+        raise invalid_path(
+            f"{attribute.path} has a single value, so the path {quoted(path)} needs no brackets."
+        )
     quick = _BRACKETS.fullmatch(path, len(head))
     literal = None if quick is None else _literal(quick[2])
     predicate: Predicate
     if quick is not None and literal is not None:
-        predicate = resolver.entry_comparison(field, quick[1], "eq", literal)
+        predicate = resolver.entry_comparison(attribute, quick[1], "eq", literal)
         equalities: Equalities | None = ((quick[1], literal),)
         tail = quick[3]
     else:
         from scim_api.core.filter.grammar import read_path
 
-        field, predicate, equalities, tail = read_path(table, path)
-    sub = None if tail is None else _sub(field, tail, path)
-    return Target(field, sub, Selection(predicate, _template(field, equalities)))
+        attribute, predicate, equalities, tail = read_path(table, path)
+    sub = None if tail is None else _sub(attribute, tail, path)
+    return Target(attribute, sub, Selection(predicate, _template(attribute, equalities)))
 
 
 def _literal(text: str) -> str | bool | None:
@@ -116,25 +118,27 @@ def _literal(text: str) -> str | bool | None:
     return value
 
 
-def _template(field: Attribute, equalities: Equalities | None) -> Json:
+def _template(attribute: Attribute, equalities: Equalities | None) -> Json:
     """The entry that brackets describe, with values as they were sent; None if they don't describe one."""
     if equalities is None:
         return None
-    if field.type != "complex":
-        return coerce_scalar(field, equalities[0][1])
+    if attribute.type != "complex":
+        return coerce_scalar(attribute, equalities[0][1])
     seed: dict[str, Json] = {}
     for name, value in equalities:
-        sub = field.sub_attributes_by_name[name.lower()]
+        sub = attribute.sub_attributes_by_name[name.lower()]
         if value is None or value == "" or sub.mutability != "readWrite":
             return None
         seed[sub.name] = coerce_scalar(sub, value)
     return seed
 
 
-def _sub(field: Attribute, name: str, path: str) -> Attribute:
-    sub = field.sub_attributes_by_name.get(name.lower())
+def _sub(attribute: Attribute, name: str, path: str) -> Attribute:
+    sub = attribute.sub_attributes_by_name.get(name.lower())
     if sub is None:
-        raise invalid_path(f"The path {quoted(path)} names no sub-attribute of {field.path}; see /Schemas.")
+        raise invalid_path(
+            f"The path {quoted(path)} names no sub-attribute of {attribute.path}; see /Schemas."
+        )
     return sub
 
 

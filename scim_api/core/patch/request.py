@@ -1,9 +1,9 @@
-"""Both of Entra's PATCH dialects, and any other client's, into canonical operations.
+"""Reading a PATCH request: both of Entra's dialects, and any other client's, become canonical operations.
 
 The dialects: capitalised ``op`` with a path per attribute and booleans
 as strings; lower-case ``op`` without a path and a value object whose keys are paths. After this module
 there is one form: an operation sets or removes one attribute, one sub-attribute, or entries of a
-multi-valued attribute, and its value has been read (``core.values``, which also lists the noise that is
+multi-valued attribute, and its value has been read (``core.values.coercion``, which also lists the noise that is
 not kept). Decisions where the RFC leaves room:
 
 * An empty value (``""``, ``null``) in Add or Replace removes its target; ``[]`` replaces by nothing and
@@ -68,12 +68,12 @@ class PatchOperation:
 
 
 def read_patch(
-    profile: TenantSchema, body: dict[str, Json], kind: ResourceKind = "User"
+    tenant_schema: TenantSchema, body: dict[str, Json], kind: ResourceKind = "User"
 ) -> tuple[PatchOperation, ...]:
     """Read the body of a PATCH.
 
     Args:
-        profile: the tenant's.
+        tenant_schema: the tenant's.
         body: as decoded.
         kind: of the resource that is changed.
 
@@ -93,7 +93,7 @@ def read_patch(
         else (MAX_GROUP_OPERATIONS, 2 * MAX_GROUP_OPERATIONS)
     )
     for raw in _raw_operations(body, most):
-        operations.extend(_read_operation(profile.tables[kind], raw))
+        operations.extend(_read_operation(tenant_schema.tables[kind], raw))
         if len(operations) > changes:
             raise too_large(
                 f"The PATCH changes more than {changes} attributes; split it into several requests."
@@ -168,36 +168,39 @@ def _change_unless_read_only(op: Op, target: Target, value: Json) -> Iterator[Pa
 
 
 def _read_only(target: Target) -> bool:
-    return "readOnly" in (target.field.mutability, target.sub.mutability if target.sub else "")
+    return "readOnly" in (
+        target.attribute.mutability,
+        target.sub_attribute.mutability if target.sub_attribute else "",
+    )
 
 
 def _change(op: Op, target: Target, value: Json) -> Iterator[PatchOperation]:
     """The canonical operations of one target and value."""
-    field, sub = target.field, target.sub
-    if field.name in _IGNORED:
+    attribute, sub = target.attribute, target.sub_attribute
+    if attribute.name in _IGNORED:
         return iter(())
     if _read_only(target):
         raise mutability(f"{target.path} is read-only; remove it from the attribute mappings.")
-    if field.is_extension:
-        return _extension(op, field, value)
-    if field.is_membership:
+    if attribute.is_extension:
+        return _extension(op, attribute, value)
+    if attribute.is_membership:
         return _membership(op, target, value)
     if target.selection is not None:
         return _selected(op, target, value)
-    if field.is_reference:
-        return _reference(op, field, sub, value)
+    if attribute.is_reference:
+        return _reference(op, attribute, sub, value)
     if sub is not None:
         return _single(op, target, sub, value)
-    if field.multi_valued:
+    if attribute.multi_valued:
         return _multi_valued(op, target, value)
-    if field.type == "complex":
-        return _complex(op, field, value)
-    return _single(op, target, field, value)
+    if attribute.type == "complex":
+        return _complex(op, attribute, value)
+    return _single(op, target, attribute, value)
 
 
 def _membership(op: Op, target: Target, value: Json) -> Iterator[PatchOperation]:
     """Members of a group, as steps of a change."""
-    if target.sub is not None:
+    if target.sub_attribute is not None:
         raise mutability(f"{target.path} cannot be changed: remove the member and add another one.")
     chosen = target.selection.predicate if target.selection else None
     for change in read_member_changes(op.value, value, path=target.path, chosen=chosen):
@@ -206,8 +209,8 @@ def _membership(op: Op, target: Target, value: Json) -> Iterator[PatchOperation]
 
 def _extension(op: Op, container: Attribute, value: Json) -> Iterator[PatchOperation]:
     if op is Op.REMOVE or value is None or value == "":
-        for field in container.sub_attributes:
-            yield PatchOperation(Op.REMOVE, Target(field))
+        for attribute in container.sub_attributes:
+            yield PatchOperation(Op.REMOVE, Target(attribute))
         return
     if not isinstance(value, dict):
         raise type_mismatch(container, value, "an object of attributes and values")
@@ -247,27 +250,27 @@ def _unwrap(value: Json) -> Json:
     return inner
 
 
-def _reference(op: Op, field: Attribute, sub: Attribute | None, value: Json) -> Iterator[PatchOperation]:
+def _reference(op: Op, attribute: Attribute, sub: Attribute | None, value: Json) -> Iterator[PatchOperation]:
     """A manager, in any of its shapes, or its ``value`` or ``$ref`` alone."""
     read = None
     if op is not Op.REMOVE and value is not None and value != "":
-        read = coerce_reference(field, value if sub is None else {sub.name: value})
-    yield PatchOperation(Op.REMOVE if read is None else Op.REPLACE, Target(field), read)
+        read = coerce_reference(attribute, value if sub is None else {sub.name: value})
+    yield PatchOperation(Op.REMOVE if read is None else Op.REPLACE, Target(attribute), read)
 
 
-def _complex(op: Op, field: Attribute, value: Json) -> Iterator[PatchOperation]:
+def _complex(op: Op, attribute: Attribute, value: Json) -> Iterator[PatchOperation]:
     """A complex attribute: its sub-attributes one by one, others stay (RFC 7644 section 3.5.2.3)."""
     value = value[0] if isinstance(value, list) and len(value) == 1 else value
     empty = value is None or value in ("", [])
     if op is Op.REMOVE or empty or (value == {} and op is Op.REPLACE):
-        yield PatchOperation(Op.REMOVE, Target(field))
+        yield PatchOperation(Op.REMOVE, Target(attribute))
         return
     if not isinstance(value, dict):
-        raise type_mismatch(field, value, "an object with sub-attributes")
+        raise type_mismatch(attribute, value, "an object with sub-attributes")
     for name, item in value.items():
-        sub = field.sub_attributes_by_name.get(name) or field.sub_attributes_by_name.get(name.lower())
+        sub = attribute.sub_attributes_by_name.get(name) or attribute.sub_attributes_by_name.get(name.lower())
         if sub is not None and sub.mutability == "readWrite":
-            yield from _single(op, Target(field, sub), sub, item)
+            yield from _single(op, Target(attribute, sub), sub, item)
 
 
 def _multi_valued(op: Op, target: Target, value: Json) -> Iterator[PatchOperation]:
@@ -280,7 +283,7 @@ def _multi_valued(op: Op, target: Target, value: Json) -> Iterator[PatchOperatio
             raise invalid_value(f"A Remove on {target.path} names more than {MAX_VALUES} entries; split it.")
         yield PatchOperation(op, target, entries)
         return
-    read = coerce_value(target.field, entries)
+    read = coerce_value(target.attribute, entries)
     if read is not None:
         yield PatchOperation(op, target, read)
     elif op is Op.REPLACE:
@@ -289,15 +292,15 @@ def _multi_valued(op: Op, target: Target, value: Json) -> Iterator[PatchOperatio
 
 def _selected(op: Op, target: Target, value: Json) -> Iterator[PatchOperation]:
     """Entries that brackets select, or one sub-attribute of them."""
-    if target.sub is not None:
-        yield from _single(op, target, target.sub, value)
+    if target.sub_attribute is not None:
+        yield from _single(op, target, target.sub_attribute, value)
         return
     value = value[0] if isinstance(value, list) and len(value) == 1 else value
     if op is Op.REMOVE or value is None or value in ("", []):
         yield PatchOperation(Op.REMOVE, target)
         return
-    reader = coerce_object if target.field.type == "complex" else coerce_scalar
-    read = reader(target.field, value)
+    reader = coerce_object if target.attribute.type == "complex" else coerce_scalar
+    read = reader(target.attribute, value)
     if read is not None:
         yield PatchOperation(op, target, read)
     elif op is Op.REPLACE:

@@ -27,15 +27,15 @@ def read_body(table: AttributeTable, body: dict[str, Json]) -> dict[str, Json]:
     doc: dict[str, Json] = {}
     names = table.names
     for name, value in body.items():
-        field = names.get(name) or names.get(name.lower())
-        if field is None:
+        attribute = names.get(name) or names.get(name.lower())
+        if attribute is None:
             _refuse_undeclared(name)
-        elif field.mutability != "readWrite" or field.is_membership:
+        elif attribute.mutability != "readWrite" or attribute.is_membership:
             continue
-        elif field.is_extension:
-            _read_extension(doc, field, value)
+        elif attribute.is_extension:
+            _read_extension(doc, attribute, value)
         else:
-            _put(doc, field, coerce_value(field, value))
+            _put(doc, attribute, coerce_value(attribute, value))
     return doc
 
 
@@ -53,7 +53,7 @@ def serialize_body(doc: dict[str, Json]) -> str:
 
 
 def index_key(name: str, value: str, *, case_exact: bool) -> str:
-    """The comparable form of an indexed value. Raises 400 when an index cannot hold it."""
+    """The normal form of an indexed value. Raises 400 when an index cannot hold it."""
     key = comparison_key(value, case_exact=case_exact)
     if len(key) * 4 > MAX_INDEX_KEY and len(key.encode()) > MAX_INDEX_KEY:
         raise invalid_value(
@@ -76,9 +76,9 @@ def count_primaries(entries: Sequence[Any]) -> int:
     return sum(1 for entry in entries if isinstance(entry, dict) and entry.get("primary") is True)
 
 
-def duplicate_primary(field: Attribute) -> ScimError:
+def duplicate_primary(attribute: Attribute) -> ScimError:
     """RFC 7643 section 2.4: the primary value is true at most once."""
-    return invalid_value(f"{field.path} has more than one entry with primary true; mark at most one.")
+    return invalid_value(f"{attribute.path} has more than one entry with primary true; mark at most one.")
 
 
 def check_primaries(table: AttributeTable, doc: dict[str, Json]) -> None:
@@ -107,19 +107,19 @@ def _read_extension(doc: dict[str, Json], container: Attribute, value: Json) -> 
     if not isinstance(value, dict):
         raise invalid_value(f"{container.name} takes a JSON object with the attributes of that schema.")
     for name, item in value.items():
-        field = container.sub_attributes_by_name.get(name) or container.sub_attributes_by_name.get(
+        attribute = container.sub_attributes_by_name.get(name) or container.sub_attributes_by_name.get(
             name.lower()
         )
-        if field is not None:
-            _put(doc, field, coerce_value(field, item))
+        if attribute is not None:
+            _put(doc, attribute, coerce_value(attribute, item))
         elif container.name == CUSTOM_USER:
             raise invalid_value(undeclared_custom_field(name))
 
 
-def _put(doc: dict[str, Json], field: Attribute, value: Json) -> None:
+def _put(doc: dict[str, Json], attribute: Attribute, value: Json) -> None:
     if value is None:
         return
-    holder = doc if field.urn is None else doc.setdefault(field.urn, {})
-    if field.name in holder:
-        raise duplicate_attribute(field)
-    holder[field.name] = value
+    holder = doc if attribute.urn is None else doc.setdefault(attribute.urn, {})
+    if attribute.name in holder:
+        raise duplicate_attribute(attribute)
+    holder[attribute.name] = value

@@ -1,7 +1,7 @@
 """Groups: what a body must have, and what becomes of it and of the members it names.
 
 Members are rows of their own, so a stored group holds everything but them; what a request wants of the
-members leaves here as steps (``MemberChange``) that the store takes in the group's own transaction. A
+members leaves here as ``MemberChange`` steps that the store takes in the group's own transaction. A
 member is named by the id of a user or group of the same tenant, and nothing else of it is kept: its type
 is known, and ``$ref`` follows from the id. A group cannot contain itself; larger circles are not looked
 for, since nothing here ever walks them (only direct members are published).
@@ -18,60 +18,62 @@ from scim_api.core.values.normal_form import normal_form_text
 _NAMELESS = "displayName is missing or empty, and every group needs one"
 
 
-def create_group(profile: TenantSchema, body: dict[str, Json]) -> ResourceWrite:
+def create_group(tenant_schema: TenantSchema, body: dict[str, Json]) -> ResourceWrite:
     """Check and normalise the body of a POST.
 
     Raises:
         ScimError: 400 for a value that does not fit, or a missing displayName.
     """
-    ids = _member_ids(profile, body)
-    return _prepare_complete(profile, body, (MemberChange("add", ids),) if ids else ())
+    ids = _member_ids(tenant_schema, body)
+    return _prepare_complete(tenant_schema, body, (MemberChange("add", ids),) if ids else ())
 
 
-def replace_group(profile: TenantSchema, current: Resource, body: dict[str, Json]) -> ResourceWrite:
+def replace_group(tenant_schema: TenantSchema, current: Resource, body: dict[str, Json]) -> ResourceWrite:
     """Check and normalise the body of a PUT: members that it does not name leave the group.
 
     Raises:
         ScimError: as for ``create_group``.
     """
-    ids = _member_ids(profile, body)
+    ids = _member_ids(tenant_schema, body)
     refuse_self_membership(current, ids)
-    return _prepare_complete(profile, body, (MemberChange("replace", ids),))
+    return _prepare_complete(tenant_schema, body, (MemberChange("replace", ids),))
 
 
-def _member_ids(profile: TenantSchema, body: dict[str, Json]) -> tuple[str, ...]:
+def _member_ids(tenant_schema: TenantSchema, body: dict[str, Json]) -> tuple[str, ...]:
     """The ids under the name ``members``, in whatever spelling it came."""
-    wanted = profile.group.names["members"]
-    found = [item for name, item in body.items() if profile.group.find(name) is wanted]
-    if len(found) > 1:
+    members = tenant_schema.group.names["members"]
+    values = [item for name, item in body.items() if tenant_schema.group.find(name) is members]
+    if len(values) > 1:
         raise invalid_value("members is sent twice, under two spellings of its name; send it once.")
-    return read_members(found[0]) if found else ()
+    return read_members(values[0]) if values else ()
 
 
 def refuse_self_membership(current: Resource, ids: tuple[str, ...]) -> None:
+    """Raises 400 invalidValue when a group would become its own member."""
     if current.id in ids:
         raise invalid_value(f"members names the group itself ({quoted(current.id)}); leave it out.")
 
 
 def _prepare_complete(
-    profile: TenantSchema, body: dict[str, Json], changes: tuple[MemberChange, ...]
+    tenant_schema: TenantSchema, body: dict[str, Json], changes: tuple[MemberChange, ...]
 ) -> ResourceWrite:
-    doc = read_body(profile.group, body)
+    doc = read_body(tenant_schema.group, body)
     if "displayName" not in doc:
         raise invalid_value(f"{_NAMELESS}. Fill the source attribute in Entra ID, or map another one to it.")
-    return prepare_group(profile, doc, changes)
+    return prepare_group(tenant_schema, doc, changes)
 
 
 def prepare_group(
-    profile: TenantSchema, doc: dict[str, Json], changes: tuple[MemberChange, ...]
+    tenant_schema: TenantSchema, doc: dict[str, Json], changes: tuple[MemberChange, ...]
 ) -> ResourceWrite:
-    doc = with_schemas(profile.group, doc)
+    """What to store of a group: body, normal form, index keys, and the changes of its members."""
+    doc = with_schemas(tenant_schema.group, doc)
     external = doc.get("externalId")
     if external is not None:
         external = index_key("externalId", external, case_exact=True)
     return ResourceWrite(
         doc=serialize_body(doc),
-        normal_form=normal_form_text(profile.group, doc),
+        normal_form=normal_form_text(tenant_schema.group, doc),
         match_key=None,
         name_key=index_key("displayName", doc["displayName"], case_exact=False),
         external_key=external,

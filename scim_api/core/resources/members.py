@@ -26,8 +26,8 @@ def read_members(value: Json) -> tuple[str, ...]:
 
 def _member_ids(value: Json, *, removing: bool) -> tuple[str, ...]:
     entries = value if isinstance(value, list) else [value]
-    found = (_member_id(entry, removing=removing) for entry in entries)
-    return tuple(dict.fromkeys(one for one in found if one is not None))
+    ids = (_member_id(entry, removing=removing) for entry in entries)
+    return tuple(dict.fromkeys(member_id for member_id in ids if member_id is not None))
 
 
 def _member_id(entry: Json, *, removing: bool) -> str | None:
@@ -64,7 +64,7 @@ def unknown_members(ids: tuple[str, ...]) -> ScimError:
     Args:
         ids: of which the first three are shown.
     """
-    named = ", ".join(quoted(one) for one in ids[:3]) + (" and others" if len(ids) > 3 else "")
+    named = ", ".join(quoted(member_id) for member_id in ids[:3]) + (" and others" if len(ids) > 3 else "")
     return invalid_value(
         f"members names {named}, which is no id of a user or group of this tenant. Provision the member first,"
         " or take it out of the list; it may have been deleted."
@@ -77,7 +77,7 @@ def read_member_changes(
     """The steps of one PATCH operation on ``members``.
 
     A Remove without brackets and without a value removes everybody, as does a Replace by nothing. A list
-    names those it names, so that an empty one removes nobody; so does one of people who are not in the
+    names those it names, so that an empty one removes nobody; so does one of members who are not in the
     group, or not there at all any more. An Add of nothing adds nobody.
 
     Args:

@@ -1,6 +1,6 @@
 """Users: what a body must have, and what becomes of it.
 
-A user needs a userName (400 without) and, since Entra finds people by it again, the attribute that the
+A user needs a userName (400 without) and, since Entra finds users by it again, the attribute that the
 tenant matches on: without it POST and PUT answer 422, which Entra logs as UnprocessableEntry. A PATCH
 that would clear either is refused with 400 mutability (RFC 7644 section 3.5.2.2).
 
@@ -26,50 +26,50 @@ from scim_api.core.values.normal_form import normal_form_text
 WORK_EMAIL = 'emails[type eq "work"].value'
 
 
-def create_user(profile: TenantSchema, body: dict[str, Json]) -> ResourceWrite:
+def create_user(tenant_schema: TenantSchema, body: dict[str, Json]) -> ResourceWrite:
     """Check and normalise the body of a POST.
 
     Raises:
         ScimError: 400 for a value that does not fit, 422 when the matching attribute is missing.
     """
-    doc = read_body(profile.user, body)
+    doc = read_body(tenant_schema.user, body)
     doc.setdefault("active", True)
-    return _prepare_complete(profile, doc)
+    return _prepare_complete(tenant_schema, doc)
 
 
-def replace_user(profile: TenantSchema, current: Resource, body: dict[str, Json]) -> ResourceWrite:
+def replace_user(tenant_schema: TenantSchema, current: Resource, body: dict[str, Json]) -> ResourceWrite:
     """Check and normalise the body of a PUT; read-only attributes in it are ignored.
 
     Raises:
         ScimError: as for ``create_user``.
     """
-    doc, before = read_body(profile.user, body), orjson.loads(current.doc)
+    doc, before = read_body(tenant_schema.user, body), orjson.loads(current.doc)
     if "active" not in doc:
         doc["active"] = before.get("active", True)
-    unseen = _undeclared_custom_values(profile, before)
+    unseen = _undeclared_custom_values(tenant_schema, before)
     if unseen:
         doc[CUSTOM_USER] = {**unseen, **doc.get(CUSTOM_USER, {})}
-    return _prepare_complete(profile, doc)
+    return _prepare_complete(tenant_schema, doc)
 
 
-def prepare_user(profile: TenantSchema, doc: dict[str, Json]) -> ResourceWrite:
-    """What to store of a user that is complete: body, comparable form and index keys.
+def prepare_user(tenant_schema: TenantSchema, doc: dict[str, Json]) -> ResourceWrite:
+    """What to store of a user that is complete: body, normal form and index keys.
 
     Args:
-        profile: the tenant's.
+        tenant_schema: the tenant's.
         doc: attributes under their names, without ``schemas``, ``id`` and ``meta``.
 
     Raises:
         ScimError: 400 for an indexed value that is too long, 413 for a resource that is too large.
     """
-    doc = with_schemas(profile.user, doc)
+    doc = with_schemas(tenant_schema.user, doc)
     text = serialize_body(doc)
     name = index_key("userName", doc["userName"], case_exact=False)
     external = doc.get("externalId")
     if external is not None:
         external = index_key("externalId", external, case_exact=True)
     emails = work_emails(doc)
-    match profile.matching:
+    match tenant_schema.matching:
         case Matching.WORK_EMAIL:
             match_key = emails[0] if emails else None
         case Matching.USER_NAME:
@@ -78,7 +78,7 @@ def prepare_user(profile: TenantSchema, doc: dict[str, Json]) -> ResourceWrite:
             match_key = external
     return ResourceWrite(
         doc=text,
-        normal_form=normal_form_text(profile.user, doc),
+        normal_form=normal_form_text(tenant_schema.user, doc),
         match_key=match_key,
         name_key=name,
         external_key=external,
@@ -87,41 +87,41 @@ def prepare_user(profile: TenantSchema, doc: dict[str, Json]) -> ResourceWrite:
 
 
 def work_emails(doc: dict[str, Json]) -> list[str]:
-    """The comparable values of all work e-mails, the primary one first."""
-    found: list[str] = []
+    """The normalized values of all work e-mails, the primary one first."""
+    keys: list[str] = []
     for entry in doc.get("emails", ()):
         value = entry.get("value")
         if value is not None and comparison_key(entry.get("type", ""), case_exact=False) == "work":
             key = index_key(WORK_EMAIL, value, case_exact=False)
-            found.insert(0 if entry.get("primary") else len(found), key)
-    return found
+            keys.insert(0 if entry.get("primary") else len(keys), key)
+    return keys
 
 
-def missing_required(profile: TenantSchema, doc: dict[str, Json]) -> tuple[str, str] | None:
+def missing_required(tenant_schema: TenantSchema, doc: dict[str, Json]) -> tuple[str, str] | None:
     """The required attribute that a user lacks, and why it is required; None when all are there."""
     if "userName" not in doc:
         return "userName", "every user needs one"
-    if profile.matching is Matching.WORK_EMAIL and not work_emails(doc):
+    if tenant_schema.matching is Matching.WORK_EMAIL and not work_emails(doc):
         return WORK_EMAIL, "this tenant matches users by their work e-mail"
-    if profile.matching is Matching.EXTERNAL_ID and "externalId" not in doc:
+    if tenant_schema.matching is Matching.EXTERNAL_ID and "externalId" not in doc:
         return "externalId", "this tenant matches users by it"
     return None
 
 
-def _undeclared_custom_values(profile: TenantSchema, doc: dict[str, Json]) -> dict[str, Json]:
+def _undeclared_custom_values(tenant_schema: TenantSchema, doc: dict[str, Json]) -> dict[str, Json]:
     """Stored custom values whose fields are not declared any more."""
-    declared = profile.user.names[CUSTOM_USER].sub_attributes_by_name
+    declared = tenant_schema.user.names[CUSTOM_USER].sub_attributes_by_name
     stored: dict[str, Json] = doc.get(CUSTOM_USER, {})
     return {name: value for name, value in stored.items() if name.lower() not in declared}
 
 
-def _prepare_complete(profile: TenantSchema, doc: dict[str, Json]) -> ResourceWrite:
-    check_primaries(profile.user, doc)
-    lacks = missing_required(profile, doc)
+def _prepare_complete(tenant_schema: TenantSchema, doc: dict[str, Json]) -> ResourceWrite:
+    check_primaries(tenant_schema.user, doc)
+    lacks = missing_required(tenant_schema, doc)
     if lacks is not None:
         name, reason = lacks
         raise (invalid_value if name == "userName" else unprocessable)(
             f"{name} is missing or empty, and {reason}. Fill the source attribute in Entra ID, or map"
             f" another one to {name}."
         )
-    return prepare_user(profile, doc)
+    return prepare_user(tenant_schema, doc)

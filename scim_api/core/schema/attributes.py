@@ -48,33 +48,35 @@ class Attribute:
         return tuple(dict.fromkeys(self.sub_attributes_by_name.values()))
 
 
-def by_name(fields: Iterable[Attribute]) -> dict[str, Attribute]:
+def by_name(attributes: Iterable[Attribute]) -> dict[str, Attribute]:
     """Fields by name, as spelt and in lower case: attribute names are case-insensitive."""
     table: dict[str, Attribute] = {}
-    for field in fields:
-        table[field.name] = field
-        table[field.name.lower()] = field
+    for attribute in attributes:
+        table[attribute.name] = attribute
+        table[attribute.name.lower()] = attribute
     return table
 
 
-def complex_attribute(field: Attribute, *fields: Attribute) -> Attribute:
+def complex_attribute(attribute: Attribute, *attributes: Attribute) -> Attribute:
     """A complex attribute with its sub-attributes, whose paths are completed."""
-    subs = (dataclasses.replace(sub, path=f"{field.name}.{sub.name}") for sub in fields)
-    return dataclasses.replace(field, type="complex", path=field.name, sub_attributes_by_name=by_name(subs))
+    subs = (dataclasses.replace(sub, path=f"{attribute.name}.{sub.name}") for sub in attributes)
+    return dataclasses.replace(
+        attribute, type="complex", path=attribute.name, sub_attributes_by_name=by_name(subs)
+    )
 
 
-def extension_attribute(urn: str, description: str, fields: Iterable[Attribute]) -> Attribute:
+def extension_attribute(urn: str, description: str, attributes: Iterable[Attribute]) -> Attribute:
     """An extension as an attribute named by its URN."""
     inner = [
         dataclasses.replace(
-            field,
+            attribute,
             urn=urn,
-            path=f"{urn}:{field.name}",
+            path=f"{urn}:{attribute.name}",
             sub_attributes_by_name=by_name(
-                dataclasses.replace(s, path=f"{urn}:{s.path}") for s in field.sub_attributes
+                dataclasses.replace(s, path=f"{urn}:{s.path}") for s in attribute.sub_attributes
             ),
         )
-        for field in fields
+        for attribute in attributes
     ]
     return Attribute(
         urn, "complex", description, path=urn, sub_attributes_by_name=by_name(inner), is_extension=True

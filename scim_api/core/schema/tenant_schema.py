@@ -1,4 +1,4 @@
-"""A tenant's settings compiled into field tables, once for all requests of its tenants."""
+"""A tenant's settings compiled into attribute tables, once for all requests of its tenants."""
 
 import collections
 import dataclasses
@@ -100,26 +100,26 @@ def custom_extension(fields: tuple[CustomField, ...]) -> Attribute:
 
 def _user_table(matching: Matching, groups: str, custom: tuple[CustomField, ...]) -> AttributeTable:
     required = {Matching.WORK_EMAIL: "emails", Matching.EXTERNAL_ID: "externalId"}.get(matching)
-    fields = tuple(
-        dataclasses.replace(field, required=True) if field.name == required else field
-        for field in USER_ATTRIBUTES
-        if field.name != "groups" or groups == "Enabled"
+    attributes = tuple(
+        dataclasses.replace(attribute, required=True) if attribute.name == required else attribute
+        for attribute in USER_ATTRIBUTES
+        if attribute.name != "groups" or groups == "Enabled"
     )
     extensions = (ENTERPRISE_EXTENSION, custom_extension(custom))
     names = by_name(ENTERPRISE_EXTENSION.sub_attributes)
-    names |= by_name(fields) | by_name(COMMON_ATTRIBUTES) | by_name(extensions)
-    for field in fields:
-        names[f"{CORE_USER}:{field.name}".lower()] = field
+    names |= by_name(attributes) | by_name(COMMON_ATTRIBUTES) | by_name(extensions)
+    for attribute in attributes:
+        names[f"{CORE_USER}:{attribute.name}".lower()] = attribute
     for container in extensions:
-        for field in container.sub_attributes:
-            names[field.path] = field
-            names[field.path.lower()] = field
-    return AttributeTable("User", CORE_USER, fields, extensions, MappingProxyType(names))
+        for attribute in container.sub_attributes:
+            names[attribute.path] = attribute
+            names[attribute.path.lower()] = attribute
+    return AttributeTable("User", CORE_USER, attributes, extensions, MappingProxyType(names))
 
 
 def _group_table() -> AttributeTable:
     names = by_name(GROUP_ATTRIBUTES) | by_name(COMMON_ATTRIBUTES)
-    names |= {f"{CORE_GROUP}:{field.name}".lower(): field for field in GROUP_ATTRIBUTES}
+    names |= {f"{CORE_GROUP}:{attribute.name}".lower(): attribute for attribute in GROUP_ATTRIBUTES}
     return AttributeTable("Group", CORE_GROUP, GROUP_ATTRIBUTES, (), MappingProxyType(names))
 
 
@@ -151,11 +151,11 @@ def compile_tenant_schema(settings: TenantSettings, settings_hash: str) -> Tenan
         settings: the tenant's.
         settings_hash: stands for all of ``settings``, so that a hit costs one look-up.
     """
-    found = _compiled.get(settings_hash)
-    if found is not None:
-        return found
+    cached = _compiled.get(settings_hash)
+    if cached is not None:
+        return cached
     tables, anything = _tables(settings.matching, settings.groups, frozenset(settings.custom_fields))
-    made = _compiled[settings_hash] = TenantSchema(settings, settings_hash, tables, anything)
+    compiled = _compiled[settings_hash] = TenantSchema(settings, settings_hash, tables, anything)
     while len(_compiled) > _CACHED:
         _compiled.popitem(last=False)
-    return made
+    return compiled

@@ -14,7 +14,7 @@ Noise that is accepted and not kept; everything else is stored or refused:
 * read-only attributes in bodies and value objects: ``id``, ``meta``, ``groups``, ``manager.displayName``;
 * ``manager.$ref`` beside ``manager.value``: it says the same, and depends on the address of the server;
 * ``schemas``, which is computed from what is present, and ``password``, which is never stored;
-* ``display``, ``type`` and ``$ref`` beside the ``value`` of a group's member (``core.members``);
+* ``display``, ``type`` and ``$ref`` beside the ``value`` of a group's member (``core.resources.members``);
 * entries of a multi-valued attribute that have nothing but ``type`` and ``primary``;
 * the ``value`` of a PATCH Remove on an attribute that holds a single value.
 """
@@ -35,7 +35,7 @@ _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**63 - 1
 _VALUELESS = frozenset({"type", "primary"})
 
 
-def coerce_value(field: Attribute, value: Json) -> Json:
+def coerce_value(attribute: Attribute, value: Json) -> Json:
     """A value for the attribute; None when there is none.
 
     Raises:
@@ -43,23 +43,23 @@ def coerce_value(field: Attribute, value: Json) -> Json:
     """
     if value is None or value == "":
         return None
-    if not field.multi_valued:
-        return _COERCIONS[field.type](field, value)
+    if not attribute.multi_valued:
+        return _COERCIONS[attribute.type](attribute, value)
     if not isinstance(value, list):
-        raise type_mismatch(field, value, "an array of values")
-    entries = [entry for item in value if (entry := coerce_entry(field, item)) is not None]
+        raise type_mismatch(attribute, value, "an array of values")
+    entries = [entry for item in value if (entry := coerce_entry(attribute, item)) is not None]
     if len(entries) > MAX_VALUES:
         raise invalid_value(
-            f"{field.path} has {len(entries)} values; at most {MAX_VALUES} are kept. Send fewer."
+            f"{attribute.path} has {len(entries)} values; at most {MAX_VALUES} are kept. Send fewer."
         )
     return entries or None
 
 
-def coerce_entry(field: Attribute, value: Json) -> Json:
-    """One value of a multi-valued attribute; None when it is empty or a husk (nothing but its type)."""
+def coerce_entry(attribute: Attribute, value: Json) -> Json:
+    """One value of a multi-valued attribute; None when it is empty or has nothing but its type."""
     if value is None or value == "":
         return None
-    entry = _COERCIONS[field.type](field, value)
+    entry = _COERCIONS[attribute.type](attribute, value)
     return None if is_empty_entry(entry) else entry
 
 
@@ -68,16 +68,16 @@ def is_empty_entry(entry: Json) -> bool:
     return isinstance(entry, dict) and entry.keys() <= _VALUELESS
 
 
-def coerce_object(field: Attribute, value: Json) -> dict[str, Json] | None:
+def coerce_object(attribute: Attribute, value: Json) -> dict[str, Json] | None:
     """The sub-attributes of a complex value, under their names as the schema spells them."""
-    if field.is_reference:
-        return coerce_reference(field, value)
+    if attribute.is_reference:
+        return coerce_reference(attribute, value)
     if not isinstance(value, dict):
-        raise type_mismatch(field, value, "a JSON object with sub-attributes")
+        raise type_mismatch(attribute, value, "a JSON object with sub-attributes")
     result: dict[str, Json] = {}
-    fields = field.sub_attributes_by_name
+    sub_attributes = attribute.sub_attributes_by_name
     for key, item in value.items():
-        sub = fields.get(key) or fields.get(key.lower())
+        sub = sub_attributes.get(key) or sub_attributes.get(key.lower())
         if sub is None or sub.mutability == "readOnly":
             continue
         read = coerce_value(sub, item)
@@ -88,18 +88,18 @@ def coerce_object(field: Attribute, value: Json) -> dict[str, Json] | None:
     return result or None
 
 
-def coerce_reference(field: Attribute, value: Json) -> dict[str, Json] | None:
+def coerce_reference(attribute: Attribute, value: Json) -> dict[str, Json] | None:
     """An id in any of the shapes that Entra sends: a string, an object, or an array of one object."""
     if isinstance(value, list):
         if len(value) > 1:
-            raise type_mismatch(field, value, "one id, not several")
+            raise type_mismatch(attribute, value, "one id, not several")
         value = value[0] if value else None
     if isinstance(value, dict):
         value = _referenced_id(value)
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise type_mismatch(field, value, "the id of a user, as a string")
+        raise type_mismatch(attribute, value, "the id of a user, as a string")
     return {"value": value}
 
 
@@ -111,65 +111,67 @@ def _referenced_id(value: dict[str, Json]) -> Json:
     return reference.rstrip("/").rpartition("/")[2] if isinstance(reference, str) else reference
 
 
-def duplicate_attribute(field: Attribute) -> ScimError:
+def duplicate_attribute(attribute: Attribute) -> ScimError:
     """The same attribute came twice, under names that differ in case or form only."""
-    return invalid_value(f"{field.path} is sent twice, under two spellings of its name; send it once.")
+    return invalid_value(f"{attribute.path} is sent twice, under two spellings of its name; send it once.")
 
 
-def type_mismatch(field: Attribute, value: Json, wanted: str) -> ScimError:
+def type_mismatch(attribute: Attribute, value: Json, expected: str) -> ScimError:
     """The value does not fit the attribute; ``wanted`` says what does."""
     sent = (
         "an object" if isinstance(value, dict) else "an array" if isinstance(value, list) else quoted(value)
     )
-    return invalid_value(f"{field.path} takes {wanted}, but {sent} was sent. Correct its attribute mapping.")
+    return invalid_value(
+        f"{attribute.path} takes {expected}, but {sent} was sent. Correct its attribute mapping."
+    )
 
 
-def _string(field: Attribute, value: Json) -> str:
+def _string(attribute: Attribute, value: Json) -> str:
     if isinstance(value, str):
         return value
-    raise type_mismatch(field, value, "a string")
+    raise type_mismatch(attribute, value, "a string")
 
 
-def _boolean(field: Attribute, value: Json) -> bool:
+def _boolean(attribute: Attribute, value: Json) -> bool:
     if isinstance(value, bool):
         return value
     if isinstance(value, str):
         lower = value.lower()
         if lower in {"true", "false"}:
             return lower == "true"
-    raise type_mismatch(field, value, "true or false")
+    raise type_mismatch(attribute, value, "true or false")
 
 
-def _integer(field: Attribute, value: Json) -> int:
+def _integer(attribute: Attribute, value: Json) -> int:
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and _MIN_INTEGER <= value <= _MAX_INTEGER:
         return value
-    raise type_mismatch(field, value, "an integer of at most 64 bits")
+    raise type_mismatch(attribute, value, "an integer of at most 64 bits")
 
 
-def _decimal(field: Attribute, value: Json) -> int | float:
+def _decimal(attribute: Attribute, value: Json) -> int | float:
     if isinstance(value, str) and _DECIMAL.fullmatch(value):
         value = int(value) if _INTEGER.fullmatch(value) else float(value)
     if isinstance(value, int | float) and not isinstance(value, bool) and _fits(value):
         return value
-    raise type_mismatch(field, value, "a number in double precision")
+    raise type_mismatch(attribute, value, "a number in double precision")
 
 
 def _fits(value: float) -> bool:
     return math.isfinite(value) if isinstance(value, float) else _MIN_INTEGER <= value <= _MAX_INTEGER
 
 
-def _date_time(field: Attribute, value: Json) -> str:
+def _date_time(attribute: Attribute, value: Json) -> str:
     if isinstance(value, str) and to_microseconds(value) is not None:
         return value
-    raise type_mismatch(field, value, "a date and time such as 2026-01-23T04:56:22Z")
+    raise type_mismatch(attribute, value, "a date and time such as 2026-01-23T04:56:22Z")
 
 
-def _any(field: Attribute, value: Json) -> Json:
+def _any(attribute: Attribute, value: Json) -> Json:
     if isinstance(value, str | bool) or (isinstance(value, int | float) and _fits(value)):
         return value
-    raise type_mismatch(field, value, "a single string, number or boolean")
+    raise type_mismatch(attribute, value, "a single string, number or boolean")
 
 
 _COERCIONS: dict[AttributeType, Callable[[Attribute, Json], Json]] = {
@@ -185,10 +187,10 @@ _COERCIONS: dict[AttributeType, Callable[[Attribute, Json], Json]] = {
 }
 
 
-def coerce_scalar(field: Attribute, value: Json) -> Json:
+def coerce_scalar(attribute: Attribute, value: Json) -> Json:
     """One plain value, as a filter compares it: neither arrays nor "no value" have a meaning here.
 
     Raises:
         ScimError: 400 invalidValue.
     """
-    return _COERCIONS[field.type](field, value)
+    return _COERCIONS[attribute.type](attribute, value)

@@ -1,4 +1,4 @@
-"""How two values of an attribute compare: text without regard to spelling, moments as numbers."""
+"""The form in which single values are compared: strings by a comparison key, date-times as microseconds."""
 
 import re
 from datetime import datetime, timedelta

@@ -1,7 +1,7 @@
-"""The comparable form of a resource: what filters look at, in both databases and in Python.
+"""The normal form of a resource: what filters look at, in both databases and in Python.
 
 Attribute names are in lower case, extensions under their URN in lower case. Strings went through
-``text.comparable``, date-times are microseconds since 1970 (UTC), booleans and numbers are themselves.
+``comparison.comparison_key``, date-times are microseconds since 1970 (UTC), booleans and numbers are themselves.
 Nothing empty is in it, so that "present" means "the key is there".
 """
 
@@ -18,7 +18,7 @@ _UNDECLARED = Attribute("", "any", "A custom field that was declared once.")
 
 
 def normal_form_text(table: AttributeTable, doc: dict[str, Any]) -> str:
-    """JSON text of the comparable form of a resource.
+    """JSON text of the normal form of a resource.
 
     Args:
         table: of its resource type.
@@ -28,7 +28,7 @@ def normal_form_text(table: AttributeTable, doc: dict[str, Any]) -> str:
 
 
 def normal_form(table: AttributeTable, doc: Mapping[str, Any]) -> dict[str, Any]:
-    """The comparable form as Python has it.
+    """The normal form as Python has it.
 
     Custom fields that are no longer declared are in it, as what their JSON types say, so that they are
     found again once they are declared anew.
@@ -36,36 +36,36 @@ def normal_form(table: AttributeTable, doc: Mapping[str, Any]) -> dict[str, Any]
     form: dict[str, Any] = {"schemas": doc.get("schemas", [])}
     names = table.names
     for name, value in doc.items():
-        field = names.get(name)
-        if field is None or name == "schemas":
+        attribute = names.get(name)
+        if attribute is None or name == "schemas":
             continue
-        key = normal_value(field, value)
+        key = normal_value(attribute, value)
         if key is not None:
             form[name.lower()] = key
     return form
 
 
-def normal_value(field: Attribute, value: Any) -> Any:
-    """The comparable form of an attribute's whole value."""
+def normal_value(attribute: Attribute, value: Any) -> Any:
+    """The normal form of an attribute's whole value."""
     kind = type(value)  # what the parser made is exactly one of these
     if kind is str:
-        if field.type == "dateTime":
+        if attribute.type == "dateTime":
             return to_microseconds(value)
-        return comparison_key(value, case_exact=field.case_exact)
+        return comparison_key(value, case_exact=attribute.case_exact)
     if kind is dict:
-        return _normal_object(field, value)
+        return _normal_object(attribute, value)
     if kind is list:
-        return [key for item in value if (key := normal_value(field, item)) is not None] or None
+        return [key for item in value if (key := normal_value(attribute, item)) is not None] or None
     return value
 
 
-def _normal_object(field: Attribute, value: Mapping[str, Any]) -> dict[str, Any] | None:
-    fields = field.sub_attributes_by_name
+def _normal_object(attribute: Attribute, value: Mapping[str, Any]) -> dict[str, Any] | None:
+    sub_attributes = attribute.sub_attributes_by_name
     form: dict[str, Any] = {}
     for name, item in value.items():
-        sub = fields.get(name)
+        sub = sub_attributes.get(name)
         if sub is None:
-            if not field.is_extension:
+            if not attribute.is_extension:
                 continue
             sub = _UNDECLARED
         if type(item) is str and sub.type != "dateTime":  # most are; the plain way would say the same

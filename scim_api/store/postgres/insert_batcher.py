@@ -1,6 +1,6 @@
-"""Creating users in PostgreSQL, several in one transaction when several are asked for at once.
+"""Creating users in PostgreSQL: inserts that arrive together are committed together.
 
-An initial cycle creates people as fast as it is answered. Each create alone pays for a round trip, a
+An initial cycle creates users as fast as it is answered. Each create alone pays for a round trip, a
 transaction and its share of a commit; those that come while others are being written are written together,
 as SQLite's writer does. A create that comes alone is written at once, by a statement of its own.
 
@@ -30,8 +30,8 @@ class UserInsert(NamedTuple):
     """A user to be written."""
 
     tenant: int
-    identity: str
-    prepared: ResourceWrite
+    resource_id: str
+    write: ResourceWrite
     actor: str
 
 
@@ -43,8 +43,8 @@ class InsertedUser(NamedTuple):
 
 
 class _Waiting(NamedTuple):
-    new: UserInsert
-    answer: "asyncio.Future[InsertedUser]"
+    insert: UserInsert
+    result: "asyncio.Future[InsertedUser]"
 
 
 class InsertBatcher:
@@ -84,7 +84,7 @@ class InsertBatcher:
         batch: list[_Waiting] = []
         while self._waiting and len(batch) < MAX_BATCH_SIZE:
             waiting = self._waiting.popleft()
-            if not waiting.answer.done():
+            if not waiting.result.done():
                 batch.append(waiting)
         if batch:
             self._in_flight += 1
@@ -98,11 +98,11 @@ class InsertBatcher:
             self._start_batch()
 
     async def _write_batch(self, batch: Sequence[_Waiting]) -> None:
-        left = batch
+        remaining = batch
         try:
             if len(batch) > 1:
-                left = await self._insert_many(batch)
-            for waiting in left:
+                remaining = await self._insert_many(batch)
+            for waiting in remaining:
                 await self._insert_and_answer(waiting)
         finally:
             self._finish_batch()
@@ -110,37 +110,37 @@ class InsertBatcher:
     async def _insert_many(self, batch: Sequence[_Waiting]) -> Sequence[_Waiting]:
         """Answer those that can be written in one transaction; the others have to be tried alone."""
         try:
-            rows = await self._write(CREATE_MANY, *_columns([waiting.new for waiting in batch]))
+            rows = await self._write(CREATE_MANY, *_columns([waiting.insert for waiting in batch]))
         except Exception as error:  # noqa: BLE001 (whatever it is, each request gets it)
             if _is_refusal(error):
                 return batch
             for waiting in batch:
                 _fail(waiting, error)
             return ()
-        made = {identity: InsertedUser(created, pk) for identity, created, pk in rows}
-        left = []
+        inserted = {identity: InsertedUser(created, pk) for identity, created, pk in rows}
+        remaining = []
         for waiting in batch:
-            mine = made.get(waiting.new.identity)
-            if mine is None:
-                left.append(waiting)
-            elif not waiting.answer.done():
-                waiting.answer.set_result(mine)
-        return left
+            row = inserted.get(waiting.insert.resource_id)
+            if row is None:
+                remaining.append(waiting)
+            elif not waiting.result.done():
+                waiting.result.set_result(row)
+        return remaining
 
     async def _insert_and_answer(self, waiting: _Waiting) -> None:
         try:
-            made = await self._insert_one(waiting.new)
+            inserted = await self._insert_one(waiting.insert)
         except Exception as error:  # noqa: BLE001 (it is its request's)
             _fail(waiting, error)
         else:
-            if not waiting.answer.done():
-                waiting.answer.set_result(made)
+            if not waiting.result.done():
+                waiting.result.set_result(inserted)
 
     async def _insert_one(self, new: UserInsert) -> InsertedUser:
-        one = new.prepared
-        keys = (one.match_key, one.name_key, one.external_key)
-        body = (one.doc, one.normal_form, list(one.email_keys))
-        [row] = await self._write(CREATE, new.tenant, "User", new.identity, *keys, *body, new.actor)
+        write = new.write
+        keys = (write.match_key, write.name_key, write.external_key)
+        body = (write.doc, write.normal_form, list(write.email_keys))
+        [row] = await self._write(CREATE, new.tenant, "User", new.resource_id, *keys, *body, new.actor)
         return InsertedUser(*row)
 
 
@@ -148,17 +148,17 @@ def _columns(batch: Sequence[UserInsert]) -> tuple[list[Any], ...]:
     """The parameters of ``CREATE_MANY``; in one order everywhere, so that two transactions that want the same
     names do not wait for each other.
     """
-    batch = sorted(batch, key=lambda new: new.prepared.name_key)
-    prepared = [new.prepared for new in batch]
-    mails = [(new.identity, email) for new in batch for email in new.prepared.email_keys]
+    batch = sorted(batch, key=lambda new: new.write.name_key)
+    prepared = [new.write for new in batch]
+    mails = [(new.resource_id, email) for new in batch for email in new.write.email_keys]
     return (
         [new.tenant for new in batch],
-        [new.identity for new in batch],
-        [one.match_key for one in prepared],
-        [one.name_key for one in prepared],
-        [one.external_key for one in prepared],
-        [one.doc for one in prepared],
-        [one.normal_form for one in prepared],
+        [new.resource_id for new in batch],
+        [write.match_key for write in prepared],
+        [write.name_key for write in prepared],
+        [write.external_key for write in prepared],
+        [write.doc for write in prepared],
+        [write.normal_form for write in prepared],
         [new.actor for new in batch],
         [identity for identity, _ in mails],
         [email for _, email in mails],
@@ -173,5 +173,5 @@ def _is_refusal(error: BaseException | None) -> bool:
 
 
 def _fail(waiting: _Waiting, error: Exception) -> None:
-    if not waiting.answer.done():
-        waiting.answer.set_exception(Unavailable(str(error)) if isinstance(error, Unavailable) else error)
+    if not waiting.result.done():
+        waiting.result.set_exception(Unavailable(str(error)) if isinstance(error, Unavailable) else error)

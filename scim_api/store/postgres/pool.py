@@ -133,7 +133,7 @@ class Pool:
         if self._borrowed:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(closing.wait(), 2 * COMMAND_SECONDS)
-        for connection in [*self._borrowed, *(one for _, one in self._idle)]:
+        for connection in [*self._borrowed, *(connection for _, connection in self._idle)]:
             with contextlib.suppress(*_UNAVAILABLE):
                 await connection.close(timeout=CONNECT_SECONDS)
         self._idle.clear()

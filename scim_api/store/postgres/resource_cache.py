@@ -1,8 +1,8 @@
-"""Resources as they were seen last, so that a change need not read first what was read a moment ago.
+"""A cache of resources that were read or written last, so that a PATCH need not read them again.
 
-Entra looks a person up and changes it at once. What is remembered is only ever a guess: the statement that
-writes names the version and the moment that the guess is from, and writes nothing when the resource has
-another by now; then it is read, as if nothing had been remembered.
+Entra looks a user up and changes them at once. A cached resource is a guess: the statement that writes names
+its version and modification time, and writes nothing when the resource has others by now; then it is read, as
+if nothing had been cached.
 """
 
 from typing import Final
@@ -15,13 +15,13 @@ MAX_BODY_LENGTH: Final = 8 * 1024
 
 
 class ResourceCache:
-    """The resources of one process that were seen last."""
+    """The resources that this process read or wrote last."""
 
     def __init__(self) -> None:
         self._resources: dict[tuple[int, str], Resource] = {}
 
     def put(self, tenant: int, resource: Resource) -> None:
-        """Remember, and forget the one that was remembered longest ago when there are too many."""
+        """Cache a resource, in the place of the one that was cached longest ago when there are too many."""
         if len(resource.doc) > MAX_BODY_LENGTH:
             return
         key = (tenant, resource.id)
@@ -31,5 +31,5 @@ class ResourceCache:
             del self._resources[next(iter(self._resources))]
 
     def pop(self, tenant: int, resource_id: str) -> Resource | None:
-        """What is remembered of a resource; it is forgotten, until it is seen again."""
+        """The cached resource, which leaves the cache until it is read or written again."""
         return self._resources.pop((tenant, resource_id), None)

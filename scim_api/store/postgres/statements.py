@@ -3,7 +3,7 @@
 from typing import Final
 
 NOW: Final = """to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-"""The database's clock in the form of ``times``."""
+"""The database's clock in the form of ``timestamps``."""
 
 GENERATION: Final = "SELECT number, extract(epoch FROM clock_timestamp())::float8 AS now FROM auth_generation"
 

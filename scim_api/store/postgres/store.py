@@ -173,10 +173,10 @@ class PostgresStore:
     ) -> Sequence[Resource]:
         """Those whose indexed key equals ``key`` and that meet ``rest``, ordered by creation."""
         statement = lookup("postgresql", tenant, kind, by, key, rest)
-        found = [Resource(*row) for row in await self._read(statement.sql, *statement.parameters)]
-        if len(found) == 1 and kind == "User":
-            self._resource_cache.put(tenant, found[0])
-        return found
+        resources = [Resource(*row) for row in await self._read(statement.sql, *statement.parameters)]
+        if len(resources) == 1 and kind == "User":
+            self._resource_cache.put(tenant, resources[0])
+        return resources
 
     async def rendered_users(
         self, tenant: int, base_url: str, *, offset: int, limit: int
@@ -214,10 +214,10 @@ class PostgresStore:
             return await self._create_group(tenant, kind, prepared, actor)
         identity = new_resource_id()
         try:
-            made = await self._insert_batcher.create(UserInsert(tenant, identity, prepared, actor))
+            inserted = await self._insert_batcher.create(UserInsert(tenant, identity, prepared, actor))
         except asyncpg.UniqueViolationError as error:
             raise await self._conflict(error, tenant, kind, prepared, identity) from error
-        created = Resource(identity, 1, made.created, made.created, prepared.doc, made.pk, kind)
+        created = Resource(identity, 1, inserted.created, inserted.created, prepared.doc, inserted.pk, kind)
         self._resource_cache.put(tenant, created)
         return created
 
@@ -301,12 +301,12 @@ class PostgresStore:
         return await self._read_script(lambda now: administration.read_page(after, limit, now))
 
     async def put_connection(
-        self, namespace: str, name: str, wanted: PutConnection, *, if_match: str | None
+        self, namespace: str, name: str, desired: PutConnection, *, if_match: str | None
     ) -> Connection:
         """Make the state so, in one transaction, and issue a new revision if anything changed."""
         return await self._write_script(
             lambda now: administration.put_connection(
-                namespace, name, wanted, if_match=if_match, now=now, revision=secrets.token_hex(16)
+                namespace, name, desired, if_match=if_match, now=now, revision=secrets.token_hex(16)
             )
         )
 

@@ -11,7 +11,7 @@ from scim_api.store.postgres import pool as postgres_pool
 from scim_api.store.sql.schema import ADVISORY_LOCK
 from scim_api.store.sql.transaction_script import Row
 from scim_api.store.sql.transfer_tables import EMPTY, PAGE, TABLES, Pages, Table, TransferRefused
-from scim_api.store.urls import redacted
+from scim_api.store.urls import redact_url
 
 LOCK_WAIT: Final = "30s"
 _SESSIONS_END_SECONDS: Final = 3.0
@@ -79,7 +79,7 @@ class PostgresTransferDatabase:
                     await connection.close(timeout=postgres_pool.CONNECT_SECONDS)
         except asyncpg.LockNotAvailableError as error:
             raise TransferRefused(
-                f"{redacted(self.url)} is in use: another session holds a lock on its tables for too long"
+                f"{redact_url(self.url)} is in use: another session holds a lock on its tables for too long"
             ) from error
 
     async def _check_sessions(self, connection: Connection) -> None:
@@ -89,7 +89,7 @@ class PostgresTransferDatabase:
                     await asyncio.sleep(0.1)
         if open_sessions := await connection.fetchval(_SESSIONS):
             raise TransferRefused(
-                f"{redacted(self.url)} is in use: scim-api has {open_sessions} sessions open;"
+                f"{redact_url(self.url)} is in use: scim-api has {open_sessions} sessions open;"
                 " stop the API (in Kubernetes: scale it to 0) and run this again"
             )
 

@@ -95,12 +95,12 @@ def read_page(after: str | None, limit: int, now: str) -> TransactionScript[Conn
 
 
 def put_connection(
-    namespace: str, name: str, wanted: PutConnection, *, if_match: str | None, now: str, revision: str
+    namespace: str, name: str, desired: PutConnection, *, if_match: str | None, now: str, revision: str
 ) -> TransactionScript[Connection]:
     """Make the state so, and answer with it. Raises what ``Store.put_connection`` does."""
-    state = yield from _read_state(namespace, name, wanted)
+    state = yield from _read_state(namespace, name, desired)
     check_revision(state, if_match)
-    yield from run_all(plan_put(state, wanted, now=now, revision=revision))
+    yield from run_all(plan_put(state, desired, now=now, revision=revision))
     return (yield from read_connection(namespace, name, now))
 
 
@@ -153,15 +153,15 @@ def _purge_tenant(tenant: int, name: str, batch: int, now: str) -> TransactionSc
 
 
 def _read_state(
-    namespace: str, name: str, wanted: PutConnection | None
+    namespace: str, name: str, desired: PutConnection | None
 ) -> Generator[Statement, Sequence[Row], ConnectionState]:
     connection = yield from _load(namespace, name)
     tenant = connection.tenant if connection else None
     others = yield Statement(_SIBLING, (tenant.pk, namespace, name)) if tenant else _NOTHING
-    if wanted is None:
+    if desired is None:
         return ConnectionState(namespace, name, connection, is_last_of_tenant=not others)
     rows = yield Statement(
-        f"SELECT {_TENANT} FROM tenant t WHERE t.namespace = ? AND t.name = ?", (namespace, wanted.tenant)
+        f"SELECT {_TENANT} FROM tenant t WHERE t.namespace = ? AND t.name = ?", (namespace, desired.tenant)
     )
     wanted_tenant = StoredTenant(*rows[0]) if rows else None
     siblings = yield Statement(_SIBLING, (wanted_tenant.pk, namespace, name)) if wanted_tenant else _NOTHING
@@ -170,21 +170,21 @@ def _read_state(
         name,
         connection,
         is_last_of_tenant=not others,
-        wanted_tenant=wanted_tenant,
+        desired_tenant=wanted_tenant,
         sibling=f"{siblings[0][0]}/{siblings[0][1]}" if siblings else None,
-        holders=(yield from _holders(wanted)),
+        holders=(yield from _holders(desired)),
     )
 
 
 _NOTHING: Final = Statement("SELECT 1 WHERE 1 = 0")
 
 
-def _holders(wanted: PutConnection) -> TransactionScript[tuple[StoredCredential, ...]]:
-    if not wanted.credentials:
+def _holders(desired: PutConnection) -> TransactionScript[tuple[StoredCredential, ...]]:
+    if not desired.credentials:
         return ()
-    marks = ", ".join("?" * len(wanted.credentials))
-    ids = tuple(credential.id for credential in wanted.credentials)
-    digests = tuple(bytes.fromhex(credential.digest) for credential in wanted.credentials)
+    marks = ", ".join("?" * len(desired.credentials))
+    ids = tuple(credential.id for credential in desired.credentials)
+    digests = tuple(bytes.fromhex(credential.digest) for credential in desired.credentials)
     rows = yield Statement(
         f"{_CREDENTIAL} WHERE k.id IN ({marks}) OR k.digest IN ({marks})", (*ids, *digests)
     )

@@ -1,7 +1,7 @@
 """What a PUT or DELETE of a connection changes: pure decisions over what the database holds.
 
 The result is a list of statements, which is empty when nothing changes; reading and writing are in
-``admin``. One clock counts here: ``now`` is the database's.
+``administration``. One clock counts here: ``now`` is the database's.
 """
 
 import dataclasses
@@ -86,7 +86,7 @@ class ConnectionState:
     """None: never seen."""
     is_last_of_tenant: bool
     """Whether no other connection that exists has the tenant that this connection has now."""
-    wanted_tenant: StoredTenant | None = None
+    desired_tenant: StoredTenant | None = None
     sibling: str | None = None
     """Another existing connection of the wanted tenant, as ``namespace/name``."""
     holders: tuple[StoredCredential, ...] = ()
@@ -100,7 +100,7 @@ def check_revision(state: ConnectionState, if_match: str | None) -> None:
         raise RevisionMismatch(f"{state.namespace}/{state.name} is at revision {revision}, not {if_match}")
 
 
-def plan_put(state: ConnectionState, wanted: PutConnection, *, now: str, revision: str) -> list[Statement]:
+def plan_put(state: ConnectionState, desired: PutConnection, *, now: str, revision: str) -> list[Statement]:
     """The statements that make the state so.
 
     Args:
@@ -115,11 +115,11 @@ def plan_put(state: ConnectionState, wanted: PutConnection, *, now: str, revisio
     Raises:
         SettingsConflict, MatchingImmutable, CredentialRevoked, DigestInUse, TenantPurging
     """
-    tenant = _plan_tenant(state, wanted)
-    credentials = _plan_credentials(state, wanted, now)
-    held = state.connection
-    now_in = held.tenant if held and held.exists else None
-    same_tenant = now_in is not None and now_in.name == wanted.tenant
+    tenant = _plan_tenant(state, desired)
+    credentials = _plan_credentials(state, desired, now)
+    stored = state.connection
+    current_tenant = stored.tenant if stored and stored.exists else None
+    same_tenant = current_tenant is not None and current_tenant.name == desired.tenant
     if same_tenant and not tenant and not credentials:
         return []
     connection = Statement(
@@ -127,36 +127,38 @@ def plan_put(state: ConnectionState, wanted: PutConnection, *, now: str, revisio
         " VALUES (?, ?, (SELECT pk FROM tenant WHERE namespace = ? AND name = ?), ?, 'exists')"
         " ON CONFLICT (namespace, name) DO UPDATE"
         " SET tenant = excluded.tenant, revision = excluded.revision, state = 'exists'",
-        (state.namespace, state.name, state.namespace, wanted.tenant, revision),
+        (state.namespace, state.name, state.namespace, desired.tenant, revision),
     )
-    left = [] if same_tenant else _mark_for_purge(state)
-    return [*tenant, connection, *credentials, *left, *_record_change(state, now, "put")]
+    purge = [] if same_tenant else _mark_for_purge(state)
+    return [*tenant, connection, *credentials, *purge, *_record_change(state, now, "put")]
 
 
 def plan_delete(state: ConnectionState, *, now: str, revision: str) -> list[Statement]:
     """The statements that end a connection; empty when there is none."""
-    held = state.connection
-    if held is None or not held.exists:
+    stored = state.connection
+    if stored is None or not stored.exists:
         return []
     return [
-        Statement("UPDATE connection SET state = 'deleted', revision = ? WHERE pk = ?", (revision, held.pk)),
-        *(_revoke(credential, now) for credential in held.credentials if _is_revocable(credential, now)),
+        Statement(
+            "UPDATE connection SET state = 'deleted', revision = ? WHERE pk = ?", (revision, stored.pk)
+        ),
+        *(_revoke(credential, now) for credential in stored.credentials if _is_revocable(credential, now)),
         *_mark_for_purge(state),
         *_record_change(state, now, "delete"),
     ]
 
 
-def _plan_tenant(state: ConnectionState, wanted: PutConnection) -> list[Statement]:
-    stored, settings = state.wanted_tenant, wanted.settings
+def _plan_tenant(state: ConnectionState, desired: PutConnection) -> list[Statement]:
+    stored, settings = state.desired_tenant, desired.settings
     if stored is None:
         return [
             Statement(
                 "INSERT INTO tenant (namespace, name, settings, settings_hash) VALUES (?, ?, ?, ?)",
-                (state.namespace, wanted.tenant, settings_text(settings), settings_hash(settings)),
+                (state.namespace, desired.tenant, settings_text(settings), settings_hash(settings)),
             )
         ]
     if stored.state == "purging":
-        raise TenantPurging(f"tenant {wanted.tenant} is being deleted; wait until its users are gone")
+        raise TenantPurging(f"tenant {desired.tenant} is being deleted; wait until its users are gone")
     old, new = comparable_settings(parse_settings(stored.settings)), comparable_settings(settings)
     differing = tuple(name for name in new if new[name] != old[name])
     if not differing:
@@ -164,7 +166,7 @@ def _plan_tenant(state: ConnectionState, wanted: PutConnection) -> list[Statemen
     if state.sibling is not None:
         raise SettingsConflict(state.sibling, differing)
     if "matching" in differing:
-        raise MatchingImmutable(f"tenant {wanted.tenant} exists with matching {old['matching']}")
+        raise MatchingImmutable(f"tenant {desired.tenant} exists with matching {old['matching']}")
     return [
         Statement(
             "UPDATE tenant SET settings = ?, settings_hash = ? WHERE pk = ?",
@@ -173,58 +175,58 @@ def _plan_tenant(state: ConnectionState, wanted: PutConnection) -> list[Statemen
     ]
 
 
-def _plan_credentials(state: ConnectionState, wanted: PutConnection, now: str) -> list[Statement]:
+def _plan_credentials(state: ConnectionState, desired: PutConnection, now: str) -> list[Statement]:
     stored = {credential.id: credential for credential in _credentials(state)}
     statements: list[Statement] = []
     listed: dict[str, str] = {}
-    for credential in wanted.credentials:
+    for credential in desired.credentials:
         if listed.setdefault(credential.digest, credential.id) != credential.id:
             raise DigestInUse(f"credential {credential.id} has the digest of {listed[credential.digest]}")
-        known = stored.get(credential.id)
-        if known is not None:
-            statements += _plan_known(known, credential, now)
+        present = stored.get(credential.id)
+        if present is not None:
+            statements += _plan_present(present, credential, now)
         elif _end(credential) > now:
             _check_free(state, credential)
             statements.append(_insert(state, credential))
-    if len(set(listed.values())) < len(wanted.credentials):
+    if len(set(listed.values())) < len(desired.credentials):
         raise DigestInUse("a credential id is listed twice")
     kept = set(listed.values())
     revoked = [c for c in stored.values() if c.id not in kept and _is_revocable(c, now)]
     return [*(_revoke(credential, now) for credential in revoked), *statements]
 
 
-def _plan_known(known: StoredCredential, wanted: Credential, now: str) -> list[Statement]:
-    if known.digest != bytes.fromhex(wanted.digest):
-        raise DigestInUse(f"credential {wanted.id} was issued with another digest")
-    if known.revoked_at is not None:
-        if max(known.expires_at, to_text(wanted.expires_at)) > now:
-            raise CredentialRevoked(f"credential {wanted.id} was revoked at {known.revoked_at}")
+def _plan_present(stored: StoredCredential, desired: Credential, now: str) -> list[Statement]:
+    if stored.digest != bytes.fromhex(desired.digest):
+        raise DigestInUse(f"credential {desired.id} was issued with another digest")
+    if stored.revoked_at is not None:
+        if max(stored.expires_at, to_text(desired.expires_at)) > now:
+            raise CredentialRevoked(f"credential {desired.id} was revoked at {stored.revoked_at}")
         return []
-    retires_at = to_text(wanted.retires_at) if wanted.retires_at else None
-    if known.ended(now) or known.retires_at == retires_at:
+    retires_at = to_text(desired.retires_at) if desired.retires_at else None
+    if stored.ended(now) or stored.retires_at == retires_at:
         return []  # what has ended stays ended
-    return [Statement("UPDATE credential SET retires_at = ? WHERE id = ?", (retires_at, known.id))]
+    return [Statement("UPDATE credential SET retires_at = ? WHERE id = ?", (retires_at, stored.id))]
 
 
-def _check_free(state: ConnectionState, wanted: Credential) -> None:
+def _check_free(state: ConnectionState, desired: Credential) -> None:
     for holder in state.holders:
-        if holder.id == wanted.id or holder.digest == bytes.fromhex(wanted.digest):
-            raise DigestInUse(f"credential {wanted.id}: its id or its digest belongs to another credential")
+        if holder.id == desired.id or holder.digest == bytes.fromhex(desired.digest):
+            raise DigestInUse(f"credential {desired.id}: its id or its digest belongs to another credential")
 
 
-def _insert(state: ConnectionState, wanted: Credential) -> Statement:
+def _insert(state: ConnectionState, desired: Credential) -> Statement:
     return Statement(
         "INSERT INTO credential (id, connection, kind, digest, issued_at, expires_at, retires_at)"
         " VALUES (?, (SELECT pk FROM connection WHERE namespace = ? AND name = ?), ?, ?, ?, ?, ?)",
         (
-            wanted.id,
+            desired.id,
             state.namespace,
             state.name,
-            wanted.kind,
-            bytes.fromhex(wanted.digest),
-            to_text(wanted.issued_at),
-            to_text(wanted.expires_at),
-            to_text(wanted.retires_at) if wanted.retires_at else None,
+            desired.kind,
+            bytes.fromhex(desired.digest),
+            to_text(desired.issued_at),
+            to_text(desired.expires_at),
+            to_text(desired.retires_at) if desired.retires_at else None,
         ),
     )
 

@@ -1,6 +1,6 @@
 """From a resolved filter to SQL, for both databases.
 
-All comparisons are on the comparable form (``r.keys``: JSON text in SQLite, jsonb in PostgreSQL) and on
+All comparisons are on the normal form (``r.keys``: JSON text in SQLite, jsonb in PostgreSQL) and on
 ``r.id``, ``r.created``, ``r.modified``. Both databases give the same sets whatever their locale, because
 operands and values went through the same Python function, substrings are never LIKE patterns, and order
 is that of code points.
@@ -71,7 +71,7 @@ def compile_sort(attribute: AttributePath, dialect: Dialect) -> tuple[str, ...]:
 _MEMBERSHIPS: Final[Mapping[tuple[str, ...], str]] = MappingProxyType(
     {("members",): "Group", ("groups",): "User"}
 )
-"""Memberships by their place in the comparable form, and the kind of resource that has them."""
+"""Memberships by their place in the normal form, and the kind of resource that has them."""
 
 
 def _quoted(name: str) -> str:
@@ -166,11 +166,11 @@ class _Compiler:
             return self._compare_one(self._root, attribute.path, attribute, op, operand)
         if (
             attribute.path in _MEMBERSHIPS
-            and (attribute.sub, op) == ("value", "eq")
+            and (attribute.sub_attribute, op) == ("value", "eq")
             and isinstance(operand, str)
         ):
             return self._has_membership(attribute.path, operand)
-        path = () if attribute.sub is None else (attribute.sub,)
+        path = () if attribute.sub_attribute is None else (attribute.sub_attribute,)
         rows = self._rows(attribute.path)
         some = f"EXISTS (SELECT 1 FROM {rows} WHERE {self._compare_one('e', path, attribute, op, operand)})"
         if operand is None and op == "eq":
@@ -181,13 +181,13 @@ class _Compiler:
         """The entries of a multi-valued attribute as rows of a table ``e``."""
         if path not in _MEMBERSHIPS:
             return self.rows(self._root, path)
-        mine, other, kind = "container", "member", "lower(x.kind)"
+        column, other_column, kind = "container", "member", "lower(x.kind)"
         if path == ("groups",):
-            mine, other, kind = "member", "container", "'direct'"
+            column, other_column, kind = "member", "container", "'direct'"
         entry = self.json_object(("value", "x.id"), ("type", kind))
         return (
-            f"(SELECT {entry} AS value FROM membership m JOIN resource x ON x.pk = m.{other}"
-            f" WHERE m.{mine} = r.pk AND r.kind = '{_MEMBERSHIPS[path]}') AS e"
+            f"(SELECT {entry} AS value FROM membership m JOIN resource x ON x.pk = m.{other_column}"
+            f" WHERE m.{column} = r.pk AND r.kind = '{_MEMBERSHIPS[path]}') AS e"
         )
 
     def _has_entries(self, path: tuple[str, ...]) -> str:
@@ -198,11 +198,11 @@ class _Compiler:
 
     def _has_membership(self, path: tuple[str, ...], key: str) -> str:
         """Whether there is a membership with the resource of this id."""
-        mine, other = ("container", "member") if path == ("members",) else ("member", "container")
+        column, other_column = ("container", "member") if path == ("members",) else ("member", "container")
         self.parameters.append(key)
         return (
             "EXISTS (SELECT 1 FROM resource x JOIN membership m"
-            f" ON m.{other} = x.pk AND m.{mine} = r.pk"
+            f" ON m.{other_column} = x.pk AND m.{column} = r.pk"
             f" WHERE x.id = {self.placeholder_text} AND x.kind IN ('User', 'Group')"
             f" AND x.tenant + 0 = r.tenant AND r.kind = '{_MEMBERSHIPS[path]}')"
         )
@@ -213,7 +213,7 @@ class _Compiler:
         if attribute.column:
             return (f"r.{attribute.column}{self.order_collation}",)
         if attribute.multi_valued:
-            path = () if attribute.sub is None else (attribute.sub,)
+            path = () if attribute.sub_attribute is None else (attribute.sub_attribute,)
             return tuple(
                 self._of_primary_entry(attribute, key) for key in self._sort_keys(attribute, "e", path)
             )
@@ -233,7 +233,7 @@ class _Compiler:
 
     def _of_primary_entry(self, attribute: AttributePath, key: str) -> str:
         """Of the entry that is marked as primary, else of the first (RFC 7644 section 3.4.2.3)."""
-        primary = f"coalesce({self.boolean('e', ('primary',))}, 0) DESC, " if attribute.sub else ""
+        primary = f"coalesce({self.boolean('e', ('primary',))}, 0) DESC, " if attribute.sub_attribute else ""
         rows = self.ordered_rows("r.keys", attribute.path)
         return f"(SELECT {key} FROM {rows} ORDER BY {primary}{self.position} LIMIT 1)"
 
@@ -270,9 +270,9 @@ class _Compiler:
     def _present(self, attribute: AttributePath) -> str:
         if attribute.multi_valued and attribute.path in _MEMBERSHIPS:
             return self._has_entries(attribute.path)
-        if attribute.multi_valued and attribute.sub is not None:
+        if attribute.multi_valued and attribute.sub_attribute is not None:
             rows = self._rows(attribute.path)
-            return f"EXISTS (SELECT 1 FROM {rows} WHERE {self.exists('e', (attribute.sub,))})"
+            return f"EXISTS (SELECT 1 FROM {rows} WHERE {self.exists('e', (attribute.sub_attribute,))})"
         return self._is_present(self._root, attribute.path, attribute)
 
 

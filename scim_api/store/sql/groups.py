@@ -131,11 +131,11 @@ def _resources(dialect: Dialect, *, lock: bool) -> str:
 
     Parameters: the array, tenant. Said so that no planner can begin with the resources instead.
     """
-    mine = "x.id = j.value AND x.kind IN ('User', 'Group') AND x.tenant + 0 = ?"
+    by_id = "x.id = j.value AND x.kind IN ('User', 'Group') AND x.tenant + 0 = ?"
     if dialect == "sqlite":
-        return f"{_list(dialect)} CROSS JOIN resource r ON {mine.replace('x.', 'r.')}"
-    one = f"SELECT x.pk, x.id FROM resource x WHERE {mine} LIMIT 1{' FOR KEY SHARE' if lock else ''}"
-    return f"{_list(dialect)} CROSS JOIN LATERAL ({one}) AS r"
+        return f"{_list(dialect)} CROSS JOIN resource r ON {by_id.replace('x.', 'r.')}"
+    resource = f"SELECT x.pk, x.id FROM resource x WHERE {by_id} LIMIT 1{' FOR KEY SHARE' if lock else ''}"
+    return f"{_list(dialect)} CROSS JOIN LATERAL ({resource}) AS r"
 
 
 def _member_keys(dialect: Dialect, tenant: int, ids: Sequence[str]) -> TransactionScript[list[int]]:
@@ -145,8 +145,8 @@ def _member_keys(dialect: Dialect, tenant: int, ids: Sequence[str]) -> Transacti
     rows = yield Statement(
         f"SELECT r.pk, r.id FROM {_resources(dialect, lock=True)}", (json.dumps(sorted(ids)), tenant)
     )
-    known = {row[1] for row in rows}
-    unknown = tuple(one for one in ids if one not in known)
+    known_ids = {row[1] for row in rows}
+    unknown = tuple(member_id for member_id in ids if member_id not in known_ids)
     if unknown:
         raise UnknownMembers(unknown)
     return [row[0] for row in rows]

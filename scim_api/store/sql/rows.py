@@ -52,10 +52,10 @@ def to_members(rows: Sequence[Row]) -> list[Member]:
 
 def to_groups_by_member(rows: Sequence[Row]) -> dict[int, list[GroupReference]]:
     """The groups in rows of ``statements.groups_of``."""
-    found: dict[int, list[GroupReference]] = {}
+    groups: dict[int, list[GroupReference]] = {}
     for member, identity, doc in rows:
-        found.setdefault(member, []).append(GroupReference(identity, json.loads(doc)["displayName"]))
-    return found
+        groups.setdefault(member, []).append(GroupReference(identity, json.loads(doc)["displayName"]))
+    return groups
 
 
 @functools.lru_cache(maxsize=1024)

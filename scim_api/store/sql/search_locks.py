@@ -1,4 +1,4 @@
-"""Searches that no index answers, one at a time for each tenant.
+"""A lock per tenant for searches that no index answers: one at a time.
 
 There are few places for them, so that they leave the processor to reads by key; a tenant that sends many at
 once must not take all of the places.
@@ -16,7 +16,7 @@ WAIT_SECONDS: Final = 5.0
 
 
 class TenantSearchLocks:
-    """Gives each tenant one place at a time, first come, first served."""
+    """One lock for each tenant, first come, first served."""
 
     def __init__(self, wait_seconds: float = WAIT_SECONDS) -> None:
         self._wait_seconds = wait_seconds
@@ -25,7 +25,7 @@ class TenantSearchLocks:
 
     @contextlib.asynccontextmanager
     async def hold(self, tenant: int) -> AsyncIterator[None]:
-        """Wait for the tenant's turn, and keep it for the length of the block.
+        """Hold the tenant's lock for the length of the block.
 
         Raises:
             TooSlow: the tenant's other searches took too long.

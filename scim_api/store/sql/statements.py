@@ -53,7 +53,7 @@ _LOOKUP: Final = {
 def lookup(
     dialect: Dialect, tenant: int, kind: ResourceKind, by: Lookup, key: str, rest: Predicate | None = None
 ) -> Statement:
-    """Those with this comparable key that also meet the rest of a filter."""
+    """Those with this normalized key that also meet the rest of a filter."""
     select, order = _LOOKUP[by]
     if rest is None:
         return Statement(select + order, (tenant, kind, key))
@@ -95,7 +95,7 @@ _RENDERED_USERS_IN: Final[Mapping[Dialect, str]] = {
 
 
 def rendered_users(dialect: Dialect, tenant: int, base_url: str, offset: int, limit: int) -> Statement:
-    """Rows of the total and a user's text as ``core.render.render`` has it, in UTF-8."""
+    """Rows of the total and a user's text as ``serialization.serialize_resource`` has it, in UTF-8."""
     return Statement(
         _RENDERED_USERS_IN[dialect], (tenant, json_string_content(base_url), tenant, limit, offset)
     )
@@ -134,15 +134,15 @@ def search_page(dialect: Dialect, tenant: int, kind: ResourceKind | None, query:
         "kinds": "= ?" if kind is not None else "IN ('User', 'Group')",
         "condition": where.sql,
         "order": ", ".join([*order, "pk"]),
-        "final": ", ".join([*(f"s.{one}" for one in order), "s.pk"]),
+        "final": ", ".join([*(f"s.{term}" for term in order), "s.pk"]),
         "columns": RESOURCE,
     }
-    sql = re.sub(r"\{(\w+)\}", lambda found: parts[found[1]], _SEARCH)
+    sql = re.sub(r"\{(\w+)\}", lambda match: parts[match[1]], _SEARCH)
     kinds = () if kind is None else (kind,)
     return Statement(sql, (tenant, *kinds, *where.parameters, query.after, query.limit, query.offset))
 
 
-# The page is cut out of the index before anything is joined, in whatever mood the planner is.
+# The page is cut out of the index before anything is joined, whatever the planner would choose.
 MEMBERS: Final = """
 SELECT x.pk, x.id, x.kind FROM (
     SELECT m.member FROM membership m WHERE m.container = ? AND m.tenant = ? AND m.member > ?

@@ -1,6 +1,6 @@
-"""Database work written once for both drivers.
+"""Transactions written once for both drivers.
 
-A script is a generator that yields statements and is sent their rows: it knows what to ask and what to
+A transaction script is a generator that yields statements and is sent their rows: it knows what to ask and what to
 conclude, and each driver knows how to ask (apsw in its writer thread, asyncpg over the network). SQL in
 a script keeps to what both databases understand; placeholders are ``?``.
 """

@@ -13,7 +13,7 @@ from scim_api.store.errors import Unavailable
 from scim_api.store.sql.transaction_script import Row, T, TransactionScript
 
 CACHE_KIB: Final = 16 * 1024
-"""Pages of the file that each connection keeps in memory; SQLite's own 2 MiB are few for a million people."""
+"""Pages of the file that each connection keeps in memory; SQLite's own 2 MiB are few for a million users."""
 LOCK_WAIT_MS: Final = 5_000
 """How long a writer waits for another process (the CLI, a migration), in milliseconds."""
 
@@ -65,7 +65,7 @@ def connect(
         path: the database file; its directory must exist.
         lock_wait_ms: how long a statement waits for a lock, in milliseconds.
         query_only: refuse writes.
-        alone: only if no other connection is open, and none can be while this one is.
+        exclusive: only if no other connection is open, and none can be while this one is.
 
     Raises:
         Unavailable: the file cannot be opened or is no database.

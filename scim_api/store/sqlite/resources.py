@@ -165,10 +165,10 @@ def _replace_emails(
     connection: apsw.Connection, pk: int, tenant: int, kind: ResourceKind, emails: tuple[str, ...]
 ) -> None:
     rows = fetch(connection, "SELECT email_key FROM resource_email WHERE resource = ?", (pk,))
-    held = {row[0] for row in rows}
-    for email in held - set(emails):
+    stored = {row[0] for row in rows}
+    for email in stored - set(emails):
         connection.execute("DELETE FROM resource_email WHERE resource = ? AND email_key = ?", (pk, email))
-    _add_emails(connection, pk, tenant, kind, (email for email in emails if email not in held))
+    _add_emails(connection, pk, tenant, kind, (email for email in emails if email not in stored))
 
 
 def _add_emails(

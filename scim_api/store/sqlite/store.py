@@ -248,12 +248,12 @@ class SqliteStore:
         return self._read_script(administration.read_page(after, limit, _now()))
 
     async def put_connection(
-        self, namespace: str, name: str, wanted: PutConnection, *, if_match: str | None
+        self, namespace: str, name: str, desired: PutConnection, *, if_match: str | None
     ) -> Connection:
         """Make the state so, in one transaction, and issue a new revision if anything changed."""
         return await self._write_script(
             lambda: administration.put_connection(
-                namespace, name, wanted, if_match=if_match, now=_now(), revision=secrets.token_hex(16)
+                namespace, name, desired, if_match=if_match, now=_now(), revision=secrets.token_hex(16)
             )
         )
 

@@ -62,10 +62,10 @@ def _sorted_by(attribute: AttributePath, keys: dict[str, Any], resource: Resourc
         found = found.get(step) if isinstance(found, dict) else None
     if not attribute.multi_valued or not found:
         return found
-    if attribute.sub is None:
+    if attribute.sub_attribute is None:
         return found[0]
     chosen = next((one for one in found if one.get("primary")), found[0])
-    return chosen.get(attribute.sub)
+    return chosen.get(attribute.sub_attribute)
 
 
 def _compare(one: Any, other: Any) -> int:
