@@ -130,3 +130,10 @@ def test_every_limit_is_in_the_reference_with_its_number() -> None:
         value for name, value in vars(limits).items() if name.startswith("MAX_") and name != "MAX_ECHO"
     }
     assert told == numbers | {planner.MAX_LIVE_TOKENS}
+
+
+def test_every_file_that_a_page_names_exists() -> None:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for name in re.findall(r"`((?:scim_api|operator|tests|charts|docs|dev)/[\w./-]+\.\w+)`", text):
+            assert (ROOT / name).exists(), f"{page.name}: {name}"

@@ -105,7 +105,7 @@ def plan_put(state: ConnectionState, desired: PutConnection, *, now: str, revisi
 
     Args:
         state: what the database holds.
-        wanted: the whole desired state.
+        desired: the whole desired state.
         now: the database's clock, as stored text.
         revision: the revision to issue if anything changes.
 

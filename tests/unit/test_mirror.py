@@ -1,0 +1,53 @@
+"""Tests mirror the tree: who opens a module finds its tests by its name."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PACKAGES: Final = {
+    "scim_api": (ROOT / "scim_api", ("unit/scim_api", "api")),
+    "scim_operator": (ROOT / "operator/scim_operator", ("unit/scim_operator", "operator", "chart")),
+}
+"""Each package, and the folders below tests/ that mirror it: without I/O, and with real parts."""
+
+ELSEWHERE: Final = {
+    "scim_api.core.limits": "constants: docs/reference.md and tests/api/test_bad_input.py hold each of them",
+    "scim_api.core.model": "records without behaviour",
+    "scim_api.core.types": "types without behaviour",
+    "scim_api.store.dialect": "a type without behaviour",
+    "scim_api.store.errors": "exceptions without behaviour; tests/api/store raises each of them",
+    "scim_operator.planning.actions": "records without behaviour: what the planner may answer",
+    "scim_operator.planning.ports": "protocols and exceptions without behaviour",
+}
+"""Modules without a test file of their own, and why."""
+
+
+def _modules() -> list[str]:
+    return sorted(
+        ".".join((name, *path.relative_to(source).with_suffix("").parts))
+        for name, (source, _) in PACKAGES.items()
+        for path in source.rglob("*.py")
+        if path.name != "__init__.py"
+    )
+
+
+def _test_files(module: str) -> list[Path]:
+    package, *folders, name = module.split(".")
+    return [ROOT.joinpath("tests", mirror, *folders, f"test_{name}.py") for mirror in PACKAGES[package][1]]
+
+
+@pytest.mark.parametrize("module", _modules())
+def test_every_module_has_its_test_file_or_a_reason(module: str) -> None:
+    places = _test_files(module)
+    if module in ELSEWHERE:
+        assert not any(place.exists() for place in places), f"{module} has tests: take it off the list"
+        return
+    assert any(place.exists() for place in places), "write " + " or ".join(
+        str(place.relative_to(ROOT)) for place in places
+    )
+
+
+def test_the_list_of_exceptions_names_modules_that_exist() -> None:
+    assert set(ELSEWHERE) <= set(_modules())
