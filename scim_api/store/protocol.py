@@ -184,15 +184,13 @@ class Store(Protocol):
         resource without any is not in the answer.
         """
 
-    async def create(
-        self, tenant: int, kind: ResourceKind, prepared: ResourceWrite, *, actor: str
-    ) -> Resource:
+    async def create(self, tenant: int, kind: ResourceKind, write: ResourceWrite, *, actor: str) -> Resource:
         """Insert, with an audit row; returns after the durable commit.
 
         Args:
             tenant: surrogate key.
             kind: resource type.
-            prepared: what to store.
+            write: what to store.
             actor: id of the credential, for the audit log.
 
         Raises:

@@ -25,7 +25,6 @@ from scim_api.http.public import public_app
 from scim_api.http.rate_limit import RateLimiter
 from scim_api.http.request import ServiceContext
 from scim_api.store.factory import create_store
-from scim_api.store.postgres.resource_cache import ResourceCache
 from scim_api.store.postgres.store import PostgresStore
 from scim_api.store.protocol import Store
 from scim_api.store.sqlite.store import SqliteStore
@@ -61,7 +60,7 @@ class World:
     def forget(self) -> None:
         """As after a restart: no person has been seen yet."""
         if isinstance(self._store, PostgresStore):
-            self._store._resource_cache = ResourceCache()
+            self._store._resource_cache._resources.clear()
 
 
 def _filter(text: str) -> str:

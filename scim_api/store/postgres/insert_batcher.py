@@ -149,16 +149,16 @@ def _columns(batch: Sequence[UserInsert]) -> tuple[list[Any], ...]:
     names do not wait for each other.
     """
     batch = sorted(batch, key=lambda new: new.write.name_key)
-    prepared = [new.write for new in batch]
+    writes = [new.write for new in batch]
     mails = [(new.resource_id, email) for new in batch for email in new.write.email_keys]
     return (
         [new.tenant for new in batch],
         [new.resource_id for new in batch],
-        [write.match_key for write in prepared],
-        [write.name_key for write in prepared],
-        [write.external_key for write in prepared],
-        [write.doc for write in prepared],
-        [write.normal_form for write in prepared],
+        [write.match_key for write in writes],
+        [write.name_key for write in writes],
+        [write.external_key for write in writes],
+        [write.doc for write in writes],
+        [write.normal_form for write in writes],
         [new.actor for new in batch],
         [identity for identity, _ in mails],
         [email for _, email in mails],

@@ -39,7 +39,7 @@ def create(
     dialect: Dialect,
     tenant: int,
     kind: ResourceKind,
-    prepared: ResourceWrite,
+    write: ResourceWrite,
     *,
     actor: str,
     now: str,
@@ -47,14 +47,14 @@ def create(
 ) -> TransactionScript[Resource]:
     """Insert a group with its members, counter and audit row. Raises ``UnknownMembers``."""
     identity = new_resource_id()
-    keys = (prepared.match_key, prepared.name_key, prepared.external_key)
+    keys = (write.match_key, write.name_key, write.external_key)
     [(pk,)] = yield Statement(
-        _INSERT, (tenant, kind, identity, *keys, now, now, prepared.doc, prepared.normal_form)
+        _INSERT, (tenant, kind, identity, *keys, now, now, write.doc, write.normal_form)
     )
-    yield from _apply_changes(dialect, tenant, pk, prepared.members)
+    yield from _apply_changes(dialect, tenant, pk, write.members)
     yield Statement(COUNT, (tenant, kind, shard, 1))
     yield Statement(AUDIT, (now, tenant, kind, identity, "create", actor))
-    return Resource(identity, 1, now, now, prepared.doc, pk, kind)
+    return Resource(identity, 1, now, now, write.doc, pk, kind)
 
 
 def modify(
@@ -78,16 +78,16 @@ def modify(
         return None
     resource = Resource(*rows[0])
     check_version(resource.version, expected_version)
-    prepared = transform(resource)
-    if prepared is None:
+    write = transform(resource)
+    if write is None:
         return resource
-    changed = yield from _apply_changes(dialect, tenant, resource.pk, prepared.members)
-    if not changed and prepared.doc == resource.doc:
+    changed = yield from _apply_changes(dialect, tenant, resource.pk, write.members)
+    if not changed and write.doc == resource.doc:
         return resource
-    keys = (prepared.match_key, prepared.name_key, prepared.external_key)
-    yield Statement(_UPDATE, (*keys, now, prepared.doc, prepared.normal_form, resource.pk))
+    keys = (write.match_key, write.name_key, write.external_key)
+    yield Statement(_UPDATE, (*keys, now, write.doc, write.normal_form, resource.pk))
     yield Statement(AUDIT, (now, tenant, kind, resource_id, "modify", actor))
-    return Resource(resource_id, resource.version + 1, resource.created, now, prepared.doc, resource.pk, kind)
+    return Resource(resource_id, resource.version + 1, resource.created, now, write.doc, resource.pk, kind)
 
 
 def _apply_changes(

@@ -41,7 +41,7 @@ def create(
     connection: apsw.Connection,
     tenant: int,
     kind: ResourceKind,
-    prepared: ResourceWrite,
+    write: ResourceWrite,
     actor: str,
     now: str,
 ) -> Resource:
@@ -50,22 +50,22 @@ def create(
     Raises ``Conflict`` and ``UnknownMembers``.
     """
     if kind == "Group":
-        script = groups.create("sqlite", tenant, kind, prepared, actor=actor, now=now, shard=_SHARD)
+        script = groups.create("sqlite", tenant, kind, write, actor=actor, now=now, shard=_SHARD)
         try:
             return run_script(connection, script)
         except apsw.ConstraintError as error:
-            raise _constraint_error(connection, tenant, kind, prepared, "", error) from error
+            raise _constraint_error(connection, tenant, kind, write, "", error) from error
     identity = new_resource_id()
-    keys = (prepared.match_key, prepared.name_key, prepared.external_key)
-    values = (tenant, kind, identity, *keys, now, now, prepared.doc, prepared.normal_form)
+    keys = (write.match_key, write.name_key, write.external_key)
+    values = (tenant, kind, identity, *keys, now, now, write.doc, write.normal_form)
     try:
         [(pk,)] = fetch(connection, _INSERT, values)
     except apsw.ConstraintError as error:
-        raise _constraint_error(connection, tenant, kind, prepared, identity, error) from error
-    _add_emails(connection, pk, tenant, kind, prepared.email_keys)
+        raise _constraint_error(connection, tenant, kind, write, identity, error) from error
+    _add_emails(connection, pk, tenant, kind, write.email_keys)
     connection.execute(COUNT, (tenant, kind, _SHARD, 1))
     connection.execute(AUDIT, (now, tenant, kind, identity, "create", actor))
-    return Resource(identity, 1, now, now, prepared.doc, pk, kind)
+    return Resource(identity, 1, now, now, write.doc, pk, kind)
 
 
 def modify(
@@ -90,22 +90,22 @@ def modify(
     *columns, match_key, name_key, external_key = rows[0]
     resource = Resource(*columns)
     check_version(resource.version, expected_version)
-    prepared = transform(resource)
-    if prepared is None:
+    write = transform(resource)
+    if write is None:
         return resource
-    body = (now, prepared.doc, prepared.normal_form, resource.pk)
-    keys = (prepared.match_key, prepared.name_key, prepared.external_key)
+    body = (now, write.doc, write.normal_form, resource.pk)
+    keys = (write.match_key, write.name_key, write.external_key)
     if keys == (match_key, name_key, external_key):
         connection.execute(_UPDATE_BODY, body)
     else:
         try:
             connection.execute(_UPDATE, (*keys, *body))
         except apsw.ConstraintError as error:
-            raise _constraint_error(connection, tenant, kind, prepared, resource_id, error) from error
-    _replace_emails(connection, resource.pk, tenant, kind, prepared.email_keys)
+            raise _constraint_error(connection, tenant, kind, write, resource_id, error) from error
+    _replace_emails(connection, resource.pk, tenant, kind, write.email_keys)
     connection.execute(AUDIT, (now, tenant, kind, resource_id, "modify", actor))
     return Resource(
-        resource.id, resource.version + 1, resource.created, now, prepared.doc, resource.pk, resource.kind
+        resource.id, resource.version + 1, resource.created, now, write.doc, resource.pk, resource.kind
     )
 
 
@@ -119,23 +119,23 @@ def _modify_group(
     expected_version: int | None,
     now: str,
 ) -> Resource | None:
-    prepared: ResourceWrite | None = None
+    write: ResourceWrite | None = None
 
-    def remembered(resource: Resource) -> ResourceWrite | None:
-        nonlocal prepared
-        prepared = transform(resource)
-        return prepared
+    def recording(resource: Resource) -> ResourceWrite | None:
+        nonlocal write
+        write = transform(resource)
+        return write
 
     script = groups.modify(
-        "sqlite", tenant, kind, resource_id, remembered,
+        "sqlite", tenant, kind, resource_id, recording,
         actor=actor, expected_version=expected_version, now=now,
     )  # fmt: skip
     try:
         return run_script(connection, script)
     except apsw.ConstraintError as error:
-        if prepared is None:
+        if write is None:
             raise
-        raise _constraint_error(connection, tenant, kind, prepared, resource_id, error) from error
+        raise _constraint_error(connection, tenant, kind, write, resource_id, error) from error
 
 
 def delete(
@@ -183,12 +183,12 @@ def _constraint_error(
     connection: apsw.Connection,
     tenant: int,
     kind: ResourceKind,
-    prepared: ResourceWrite,
+    write: ResourceWrite,
     resource_id: str,
     error: apsw.ConstraintError,
 ) -> Exception:
     """Which of the keys is taken; or that the tenant is gone (its foreign key)."""
-    rows = fetch(connection, *name_taken(tenant, kind, prepared.name_key, resource_id))
+    rows = fetch(connection, *name_taken(tenant, kind, write.name_key, resource_id))
     if not rows:
         return Unavailable("the tenant was deleted")
     if getattr(error, "extendedresult", None) != apsw.SQLITE_CONSTRAINT_UNIQUE:

@@ -197,12 +197,10 @@ class SqliteStore:
         statement = groups_of(tenant, members)
         return to_groups_by_member(self._read(statement.sql, *statement.parameters) if members else [])
 
-    async def create(
-        self, tenant: int, kind: ResourceKind, prepared: ResourceWrite, *, actor: str
-    ) -> Resource:
+    async def create(self, tenant: int, kind: ResourceKind, write: ResourceWrite, *, actor: str) -> Resource:
         """Insert, with an audit row; returns after the durable commit. Raises ``Conflict``."""
         return await self._write(
-            lambda connection: resources.create(connection, tenant, kind, prepared, actor, _now())
+            lambda connection: resources.create(connection, tenant, kind, write, actor, _now())
         )
 
     async def modify(

@@ -139,7 +139,7 @@ async def test_slow_searches_leave_point_reads_alone(postgres_url: str) -> None:
 async def test_a_writer_that_loses_race_after_race_gets_its_turn_by_the_rows_lock(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scim_api.store.postgres.store.OPTIMISTIC_ATTEMPTS", 0)
+    monkeypatch.setattr("scim_api.store.postgres.resources.OPTIMISTIC_ATTEMPTS", 0)
     tenant = await tenant_of(store)
     ada = await store.create(tenant, "User", prepared("ada"), actor="c")
     more = retitle(lambda title: str(int(title or "0") + 1))
