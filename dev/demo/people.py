@@ -40,7 +40,7 @@ class _Cycle:
         self._client.test_connection()
         self._console.step("Test Connection: 200, nobody found, as it must be")
         ids = [self._create(person) for person in self._people]
-        self._console.step(f"people created: {len(ids)}")
+        self._console.step(f"users created: {len(ids)}")
         for user, dialect in zip(ids, Dialect, strict=False):
             with EntraClient(endpoint, token, dialect) as client:
                 self._patch(client, user)

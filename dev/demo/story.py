@@ -46,7 +46,7 @@ class Story:
         """
         first_short = self._a_token_of_a_minute()
         published = self._from_scimtoken_to_secret()
-        self._console.title("Entra provisions people with it")
+        self._console.title("Entra provisions users with it")
         people.tell(self._console, published.endpoint, published.token)
         fresh = self._rotation(published)
         self._revocation(published, fresh)

@@ -24,7 +24,7 @@ _END: Final = "<!-- end -->"
 
 @dataclasses.dataclass(frozen=True)
 class Key:
-    """Which contender, holding how many people, did what."""
+    """Which contender, holding how many users, did what."""
 
     contender: str
     count: int
@@ -116,13 +116,13 @@ def verdicts(results: Results) -> Iterator[Verdict]:
         for size in sizes:
             memory = results.memory[ours, size]
             yield Verdict(
-                f"{ours}, memory with {size:,} people: under 200 MiB",
+                f"{ours}, memory with {size:,} users: under 200 MiB",
                 f"{memory / 1024**2:.0f} MiB",
                 memory < MEMORY_BYTES,
             )
             first = results.first_answer[ours, size]
             yield Verdict(
-                f"{ours}, start to first answer with {size:,} people: under {FIRST_ANSWER_SECONDS} s",
+                f"{ours}, start to first answer with {size:,} users: under {FIRST_ANSWER_SECONDS} s",
                 f"{first:.2f} s",
                 first < FIRST_ANSWER_SECONDS,
             )
@@ -190,7 +190,7 @@ def raw(results: Results) -> dict[str, Any]:
         together = [latency for sample in samples for latency in sample.latencies]
         found: dict[str, Any] = {
             "contender": key.contender,
-            "people": key.count,
+            "users": key.count,
             "workload": key.workload,
             "answers": len(together),
             "generatorShareOfACore": round(
@@ -212,11 +212,11 @@ def raw(results: Results) -> dict[str, Any]:
         "saturated": [cell(key, samples, paced=False) for key, samples in results.saturated.items()],
         "paced": [cell(key, samples, paced=True) for key, samples in results.paced.items()],
         "memoryBytes": [
-            {"contender": who, "people": count, "bytes": size}
+            {"contender": who, "users": count, "bytes": size}
             for (who, count), size in results.memory.items()
         ],
         "firstAnswerSeconds": [
-            {"contender": who, "people": count, "seconds": round(seconds, 3)}
+            {"contender": who, "users": count, "seconds": round(seconds, 3)}
             for (who, count), seconds in results.first_answer.items()
         ],
         "goals": [dataclasses.asdict(verdict) for verdict in verdicts(results)],
@@ -226,14 +226,14 @@ def raw(results: Results) -> dict[str, Any]:
 def markdown(found: dict[str, Any]) -> str:
     """The tables of a page, from what ``raw`` gave."""
     cells = {
-        (cell["people"], cell["contender"], cell["workload"]): statistics.median(cell["perSecond"])
+        (cell["users"], cell["contender"], cell["workload"]): statistics.median(cell["perSecond"])
         for cell in found["saturated"]
     }
     lines = [f"| requests/s | {' | '.join(NAMES)} |", f"|---|{'---:|' * len(NAMES)}"]
-    for people, who in dict.fromkeys((people, who) for people, who, _ in sorted(cells)):
-        rates = [cells[people, who, name] for name in NAMES]
+    for users, who in dict.fromkeys((users, who) for users, who, _ in sorted(cells)):
+        rates = [cells[users, who, name] for name in NAMES]
         shown = [f"{rate:.0f}" if rate >= 20 else f"{rate:.1f}" for rate in rates]
-        lines.append(f"| {who}, {people:,} people | {' | '.join(shown)} |")
+        lines.append(f"| {who}, {users:,} users | {' | '.join(shown)} |")
     lines += ["", "| goal | found (from, to) | |", "|---|---|---|"]
     lines += [
         f"| {goal['goal']} | {goal['found']} | {'met' if goal['met'] else '**missed**'} |"

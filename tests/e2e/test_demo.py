@@ -37,7 +37,7 @@ def test_it_succeeds(runs: Runs) -> None:
         r"\n +entra +True +20\d\d-",
         r"\n +token +sct_..…\n",
         r"Test Connection: 200",
-        r"people created: 6\n",
+        r"users created: 6\n",
         r"dialect without the flag",
         r"dialect with aadOptscim062020",
         r"a group created, 6 members added, one removed",

@@ -46,7 +46,7 @@ class Result:
             ("refused, rightly", self.counts.refused),
             ("service not available (no answer, 503)", self.counts.unavailable),
             ("writes acknowledged", self.counts.writes),
-            ("people read back", self.people),
+            ("users read back", self.people),
             ("times a Secret had no valid token", self._gaps()),
             ("**promises broken**", f"**{len(self.violations)}**"),
         ]
