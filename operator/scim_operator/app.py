@@ -1,4 +1,4 @@
-"""The operator's life: everything is put together here, started, and stopped in order.
+"""The operator as a process: its parts are put together here, started, and stopped in order.
 
 On every replica: health port, watch, election. On the leader besides: admin key, comparison with the API,
 reconciles. SIGTERM: the Lease is given up first, then what runs comes to its end, then the process.
@@ -29,10 +29,11 @@ from scim_operator.commands import apply as applying
 from scim_operator.commands import release_finalizers as releasing
 from scim_operator.commands import self_test as self_test_command
 from scim_operator.controller.cache import InformerCache, WatchEvent
+from scim_operator.controller.controller import Controller
 from scim_operator.controller.informer import Informer
-from scim_operator.controller.reconciler import Reconciler, Result
+from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.resync import KUBERNETES_ERRORS, Resync
-from scim_operator.controller.workqueue import Controller
+from scim_operator.controller.workqueue import Result
 from scim_operator.health import Check, HealthServer
 from scim_operator.metrics import Metrics
 from scim_operator.planning.ports import Key, KubernetesRejected, NotLeading
@@ -56,7 +57,7 @@ async def run(settings: OperatorSettings, trace: Callable[[str], None] | None = 
 
     Args:
         settings: checked settings.
-        trace: told the name of each step of each reconcile; for tests of crashes.
+        trace: called with the name of each step of each reconcile; for tests of crashes.
 
     Raises:
         StartError: when it cannot start.
@@ -93,8 +94,8 @@ async def release(settings: OperatorSettings, *, hold: int) -> int:
         except releasing.NotReleased as error:
             raise StartError(str(error)) from None
         except KUBERNETES_ERRORS as error:
-            trouble = f"{type(error).__name__} {getattr(error, 'status', '')}".strip()
-            raise StartError(f"Kubernetes did not do it ({trouble}); run it again") from None
+            problem = f"{type(error).__name__} {getattr(error, 'status', '')}".strip()
+            raise StartError(f"Kubernetes did not do it ({problem}); run it again") from None
 
 
 async def apply(documents: Sequence[applying.Document], say: Callable[[str], None]) -> None:
@@ -150,7 +151,7 @@ class Operator:
         kube: the API client for all but the Lease.
         lease_api: the API client for the Lease, so that a busy pool never delays a renewal.
         http: for the SCIM API.
-        trace: told the name of each step of each reconcile.
+        trace: called with the name of each step of each reconcile.
     """
 
     def __init__(
@@ -204,7 +205,7 @@ class Operator:
         try:
             async with asyncio.TaskGroup() as parts:
                 background = [
-                    parts.create_task(self._controller.run(), name="scheduler"),
+                    parts.create_task(self._controller.run(), name="controller"),
                     parts.create_task(self._lead_whenever_elected(), name="leader"),
                 ]
                 await parts.create_task(self._elector.run(stop), name="elector")
@@ -280,7 +281,7 @@ class Operator:
 
     async def _admin_key(self) -> AdminKey:
         """The key, waited for until Kubernetes lets us have it."""
-        said = ""
+        reported = ""
         while True:
             try:
                 return await self._key_store.ensure()
@@ -288,24 +289,24 @@ class Operator:
                 problem = str(error)
             except KUBERNETES_ERRORS as error:
                 problem = f"{type(error).__name__} {getattr(error, 'status', '')}".strip()
-            if problem != said:
+            if problem != reported:
                 log.error("no key for the admin API", reason=problem)
-                said = problem
+                reported = problem
             await asyncio.sleep(_TRY_AGAIN_SECONDS)
 
     # -- what comes in, what is due
 
     def _on_watch_events(self, batch: Sequence[WatchEvent]) -> None:
-        for seen in batch:
-            if self._cache.apply(seen) and self._is_leader.is_set():
-                self._controller.add(seen.object.key)
+        for event in batch:
+            if self._cache.apply(event) and self._is_leader.is_set():
+                self._controller.add(event.object.key)
 
     def _on_endpoint_changed(self) -> None:
-        """Have it told in every status, at the pace at which a new leader looks at what seems well."""
-        reach = self._probe.verdict if self._probe is not None else None
-        if reach is None:
+        """Reconcile those whose status says otherwise, at the pace of a new leader."""
+        verdict = self._probe.verdict if self._probe is not None else None
+        if verdict is None:
             return
-        told_otherwise = self._cache.with_other_endpoint_summary(reach.summary)
+        told_otherwise = self._cache.with_other_endpoint_summary(verdict.summary)
         spread = len(told_otherwise) / self._settings.startup_reconciles_per_second
         for key in told_otherwise:
             self._controller.add(key, spread * random.random())  # noqa: S311 (jitter)
@@ -320,16 +321,16 @@ class Operator:
 
     async def _until_served(self) -> None:
         """Wait until the API server serves ScimTokens."""
-        custom, said = client.CustomObjectsApi(self._kube), ""
+        custom, reported = client.CustomObjectsApi(self._kube), ""
         while True:
             try:
                 await custom.list_cluster_custom_object(GROUP, VERSION, PLURAL, limit=1, _request_timeout=5.0)
                 return
             except KUBERNETES_ERRORS as error:
                 problem = _why_not_served(error)
-            if problem != said:
+            if problem != reported:
                 log.warning("cannot watch yet", reason=problem)
-                said = problem
+                reported = problem
             await asyncio.sleep(_POLL_SECONDS)
 
     # -- probes
@@ -357,7 +358,7 @@ class Operator:
 
 
 def _no_trace(_step: str) -> None:
-    """Nobody listens outside of tests."""
+    """Steps are traced in tests alone."""
 
 
 def _why_not_served(error: BaseException) -> str:

@@ -29,7 +29,7 @@ def run(show_settings: bool = False) -> None:
 
     \b
     Configured by the environment; two variables have no default:
-      SCIM_OPERATOR_ENDPOINT_URL   what people paste into Entra, e.g. https://scim.example.com/scim/v2
+      SCIM_OPERATOR_ENDPOINT_URL   what is pasted into Entra, e.g. https://scim.example.com/scim/v2
       SCIM_OPERATOR_ADMIN_URL      the API's internal port, e.g. http://scim-api-internal:8081
     \b
     Often set as well:
@@ -100,7 +100,7 @@ def release(hold: int) -> None:
 def apply(filename: TextIO, namespace: str) -> None:
     """Create or change ScimTokens, so that they are as a file says (server-side apply).
 
-    Waits up to a minute for the kind to be known: right after an installation it may not be yet.
+    Waits up to a minute for the kind to be served: right after an installation it may not be yet.
     """
     logging_setup.configure("info")
     from scim_operator import app
@@ -125,7 +125,7 @@ def apply(filename: TextIO, namespace: str) -> None:
     "--timeout", "seconds", type=click.FloatRange(min=1), default=180, show_default=True, help="Seconds."
 )
 def self_test(namespace: str, name: str, url: str | None, ca_file: str | None, seconds: float) -> None:
-    """Try the installation out: ScimToken, Secret, Test Connection, one person's life; then clean up.
+    """Try the installation out: ScimToken, Secret, Test Connection, one user's life; then clean up.
 
     Makes a ScimToken with a tenant of its own, and deletes both at the end, whatever happened.
     """

@@ -28,7 +28,7 @@ class Metrics:
         )
         self._workqueue_depth = Gauge(
             "scim_operator_workqueue_depth",
-            "ScimTokens that have a next moment to be looked at.",
+            "ScimTokens that are due now or later.",
             registry=self.registry,
         )
         self._active_workers = Gauge(
@@ -37,7 +37,7 @@ class Metrics:
         self._leader = Gauge("scim_operator_leader", "1 while this process leads.", registry=self.registry)
         self._tokens = Gauge(
             "scim_operator_scimtokens",
-            "ScimTokens this process knows, by state.",
+            "ScimTokens in the informer cache, by state.",
             ["state"],
             registry=self.registry,
         )
@@ -54,7 +54,7 @@ class Metrics:
         )
         self._orphan_limit_exceeded = Gauge(
             "scim_operator_orphaned_connections_not_revoked",
-            "Connections without a ScimToken that the sweep did not revoke because they are too many at once.",
+            "Connections without a ScimToken that were not revoked because they exceed the orphan limit.",
             registry=self.registry,
         )
 
@@ -83,7 +83,7 @@ class Metrics:
         self._seconds.observe(seconds)
 
     def workqueue(self, *, depth: int, active_workers: int) -> None:
-        """How much is planned and under way."""
+        """Depth of the workqueue, and workers that reconcile."""
         self._workqueue_depth.set(depth)
         self._active_workers.set(active_workers)
 
@@ -109,7 +109,7 @@ class Metrics:
             self._rotation_overdue.labels(key.namespace, key.name).set(end.timestamp())
 
     def endpoint(self, verdict: EndpointVerdict | None) -> None:
-        """What the last check of the endpoint told; None when this process does not check."""
+        """The verdict of the last check of the endpoint; None when this process does not check."""
         self._endpoint_reachable.clear()
         if verdict is not None and verdict.status != "Unknown":
             self._endpoint_reachable.labels(verdict.reason).set(int(verdict.status == "True"))
@@ -123,7 +123,7 @@ class Metrics:
         self._resyncs.labels("success" if complete else "scim_api_unreachable").inc()
 
     def orphan_limit_exceeded(self, orphans: int) -> None:
-        """How many connections the sweep refused to revoke; 0 when it did not stop."""
+        """How many orphaned connections were left alone; 0 when the limit was not exceeded."""
         self._orphan_limit_exceeded.set(orphans)
 
     def render(self) -> bytes:

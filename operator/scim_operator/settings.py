@@ -15,6 +15,18 @@ NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/name
 """Where Kubernetes tells a pod its own namespace."""
 
 
+RENAMED: Final = {
+    "SWEEP_BRAKE_COUNT": "ORPHAN_LIMIT_COUNT",
+    "SWEEP_BRAKE_PERCENT": "ORPHAN_LIMIT_PERCENT",
+    "RECHECK_SECONDS": "FULL_RECONCILE_SECONDS",
+    "CATCH_UP_PER_SECOND": "STARTUP_RECONCILES_PER_SECOND",
+    "LEASE_DEADLINE_SECONDS": "LEASE_RENEW_DEADLINE_SECONDS",
+    "LEASE_RENEW_SECONDS": "LEASE_RENEW_PERIOD_SECONDS",
+    "LEASE_RETRY_SECONDS": "LEASE_RETRY_PERIOD_SECONDS",
+}
+"""Settings that once had another name, without their prefix: the old one is refused, never ignored."""
+
+
 class SettingsError(Exception):
     """A setting is wrong; the message names each one and says what to write."""
 
@@ -52,7 +64,7 @@ class OperatorSettings(BaseSettings):
     endpoint_url: Url
     """What goes into every Secret and from there into Entra as Tenant URL, up to and with ``/scim/v2``."""
     scim_url: Url | None = None
-    """How the operator itself reaches the API's public port, to prove a token; default ``endpoint_url``."""
+    """How the operator itself reaches the API's public port, to verify a token; default ``endpoint_url``."""
     admin_url: Url
     """The API's internal port, such as ``http://scim-api-internal:8081``. Never exposed."""
     namespace: Namespace = Field(default_factory=own_namespace)
@@ -84,17 +96,17 @@ class OperatorSettings(BaseSettings):
     lease_renew_period_seconds: Seconds = 2
     """How often the holder renews."""
     lease_retry_period_seconds: Seconds = 0.5
-    """How often a standby looks; a released Lease is taken within this time."""
+    """How often a standby tries; a released Lease is taken within this time."""
 
     resync_seconds: Seconds = 600
     """How often everything is compared with the API's own pages: a lost database is rebuilt within it."""
     full_reconcile_seconds: Seconds = 21_600
-    """Each ScimToken is looked at in full at least this often, whatever the watch told."""
+    """Each ScimToken is reconciled at least this often, whatever the watch reported."""
     startup_reconciles_per_second: Annotated[float, Field(gt=0, le=10_000)] = 50
-    """After a start or hand-over, how many ScimTokens that look well are re-examined per second."""
+    """After a start or hand-over, how many ScimTokens without a difference are reconciled per second."""
     orphan_limit_count: Annotated[int, Field(ge=0)] = 5
     orphan_limit_percent: Annotated[float, Field(ge=0, le=100)] = 20
-    """A sweep that would revoke more connections than both of these at once stops and says so."""
+    """More orphaned connections than both of these at once are not revoked, and reported."""
     shutdown_seconds: Annotated[float, Field(gt=0, le=60)] = 5
     """How long reconciles under way may take to end after SIGTERM."""
 
@@ -121,7 +133,7 @@ class OperatorSettings(BaseSettings):
 
     @property
     def verification_url(self) -> str:
-        """The SCIM base URL at which a new token is proved before it is published."""
+        """The SCIM base URL at which a new token is verified before it is published."""
         return self.scim_url or self.endpoint_url
 
 
@@ -131,6 +143,11 @@ def load(**options: object) -> OperatorSettings:
     Raises:
         SettingsError: with one line per wrong setting.
     """
+    renamed = [name for name in RENAMED if f"{ENV_PREFIX}{name}" in os.environ]
+    if renamed:
+        raise SettingsError(
+            "\n".join(f"{ENV_PREFIX}{name} is now {ENV_PREFIX}{RENAMED[name]}: rename it" for name in renamed)
+        )
     try:
         given = {name: value for name, value in options.items() if value is not None}
         return OperatorSettings(**given)  # type: ignore[arg-type]

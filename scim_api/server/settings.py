@@ -1,5 +1,6 @@
 """Everything that can be configured, typed, and refused at start-up when it is wrong."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -68,6 +69,11 @@ def load(**options: object) -> ApiSettings:
     Raises:
         SettingsError: with one line per wrong setting.
     """
+    if "SCIM_API_WORKERS" in os.environ:
+        raise SettingsError(
+            "SCIM_API_WORKERS is gone: a replica is one process. Remove it, and run more replicas instead (in the "
+            "chart, api.replicas)"
+        )
     try:
         return ApiSettings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:

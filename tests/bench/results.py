@@ -212,8 +212,7 @@ def raw(results: Results) -> dict[str, Any]:
         "saturated": [cell(key, samples, paced=False) for key, samples in results.saturated.items()],
         "paced": [cell(key, samples, paced=True) for key, samples in results.paced.items()],
         "memoryBytes": [
-            {"contender": who, "users": count, "bytes": size}
-            for (who, count), size in results.memory.items()
+            {"contender": who, "users": count, "bytes": size} for (who, count), size in results.memory.items()
         ],
         "firstAnswerSeconds": [
             {"contender": who, "users": count, "seconds": round(seconds, 3)}

@@ -65,9 +65,9 @@ async def test_it_plays_a_whole_life_and_leaves_nothing(
         f"ScimToken {namespace}/{NAME} is Ready",
         f"Secret {NAME}-scim-token holds an endpoint and a token",
         f"Test Connection succeeds at {stack.scim_url}",
-        "a person is created (POST 201)",
+        "a user is created (POST 201)",
         "it is found by userName and read back (GET 200)",
-        "it leaves (PATCH 200)",
+        "it is disabled (PATCH 200)",
         "it is deleted (DELETE 204, then GET 404)",
         "everything that was made is gone again",
     ]

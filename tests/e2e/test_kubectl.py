@@ -130,7 +130,7 @@ def test_events_tell_the_story_once_and_looking_again_adds_none(stack: Stack, na
     fresh = stack.start_operator()
     until(
         "the new leader has looked at everything, and then compared it twice",
-        lambda: fresh.log_text().count("compared with the API") >= 3,
+        lambda: fresh.log_text().count("resync done") >= 3,
         shown=lambda: stack.story(namespace, NAME),
     )
     assert events(stack, namespace) == told

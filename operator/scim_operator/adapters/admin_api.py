@@ -51,9 +51,9 @@ class HttpAdminApi:
         """What the API holds for ``key``, also when that is nothing."""
         return _read(Connection, await self._call("GET", _path(key)))
 
-    async def put(self, key: Key, wanted: PutConnection, *, revision: str) -> Connection:
+    async def put(self, key: Key, desired: PutConnection, *, revision: str) -> Connection:
         """Make it so. Raises ``Retry`` when ``revision`` is not the present one."""
-        body = wanted.model_dump_json(by_alias=True).encode()
+        body = desired.model_dump_json(by_alias=True).encode()
         return _read(Connection, await self._call("PUT", _path(key), body, revision))
 
     async def delete(self, key: Key, *, revision: str) -> Connection:
@@ -130,7 +130,7 @@ def _refuse(answer: httpx.Response, base_url: str) -> None:
 
 
 class HttpCredentialVerifier:
-    """``ports.Prover``: asks for a person who can't be there, as Entra does before every cycle.
+    """``ports.CredentialVerifier``: asks for a user who can't exist, as Entra does before every cycle.
 
     Args:
         scim_url: the SCIM base URL as the operator reaches it.

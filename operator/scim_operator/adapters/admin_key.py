@@ -1,4 +1,4 @@
-"""How the operator proves itself to the API: a key pair made on first start and kept in a Secret.
+"""The key pair that signs admin calls: made on first start and kept in a Secret.
 
 Made here and not by Helm, whose ``genPrivateKey`` gives a new one on every rendering. The public half goes
 into a ConfigMap that the API mounts; that the API's pods wait for it is intended.
@@ -60,8 +60,8 @@ class AdminKeyStore:
         """The installation's key, made when there is none, and its ConfigMap as it must be.
 
         Raises:
-            KubernetesRejected: when a person has to mend something; the message says what.
-            ApiException: when the Kubernetes API is in trouble; try again.
+            KubernetesRejected: when somebody has to act; the message says what to do.
+            ApiException: when the Kubernetes API fails; try again.
             NotLeading: when there was something to write and this process may not.
         """
         try:
@@ -123,7 +123,7 @@ class AdminKeyStore:
         return key
 
     async def _publish(self, key: AdminKey) -> None:
-        """Create the ConfigMap or set right what somebody changed in it."""
+        """Create the ConfigMap, or restore it when it was edited."""
         try:
             present = await self._core.read_namespaced_config_map(
                 CONFIG_MAP_NAME, self._namespace, _request_timeout=_REQUEST_SECONDS
@@ -132,11 +132,11 @@ class AdminKeyStore:
             if error.status != 404:
                 raise
             self._guard()
-            wanted = client.V1ConfigMap(
+            config_map = client.V1ConfigMap(
                 metadata=client.V1ObjectMeta(name=CONFIG_MAP_NAME, labels=_LABELS), data=key.published
             )
             await self._core.create_namespaced_config_map(
-                self._namespace, wanted, _request_timeout=_REQUEST_SECONDS
+                self._namespace, config_map, _request_timeout=_REQUEST_SECONDS
             )
             log.info("published the public key", config_map=f"{self._namespace}/{CONFIG_MAP_NAME}")
             return

@@ -1,7 +1,7 @@
 """Whether the public URL leads to this SCIM API, as far as the operator can see: one check for all ScimTokens.
 
 A question without a token, to which only a SCIM API answers 401 with a SCIM error. It never blocks anything:
-a cluster may be unable to reach its own ingress, and a token is proved another way before it is published.
+a cluster may be unable to reach its own ingress, and a token is verified another way before it is published.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 BODY_LIMIT: Final = 65_536
 CONFIRM_SECONDS: Final = 10.0
-"""How soon a first failure is looked at again: one lost packet is no news for ten thousand ScimTokens."""
+"""How soon a first failure is checked again: one lost packet must not change ten thousand statuses."""
 AGENT: Final = "scim-operator-check"
 
 
@@ -74,7 +74,7 @@ def verdict_of_exception(url: str, error: BaseException) -> EndpointVerdict:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what led to it, the deepest first: httpx wraps what tells the most."""
+    """The error and what led to it, the deepest first: httpx wraps the most specific one."""
     chain: list[BaseException] = []
     at: BaseException | None = error
     while at is not None and at not in chain:
@@ -90,7 +90,7 @@ class EndpointProbe:
         url: the SCIM base URL that people paste.
         client: for the requests.
         interval: seconds between two checks; None: never.
-        changed: called when the condition has other words than before.
+        changed: called when the verdict differs from the one before.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class EndpointProbe:
 
     @property
     def verdict(self) -> EndpointVerdict | None:
-        """What the last check told; None before the first."""
+        """The verdict of the last check; None before the first."""
         return self._reach
 
     async def run(self) -> None:
@@ -110,18 +110,18 @@ class EndpointProbe:
             self._changed()
             return
         while True:
-            fresh = await probe(self._url, self._client)
-            if fresh.status == "False" and self._reach != fresh:
+            verdict = await probe(self._url, self._client)
+            if verdict.status == "False" and self._reach != verdict:
                 await asyncio.sleep(min(CONFIRM_SECONDS, self._interval))
-                fresh = await probe(self._url, self._client)
-            self._update(fresh)
+                verdict = await probe(self._url, self._client)
+            self._update(verdict)
             await asyncio.sleep(self._interval)
 
-    def _update(self, fresh: EndpointVerdict) -> None:
-        if fresh == self._reach:
+    def _update(self, verdict: EndpointVerdict) -> None:
+        if verdict == self._reach:
             return
-        self._reach = fresh
-        (log.info if fresh.status == "True" else log.warning)(
-            "endpoint checked", url=self._url, reason=fresh.reason, message=fresh.message
+        self._reach = verdict
+        (log.info if verdict.status == "True" else log.warning)(
+            "endpoint checked", url=self._url, reason=verdict.reason, message=verdict.message
         )
         self._changed()

@@ -71,30 +71,30 @@ class EventRecorder:
     async def record(self, owner: ScimToken, kind: EventKind, reason: str, message: str) -> None:
         """Record that this happened, or that it happened again."""
         if not self._spam_filter.allows(owner.key):
-            _log.debug("event_limited", scimtoken=str(owner.key), reason=reason)
+            _log.debug("event rate limit reached", scimtoken=str(owner.key), reason=reason)
             return
-        news = _EventContent.of(owner, kind, reason, message, self._clock())
+        content = _EventContent.of(owner, kind, reason, message, self._clock())
         try:
-            count = await self._write(news)
+            count = await self._write(content)
         except (client.ApiException, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             _log.warning(
-                "event_not_recorded",
+                "event not recorded",
                 scimtoken=str(owner.key),
                 reason=reason,
                 error=type(error).__name__,
                 status=getattr(error, "status", None),
             )
             return
-        self._remember(news.name, count)
+        self._remember(content.name, count)
 
-    async def _write(self, news: "_EventContent") -> int:
-        """Create the Event or raise its count, by what is known of it; returns the count it has then."""
-        known = self._counts.get(news.name)
-        if known is not None and await self._raise_count(news, known + 1):
-            return known + 1
+    async def _write(self, content: "_EventContent") -> int:
+        """Create the Event or raise its count, by the count that is cached; returns the new count."""
+        count = self._counts.get(content.name)
+        if count is not None and await self._raise_count(content, count + 1):
+            return count + 1
         try:
             await self._core.create_namespaced_event(
-                news.namespace, news.event(), field_manager=FIELD_MANAGER, _request_timeout=CALL_TIMEOUT
+                content.namespace, content.event(), field_manager=FIELD_MANAGER, _request_timeout=CALL_TIMEOUT
             )
         except client.ApiException as error:
             if error.status != 409:
@@ -102,19 +102,19 @@ class EventRecorder:
         else:
             return 1
         present = await self._core.read_namespaced_event(
-            news.name, news.namespace, _request_timeout=CALL_TIMEOUT
+            content.name, content.namespace, _request_timeout=CALL_TIMEOUT
         )
         count = int(present.count or 1) + 1
-        await self._raise_count(news, count)
+        await self._raise_count(content, count)
         return count
 
-    async def _raise_count(self, news: "_EventContent", count: int) -> bool:
+    async def _raise_count(self, content: "_EventContent", count: int) -> bool:
         """Say once more that it happened; False when the Event has expired meanwhile (after an hour)."""
         try:
             await self._core.patch_namespaced_event(
-                news.name,
-                news.namespace,
-                {"count": count, "lastTimestamp": format_time(news.now)},
+                content.name,
+                content.namespace,
+                {"count": count, "lastTimestamp": format_time(content.now)},
                 field_manager=FIELD_MANAGER,
                 _content_type="application/merge-patch+json",
                 _request_timeout=CALL_TIMEOUT,
@@ -147,12 +147,12 @@ class _EventContent:
 
     @classmethod
     def of(cls, owner: ScimToken, kind: EventKind, reason: str, message: str, now: datetime) -> Self:
-        """Fit it to the API server's limits, and keep out whatever looks like a token."""
+        """Fit it to the API server's limits, and redact whatever looks like a token."""
         metadata = owner.metadata
         message = tokens.PATTERN.sub("[hidden]", message)
         if len(message) > MESSAGE_LIMIT:
             message = message[: MESSAGE_LIMIT - 1] + "…"
-        said = hashlib.sha256(f"{metadata.uid}\0{kind}\0{reason}\0{message}".encode()).hexdigest()
+        identity = hashlib.sha256(f"{metadata.uid}\0{kind}\0{reason}\0{message}".encode()).hexdigest()
         about = client.V1ObjectReference(
             api_version=API_VERSION,
             kind=KIND,
@@ -162,7 +162,7 @@ class _EventContent:
             resource_version=metadata.resource_version or None,
         )
         return cls(
-            name=f"{metadata.name}.{said[:16]}",
+            name=f"{metadata.name}.{identity[:16]}",
             namespace=metadata.namespace,
             about=about,
             kind=kind,

@@ -8,7 +8,7 @@ import base64
 import binascii
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from typing import Any, Final, Literal, NoReturn, cast
 
 import aiohttp
@@ -39,6 +39,10 @@ from scim_operator.planning.ports import (
 
 CALL_TIMEOUT: Final = 10.0
 """Seconds that any single call may take; a hung API server must not hold a worker."""
+LIST_PAGE: Final = 500
+"""ScimTokens in one page of a list."""
+LIST_TIMEOUT: Final = 30.0
+"""Seconds that one page may take."""
 APPLY: Final = "application/apply-patch+yaml"
 MERGE: Final = "application/merge-patch+json"
 _MESSAGE_LIMIT: Final = 1000
@@ -62,7 +66,7 @@ class KubernetesCluster:
             api_client: with the credentials to use; the caller closes it.
             guard: called right before every write; raises ``NotLeading`` when this process may not write.
             recorder: takes the Events.
-            wrote: told uid and resourceVersion of each Secret written.
+            wrote: called with uid and resourceVersion of each Secret that was written.
         """
         self._wrote = wrote
         self._core = client.CoreV1Api(api_client)
@@ -126,17 +130,17 @@ class KubernetesCluster:
             Retry: the Secret is not at this version any more.
             KubernetesRejected: also when it is not ours.
         """
-        current = await self._read_secret(owner, draft.name)
-        if current is None or _metadata(current).resource_version != resource_version:
+        present = await self._read_secret(owner, draft.name)
+        if present is None or _metadata(present).resource_version != resource_version:
             raise Conflict(f"Secret {draft.name} was changed or deleted meanwhile")
-        if not _owned(owner, current):
+        if not _owned(owner, present):
             raise KubernetesRejected(f"Secret {draft.name} does not belong to ScimToken {owner.key}")
         metadata = {
             "resourceVersion": resource_version,
-            "labels": _merge_patch(draft.labels, stale=_managed_keys(current, "labels")),
-            "annotations": _merge_patch(draft.annotations, stale=_managed_keys(current, "annotations")),
+            "labels": _merge_patch(draft.labels, stale=_managed_keys(present, "labels")),
+            "annotations": _merge_patch(draft.annotations, stale=_managed_keys(present, "annotations")),
         }
-        data = _merge_patch(_encoded(draft.data), stale=set(current.data or {}))
+        data = _merge_patch(_encoded(draft.data), stale=set(present.data or {}))
         with _translated_errors(f"writing Secret {draft.name}", draft.data):
             self._guard()
             written = await self._core.patch_namespaced_secret(
@@ -173,16 +177,16 @@ class KubernetesCluster:
                 if error.status != 404:
                     raise
 
-    async def other_secrets(self, owner: ScimToken, wanted: str) -> list[SecretSnapshot]:
+    async def other_secrets(self, owner: ScimToken, desired_name: str) -> list[SecretSnapshot]:
         """Secrets that belong to this ScimToken under another name than ``wanted``."""
         with _translated_errors(f"listing the Secrets of ScimToken {owner.key}"):
-            found = await self._core.list_namespaced_secret(
+            secrets = await self._core.list_namespaced_secret(
                 owner.metadata.namespace,
                 label_selector=f"{TOKEN_LABEL}={owner.metadata.name}",
                 _request_timeout=CALL_TIMEOUT,
             )
-        views = [_view(owner, secret) for secret in found.items]
-        return [view for view in views if view.owned and view.name != wanted]
+        views = [_view(owner, secret) for secret in secrets.items]
+        return [view for view in views if view.owned and view.name != desired_name]
 
     async def apply_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
         """Set the whole status by server-side apply; the same again writes nothing.
@@ -312,9 +316,9 @@ def _managed_keys(secret: client.V1Secret, part: Literal["labels", "annotations"
     return keys
 
 
-def _merge_patch(wanted: Mapping[str, str], *, stale: set[str]) -> dict[str, str | None]:
+def _merge_patch(desired: Mapping[str, str], *, stale: set[str]) -> dict[str, str | None]:
     """A merge patch (RFC 7396) that sets ``wanted`` and removes the rest of ``stale``."""
-    return {**dict.fromkeys(stale - wanted.keys()), **wanted}
+    return {**dict.fromkeys(stale - desired.keys()), **desired}
 
 
 @contextlib.contextmanager
@@ -358,3 +362,34 @@ def _redacted(confidential: Mapping[str, str], message: str) -> str:
         if len(value) >= _SHORTEST_SECRET:
             message = message.replace(value, "[hidden]")
     return tokens.PATTERN.sub("[hidden]", message)
+
+
+async def list_scimtokens(
+    api_client: client.ApiClient, namespaces: Collection[str]
+) -> AsyncIterator[dict[str, Any]]:
+    """Every ScimToken as the API server has it, page by page.
+
+    Args:
+        api_client: with the right to list them.
+        namespaces: where; empty for all.
+
+    Raises:
+        ApiException: as the Kubernetes client does; 404 when the CRD is gone.
+    """
+    custom = client.CustomObjectsApi(api_client)
+    for namespace in namespaces or (None,):
+        resume: str | None = None
+        while True:
+            options: dict[str, Any] = {"limit": LIST_PAGE, "_request_timeout": LIST_TIMEOUT}
+            if resume:
+                options["_continue"] = resume
+            page: Any = await (
+                custom.list_cluster_custom_object(GROUP, VERSION, PLURAL, **options)
+                if namespace is None
+                else custom.list_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, **options)
+            )
+            for item in page["items"]:
+                yield item
+            resume = page["metadata"].get("continue")
+            if not resume:
+                break

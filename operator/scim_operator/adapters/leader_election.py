@@ -1,4 +1,4 @@
-"""Who acts: one Lease, held or waited for.
+"""Leader election: one Lease, held or waited for.
 
 The elector of ``kubernetes.aio`` cannot create its Lease and lets a cut-off leader run on, hence this one.
 Times of other processes are never compared with ours: a holder counts as gone when its record has not
@@ -79,7 +79,7 @@ class LeaderElector:
             await self._release()
 
     def _pause(self) -> float:
-        """Seconds until the next round; a leader in trouble tries again sooner, and wakes for its deadline."""
+        """Seconds until the next round; a leader whose renewal failed tries again sooner, and wakes for its deadline."""
         if not self._acting:
             return self._settings.lease_retry_period_seconds
         period = (
@@ -93,12 +93,12 @@ class LeaderElector:
         started = self._clock()
         try:
             async with asyncio.timeout(self._request_seconds()):
-                held = await self._take_or_renew(started)
+                is_holder = await self._take_or_renew(started)
         except _LEASE_ERRORS as error:
             self._report(error)
         else:
             self._last_trouble = ""
-            if held:
+            if is_holder:
                 self._valid_until = started + self._settings.lease_renew_deadline_seconds
                 self._start_leading()
             else:
@@ -114,7 +114,7 @@ class LeaderElector:
         return max(0.1, min(patience, self._valid_until - self._clock())) if self._acting else patience
 
     async def _take_or_renew(self, started: float) -> bool:
-        """One look at the Lease and, where it is ours to have, one write at its resourceVersion."""
+        """One read of the Lease and, where we may hold it, one write at its resourceVersion."""
         name, namespace = self._settings.lease_name, self._settings.namespace
         try:
             lease = await self._leases.read_namespaced_lease(name, namespace)
@@ -125,15 +125,15 @@ class LeaderElector:
             return True
         spec = lease.spec or client.V1LeaseSpec()
         version = lease.metadata.resource_version if lease.metadata else None
-        record = (spec.holder_identity, spec.renew_time, version)
-        if record != self._record:
-            self._record, self._record_seen_at = record, started
-        mine = spec.holder_identity == self._settings.identity
+        observed = (spec.holder_identity, spec.renew_time, version)
+        if observed != self._record:
+            self._record, self._record_seen_at = observed, started
+        is_holder = spec.holder_identity == self._settings.identity
         patience = spec.lease_duration_seconds or self._settings.lease_duration_seconds
-        if spec.holder_identity and not mine and started < self._record_seen_at + patience:
+        if spec.holder_identity and not is_holder and started < self._record_seen_at + patience:
             return False
         now = datetime.now(UTC)
-        if not mine:
+        if not is_holder:
             spec.holder_identity, spec.acquire_time = self._settings.identity, now
             spec.lease_transitions = (spec.lease_transitions or 0) + 1
         spec.renew_time, spec.lease_duration_seconds = now, self._settings.lease_duration_seconds
@@ -143,7 +143,9 @@ class LeaderElector:
         except ApiException as error:
             if error.status != 409:
                 raise
-            return self._acting and mine and self._clock() < self._valid_until and await self._is_holder()
+            return (
+                self._acting and is_holder and self._clock() < self._valid_until and await self._is_holder()
+            )
         return True
 
     async def _is_holder(self) -> bool:
@@ -165,25 +167,25 @@ class LeaderElector:
     def _start_leading(self) -> None:
         if not self._acting:
             self._acting = True
-            log.info("leading", lease=self._settings.lease_name, identity=self._settings.identity)
+            log.info("started leading", lease=self._settings.lease_name, identity=self._settings.identity)
             self._on_gained()
 
     def _stop_leading(self, why: str) -> None:
         if self._acting:
             self._acting = False
             self._valid_until = float("-inf")
-            log.warning("no longer leading", lease=self._settings.lease_name, reason=why)
+            log.warning("stopped leading", lease=self._settings.lease_name, reason=why)
             self._on_lost()
 
     def _report(self, error: BaseException) -> None:
-        """Say what is wrong with the Lease, once per kind of trouble."""
-        trouble = _explain(error, self._settings)
-        if trouble != self._last_trouble:
-            log.warning("the Lease cannot be had", reason=trouble)
-        self._last_trouble = trouble
+        """Log what is wrong with the Lease, once per kind of problem."""
+        problem = _explain(error, self._settings)
+        if problem != self._last_trouble:
+            log.warning("lease not acquired", reason=problem)
+        self._last_trouble = problem
 
     async def _release(self) -> None:
-        """Give the Lease up, so that a standby takes it at its next look."""
+        """Give the Lease up, so that a standby takes it at its next try."""
         if not self._acting:
             return
         self._acting = False
@@ -201,9 +203,9 @@ class LeaderElector:
             except _LEASE_ERRORS as error:
                 self._report(error)
             else:
-                log.info("released the Lease", lease=name)
+                log.info("lease released", lease=name)
                 return
-        log.warning("the Lease was not released; a standby takes it when it has run out", lease=name)
+        log.warning("lease not released; a standby takes it when it expires", lease=name)
 
 
 def _explain(error: BaseException, settings: OperatorSettings) -> str:

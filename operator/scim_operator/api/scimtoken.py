@@ -247,7 +247,7 @@ class ScimTokenStatus(_Model):
 
 
 class Metadata(_Model):
-    """The part of ``metadata`` that the operator looks at."""
+    """The part of ``metadata`` that the operator reads."""
 
     name: str
     namespace: str = "default"
@@ -339,7 +339,7 @@ class ScimToken(_Model):
 
     @property
     def deletion_is_forced(self) -> bool:
-        """Whether somebody does not want its deletion to wait for the API."""
+        """Whether its deletion is not to wait for the SCIM API."""
         return self.metadata.annotations.get(FORCE_DELETE_ANNOTATION) == "true"
 
     def secret_labels(self) -> dict[str, str]:

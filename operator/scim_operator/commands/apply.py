@@ -7,7 +7,7 @@ tokens with it, before each upgrade. So a hook runs this.
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 import aiohttp
@@ -16,6 +16,7 @@ import yaml
 from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
+from scim_api.contract.backoff import Backoff
 from scim_operator.api.scimtoken import API_VERSION, GROUP, KIND, PLURAL, VERSION, Key
 
 log = structlog.get_logger(__name__)
@@ -23,8 +24,8 @@ log = structlog.get_logger(__name__)
 FIELD_MANAGER: Final = "scim-operator-apply"
 """Its fields are told apart from those that people write and from the operator's status."""
 PATIENCE: Final = 60.0
-"""Seconds for which the kind may be unknown, or the API server in trouble."""
-_PAUSE: Final = 1.0
+"""Seconds for which the kind may not be served yet, or the API server may fail."""
+BACKOFF: Final = Backoff(first=0.5, longest=5.0)
 _CALL_SECONDS: Final = 10.0
 _CONNECTION_ERRORS: Final = (aiohttp.ClientError, TimeoutError)
 _TRANSIENT_STATUSES: Final = frozenset({404, 409, 429, 500, 502, 503, 504})
@@ -72,7 +73,8 @@ async def apply(
     documents: Iterable[Document],
     *,
     say: Callable[[str], None],
-    pauses: Sequence[float] = (_PAUSE,) * int(PATIENCE / _PAUSE),
+    backoff: Backoff = BACKOFF,
+    patience: float = PATIENCE,
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> None:
     """Create or change each, so that it is as its document says; what others set beside that stays.
@@ -80,8 +82,9 @@ async def apply(
     Args:
         kube: with the right to get, create and patch ScimTokens in their namespaces.
         documents: as ``read`` gives them.
-        say: told of each.
-        pauses: seconds between attempts, for what may mend itself.
+        say: called for each.
+        backoff: pauses between attempts, for what may mend itself.
+        patience: seconds of pauses in all, for each document.
         pause: waits some seconds.
 
     Raises:
@@ -89,17 +92,18 @@ async def apply(
     """
     custom = client.CustomObjectsApi(kube)
     for document in documents:
-        await _apply(custom, document, pauses, pause)
+        await _apply(custom, document, backoff, patience, pause)
         say(f"{document_key(document)} is applied")
 
 
 async def _apply(
     custom: client.CustomObjectsApi,
     document: Document,
-    pauses: Sequence[float],
+    backoff: Backoff,
+    patience: float,
     pause: Callable[[float], Awaitable[object]],
 ) -> None:
-    key, remaining, said = document_key(document), list(pauses), ""
+    key, failures, paused, reported = document_key(document), 0, 0.0, ""
     while True:
         try:
             await custom.patch_namespaced_custom_object(
@@ -121,12 +125,15 @@ async def _apply(
                 raise NotApplied(problem) from None
         except _CONNECTION_ERRORS as error:
             problem = f"{key}: the Kubernetes API did not answer ({type(error).__name__})"
-        if not remaining:
+        failures += 1
+        if paused >= patience:
             raise NotApplied(problem)
-        if problem != said:
+        if problem != reported:
             log.info("not applied yet", reason=problem)
-            said = problem
-        await pause(remaining.pop(0))
+            reported = problem
+        seconds = min(backoff.seconds(failures), patience - paused)
+        paused += seconds
+        await pause(seconds)
 
 
 def _explained(key: Key, error: ApiException) -> str:

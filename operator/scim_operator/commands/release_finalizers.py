@@ -1,12 +1,12 @@
 """Before the operator is uninstalled: take its finalizer off every ScimToken, so that none is held for ever.
 
 Operators that still run would put it back. So the Lease is taken first, for longer than an uninstallation
-takes: the leader stops at its next look at the Lease, and the others wait.
+takes: the leader stops when it next reads the Lease, and the others wait.
 """
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ import structlog
 from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
+from scim_operator.adapters.kubernetes import list_scimtokens
 from scim_operator.api.scimtoken import FIELD_MANAGER, FINALIZER, GROUP, PLURAL, VERSION, Key
 from scim_operator.settings import OperatorSettings
 
@@ -21,7 +22,6 @@ log = structlog.get_logger(__name__)
 
 HELD_SECONDS: Final = 300
 """How long nobody leads afterwards, unless an operator is started anew by then."""
-_PAGE: Final = 500
 _ATTEMPTS: Final = 20
 _CALL_SECONDS: Final = 30.0
 _RELEASED: Final = "released-"
@@ -59,11 +59,15 @@ async def release_finalizers(
         await pause(patience)
     custom = client.CustomObjectsApi(kube)
     released = 0
-    async for item in _list_scimtokens(custom, settings.watch_namespaces):
-        if FINALIZER in item["metadata"].get("finalizers", ()):
-            released += await _remove_finalizer(
-                custom, Key(item["metadata"]["namespace"], item["metadata"]["name"])
-            )
+    try:
+        async for item in list_scimtokens(kube, settings.watch_namespaces):
+            if FINALIZER in item["metadata"].get("finalizers", ()):
+                released += await _remove_finalizer(
+                    custom, Key(item["metadata"]["namespace"], item["metadata"]["name"])
+                )
+    except ApiException as error:
+        if error.status != _NOT_FOUND:  # the CRD is gone, and all ScimTokens with it
+            raise
     log.info("finalizers taken off", scimtokens=released, nobody_leads_for_seconds=hold)
     return released
 
@@ -108,33 +112,6 @@ async def _take_lease(leases: client.CoordinationV1Api, settings: OperatorSettin
         else:
             return patience
     raise NotReleased(f"the Lease {namespace}/{name} was written by somebody each time; run it again")
-
-
-async def _list_scimtokens(
-    custom: client.CustomObjectsApi, namespaces: Sequence[str]
-) -> AsyncIterator[dict[str, Any]]:
-    """Every ScimToken, page by page; none when the CRD is gone."""
-    for namespace in namespaces or (None,):
-        resume: str | None = None
-        while True:
-            options: dict[str, Any] = {"limit": _PAGE, "_request_timeout": _CALL_SECONDS}
-            if resume:
-                options["_continue"] = resume
-            try:
-                page: Any = await (
-                    custom.list_cluster_custom_object(GROUP, VERSION, PLURAL, **options)
-                    if namespace is None
-                    else custom.list_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, **options)
-                )
-            except ApiException as error:
-                if error.status == _NOT_FOUND:
-                    return
-                raise
-            for item in page["items"]:
-                yield item
-            resume = page["metadata"].get("continue")
-            if not resume:
-                break
 
 
 async def _remove_finalizer(custom: client.CustomObjectsApi, key: Key) -> bool:

@@ -1,7 +1,7 @@
 """``scim-operator self-test``: whether an installation does what it is for, seen from where Entra stands.
 
-A ScimToken is created; with the token from its Secret comes what Entra's Test Connection asks, then one person's
-life; then all of it is taken away again.
+A ScimToken is created; with the token from its Secret comes what Entra's Test Connection asks, then one user's
+life; then all of it is deleted.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class SelfTest:
         kube: with the right to get, create and delete ScimTokens, and to get the Secret.
         http: for the requests to the endpoint.
         settings: what to do.
-        say: told of each step that succeeded.
+        say: called for each step that succeeded.
         pause: waits some seconds.
     """
 
@@ -166,7 +166,7 @@ class SelfTest:
                 why = (
                     f"{verdict['reason']}: {verdict['message']}"
                     if verdict
-                    else "no operator has looked at it"
+                    else "no operator has reconciled it"
                 )
                 raise NotYet(f"{why} (kubectl describe sct/{self._key.name} -n {self._key.namespace})")
             return found
@@ -186,7 +186,7 @@ class SelfTest:
         return (self._settings.url or said).rstrip("/"), base64.b64decode(data["token"]).decode()
 
     async def _clean(self) -> None:
-        """Delete the ScimToken, and wait until it is gone: with it its token and its person."""
+        """Delete the ScimToken, and wait until it is gone: with it its token and its user."""
         try:
             await self._custom.delete_namespaced_custom_object(
                 GROUP, VERSION, self._key.namespace, PLURAL, self._key.name, _request_timeout=_CALL_SECONDS
@@ -247,9 +247,9 @@ class Scim:
             raise SelfTestFailed(f"{self._base_url} answers 200, but not as a SCIM API does")
 
     async def life(self, say: Callable[[str], None]) -> None:
-        """One person comes, is found, leaves, and is deleted."""
+        """One user is created, found, disabled and deleted."""
         mail = f"self-test-{secrets.token_hex(4)}@example.com"
-        person = {
+        user = {
             "schemas": [CORE_USER],
             "userName": mail,
             "externalId": str(uuid.uuid4()),
@@ -257,17 +257,15 @@ class Scim:
             "name": {"givenName": "Self", "familyName": "Test"},
             "emails": [{"type": "work", "primary": True, "value": mail}],
         }
-        created = await self._expect(201, "POST", "/Users", body=person)
+        created = await self._expect(201, "POST", "/Users", body=user)
         path = f"/Users/{_json(created)['id']}"
-        say("a person is created (POST 201)")
+        say("a user is created (POST 201)")
         found = _json(await self._expect(200, "GET", "/Users", params={"filter": f'userName eq "{mail}"'}))
         if found.get("totalResults") != 1:
-            raise SelfTestFailed(
-                f"the person is found {found.get('totalResults')} times by userName, not once"
-            )
+            raise SelfTestFailed(f"the user is found {found.get('totalResults')} times by userName, not once")
         read = _json(await self._expect(200, "GET", path))
         if (read["userName"], read["active"]) != (mail, True):
-            raise SelfTestFailed("the person is not read back as it was written")
+            raise SelfTestFailed("the user is not read back as it was written")
         say("it is found by userName and read back (GET 200)")
         change = {
             "schemas": [PATCH_OP],
@@ -275,8 +273,8 @@ class Scim:
         }
         await self._expect(200, "PATCH", path, body=change)
         if _json(await self._expect(200, "GET", path))["active"] is not False:
-            raise SelfTestFailed("the person was told to leave (PATCH active), but is still active")
-        say("it leaves (PATCH 200)")
+            raise SelfTestFailed("the user was disabled (PATCH active), but is still active")
+        say("it is disabled (PATCH 200)")
         await self._expect(204, "DELETE", path)
         await self._expect(404, "GET", path)
         say("it is deleted (DELETE 204, then GET 404)")

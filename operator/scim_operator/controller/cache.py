@@ -1,7 +1,7 @@
-"""What this replica knows of the cluster's ScimTokens: a few words each, so that a standby is warm.
+"""The informer cache: of each ScimToken what decides when to reconcile it, so that a standby is warm.
 
-Pure: the watcher and the resync feed it, the scheduler and the sweep ask it. It only ever says *look at
-this one*; the reconcile reads everything live.
+Pure: informer and resync feed it, controller and orphan check read it. It only says which ScimToken to reconcile;
+the reconcile reads everything live.
 """
 
 import dataclasses
@@ -23,12 +23,12 @@ _OWN_WRITES: Final = 4
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CachedScimToken:
-    """A ScimToken as a watch event or a list showed it, reduced to what decides when to look at it."""
+    """A ScimToken as a watch event or a list showed it, reduced to what decides when to reconcile it."""
 
     key: Key
     uid: str
     fingerprint: bytes
-    """Of all that a person or another controller changes; our own status writes leave it as it is."""
+    """Of all that users and other controllers change; our own status writes leave it as it is."""
     is_ready: bool
     """Ready, for this generation, and not being deleted."""
     has_request: bool
@@ -56,7 +56,7 @@ class CachedSecret:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class WatchEvent:
-    """One message from the watcher."""
+    """One event of the watch."""
 
     object: CachedScimToken | CachedSecret
     listed: bool = False
@@ -103,16 +103,16 @@ def cached_secret(body: Mapping[str, Any]) -> CachedSecret | None:
 
 
 class InformerCache:
-    """The set of ScimTokens this replica knows. Not thread-safe: one event loop feeds and asks it."""
+    """The ScimTokens and Secrets that the watch has shown. Not thread-safe: one event loop feeds and reads it."""
 
     def __init__(self) -> None:
         self._tokens: dict[Key, CachedScimToken] = {}
         self._secrets: dict[str, str] = {}
-        """Version of each Secret by uid, so that a repeated list wakes nobody."""
+        """Version of each Secret by uid, so that a repeated list causes no reconcile."""
         self._own_writes: dict[str, tuple[str, ...]] = {}
-        """The versions of each Secret that this process wrote last: their events tell it nothing new."""
+        """The versions of each Secret that this process wrote last: their events are no news."""
         self._changed_since_list: set[Key] = set()
-        """Of which ScimTokens the watch has told since ``listing``."""
+        """ScimTokens with a watch event since ``begin_list``."""
 
     def __contains__(self, key: Key) -> bool:
         return key in self._tokens
@@ -123,12 +123,12 @@ class InformerCache:
     def __iter__(self) -> Iterator[CachedScimToken]:
         return iter(self._tokens.values())
 
-    def with_other_endpoint_summary(self, words: str) -> frozenset[Key]:
-        """ScimTokens whose EndpointReachable says something else than these words, or nothing yet."""
-        return frozenset(token.key for token in self._tokens.values() if token.endpoint_summary != words)
+    def with_other_endpoint_summary(self, summary: str) -> frozenset[Key]:
+        """ScimTokens whose EndpointReachable has another reason or message, or none yet."""
+        return frozenset(token.key for token in self._tokens.values() if token.endpoint_summary != summary)
 
     def rotation_overdue(self, now: datetime) -> Iterator[tuple[Key, datetime]]:
-        """ScimTokens whose token should have been replaced by now, and when it ends: suspended, or in trouble."""
+        """ScimTokens whose token should have been replaced by now, and when it ends: suspended, or failing."""
         for token in self._tokens.values():
             if (
                 token.next_rotation is not None
@@ -137,11 +137,11 @@ class InformerCache:
             ):
                 yield token.key, token.expires_at
 
-    def apply(self, seen: WatchEvent) -> bool:
-        """Remember it; says whether its ScimToken should be looked at now."""
-        if isinstance(seen.object, CachedScimToken):
-            return self._apply_token(seen.object, deleted=seen.deleted)
-        return self._apply_secret(seen.object, deleted=seen.deleted, listed=seen.listed)
+    def apply(self, event: WatchEvent) -> bool:
+        """Apply a watch event; returns whether its ScimToken is to be reconciled now."""
+        if isinstance(event.object, CachedScimToken):
+            return self._apply_token(event.object, deleted=event.deleted)
+        return self._apply_secret(event.object, deleted=event.deleted, listed=event.listed)
 
     def _apply_token(self, token: CachedScimToken, *, deleted: bool) -> bool:
         self._changed_since_list.add(token.key)
@@ -166,31 +166,33 @@ class InformerCache:
         return secret.resource_version not in self._own_writes.get(secret.uid, ())
 
     def record_own_write(self, uid: str, resource_version: str) -> None:
-        """This process made this version of a Secret: half of all looks would be at our own writes."""
+        """This process wrote this version of a Secret: its event calls for no reconcile."""
         self._own_writes[uid] = (*self._own_writes.get(uid, ()), resource_version)[-_OWN_WRITES:]
 
     def begin_list(self) -> None:
-        """A complete list is about to be read: what the watch tells from now on may be newer than it."""
+        """A complete list is about to be read: watch events from now on may be newer than it."""
         self._changed_since_list.clear()
 
     def replace(self, listed: Iterable[CachedScimToken]) -> frozenset[Key]:
-        """Take a complete list as the truth about all of which the watch has not told since ``listing``.
+        """Take a complete list as the truth about all that had no watch event since ``begin_list``.
 
-        Returns which changed without the watch telling. What vanished is only forgotten here: the sweep finds
-        what is left of it, and has a brake.
+        Returns which changed without a watch event. What vanished is only dropped here: the orphan check finds
+        what is left of it, within the orphan limit.
         """
-        told = frozenset(self._changed_since_list)
-        fresh = {token.key: token for token in listed if token.key not in told}
-        for key in self._tokens.keys() - fresh.keys() - told:
+        changed = frozenset(self._changed_since_list)
+        listed_now = {token.key: token for token in listed if token.key not in changed}
+        for key in self._tokens.keys() - listed_now.keys() - changed:
             del self._tokens[key]
-        return frozenset(token.key for token in fresh.values() if self._apply_token(token, deleted=False))
+        return frozenset(
+            token.key for token in listed_now.values() if self._apply_token(token, deleted=False)
+        )
 
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    found: Iterator[Mapping[str, Any]] = (
+    matching: Iterator[Mapping[str, Any]] = (
         item for item in status.get("conditions") or () if item.get("type") == kind
     )
-    return next(found, {})
+    return next(matching, {})
 
 
 def _is_ready(status: Mapping[str, Any]) -> bool:

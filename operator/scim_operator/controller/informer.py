@@ -185,10 +185,10 @@ class _EventQueue:
         self._open = True
         self._lock = threading.Lock()
 
-    def put(self, seen: WatchEvent) -> None:
+    def put(self, event: WatchEvent) -> None:
         """From kopf's thread."""
         with self._lock:
-            self._waiting.append(seen)
+            self._waiting.append(event)
             if self._called or not self._open:
                 return
             self._called = True
@@ -215,28 +215,32 @@ def login() -> kopf.ConnectionInfo:
     Raises:
         kopf.TemporaryError: when there is neither; the message says so.
     """
-    found = kube_client.Configuration()
+    configuration = kube_client.Configuration()
     try:
         try:
-            kube_config.load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]
+            kube_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except kube_config.ConfigException:
-            kube_config.load_kube_config(os.environ.get("KUBECONFIG") or None, client_configuration=found)  # type: ignore[no-untyped-call]
+            kube_config.load_kube_config(
+                os.environ.get("KUBECONFIG") or None, client_configuration=configuration
+            )  # type: ignore[no-untyped-call]
     except (kube_config.ConfigException, OSError) as error:
         raise kopf.TemporaryError(
             f"no credentials for Kubernetes: {error}", delay=_LOGIN_RETRY_SECONDS
         ) from error
-    header = found.get_api_key_with_prefix("BearerToken") or found.get_api_key_with_prefix("authorization")
+    header = configuration.get_api_key_with_prefix("BearerToken") or configuration.get_api_key_with_prefix(
+        "authorization"
+    )
     scheme, _, token = (header or "").rpartition(" ")
     return kopf.ConnectionInfo(
-        server=found.host,
-        ca_path=found.ssl_ca_cert,
-        insecure=not found.verify_ssl,
-        username=found.username or None,
-        password=found.password or None,
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert,
+        insecure=not configuration.verify_ssl,
+        username=configuration.username or None,
+        password=configuration.password or None,
         scheme=scheme.capitalize() or None,
         token=token or None,
-        certificate_path=found.cert_file,
-        private_key_path=found.key_file,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
     )
 
 
@@ -256,9 +260,9 @@ def _registry(put: Callable[[WatchEvent], None], logged_in: threading.Event) -> 
 
     @kopf.on.event("", "v1", "secrets", registry=registry)
     async def secret(event: kopf.RawEvent, **_: Any) -> None:
-        sighting = cached_secret(event["object"])
-        if sighting is not None:
-            put(WatchEvent(sighting, **_event_type(event)))
+        cached = cached_secret(event["object"])
+        if cached is not None:
+            put(WatchEvent(cached, **_event_type(event)))
 
     return registry
 

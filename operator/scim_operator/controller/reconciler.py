@@ -1,20 +1,19 @@
-"""One ScimToken brought to where it should be: thin, ordered I/O around ``plan``.
+"""Reconciling one ScimToken: thin, ordered I/O around the planner.
 
 The order survives every interleaving of two reconcilers, late writes of a paused ex-leader included
 (``tests/unit/scim_operator/controller/test_interleavings.py`` runs this very code through all of them):
 
 1. GET the API's state with its revision; 2. read the ScimToken, then the Secret, live: the revision then
 proves that neither is older than it; 3. write the new token as ``next-token`` at the Secret's
-resourceVersion; 4. PUT the whole state with If-Match; 5. prove the new token; 6. promote it at the Secret's
+resourceVersion; 4. PUT the whole state with If-Match; 5. verify the new token; 6. promote it at the Secret's
 resourceVersion. A write that loses (409, 412) starts again at 1. Each step is decided from what is so, hence
 a process killed at any line is simply followed by another.
 """
 
 import asyncio
-import contextlib
 import dataclasses
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -24,8 +23,10 @@ from scim_api.contract import tokens
 from scim_api.contract.admin import Connection
 from scim_api.contract.backoff import Backoff
 from scim_operator.api.scimtoken import FINALIZER, TOKENS_ANNOTATION, ScimToken, format_time
+from scim_operator.controller.state import State
+from scim_operator.controller.status_writer import StatusWriter
+from scim_operator.controller.workqueue import Result
 from scim_operator.planning import actions, conditions, planner
-from scim_operator.planning.actions import ObservedSecret, ObservedState
 from scim_operator.planning.conditions import Failure, ReconcileOutcome
 from scim_operator.planning.endpoint_verdict import EndpointVerdict
 from scim_operator.planning.ports import (
@@ -35,7 +36,6 @@ from scim_operator.planning.ports import (
     CredentialVerifier,
     Key,
     KubernetesRejected,
-    KubernetesUnreachable,
     ScimApiRejected,
     ScimApiUnreachable,
     SecretDraft,
@@ -47,69 +47,10 @@ from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 
 log = structlog.get_logger(__name__)
 MAX_CONFLICTS: Final = 5
-"""How often a lost write is followed by a new look at once, before the scheduler's backoff."""
+"""How often a conflict is followed by another try at once, before the controller's backoff."""
 _CONFLICT_BACKOFF: Final = Backoff(first=0.02, longest=1.0, jitter=1.0)
 MAX_ACTIONS: Final = 32
-"""More steps than any way to the end has; a bound, so that a mistake in the plan can't spin."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Result:
-    """What the scheduler needs to know."""
-
-    requeue_after: timedelta | None = None
-    requeue: bool = False
-    reason: str = ""
-
-
-@dataclasses.dataclass(slots=True)
-class _State:
-    """The views a pass works on; a successful write puts its answer in the place of the older view."""
-
-    connection: Connection
-    token: ScimToken | None
-    secret: SecretSnapshot | None
-    orphaned_secrets: list[SecretSnapshot] = dataclasses.field(default_factory=list)
-    rejected_settings: ScimApiRejected | None = None
-    """Why the API did not take the wanted settings; the tokens go on without them."""
-
-    def observed(self) -> ObservedState:
-        """The same without plaintext."""
-        return ObservedState(
-            self.connection,
-            self.token,
-            observed_secret(self.token, self.secret),
-            tuple(view.name for view in self.orphaned_secrets),
-            self.rejected_settings is not None,
-        )
-
-
-def observed_secret(token: ScimToken | None, view: SecretSnapshot | None) -> ObservedSecret | None:
-    """What the plan may know of a Secret: digests for plaintext."""
-    if token is None or view is None:
-        return None
-    wanted_annotations = {
-        name: value for name, value in token.spec.secret.annotations.items() if name != TOKENS_ANNOTATION
-    }
-    drifted = not (
-        token.secret_labels().items() <= view.labels.items()
-        and wanted_annotations.items() <= view.annotations.items()
-    )
-    return ObservedSecret(
-        owned=view.owned,
-        deleting=view.deleting,
-        token=_digest(view.data.get("token")),
-        next_token=_digest(view.data.get("next-token")),
-        ledger=TokenLedger.from_text(view.annotations.get(TOKENS_ANNOTATION)),
-        public={
-            name: view.data[name] for name in ("endpoint", "token-id", "expires-at") if name in view.data
-        },
-        drifted=drifted,
-    )
-
-
-def _digest(text: str | None) -> str | None:
-    return None if text is None else tokens.digest(text).hex()
+"""More actions than any reconcile needs; a bound, so that a mistake in the planner can't spin."""
 
 
 class Reconciler:
@@ -122,10 +63,10 @@ class Reconciler:
         endpoint: the SCIM base URL for the Secrets.
         new_token: makes a token's plaintext.
         new_id: makes its public name.
-        trace: told each step's name before it is done.
+        trace: called with each step's name before it is done.
         pause: waits some seconds after a lost write.
         clock: for a status written while the database's clock can't be read; UTC.
-        reach: what the last check of the endpoint told; nothing waits for one.
+        endpoint_verdict: of the last check of the endpoint; nothing waits for one.
     """
 
     def __init__(
@@ -145,6 +86,7 @@ class Reconciler:
         self._api, self._cluster, self._verifier = api, cluster, verifier
         self._endpoint, self._new_token, self._new_id = endpoint, new_token, new_id
         self._trace, self._pause, self._clock, self._endpoint_verdict = trace, pause, clock, endpoint_verdict
+        self._status = StatusWriter(cluster, endpoint, trace)
 
     async def reconcile(self, key: Key) -> Result:
         """Do what is to be done about ``key`` and write its status.
@@ -157,25 +99,25 @@ class Reconciler:
             try:
                 return await self._reconcile_once(key)
             except Conflict as error:
-                log.debug("a write lost; looking again", key=str(key), reason=str(error))
+                log.debug("conflict; trying again", key=str(key), reason=str(error))
                 await self._pause(_CONFLICT_BACKOFF.seconds(attempt))
             except _UnreadableError as error:
-                log.warning("unreadable ScimToken; is its CRD newer?", key=str(key), fields=str(error))
+                log.warning("ScimToken not understood; is its CRD newer?", key=str(key), fields=str(error))
                 return Result(requeue=True, reason="NotUnderstood")
             except KubernetesRejected as error:
-                log.warning("Kubernetes refuses even to be told", key=str(key), reason=str(error))
+                log.warning("status not written", key=str(key), reason=str(error))
                 return Result(requeue=True, reason="KubernetesRejected")
         return Result(requeue=True, reason="Conflict")
 
     async def _reconcile_once(self, key: Key) -> Result:
         try:
-            world = await self.observe(key)
+            state = await self.observe(key)
         except (ScimApiUnreachable, ScimApiRejected, KubernetesRejected) as error:
             return await self._report_unobservable(key, _failure_of(error))
         done: actions.Done | None = None
-        trouble: Failure | None = None
+        failure: Failure | None = None
         try:
-            done = await self._execute_plan(key, world)
+            done = await self._execute_plan(key, state)
         except (
             ScimApiUnreachable,
             ScimApiRejected,
@@ -183,29 +125,29 @@ class Reconciler:
             KubernetesRejected,
             _RefusedError,
         ) as error:
-            trouble = _failure_of(error)
-        if world.token is None:
-            return Result(requeue=trouble is not None, reason=trouble.reason if trouble else "")
-        if trouble is None and world.rejected_settings is not None and not world.token.deleting:
-            trouble = _failure_of(world.rejected_settings)
-        if trouble is not None and await self._force_deletion(world.token, trouble):
+            failure = _failure_of(error)
+        if state.token is None:
+            return Result(requeue=failure is not None, reason=failure.reason if failure else "")
+        if failure is None and state.rejected_settings is not None and not state.token.deleting:
+            failure = _failure_of(state.rejected_settings)
+        if failure is not None and await self._force_deletion(state.token, failure):
             return Result()
-        seen = world.observed()
-        found = ReconcileOutcome(
-            world.token, world.connection, seen.secret, done, trouble, self._endpoint_verdict()
+        observed = state.observed()
+        outcome = ReconcileOutcome(
+            state.token, state.connection, observed.secret, done, failure, self._endpoint_verdict()
         )
-        await self._write_status(found, world.connection.now)
-        if trouble is not None:
-            log.info("reconcile stopped", key=str(key), reason=trouble.reason, message=trouble.message)
-            return Result(requeue=True, reason=trouble.reason)
+        await self._status.write(outcome, state.connection.now)
+        if failure is not None:
+            log.info("reconcile stopped", key=str(key), reason=failure.reason, message=failure.message)
+            return Result(requeue=True, reason=failure.reason)
         if done is None or done.requeue_at is None:
             return Result()
-        return Result(max(timedelta(0), done.requeue_at - world.connection.now))
+        return Result(max(timedelta(0), done.requeue_at - state.connection.now))
 
-    async def observe(self, key: Key) -> _State:
+    async def observe(self, key: Key) -> State:
         """Steps 1 and 2, in this order."""
         connection = await self._get_connection(key)
-        return _State(connection, *await self._read_cluster(key))
+        return State(connection, *await self._read_cluster(key))
 
     async def _get_connection(self, key: Key) -> Connection:
         self._trace("get-connection")
@@ -220,11 +162,11 @@ class Reconciler:
             return token, None, []
         self._trace("read-secret")
         secret = await self._cluster.secret(token, token.secret_name)
-        strays: list[SecretSnapshot] = []
+        orphaned: list[SecretSnapshot] = []
         if token.status.secret_name not in (None, token.secret_name):
             self._trace("list-secrets")
-            strays = await self._cluster.other_secrets(token, token.secret_name)
-        return token, secret, strays
+            orphaned = await self._cluster.other_secrets(token, token.secret_name)
+        return token, secret, orphaned
 
     async def _read_token(self, key: Key) -> ScimToken | None:
         self._trace("read-token")
@@ -234,91 +176,93 @@ class Reconciler:
             places = sorted({".".join(map(str, item["loc"])) for item in error.errors(include_input=False)})
             raise _UnreadableError(", ".join(places)) from None
 
-    async def _execute_plan(self, key: Key, world: _State) -> actions.Done:
-        """Do steps until none is left; the world is kept up to date.
+    async def _execute_plan(self, key: Key, state: State) -> actions.Done:
+        """Carry out actions until there is none left; the state is kept up to date.
 
         Raises:
-            _RefusedError: a person has to change something.
+            _RefusedError: somebody has to change something.
         """
         for _ in range(MAX_ACTIONS):
-            step = planner.plan(world.observed(), self._endpoint)
+            step = planner.plan(state.observed(), self._endpoint)
             match step:
                 case actions.Done():
                     return step
                 case actions.Refuse():
                     raise _RefusedError(step.reason, step.message)
                 case _:
-                    await self._execute(key, world, step)
+                    await self._execute(key, state, step)
         raise _RefusedError(
             "ReconcileLimitExceeded", "this is a mistake in the operator; please report it with its log"
         )
 
-    async def _execute(self, key: Key, world: _State, step: actions.Action) -> None:
+    async def _execute(self, key: Key, state: State, step: actions.Action) -> None:
         if isinstance(step, actions.DeleteConnection):
             self._trace("delete-connection")
-            world.connection = await self._api.delete(key, revision=world.connection.revision)
+            state.connection = await self._api.delete(key, revision=state.connection.revision)
             log.info("connection deleted", key=str(key))
             return
-        token = world.token
+        token = state.token
         assert token is not None  # noqa: S101 (all other steps are about one that is there)
         match step:
             case actions.SetFinalizer(present=present):
                 self._trace("set-finalizer")
                 await self._cluster.set_finalizer(token, present=present)
-                world.token = await self._read_token(key)
+                state.token = await self._read_token(key)
             case actions.IssueToken():
-                await self._issue_token(world, token, step)
+                await self._issue_token(state, token, step)
             case actions.RegisterCredentials():
-                await self._register(key, world, token, step)
+                await self._register(key, state, token, step)
             case actions.PromoteToken():
-                await self._promote(world, token, step)
+                await self._promote(state, token, step)
             case actions.RewriteSecret(token=current, ledger=record):
-                assert world.secret is not None  # noqa: S101 (there is a current token in it)
+                assert state.secret is not None  # noqa: S101 (there is a current token in it)
                 data = {
-                    "token": world.secret.data["token"],
+                    "token": state.secret.data["token"],
                     **planner.public_secret_data(current, self._endpoint),
                 }
-                await self._write_secret(world, token, data, record, "rewrite-secret")
+                await self._write_secret(state, token, data, record, "rewrite-secret")
             case actions.DeleteOrphanedSecret(name=name):
                 self._trace("delete-orphaned-secret")
-                view = next(item for item in world.orphaned_secrets if item.name == name)
+                view = next(item for item in state.orphaned_secrets if item.name == name)
                 await self._cluster.delete_secret(token, name, resource_version=view.resource_version)
-                world.orphaned_secrets.remove(view)
+                state.orphaned_secrets.remove(view)
 
-    async def _issue_token(self, world: _State, token: ScimToken, step: actions.IssueToken) -> None:
+    async def _issue_token(self, state: State, token: ScimToken, step: actions.IssueToken) -> None:
         """Step 3: the new token is in the Secret before anybody accepts it."""
-        plaintext, name, now = self._new_token(), self._new_id(), world.connection.now
+        plaintext, name, now = self._new_token(), self._new_id(), state.connection.now
         entry = LedgerEntry(name, tokens.digest(plaintext).hex(), now, now + step.lifetime)
-        record = dataclasses.replace(step.ledger, tokens=(entry, *step.ledger.tokens))
-        present = world.secret.data if world.secret is not None else {}
+        ledger = dataclasses.replace(step.ledger, tokens=(entry, *step.ledger.tokens))
+        present = state.secret.data if state.secret is not None else {}
         kept = {part: present[part] for part in ("token", "token-id", "expires-at") if part in present}
         await self._write_secret(
-            world,
+            state,
             token,
             {**kept, "endpoint": self._endpoint, "next-token": plaintext},
-            record,
+            ledger,
             "write-next-token",
         )
         log.info("token issued", key=str(token.key), token_id=name, because=step.reason.value)
         await self._cluster.event(token, "Normal", step.reason.value, f"issuing token {name}: {step.message}")
 
     async def _register(
-        self, key: Key, world: _State, token: ScimToken, step: actions.RegisterCredentials
+        self, key: Key, state: State, token: ScimToken, step: actions.RegisterCredentials
     ) -> None:
         """Step 4: the API accepts exactly what the plan says.
 
         Settings that it refuses must not keep tokens from being rotated or revoked: the plan is asked again, with
-        the settings that the API holds, and the refusal is told at the end.
+        the settings that the API holds, and the refusal is reported at the end.
         """
         self._trace("put-connection")
-        held = world.connection
+        before = state.connection
         try:
-            world.connection = await self._api.put(key, step.wanted, revision=held.revision)
+            state.connection = await self._api.put(key, step.desired, revision=before.revision)
         except ScimApiRejected as error:
-            known = held.exists and held.tenant == step.wanted.tenant and held.settings is not None
-            if error.code not in _ABOUT_SETTINGS or not known or world.rejected_settings is not None:
+            is_registered = (
+                before.exists and before.tenant == step.desired.tenant and before.settings is not None
+            )
+            if error.code not in _ABOUT_SETTINGS or not is_registered or state.rejected_settings is not None:
                 raise
-            world.rejected_settings = error
+            state.rejected_settings = error
             return
         if step.revoked:
             names = ", ".join(step.revoked)
@@ -327,14 +271,14 @@ class Reconciler:
                 token, "Normal", "Revoked", f"revoked, and refused from now on: {names}"
             )
 
-    async def _promote(self, world: _State, token: ScimToken, step: actions.PromoteToken) -> None:
+    async def _promote(self, state: State, token: ScimToken, step: actions.PromoteToken) -> None:
         """Steps 5 and 6: what the Secret shows has been seen to work."""
-        assert world.secret is not None  # noqa: S101 (next-token stands in it)
-        plaintext = world.secret.data["next-token"]
+        assert state.secret is not None  # noqa: S101 (next-token stands in it)
+        plaintext = state.secret.data["next-token"]
         self._trace("verify")
         await self._verifier.verify(plaintext)
         data = {"token": plaintext, **planner.public_secret_data(step.token, self._endpoint)}
-        await self._write_secret(world, token, data, step.ledger, "promote")
+        await self._write_secret(state, token, data, step.ledger, "promote")
         log.info("token published", key=str(token.key), token_id=step.token.id)
         await self._cluster.event(
             token,
@@ -344,78 +288,51 @@ class Reconciler:
         )
 
     async def _write_secret(
-        self, world: _State, token: ScimToken, data: dict[str, str], record: TokenLedger, step: str
+        self, state: State, token: ScimToken, data: dict[str, str], ledger: TokenLedger, step: str
     ) -> None:
         self._trace(step)
         draft = SecretDraft(
             token.secret_name,
             data,
             token.secret_labels(),
-            {**token.spec.secret.annotations, TOKENS_ANNOTATION: record.to_text()},
+            {**token.spec.secret.annotations, TOKENS_ANNOTATION: ledger.to_text()},
         )
-        if world.secret is None:
-            world.secret = await self._cluster.create_secret(token, draft)
+        if state.secret is None:
+            state.secret = await self._cluster.create_secret(token, draft)
         else:
-            version = world.secret.resource_version
-            world.secret = await self._cluster.replace_secret(token, draft, resource_version=version)
+            version = state.secret.resource_version
+            state.secret = await self._cluster.replace_secret(token, draft, resource_version=version)
 
-    async def _report_unobservable(self, key: Key, trouble: Failure) -> Result:
-        """Nothing can be decided, but it can be told."""
+    async def _report_unobservable(self, key: Key, failure: Failure) -> Result:
+        """Report that nothing could be observed, hence nothing decided."""
         token = await self._read_token(key)
         if token is not None:
-            if await self._force_deletion(token, trouble):
+            if await self._force_deletion(token, failure):
                 return Result()
-            await self._write_status(
-                ReconcileOutcome(token, None, None, None, trouble, self._endpoint_verdict()), self._clock()
+            await self._status.write(
+                ReconcileOutcome(token, None, None, None, failure, self._endpoint_verdict()), self._clock()
             )
-        return Result(requeue=True, reason=trouble.reason)
+        return Result(requeue=True, reason=failure.reason)
 
-    async def _force_deletion(self, token: ScimToken, trouble: Failure) -> bool:
-        """Take our finalizer off although the API has not finished, where a person asks for that; whether so.
+    async def _force_deletion(self, token: ScimToken, failure: Failure) -> bool:
+        """Remove our finalizer although the API has not finished, where an annotation asks for that; whether it was.
 
-        What is left in the API is a connection without a ScimToken then, which the sweep ends by the policy that
+        What is left in the API is a connection without a ScimToken then, which the orphan check ends by the policy that
         the API holds.
         """
         if not (token.deleting and token.deletion_is_forced and FINALIZER in token.metadata.finalizers):
             return False
-        await self._cluster.event(token, "Warning", "DeletionForced", f"let go although {trouble.message}")
-        log.warning("deletion forced", key=str(token.key), reason=trouble.reason)
+        await self._cluster.event(
+            token, "Warning", "DeletionForced", f"finalizer removed although {failure.message}"
+        )
+        log.warning("deletion forced", key=str(token.key), reason=failure.reason)
         self._trace("set-finalizer")
         await self._cluster.set_finalizer(token, present=False)
         return True
 
-    async def _write_status(self, found: ReconcileOutcome, now: datetime) -> None:
-        """Write the status if it differs, and an Event when Ready flips or its reason changes, or when there is
-        news of a superseded token in use: once a day at most, since last uses move in days.
-        """
-        token = found.token
-        if token.deleting and not token.metadata.finalizers:
-            return
-        fresh = conditions.build_status(found, self._endpoint, now.astimezone(UTC))
-        before, after = token.status.condition("Ready"), fresh.condition("Ready")
-        if not conditions.is_same_status(fresh, token.status):
-            self._trace("apply-status")
-            with contextlib.suppress(Conflict):  # gone meanwhile: nobody to tell
-                await self._cluster.apply_status(token, fresh.to_object())
-        if after is not None and (
-            before is None or (before.status, before.reason) != (after.status, after.reason)
-        ):
-            good = after.status == "True" or after.reason == "Deleting"
-            await self._cluster.event(token, "Normal" if good else "Warning", after.reason, after.message)
-        warned, warning = (
-            token.status.condition(conditions.SUPERSEDED_TOKEN_IN_USE),
-            fresh.condition(conditions.SUPERSEDED_TOKEN_IN_USE),
-        )
-        told = warned is not None and warning is not None and warned.message == warning.message
-        if warning is not None and warning.status == "True" and not told:
-            await self._cluster.event(token, "Warning", conditions.SUPERSEDED_TOKEN_IN_USE, warning.message)
-        mistake = found.done.invalid_revoke if found.done is not None else None
-        if mistake is not None and (before is None or mistake not in before.message):
-            await self._cluster.event(token, "Warning", "InvalidRevoke", mistake)
-
 
 class _RefusedError(Exception):
-    """The plan refused; a person has to change something."""
+    """The planner refused; somebody has to change something."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -445,6 +362,3 @@ def _failure_of(error: Exception) -> Failure:
             )
         case _:
             return Failure("Published", "KubernetesRejected", str(error))
-
-
-__all__ = ["KubernetesUnreachable", "Reconciler", "Result", "observed_secret"]

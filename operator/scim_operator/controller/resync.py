@@ -1,4 +1,4 @@
-"""What the leader does besides reconciling: the admin key, the comparison with the API, the sweep."""
+"""The leader's resync: the admin key, the comparison with the SCIM API's connections, orphaned connections."""
 
 import asyncio
 import time
@@ -11,16 +11,16 @@ import structlog
 from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
-from scim_operator.controller.cache import InformerCache
+from scim_operator.adapters.kubernetes import list_scimtokens
+from scim_operator.controller.cache import InformerCache, cached_scimtoken
+from scim_operator.controller.controller import Controller
 from scim_operator.controller.orphans import (
     Comparison,
     OrphanLimit,
     RegisteredConnections,
     compare,
-    list_scimtokens,
     read_connections,
 )
-from scim_operator.controller.workqueue import Controller
 from scim_operator.metrics import Metrics
 from scim_operator.planning.ports import (
     AdminApi,
@@ -42,9 +42,9 @@ class Resync:
 
     Args:
         kube: the API client.
-        settings: periods, pace and brake.
-        known: what this replica knows; brought up to date here.
-        scheduler: told what to look at.
+        settings: periods, pace and orphan limit.
+        cache: the informer cache; brought up to date here.
+        controller: takes what is to be reconciled.
         metrics: counters to move.
     """
 
@@ -62,7 +62,7 @@ class Resync:
         self._last_trouble = ""
 
     async def run(self, api: AdminApi, upkeep: Callable[[], Awaitable[object]]) -> None:
-        """Compare until cancelled; the first comparison plans a look at every ScimToken.
+        """Compare until cancelled; the first comparison has every ScimToken reconciled.
 
         Args:
             api: the admin API.
@@ -75,7 +75,7 @@ class Resync:
                 await upkeep()
                 complete = await self._compare(api, everything=not planned_all)
             except KubernetesRejected as error:
-                # Also right after the API server's start, before it knows its own roles.
+                # Also right after the API server's start, before it has loaded its own roles.
                 self._report(str(error))
                 pause = min(pause, _RETRY_SECONDS)
             except KUBERNETES_ERRORS as error:
@@ -89,43 +89,46 @@ class Resync:
 
     async def _compare(self, api: AdminApi, *, everything: bool) -> bool:
         started = time.monotonic()
-        holdings = await self._registered_connections(api)
+        registered = await self._registered_connections(api)
         self._cache.begin_list()
-        tokens = await list_scimtokens(self._kube, self._settings.watch_namespaces)
+        tokens = [
+            cached_scimtoken(body)
+            async for body in list_scimtokens(self._kube, self._settings.watch_namespaces)
+        ]
         changed = self._cache.replace(tokens)
         comparison = compare(
             self._cache,
-            holdings,
+            registered,
             namespaces=self._settings.watch_namespaces,
             now=datetime.now(UTC),
             per_second=self._settings.startup_reconciles_per_second,
             first=everything,
         )
         self._enqueue(comparison, frozenset() if everything else changed, everything=everything)
-        self._revoke_orphans(comparison.orphans, len(holdings.connections) if holdings else 0)
-        self._metrics.resynced(complete=holdings is not None)
+        self._revoke_orphans(comparison.orphans, len(registered.connections) if registered else 0)
+        self._metrics.resynced(complete=registered is not None)
         noteworthy = everything or comparison.urgent or comparison.orphans
         (log.info if noteworthy else log.debug)(
-            "compared with the API",
-            known=len(self._cache),
-            connections=len(holdings.connections) if holdings else None,
+            "resync done",
+            scimtokens=len(self._cache),
+            connections=len(registered.connections) if registered else None,
             urgent=len(comparison.urgent),
             orphans=len(comparison.orphans),
             seconds=round(time.monotonic() - started, 3),
         )
-        return holdings is not None
+        return registered is not None
 
     async def _registered_connections(self, api: AdminApi) -> RegisteredConnections | None:
         """The API's connections; read before the ScimTokens, or a new one would look like an orphan."""
         try:
-            holdings = await read_connections(api)
+            registered = await read_connections(api)
         except ScimApiUnreachable as error:
             self._report(str(error))
         except ScimApiRejected as error:
             self._report(f"{error.code}: {error.message}")
         else:
             self._last_trouble = ""
-            return holdings
+            return registered
         return None
 
     def _enqueue(self, comparison: Comparison, changed: frozenset[Key], *, everything: bool) -> None:
@@ -136,12 +139,12 @@ class Resync:
                 self._controller.add(key, delay)
 
     def _revoke_orphans(self, orphans: frozenset[Key], connections: int) -> None:
-        """Have connections without a ScimToken looked at, which revokes them, unless they are too many."""
-        brake = OrphanLimit(self._settings.orphan_limit_count, self._settings.orphan_limit_percent)
-        if brake.is_exceeded(len(orphans), connections):
+        """Reconcile connections without a ScimToken, which revokes them, unless they exceed the limit."""
+        limit = OrphanLimit(self._settings.orphan_limit_count, self._settings.orphan_limit_percent)
+        if limit.is_exceeded(len(orphans), connections):
             self._metrics.orphan_limit_exceeded(len(orphans))
             log.error(
-                "sweep stopped: too many connections have no ScimToken; none was revoked. If they are really "
+                "orphan limit exceeded: too many connections have no ScimToken; none was revoked. If they are really "
                 "gone, raise SCIM_OPERATOR_ORPHAN_LIMIT_COUNT; if not, restore the ScimTokens",
                 orphans=len(orphans),
                 connections=connections,
@@ -150,10 +153,10 @@ class Resync:
             return
         self._metrics.orphan_limit_exceeded(0)
         for key in orphans:
-            log.info("a connection has no ScimToken", key=str(key))
+            log.info("orphaned connection", key=str(key))
             self._controller.add(key)
 
-    def _report(self, trouble: str) -> None:
-        if trouble != self._last_trouble:
-            log.warning("the comparison with the API is incomplete", reason=trouble)
-        self._last_trouble = trouble
+    def _report(self, problem: str) -> None:
+        if problem != self._last_trouble:
+            log.warning("resync incomplete", reason=problem)
+        self._last_trouble = problem

@@ -1,4 +1,4 @@
-"""What a reconcile can see and what it can be told to do next: the vocabulary of ``plan``, nothing more."""
+"""What the planner sees (``ObservedState``) and what it answers (``Action``)."""
 
 import dataclasses
 import enum
@@ -12,7 +12,7 @@ from scim_operator.planning.token_usage import SupersededTokenInUse
 
 
 class IssueReason(enum.StrEnum):
-    """Why a token is issued; the reason of the Event that tells it."""
+    """Why a token is issued; the reason of the Event that reports it."""
 
     FIRST = "Issued"
     MISSING = "SecretRepaired"
@@ -60,7 +60,7 @@ class ObservedState:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Refuse:
-    """A person has to change something; nothing was touched."""
+    """Somebody has to change something; nothing was touched."""
 
     reason: str
     message: str
@@ -80,7 +80,7 @@ class DeleteConnection:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class IssueToken:
-    """Write a new token under ``next-token``, with the record that knows it."""
+    """Write a new token under ``next-token``, with the ledger that lists it."""
 
     reason: IssueReason
     message: str
@@ -93,9 +93,9 @@ class IssueToken:
 class RegisterCredentials:
     """PUT the whole state to the API."""
 
-    wanted: PutConnection
+    desired: PutConnection
     revoked: tuple[str, ...]
-    """Ids that die with it before their time, by somebody's wish."""
+    """Ids that it revokes, as the annotation asks."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class PromoteToken:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RewriteSecret:
-    """Write the Secret's public parts and record as they must be; the token stays."""
+    """Write the Secret's public parts and ledger as they must be; the token stays."""
 
     token: LedgerEntry
     ledger: TokenLedger
@@ -123,7 +123,7 @@ class DeleteOrphanedSecret:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Done:
-    """All is as wanted."""
+    """Everything is as desired."""
 
     requeue_at: datetime | None
     """When time alone will change that; None: only an event will."""

@@ -1,9 +1,9 @@
-"""From what a reconcile found to ``status``: conditions and tokens, pure.
+"""From the outcome of a reconcile to ``status``: conditions and tokens, pure.
 
 Conditions follow the Kubernetes API conventions: ``Registered`` (the API accepts the tokens), ``Published``
 (the Secret shows a proven one), and ``Ready``, which sums them up and carries the reason of what fails.
 ``SupersededTokenInUse`` and ``EndpointReachable`` warn of what has not failed yet and leave ``Ready`` alone.
-``Stalled`` is there only while nothing but a person helps: kstatus (Flux, kpt, Argo CD's health) reads it.
+``Stalled`` is there only while somebody has to act: kstatus (Flux, kpt, Argo CD's health) reads it.
 ``lastTransitionTime`` moves only when ``status`` flips, so that an unchanged status writes nothing.
 """
 
@@ -35,7 +35,7 @@ ConditionFields = tuple[str, ConditionStatus, str, str]
 SUPERSEDED_TOKEN_IN_USE: Final = "SupersededTokenInUse"
 ENDPOINT_REACHABLE: Final = "EndpointReachable"
 TRANSIENT_REASONS: Final = frozenset({"TenantPurging", "SecretDeleting", "VerificationFailed", "Unavailable"})
-"""Troubles that may end without anybody doing anything."""
+"""Failures that may end without anybody acting."""
 MAX_TOKENS_IN_MESSAGE: Final = 3
 """Tokens that one message names; an Event has 1,024 characters."""
 
@@ -53,7 +53,7 @@ class Failure:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ReconcileOutcome:
-    """What a reconcile ended with."""
+    """The outcome of a reconcile."""
 
     token: ScimToken
     connection: Connection | None
@@ -61,61 +61,61 @@ class ReconcileOutcome:
     done: Done | None
     failure: Failure | None
     endpoint: EndpointVerdict | None = None
-    """What the check of the endpoint told last; None before the first."""
+    """The verdict of the last check of the endpoint; None before the first."""
 
 
-def build_status(found: ReconcileOutcome, endpoint: str, now: datetime) -> ScimTokenStatus:
+def build_status(outcome: ReconcileOutcome, endpoint: str, now: datetime) -> ScimTokenStatus:
     """The whole status to write.
 
     Args:
-        found: what the reconcile ended with.
+        outcome: of the reconcile.
         endpoint: the SCIM base URL.
         now: for ``lastTransitionTime``; the database's clock where there was one, UTC.
     """
-    token, old = found.token, found.token.status
-    tokens = _token_statuses(found, now)
+    token, old = outcome.token, outcome.token.status
+    tokens = _token_statuses(outcome, now)
     judged = [
-        *_ready_and_stages(found, tokens, now),
-        _superseded_token_in_use(found, tokens),
-        _endpoint_reachable(found),
+        *_ready_and_stages(outcome, tokens, now),
+        _superseded_token_in_use(outcome, tokens),
+        _endpoint_reachable(outcome),
     ]
     active = next((item for item in tokens if item.state is TokenState.ACTIVE), None)
-    done = found.done
+    done = outcome.done
     return ScimTokenStatus(
         endpoint=endpoint,
         tenant=token.tenant,
         secret_name=token.secret_name if done is not None else old.secret_name or token.secret_name,
-        conditions=tuple(_condition(token, now, *one) for one in judged if one is not None),
+        conditions=tuple(_condition(token, now, *fields) for fields in judged if fields is not None),
         observed_generation=token.metadata.generation,
-        next_rotation=_next_rotation(found),
+        next_rotation=_next_rotation(outcome),
         expires_at=active.expires_at if active else None,
         last_used_at=max(
             (item.last_used_at for item in tokens if item.last_used_at), default=old.last_used_at
         ),
-        users=found.connection.resources if found.connection is not None else old.users,
+        users=outcome.connection.resources if outcome.connection is not None else old.users,
         tokens=tokens,
     )
 
 
-def _next_rotation(found: ReconcileOutcome) -> datetime | None:
-    if found.token.spec.suspend:
+def _next_rotation(outcome: ReconcileOutcome) -> datetime | None:
+    if outcome.token.spec.suspend:
         return None
-    return found.done.next_rotation if found.done is not None else found.token.status.next_rotation
+    return outcome.done.next_rotation if outcome.done is not None else outcome.token.status.next_rotation
 
 
 def _ready_and_stages(
-    found: ReconcileOutcome, tokens: Sequence[TokenStatus], now: datetime
+    outcome: ReconcileOutcome, tokens: Sequence[TokenStatus], now: datetime
 ) -> Sequence[ConditionFields]:
     """Ready and the stages it sums up."""
-    trouble, token = found.failure, found.token
+    failure, token = outcome.failure, outcome.token
     active = next((item for item in tokens if item.state is TokenState.ACTIVE), None)
     published: ConditionFields = (
         "Published", "True", "Published", f"Secret {token.secret_name} holds endpoint and token"
     )  # fmt: skip
     if token.deleting:
-        return (_deletion(found),)
-    if trouble is None:
-        message = _ready_message(found, active, now)
+        return (_deletion(outcome),)
+    if failure is None:
+        message = _ready_message(outcome, active, now)
         return (
             ("Ready", "True", "Ready", message),
             ("Registered", "True", "Registered", "the SCIM API accepts the tokens listed here"),
@@ -123,21 +123,21 @@ def _ready_and_stages(
         )
     stages: list[ConditionFields] = []
     for stage in ("Registered", "Published"):
-        if trouble.stage == stage:
-            stages.append((stage, trouble.status, trouble.reason, trouble.message))
-        elif stage == "Published" and found.done is not None:
+        if failure.stage == stage:
+            stages.append((stage, failure.status, failure.reason, failure.message))
+        elif stage == "Published" and outcome.done is not None:
             stages.append(published)
         else:
             stages.append(
                 _previous(token, stage)
                 or (stage, "Unknown", "Pending", "an earlier step has to succeed first")
             )
-    message = trouble.message
+    message = failure.message
     if active is not None and active.expires_at > now:
         message += f". The token in the Secret stays valid until {format_time(active.expires_at)}"
-    if trouble.status == "False" and trouble.reason not in TRANSIENT_REASONS:
-        stages.append(("Stalled", "True", trouble.reason, trouble.message))
-    return (("Ready", trouble.status, trouble.reason, message), *stages)
+    if failure.status == "False" and failure.reason not in TRANSIENT_REASONS:
+        stages.append(("Stalled", "True", failure.reason, failure.message))
+    return (("Ready", failure.status, failure.reason, message), *stages)
 
 
 def _previous(token: ScimToken, kind: str) -> ConditionFields | None:
@@ -145,13 +145,13 @@ def _previous(token: ScimToken, kind: str) -> ConditionFields | None:
     return None if before is None else (kind, before.status, before.reason, before.message)
 
 
-def _deletion(found: ReconcileOutcome) -> ConditionFields:
+def _deletion(outcome: ReconcileOutcome) -> ConditionFields:
     """Ready, of one that is being deleted: what is left to do, or what it waits for."""
-    trouble, connection = found.failure, found.connection
-    if trouble is not None:
-        meta = found.token.metadata
+    failure, connection = outcome.failure, outcome.connection
+    if failure is not None:
+        meta = outcome.token.metadata
         waits = (
-            f"the deletion waits: {trouble.message}. Its tokens may still be accepted and its users are still there. "
+            f"the deletion waits: {failure.message}. Its tokens may still be accepted and its users are still there. "
             f"To let the ScimToken go without waiting: kubectl annotate sct/{meta.name} -n {meta.namespace} "
             f"{FORCE_DELETE_ANNOTATION}=true; tokens and users then end as soon as the SCIM API answers again"
         )
@@ -163,13 +163,13 @@ def _deletion(found: ReconcileOutcome) -> ConditionFields:
 
 
 def _superseded_token_in_use(
-    found: ReconcileOutcome, tokens: Sequence[TokenStatus]
+    outcome: ReconcileOutcome, tokens: Sequence[TokenStatus]
 ) -> ConditionFields | None:
-    """Whether somebody will be refused soon who is let in now."""
-    if found.done is None or found.done.active is None:
-        return None if found.token.deleting else _previous(found.token, SUPERSEDED_TOKEN_IN_USE)
-    used = found.done.in_use
-    if not used:
+    """Whether a client that is let in now will be refused soon."""
+    if outcome.done is None or outcome.done.active is None:
+        return None if outcome.token.deleting else _previous(outcome.token, SUPERSEDED_TOKEN_IN_USE)
+    in_use = outcome.done.in_use
+    if not in_use:
         return (
             SUPERSEDED_TOKEN_IN_USE,
             "False",
@@ -177,19 +177,19 @@ def _superseded_token_in_use(
             "no superseded token that somebody uses ends soon",
         )
     shown = {item.id: item.last_used_at for item in tokens}
-    words = "; ".join(
+    sentences = "; ".join(
         _usage_sentence(item, shown.get(item.id) or item.last_used_at)
-        for item in used[:MAX_TOKENS_IN_MESSAGE]
+        for item in in_use[:MAX_TOKENS_IN_MESSAGE]
     )
-    if len(used) > MAX_TOKENS_IN_MESSAGE:
-        words += f"; and {len(used) - MAX_TOKENS_IN_MESSAGE} more"
-    name, space = found.token.secret_name, found.token.metadata.namespace
+    if len(in_use) > MAX_TOKENS_IN_MESSAGE:
+        sentences += f"; and {len(in_use) - MAX_TOKENS_IN_MESSAGE} more"
+    name, space = outcome.token.secret_name, outcome.token.metadata.namespace
     remedy = (
         f"Before that, paste key token of Secret {space}/{name} into Entra, field Secret Token (Enterprise application,"
         " Provisioning, Connectivity or Admin Credentials), Test Connection, save: "
         f"kubectl get secret {name} -n {space} -o jsonpath='{{.data.token}}' | base64 -d"
     )
-    return (SUPERSEDED_TOKEN_IN_USE, "True", "InUse", f"{words}. {remedy}")
+    return (SUPERSEDED_TOKEN_IN_USE, "True", "InUse", f"{sentences}. {remedy}")
 
 
 def _usage_sentence(item: SupersededTokenInUse, last_used_at: datetime) -> str:
@@ -199,21 +199,21 @@ def _usage_sentence(item: SupersededTokenInUse, last_used_at: datetime) -> str:
     )
 
 
-def _endpoint_reachable(found: ReconcileOutcome) -> ConditionFields | None:
-    if found.token.deleting:
+def _endpoint_reachable(outcome: ReconcileOutcome) -> ConditionFields | None:
+    if outcome.token.deleting:
         return None
-    if found.endpoint is None:
-        return _previous(found.token, ENDPOINT_REACHABLE) or (
+    if outcome.endpoint is None:
+        return _previous(outcome.token, ENDPOINT_REACHABLE) or (
             ENDPOINT_REACHABLE,
             PENDING.status,
             PENDING.reason,
             PENDING.message,
         )
-    return (ENDPOINT_REACHABLE, found.endpoint.status, found.endpoint.reason, found.endpoint.message)
+    return (ENDPOINT_REACHABLE, outcome.endpoint.status, outcome.endpoint.reason, outcome.endpoint.message)
 
 
-def _ready_message(found: ReconcileOutcome, active: TokenStatus | None, now: datetime) -> str:
-    token, done = found.token, found.done
+def _ready_message(outcome: ReconcileOutcome, active: TokenStatus | None, now: datetime) -> str:
+    token, done = outcome.token, outcome.done
     if active is None or done is None:
         return "all is as wanted"
     expires = format_time(active.expires_at)
@@ -243,13 +243,13 @@ def _condition(
     )
 
 
-def _token_statuses(found: ReconcileOutcome, now: datetime) -> tuple[TokenStatus, ...]:
+def _token_statuses(outcome: ReconcileOutcome, now: datetime) -> tuple[TokenStatus, ...]:
     """Active first, then newest first. Without an answer of the API: what the status said before."""
-    connection, secret = found.connection, found.secret
-    before = {item.id: item for item in found.token.status.tokens}
-    in_use = {item.id for item in found.done.in_use} if found.done is not None else set[str]()
-    warned = found.token.status.condition(SUPERSEDED_TOKEN_IN_USE)
-    news = in_use if warned is None or warned.status != "True" else set[str]()
+    connection, secret = outcome.connection, outcome.secret
+    before = {item.id: item for item in outcome.token.status.tokens}
+    in_use = {item.id for item in outcome.done.in_use} if outcome.done is not None else set[str]()
+    warned = outcome.token.status.condition(SUPERSEDED_TOKEN_IN_USE)
+    newly_in_use = in_use if warned is None or warned.status != "True" else set[str]()
     if connection is None:
         return tuple(item for item in before.values() if item.expires_at > now)
     published = secret.public.get("token-id") if secret is not None and secret.owned else None
@@ -259,7 +259,9 @@ def _token_statuses(found: ReconcileOutcome, now: datetime) -> tuple[TokenStatus
             state=TokenState.ACTIVE if item.id == published else TokenState.SUPERSEDED,
             issued_at=item.issued_at,
             expires_at=min(item.expires_at, item.retires_at or item.expires_at),
-            last_used_at=_last_used_at(item.last_used_at, None if item.id in news else before.get(item.id)),
+            last_used_at=_last_used_at(
+                item.last_used_at, None if item.id in newly_in_use else before.get(item.id)
+            ),
         )
         for item in connection.credentials
         if min(item.expires_at, item.retires_at or item.expires_at) > now

@@ -1,4 +1,4 @@
-"""What a check of the public URL means, as the condition EndpointReachable tells it. Pure."""
+"""What a check of the public URL means, as the condition EndpointReachable reports it. Pure."""
 
 import contextlib
 import dataclasses
@@ -17,7 +17,7 @@ _BACKEND_FAILED: Final = frozenset({500, 502, 503, 504})
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EndpointVerdict:
-    """What became of a check; the words of the condition ``EndpointReachable``."""
+    """The result of a check: status, reason and message of the condition ``EndpointReachable``."""
 
     status: Literal["True", "False", "Unknown"]
     reason: str
@@ -36,7 +36,7 @@ PENDING: Final = EndpointVerdict("Unknown", "Pending", "the endpoint has not bee
 
 
 def verdict_of_response(url: str, status: int, body: bytes, location: str | None = None) -> EndpointVerdict:
-    """What an answer to a question without a token tells.
+    """What a response to a request without a token means.
 
     Args:
         url: the SCIM base URL that was asked below.

@@ -1,4 +1,4 @@
-"""The edges of the operator: what a reconcile asks of the outside, and nothing of how it is done.
+"""The ports: what a reconcile asks of the outside. Adapters implement them.
 
 ``kube.KubeCluster`` and ``admin_client`` implement them for real; the model test implements them in memory
 and runs the real reconcile over every interleaving.
@@ -34,7 +34,7 @@ class ScimApiRejected(Exception):
 
 
 class KubernetesRejected(Exception):
-    """The Kubernetes API refused for a reason that a person has to cure (403, 422); the message says it."""
+    """The Kubernetes API refused for a reason that somebody has to cure (403, 422); the message says it."""
 
 
 class KubernetesUnreachable(Exception):
@@ -76,7 +76,7 @@ class AdminApi(Protocol):
     async def get(self, key: Key) -> Connection:
         """What the API holds of it now; also for a name it never heard of."""
 
-    async def put(self, key: Key, wanted: PutConnection, *, revision: str) -> Connection:
+    async def put(self, key: Key, desired: PutConnection, *, revision: str) -> Connection:
         """Set its whole desired state, at this revision only."""
 
     async def delete(self, key: Key, *, revision: str) -> Connection:
@@ -87,8 +87,8 @@ class AdminApi(Protocol):
 
 
 class Cluster(Protocol):
-    """Kubernetes, for one ScimToken at a time. A 409 on a write is ``Retry``; other trouble is
-    ``KubernetesRejected`` or the client's own exception, which the scheduler retries with backoff.
+    """Kubernetes, for one ScimToken at a time. A 409 on a write is ``Conflict``; other failures are
+    ``KubernetesRejected`` or the client's own exception, which the controller retries with backoff.
 
     Every write first asks whether this process still leads and raises ``NotLeading`` when it does not.
     """
@@ -110,7 +110,7 @@ class Cluster(Protocol):
     async def delete_secret(self, owner: ScimToken, name: str, *, resource_version: str) -> None:
         """Delete one of ours that is no longer wanted (``spec.secret.name`` changed)."""
 
-    async def other_secrets(self, owner: ScimToken, wanted: str) -> list[SecretSnapshot]:
+    async def other_secrets(self, owner: ScimToken, desired_name: str) -> list[SecretSnapshot]:
         """Secrets owned by this ScimToken under another name than the wanted one."""
 
     async def apply_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:

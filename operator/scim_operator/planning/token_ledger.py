@@ -1,4 +1,4 @@
-"""What a Secret's annotation remembers of the tokens still in their time: ids, digests, times; no plaintext.
+"""The token ledger: what a Secret's annotation holds of the tokens still in their time. Ids, digests, times; no plaintext.
 
 From it a lost API database is rebuilt, superseded tokens included. The handled value of the rotate annotation
 stands beside it, because it must be written together with the token that answers it.
@@ -45,14 +45,14 @@ class LedgerEntry:
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Read what ``to_json`` wrote. Raises ``ValueError``, ``KeyError``, ``TypeError`` or ``OverflowError``."""
         superseded = content.get("supersededAt")
-        record = cls(
+        entry = cls(
             _ID.validate_python(content["id"], strict=True), _DIGEST.validate_python(content["digest"], strict=True),
             _moment(content["issuedAt"]), _moment(content["expiresAt"]),
             None if superseded is None else _moment(superseded),
         )  # fmt: skip
-        if not timedelta(0) < record.expires_at - record.issued_at <= LONGEST:
+        if not timedelta(0) < entry.expires_at - entry.issued_at <= LONGEST:
             raise ValueError("no token is issued for such a time")
-        return record
+        return entry
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

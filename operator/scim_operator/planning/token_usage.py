@@ -1,4 +1,4 @@
-"""Who still comes with a token that was replaced, and when that has to be told. Pure.
+"""Superseded tokens that are still in use, and when to warn of them. Pure.
 
 Entra goes on with the old token until somebody pastes the new one; what is forgotten shows only when the old
 one ends and every request is refused. All is judged from the last uses in the API's answer, by its clock.
@@ -12,7 +12,7 @@ from typing import Final
 from scim_api.contract.admin import CredentialStatus
 
 MAX_WARNING_PERIOD: Final = timedelta(days=7)
-"""How long before its end a superseded token that is in use is told of, at most."""
+"""How long before its end a superseded token in use is warned of, at most."""
 WARNING_SHARE: Final = 4
 """... and never more than this part of the time it has as a superseded one."""
 MAX_IDLE_PERIOD: Final = timedelta(days=2)
@@ -20,8 +20,8 @@ MAX_IDLE_PERIOD: Final = timedelta(days=2)
 MIN_IDLE_PERIOD: Final = timedelta(hours=2)
 """Entra comes every 40 minutes: two hours without it say something."""
 REEVALUATION_FRACTIONS: Final = (1, 2, 4, 8)
-"""Looks at the beginning of the notice and when a half, a quarter and an eighth of it is left: somebody may
-come with the old token for the first time meanwhile, and nobody tells the operator of a use."""
+"""Evaluated at the beginning of the warning period and when a half, a quarter and an eighth of it is left: a client
+may use the old token for the first time meanwhile, and no event reports a use."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class SupersededToken:
 
     @property
     def warning_period(self) -> timedelta:
-        """How long before its end its use is worth telling."""
+        """How long before its end its use is warned of."""
         return min(MAX_WARNING_PERIOD, max(timedelta(0), self.ends_at - self.since) / WARNING_SHARE)
 
     @property
@@ -62,13 +62,13 @@ def superseded_tokens_in_use(
 
     Args:
         superseded: live tokens that the Secret does not show any more.
-        credentials: what the API knows, with last uses.
+        credentials: as the API has them, with last uses.
         now: the database's clock.
     """
-    known = {item.id: item for item in credentials}
-    found = []
+    registered = {item.id: item for item in credentials}
+    in_use = []
     for item in superseded:
-        use = known.get(item.id)
+        use = registered.get(item.id)
         if (
             use is None
             or use.last_used_at is None
@@ -76,14 +76,14 @@ def superseded_tokens_in_use(
         ):
             continue
         recent = item.since < use.last_used_at and now - use.last_used_at < item.idle_period
-        if recent and not _moved_on(use, known):
-            found.append(
+        if recent and not _moved_on(use, registered):
+            in_use.append(
                 SupersededTokenInUse(item.id, item.since, item.ends_at, use.last_used_at, use.user_agent)
             )
-    return tuple(sorted(found, key=lambda item: (item.ends_at, item.id)))
+    return tuple(sorted(in_use, key=lambda item: (item.ends_at, item.id)))
 
 
-def _moved_on(old: CredentialStatus, known: Mapping[str, CredentialStatus]) -> bool:
+def _moved_on(old: CredentialStatus, registered: Mapping[str, CredentialStatus]) -> bool:
     """Whether the same client has come with a newer token, and not with this one for a while."""
     assert old.last_used_at is not None  # noqa: S101 (asked only of those that were used)
     return any(
@@ -91,14 +91,14 @@ def _moved_on(old: CredentialStatus, known: Mapping[str, CredentialStatus]) -> b
         and item.last_used_at is not None
         and item.last_used_at - old.last_used_at >= MIN_IDLE_PERIOD
         and (item.user_agent is None or old.user_agent in (None, item.user_agent))
-        for item in known.values()
+        for item in registered.values()
     )
 
 
 def reevaluation_times(
     superseded: Iterable[SupersededToken], in_use: Iterable[SupersededTokenInUse], now: datetime
 ) -> list[datetime]:
-    """Moments after ``now`` at which ``still_used`` may answer otherwise although nothing is told."""
+    """Moments after ``now`` at which ``superseded_tokens_in_use`` may change without any event."""
     superseded = list(superseded)
     moments = [
         item.ends_at - item.warning_period / part for item in superseded for part in REEVALUATION_FRACTIONS

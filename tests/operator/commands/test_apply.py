@@ -9,10 +9,13 @@ import pytest
 from kubernetes.aio import client
 
 from localcluster import ControlPlane
+from scim_api.contract.backoff import Backoff
 from scim_operator.commands.apply import NotApplied, apply, read
 from support.installed import client_of
 
 ROLE = "scimtokens"
+
+STEADY = Backoff(first=2.0, longest=2.0, jitter=0.0)
 
 
 def text(name: str, namespace: str, **spec: Any) -> str:
@@ -103,8 +106,8 @@ async def test_a_namespace_that_comes_late_is_waited_for(
     namespace = f"late-{secrets.token_hex(4)}"
     pauses = Pauses(lambda: installed.kubectl("create", "namespace", namespace))
     documents = read(text("entra", namespace), namespace="x")
-    await apply(admin, documents, say=lambda _: None, pauses=(7,), pause=pauses)
-    assert pauses.seconds == [7]
+    await apply(admin, documents, say=lambda _: None, backoff=STEADY, pause=pauses)
+    assert pauses.seconds == [2]
     assert stored(installed, namespace, "entra")
 
 
@@ -112,9 +115,14 @@ async def test_a_namespace_that_does_not_come_is_named(admin: client.ApiClient) 
     pauses = Pauses()
     with pytest.raises(NotApplied, match="nowhere/entra: there is no namespace nowhere"):
         await apply(
-            admin, read(text("entra", "nowhere"), namespace="x"), say=print, pauses=(1, 2), pause=pauses
+            admin,
+            read(text("entra", "nowhere"), namespace="x"),
+            say=print,
+            backoff=STEADY,
+            patience=5,
+            pause=pauses,
         )
-    assert pauses.seconds == [1, 2]
+    assert pauses.seconds == [2, 2, 1]
 
 
 @pytest.fixture

@@ -2,23 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 
 from scim_api.contract.backoff import Backoff
-from scim_operator.controller.workqueue import Controller
+from scim_operator.controller.controller import Controller
+from scim_operator.controller.workqueue import Result
 from scim_operator.metrics import Metrics
 from scim_operator.planning.ports import Conflict, Key, NotLeading
 
 A, B, C = Key("ns", "a"), Key("ns", "b"), Key("ns", "c")
-
-
-@dataclass(frozen=True)
-class Result:
-    requeue_after: timedelta | None = None
-    requeue: bool = False
 
 
 class Clock:

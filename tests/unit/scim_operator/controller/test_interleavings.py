@@ -40,10 +40,10 @@ class Swapped(Reconciler):
     """Reads ScimToken and Secret before the revision: the order that fails."""
 
     async def observe(self, key: Any) -> Any:
-        from scim_operator.controller.reconciler import _State
+        from scim_operator.controller.state import State
 
         cluster = await self._read_cluster(key)
-        return _State(await self._get_connection(key), *cluster)
+        return State(await self._get_connection(key), *cluster)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,8 @@ import pytest
 import structlog
 
 from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION, TOKENS_ANNOTATION, ScimToken
-from scim_operator.controller.reconciler import Reconciler, Result
+from scim_operator.controller.reconciler import Reconciler
+from scim_operator.controller.workqueue import Result
 from scim_operator.planning.ports import NotLeading, ScimApiRejected, SecretDraft, SecretSnapshot
 from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeVerifier, World
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 
 from scim_api.contract.admin import Connection, ConnectionPage
 from scim_operator.controller import resync
-from scim_operator.controller.cache import CachedScimToken, InformerCache, WatchEvent, cached_scimtoken
+from scim_operator.controller.cache import InformerCache, WatchEvent, cached_scimtoken
+from scim_operator.controller.controller import Controller
 from scim_operator.controller.resync import Resync
-from scim_operator.controller.workqueue import Controller
 from scim_operator.metrics import Metrics
 from scim_operator.planning.ports import Key, KubernetesRejected, ScimApiUnreachable
 from scim_operator.settings import load
@@ -46,20 +46,20 @@ class Planned(Controller):
         self.asked[key] = delay
 
 
-def token(name: str, generation: int = 1) -> CachedScimToken:
-    return cached_scimtoken(
-        {"metadata": {"namespace": "ns", "name": name, "uid": f"uid-{name}", "generation": generation}}
-    )
+def token(name: str, generation: int = 1) -> dict[str, Any]:
+    """A ScimToken as the API server has it."""
+    return {"metadata": {"namespace": "ns", "name": name, "uid": f"uid-{name}", "generation": generation}}
 
 
 class Case:
     """One leader's resync over given tokens and connections."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, tokens: list[CachedScimToken], names: list[str] | None
+        self, monkeypatch: pytest.MonkeyPatch, tokens: list[dict[str, Any]], names: list[str] | None
     ) -> None:
-        async def listed(*_: Any) -> list[CachedScimToken]:
-            return tokens
+        async def listed(*_: Any) -> AsyncIterator[dict[str, Any]]:
+            for item in tokens:
+                yield item
 
         monkeypatch.setattr(resync, "list_scimtokens", listed)
         self.api, self.scheduler, self.known, self.metrics = Api(names), Planned(), InformerCache(), Metrics()
@@ -120,7 +120,7 @@ async def test_many_connections_without_tokens_are_left_alone_and_reported(
     case = Case(monkeypatch, [token("a")], ["a", *(f"gone-{n}" for n in range(6))])
     logs = await case.once()
     assert set(case.scheduler.asked) == {Key("ns", "a")}
-    assert any(entry["event"].startswith("sweep stopped") and entry["orphans"] == 6 for entry in logs)
+    assert any(entry["event"].startswith("orphan limit exceeded") and entry["orphans"] == 6 for entry in logs)
     assert b"scim_operator_orphaned_connections_not_revoked 6.0" in case.metrics.render()
 
 
@@ -130,7 +130,7 @@ async def test_tokens_that_vanished_while_known_are_under_the_brake_too(
     names = [f"t{n}" for n in range(10)]
     case = Case(monkeypatch, [], names)
     for name in names:
-        case.known.apply(WatchEvent(token(name)))
+        case.known.apply(WatchEvent(cached_scimtoken(token(name))))
     await case.once()
     assert case.scheduler.asked == {}
 
@@ -155,12 +155,12 @@ async def test_trouble_with_kubernetes_is_tried_again(
     monkeypatch.setattr(resync, "_RETRY_SECONDS", 0.01)
     calls = 0
 
-    async def flaky(*arguments: Any) -> list[CachedScimToken]:
+    async def flaky(*_: Any) -> AsyncIterator[dict[str, Any]]:
         nonlocal calls
         calls += 1
         if calls == 1:
             raise trouble
-        return [token("a")]
+        yield token("a")
 
     monkeypatch.setattr(resync, "list_scimtokens", flaky)
     await case.rounds(2)

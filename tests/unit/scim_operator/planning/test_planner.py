@@ -25,7 +25,8 @@ from scim_operator.api.scimtoken import (
     Key,
     ScimToken,
 )
-from scim_operator.controller.reconciler import Reconciler, Result
+from scim_operator.controller.reconciler import Reconciler
+from scim_operator.controller.workqueue import Result
 from scim_operator.planning.planner import MAX_LIVE_TOKENS
 from scim_operator.planning.ports import (
     KubernetesUnreachable,

@@ -16,7 +16,8 @@ from scim_operator.api.scimtoken import (
     ROTATE_ANNOTATION,
     TOKENS_ANNOTATION,
 )
-from scim_operator.controller.reconciler import Reconciler, Result
+from scim_operator.controller.reconciler import Reconciler
+from scim_operator.controller.workqueue import Result
 from scim_operator.planning.ports import ScimApiRejected
 from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeVerifier, World
 

@@ -1,0 +1,63 @@
+"""What a reconcile has read so far, plaintext included; the planner sees it without."""
+
+import dataclasses
+
+from scim_api.contract import tokens
+from scim_api.contract.admin import Connection
+from scim_operator.api.scimtoken import TOKENS_ANNOTATION, ScimToken
+from scim_operator.planning.actions import ObservedSecret, ObservedState
+from scim_operator.planning.ports import (
+    ScimApiRejected,
+    SecretSnapshot,
+)
+from scim_operator.planning.token_ledger import TokenLedger
+
+
+@dataclasses.dataclass(slots=True)
+class State:
+    """The views a pass works on; a successful write puts its answer in the place of the older view."""
+
+    connection: Connection
+    token: ScimToken | None
+    secret: SecretSnapshot | None
+    orphaned_secrets: list[SecretSnapshot] = dataclasses.field(default_factory=list)
+    rejected_settings: ScimApiRejected | None = None
+    """Why the API did not take the wanted settings; the tokens go on without them."""
+
+    def observed(self) -> ObservedState:
+        """The same without plaintext."""
+        return ObservedState(
+            self.connection,
+            self.token,
+            observed_secret(self.token, self.secret),
+            tuple(view.name for view in self.orphaned_secrets),
+            self.rejected_settings is not None,
+        )
+
+
+def observed_secret(token: ScimToken | None, view: SecretSnapshot | None) -> ObservedSecret | None:
+    """What the plan may know of a Secret: digests for plaintext."""
+    if token is None or view is None:
+        return None
+    wanted_annotations = {
+        name: value for name, value in token.spec.secret.annotations.items() if name != TOKENS_ANNOTATION
+    }
+    drifted = not (
+        token.secret_labels().items() <= view.labels.items()
+        and wanted_annotations.items() <= view.annotations.items()
+    )
+    return ObservedSecret(
+        owned=view.owned,
+        deleting=view.deleting,
+        token=_digest(view.data.get("token")),
+        next_token=_digest(view.data.get("next-token")),
+        ledger=TokenLedger.from_text(view.annotations.get(TOKENS_ANNOTATION)),
+        public={
+            name: view.data[name] for name in ("endpoint", "token-id", "expires-at") if name in view.data
+        },
+        drifted=drifted,
+    )
+
+
+def _digest(text: str | None) -> str | None:
+    return None if text is None else tokens.digest(text).hex()

@@ -1,0 +1,75 @@
+"""Reports what a reconcile came to: the status, written when it differs, and Events for what is news."""
+
+import contextlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from scim_operator.api.scimtoken import ScimToken, ScimTokenStatus
+from scim_operator.planning.conditions import (
+    SUPERSEDED_TOKEN_IN_USE,
+    ReconcileOutcome,
+    build_status,
+    is_same_status,
+)
+from scim_operator.planning.ports import Cluster, Conflict
+
+
+class StatusWriter:
+    """Writes status and Events of one ScimToken after another.
+
+    Args:
+        cluster: Kubernetes.
+        endpoint: the SCIM base URL.
+        trace: called with each step's name before it is done.
+    """
+
+    def __init__(self, cluster: Cluster, endpoint: str, trace: Callable[[str], None]) -> None:
+        self._cluster, self._endpoint, self._trace = cluster, endpoint, trace
+
+    async def write(self, outcome: ReconcileOutcome, now: datetime) -> None:
+        """Write the status if it differs, and the Events that go with the difference.
+
+        An Event is recorded when Ready flips or its reason changes, when the message about a superseded token in
+        use changes (once a day at most, since last uses move in days), and when the revoke annotation is invalid.
+
+        Args:
+            outcome: of the reconcile.
+            now: for ``lastTransitionTime``.
+        """
+        token = outcome.token
+        if token.deleting and not token.metadata.finalizers:
+            return
+        status = build_status(outcome, self._endpoint, now.astimezone(UTC))
+        if not is_same_status(status, token.status):
+            self._trace("apply-status")
+            with contextlib.suppress(Conflict):  # the ScimToken is gone meanwhile
+                await self._cluster.apply_status(token, status.to_object())
+        await self._report_ready(token, status)
+        await self._report_token_in_use(token, status)
+        await self._report_invalid_revoke(token, outcome)
+
+    async def _report_ready(self, token: ScimToken, status: ScimTokenStatus) -> None:
+        before, after = token.status.condition("Ready"), status.condition("Ready")
+        if after is None:
+            return
+        if before is None or (before.status, before.reason) != (after.status, after.reason):
+            is_normal = after.status == "True" or after.reason == "Deleting"
+            await self._cluster.event(
+                token, "Normal" if is_normal else "Warning", after.reason, after.message
+            )
+
+    async def _report_token_in_use(self, token: ScimToken, status: ScimTokenStatus) -> None:
+        before, after = (
+            token.status.condition(SUPERSEDED_TOKEN_IN_USE),
+            status.condition(SUPERSEDED_TOKEN_IN_USE),
+        )
+        if after is None or after.status != "True":
+            return
+        if before is None or before.message != after.message:
+            await self._cluster.event(token, "Warning", SUPERSEDED_TOKEN_IN_USE, after.message)
+
+    async def _report_invalid_revoke(self, token: ScimToken, outcome: ReconcileOutcome) -> None:
+        problem = outcome.done.invalid_revoke if outcome.done is not None else None
+        before = token.status.condition("Ready")
+        if problem is not None and (before is None or problem not in before.message):
+            await self._cluster.event(token, "Warning", "InvalidRevoke", problem)
