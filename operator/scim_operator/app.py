@@ -306,9 +306,9 @@ class Operator:
         verdict = self._probe.verdict if self._probe is not None else None
         if verdict is None:
             return
-        told_otherwise = self._cache.with_other_endpoint_summary(verdict.summary)
-        spread = len(told_otherwise) / self._settings.startup_reconciles_per_second
-        for key in told_otherwise:
+        differing = self._cache.with_other_endpoint_summary(verdict.summary)
+        spread = len(differing) / self._settings.startup_reconciles_per_second
+        for key in differing:
             self._controller.add(key, spread * random.random())  # noqa: S311 (jitter)
 
     async def _reconcile(self, key: Key) -> Result:

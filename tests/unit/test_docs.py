@@ -10,7 +10,7 @@ from scim_api.core import limits
 from scim_api.server.settings import ApiSettings
 from scim_operator.api import scimtoken
 from scim_operator.planning import actions, planner
-from scim_operator.settings import OperatorSettings
+from scim_operator.settings import RENAMED, OperatorSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
@@ -52,7 +52,8 @@ def test_settings_and_their_tables_name_the_same_variables(
 ) -> None:
     exist = {f"{prefix}{name.upper()}" for name in settings.model_fields}
     assert set(re.findall(rf"^\| `({prefix}\w+)` \|", OPERATIONS, re.MULTILINE)) == exist
-    assert set(re.findall(rf"\b{prefix}\w+", EVERYTHING)) <= exist
+    renamed = {f"SCIM_OPERATOR_{name}" for name in RENAMED} | {"SCIM_API_WORKERS"}
+    assert set(re.findall(rf"\b{prefix}\w+", EVERYTHING)) <= exist | renamed
 
 
 def test_defaults_of_settings_are_told_as_they_are() -> None:

@@ -48,13 +48,13 @@ class TokenLifecycle:
         active = _token_with_digest(live.values(), secret.token if secret else None)
         pending = _token_with_digest(live.values(), secret.next_token if secret else None)
         try:
-            condemned, invalid_revoke = (
+            to_revoke, invalid_revoke = (
                 _tokens_to_revoke(token.revoke_request, live, now, active, pending),
                 None,
             )
         except InvalidRevokeRequest as error:
-            condemned, invalid_revoke = frozenset[str](), str(error)
-        if pending is not None and pending.id in condemned:
+            to_revoke, invalid_revoke = frozenset[str](), str(error)
+        if pending is not None and pending.id in to_revoke:
             pending = None
         registered_settings = connection.settings if observed.settings_refused else None
         settings = registered_settings or token.tenant_settings()
@@ -66,7 +66,7 @@ class TokenLifecycle:
             live,
             active,
             pending,
-            condemned,
+            to_revoke,
             invalid_revoke,
             observed.orphaned_secrets,
             settings,

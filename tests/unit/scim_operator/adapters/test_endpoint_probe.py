@@ -18,46 +18,11 @@ from cryptography.x509.oid import NameOID
 
 from scim_operator.adapters import endpoint_probe
 from scim_operator.adapters.endpoint_probe import EndpointProbe, probe, verdict_of_exception
-from scim_operator.planning.endpoint_verdict import EndpointVerdict, verdict_of_response
+from scim_operator.planning.endpoint_verdict import EndpointVerdict
 from support.processes import free_port
 
 URL = "https://scim.example.com/scim/v2"
 SCIM_401 = b'{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"401","detail":"the token is missing"}'
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "verdict", "reason", "remedy"),
-    [
-        (401, SCIM_401, "True", "Reachable", "asks for a token"),
-        (401, b"<html>log in</html>", "False", "WrongService", "a proxy in front of it"),
-        (401, b'{"schemas":["x"]}', "False", "WrongService", "a proxy in front of it"),
-        (401, b"[]", "False", "WrongService", "a proxy in front of it"),
-        (200, SCIM_401, "False", "WrongService", "leads to another service"),
-        (400, b"", "False", "WrongService", "leads to another service"),
-        (404, b"default backend - 404", "False", "NotFound", "the path is not"),
-        (403, b"", "False", "Forbidden", "AzureActiveDirectory"),
-        (407, b"", "False", "WrongService", "proxy"),
-        (429, b"", "False", "Overloaded", "limits requests"),
-        (500, b"", "False", "Unavailable", "Look at its pods"),
-        (502, b"", "False", "Unavailable", "Look at its pods"),
-        (503, b"", "False", "Unavailable", "Look at its pods"),
-        (504, b"", "False", "Unavailable", "Look at its pods"),
-    ],
-)
-def test_answers_are_told_apart_with_what_to_do(
-    status: int, body: bytes, verdict: str, reason: str, remedy: str
-) -> None:
-    reach = verdict_of_response(URL, status, body)
-    assert (reach.status, reach.reason) == (verdict, reason)
-    assert remedy in reach.message
-    assert "scim.example.com" in reach.message
-
-
-def test_a_redirect_tells_where_it_leads_and_nothing_of_its_query() -> None:
-    reach = verdict_of_response(URL, 302, b"", "https://login.example.com/?code=confidential")
-    assert reach.reason == "Redirected"
-    assert "https://login.example.com" in reach.message
-    assert "confidential" not in reach.message
 
 
 @pytest.fixture

@@ -281,3 +281,23 @@ def test_a_foreign_secrets_token_id_makes_no_token_active() -> None:
     )
     assert [item.state for item in status.tokens] == [TokenState.SUPERSEDED]
     assert status.expires_at is None
+
+
+def test_a_transition_keeps_its_time_when_only_the_reason_changes() -> None:
+    first = Failure("Registered", "SettingsConflict", "another connection has other settings")
+    second = Failure("Registered", "MatchingImmutable", "the tenant exists with another matching")
+    before = told(scim_token(), seen=connection(OLD, NEW), trouble=first)
+    after = told(scim_token(before), seen=connection(OLD, NEW), trouble=second, now=NOW + DAY)
+    for kind in ("Ready", "Registered", "Stalled"):
+        condition = after.condition(kind)
+        assert condition is not None, kind
+        assert (condition.reason, condition.last_transition_time) == ("MatchingImmutable", NOW), kind
+
+
+def test_a_transition_is_dated_anew_with_every_flip_of_the_status() -> None:
+    failed = told(scim_token(well()), trouble=TROUBLE, now=NOW + DAY)
+    healed = told(scim_token(failed), seen=connection(OLD, NEW), now=NOW + 2 * DAY)
+    for status, moment in ((failed, NOW + DAY), (healed, NOW + 2 * DAY)):
+        ready = status.condition("Ready")
+        assert ready is not None
+        assert ready.last_transition_time == moment
