@@ -6,7 +6,8 @@ import dataclasses
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from scim_api.http.admin.endpoints import Admin
+from scim_api.http.admin import endpoints
+from scim_api.http.admin.context import AdminContext
 from scim_api.http.admin.trusted_keys import TrustedKeys
 from scim_api.http.request import ServiceContext
 from scim_api.store.errors import Unavailable
@@ -44,7 +45,8 @@ def internal_app(service: ServiceContext, keys: TrustedKeys, health: Health) -> 
         """Prometheus text format."""
         return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    Admin(service.store, service.credentials, keys, service.metrics).register(app)
+    context = AdminContext(service.store, service.credentials, keys, service.metrics)
+    endpoints.register(app, context)
     return app
 
 

@@ -1,7 +1,7 @@
 """The whole service in one process, over HTTP semantics, on each database."""
 
 import dataclasses
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,9 @@ class Scim:
         audience: str = INSTALLATION,
         signed_path: str | None = None,
         now: datetime | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """A signed call of the admin API."""
+        """A signed request to the admin API."""
         signature = sign(
             key or self.operator_key,
             audience=audience,
@@ -101,10 +102,10 @@ class Scim:
             if_match=revision,
             now=now or datetime.now(UTC),
         )
-        headers = {"authorization": f"Bearer {signature}"}
+        sent = {"authorization": f"Bearer {signature}", **(headers or {})}
         if revision is not None:
-            headers["if-match"] = f'"{revision}"'
-        return await self.admin.request(method, path, content=body, headers=headers)
+            sent["if-match"] = f'"{revision}"'
+        return await self.admin.request(method, path, content=body, headers=sent)
 
 
 @pytest.fixture

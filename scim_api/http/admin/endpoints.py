@@ -1,216 +1,155 @@
 """``/admin/v1``: where the operator writes which credentials are accepted. Internal port only.
 
-Every call is signed (``scim_api.contract.signing``) and every write carries the revision it was decided on.
+Every request is signed (``scim_api.contract.signing``) and every write carries the revision it was decided
+on. ``docs/admin-openapi.json`` describes it.
 """
 
-import re
-from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Annotated, Any, Final
 
-import structlog
-from fastapi import FastAPI, Request, Response
-from pydantic import ValidationError
+from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Response
+from pydantic import AfterValidator, BeforeValidator, ValidationError
+from pydantic_core import PydanticCustomError
 
-from scim_api.contract.admin import AdminError, AdminErrorCode, Connection, ConnectionPage, PutConnection
-from scim_api.contract.signing import SignatureRefused, verify
-from scim_api.core import limits
-from scim_api.http.admin.trusted_keys import TrustedKeys
-from scim_api.http.authentication import Authenticator
-from scim_api.http.metrics import Metrics
-from scim_api.store import errors as store_errors
-from scim_api.store.errors import Unavailable
-from scim_api.store.protocol import Store
-
-log = structlog.get_logger(__name__)
-PAGE: Final = 500
-_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+from scim_api.contract.admin import AdminError, Connection, ConnectionPage, Name, PutConnection
+from scim_api.http.admin import errors
+from scim_api.http.admin.context import AdminContext, Context
+from scim_api.http.admin.signature import SignedRoute, verify_signature
 
 
-class _Refused(Exception):
-    def __init__(self, status: int, code: AdminErrorCode, message: str, fields: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
-        self.status = status
-        self.error = AdminError(code=code, message=message, fields=fields)
+def _digits(value: Any) -> Any:
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise ValueError("not a number")
+    return value
 
 
-def _refusal(error: Exception) -> _Refused:
-    """Every store error as an answer of the admin API."""
-    match error:
-        case _Refused():
-            return error
-        case SignatureRefused():
-            return _Refused(401, "Unauthorized", str(error))
-        case store_errors.RevisionMismatch():
-            return _Refused(
-                412, "RevisionMismatch", "the connection has changed since; read it and decide again"
-            )
-        case store_errors.SettingsConflict():
-            names = ", ".join(error.fields)
-            return _Refused(
-                409,
-                "SettingsConflict",
-                f"{error.other} opens the same tenant with another {names}; give both the same, or this one "
-                "a tenant of its own (spec.tenant)",
-                error.fields,
-            )
-        case store_errors.MatchingImmutable():
-            return _Refused(
-                409,
-                "MatchingImmutable",
-                "the tenant exists with another matching, which can't be changed; use another spec.tenant",
-                ("matching",),
-            )
-        case store_errors.CredentialRevoked():
-            return _Refused(
-                409,
-                "CredentialRevoked",
-                "a listed credential was revoked and can't come back; issue a new one",
-            )
-        case store_errors.DigestInUse():
-            return _Refused(
-                409, "DigestInUse", "a listed token belongs to another connection; issue a new one"
-            )
-        case store_errors.TenantPurging():
-            return _Refused(
-                409, "TenantPurging", "the tenant's users are being deleted; wait until that has ended"
-            )
-        case Unavailable():
-            return _Refused(503, "Unavailable", "the database does not answer; try again")
-        case ValidationError():
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"])) or "body"
-            return _Refused(400, "Invalid", f"{where}: {first['msg']}")
-        case _:
-            raise error
-
-
-class Admin:
-    """The admin API's endpoints over one store."""
-
-    def __init__(self, store: Store, credentials: Authenticator, keys: TrustedKeys, metrics: Metrics) -> None:
-        self._store, self._credentials, self._keys, self._metrics = store, credentials, keys, metrics
-        self._claimed: str | None = None
-
-    def register(self, app: FastAPI) -> None:
-        """Add the routes."""
-        one = "/admin/v1/connections/{namespace}/{name}"
-        for method, path, work in (
-            ("GET", "/admin/v1/connections", self._list),
-            ("GET", one, self._get),
-            ("PUT", one, self._put),
-            ("DELETE", one, self._delete),
-        ):
-            app.add_api_route(path, self._guarded(work), methods=[method], include_in_schema=False)
-
-    def _guarded(
-        self, work: Callable[[Request, bytes], Awaitable[Connection | ConnectionPage]]
-    ) -> Callable[[Request], Awaitable[Response]]:
-        async def endpoint(request: Request) -> Response:
-            code: str = "OK"
-            try:
-                body = await self._authenticated_body(request)
-                answer = await work(request, body)
-                response = Response(answer.model_dump_json(by_alias=True), media_type="application/json")
-                if isinstance(answer, Connection):
-                    response.headers["ETag"] = f'"{answer.revision}"'
-            except Exception as error:  # noqa: BLE001 (sorted out by _refusal, which re-raises what it does not know)
-                refused = _refusal(error)
-                code = refused.error.code
-                log.info(
-                    "admin call refused",
-                    method=request.method,
-                    path=request.url.path,
-                    code=code,
-                    reason=refused.error.message,
-                )
-                response = Response(
-                    refused.error.model_dump_json(by_alias=True),
-                    refused.status,
-                    media_type="application/json",
-                )
-            self._metrics.admin_calls.labels(request.method, code).inc()
-            return response
-
-        return endpoint
-
-    async def _authenticated_body(self, request: Request) -> bytes:
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limits.MAX_BODY:
-                raise _Refused(413, "Invalid", f"the body is larger than {limits.MAX_BODY} bytes")
-        installation = self._keys.installation
-        if installation is None:
-            raise _Refused(
-                401, "Unauthorized", "no operator has published its key here yet (--admin-keys-dir)"
-            )
-        header = request.headers.get("authorization", "")
-        if not header.startswith("Bearer "):
-            raise _Refused(401, "Unauthorized", "the call carries no signature")
-        query = request.scope["query_string"].decode("latin-1")
-        path = request.scope["raw_path"].decode("latin-1")
-        verify(
-            header.removeprefix("Bearer "),
-            self._keys.find,
-            audience=installation,
-            method=request.method,
-            target=f"{path}?{query}" if query else path,
-            body=body,
-            if_match=_if_match(request),
-        )
-        if self._claimed != installation:
-            owner = await self._store.claim(installation)
-            if owner != installation:
-                raise _Refused(
-                    401,
-                    "Unauthorized",
-                    f"the database belongs to installation {owner}; one database serves one installation",
-                )
-            self._claimed = installation
-        return body
-
-    async def _list(self, request: Request, _body: bytes) -> ConnectionPage:
-        limit = request.query_params.get("limit", str(PAGE))
-        if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:6]) <= PAGE):
-            raise _Refused(400, "Invalid", f"limit must be between 1 and {PAGE}")
-        return await self._store.connections(after=request.query_params.get("after"), limit=int(limit))
-
-    async def _get(self, request: Request, _body: bytes) -> Connection:
-        return await self._store.connection(*_names(request))
-
-    async def _put(self, request: Request, body: bytes) -> Connection:
-        namespace, name = _names(request)
-        wanted = PutConnection.model_validate_json(body)
-        connection = await self._store.put_connection(
-            namespace, name, wanted, if_match=_required_if_match(request)
-        )
-        self._credentials.invalidate()
-        return connection
-
-    async def _delete(self, request: Request, _body: bytes) -> Connection:
-        namespace, name = _names(request)
-        connection = await self._store.delete_connection(
-            namespace, name, if_match=_required_if_match(request)
-        )
-        self._credentials.invalidate()
-        return connection
-
-
-def _names(request: Request) -> tuple[str, str]:
-    namespace, name = request.path_params["namespace"], request.path_params["name"]
-    for value in (namespace, name):
-        if _NAME.fullmatch(value) is None:
-            raise _Refused(400, "Invalid", "namespace and name are Kubernetes names: a-z, 0-9, '-' and '.'")
-    return namespace, name
-
-
-def _if_match(request: Request) -> str | None:
-    value = request.headers.get("if-match")
-    return None if value is None else value.strip().strip('"')
-
-
-def _required_if_match(request: Request) -> str:
-    revision = _if_match(request)
+def _unquoted(value: str) -> str:
+    revision = value.strip().strip('"')
     if not revision:
-        raise _Refused(400, "Invalid", "a write needs If-Match with the revision it was decided on")
+        raise ValueError("no revision")
     return revision
+
+
+def _decoded(body: bytes) -> PutConnection:
+    """The body from the bytes that the signature was verified over; mistakes in the words of JSON."""
+    try:
+        return PutConnection.model_validate_json(body)
+    except ValidationError as error:
+        raise ValidationError.from_exception_data(
+            error.title,
+            [
+                {
+                    "type": PydanticCustomError(item["type"], item["msg"]),
+                    "loc": item["loc"],
+                    "input": None,
+                }
+                for item in error.errors(include_url=False, include_input=False)
+            ],
+        ) from None
+
+
+Namespace = Annotated[Name, Path(description="Namespace of the ScimToken.")]
+ConnectionName = Annotated[Name, Path(description="Name of the ScimToken.")]
+Revision = Annotated[
+    str,
+    Header(alias="If-Match", description="The revision that the write was decided on, in double quotes."),
+    AfterValidator(_unquoted),
+]
+Limit = Annotated[
+    int, Query(ge=1, le=errors.PAGE_SIZE, description="Connections on a page."), BeforeValidator(_digits)
+]
+After = Annotated[str | None, Query(description="`next` of the page before.")]
+Body = Annotated[PutConnection, BeforeValidator(_decoded)]
+
+_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    400: {"description": "`Invalid`: a name, parameter or field is wrong, or a write has no If-Match."},
+    401: {
+        "description": "`Unauthorized`: not signed by this installation's operator, or not for this request."
+    },
+    413: {"description": "`Invalid`: the body is too large."},
+    503: {"description": "`Unavailable`: the database does not answer; nothing was written."},
+    "4XX": {"description": "Any other refusal."},
+}
+_WRITE_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    412: {"description": "`RevisionMismatch`: the connection is not at the revision in If-Match."},
+}
+_PUT_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    409: {
+        "description": "`SettingsConflict`, `MatchingImmutable`, `CredentialRevoked`, `DigestInUse` or"
+        " `TenantPurging`: the state asked for contradicts what the database holds."
+    },
+}
+
+
+def _responses(refusals: dict[int | str, dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": AdminError, **refusal} for status, refusal in refusals.items()}
+
+
+def _with_etag(refusals: dict[int | str, dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
+    headers = {"ETag": {"description": "The revision, in double quotes.", "schema": {"type": "string"}}}
+    return {200: {"headers": headers}, **_responses(refusals)}
+
+
+router = APIRouter(
+    prefix="/admin/v1/connections",
+    tags=["admin"],
+    route_class=SignedRoute,
+    dependencies=[Depends(verify_signature)],
+    responses=_responses(_REFUSALS),
+)
+
+
+@router.get("", operation_id="listConnections")
+async def list_connections(
+    context: Context, after: After = None, limit: Limit = errors.PAGE_SIZE
+) -> ConnectionPage:
+    """All connections, by namespace and name, in pages."""
+    return await context.store.connections(after=after, limit=limit)
+
+
+@router.get("/{namespace}/{name}", operation_id="getConnection", responses=_with_etag({}))
+async def get_connection(
+    context: Context, namespace: Namespace, name: ConnectionName, response: Response
+) -> Connection:
+    """A connection with its live credentials; one that was never written has revision `0`."""
+    return _tagged(response, await context.store.connection(namespace, name))
+
+
+@router.put(
+    "/{namespace}/{name}",
+    operation_id="putConnection",
+    responses=_with_etag(_PUT_REFUSALS | _WRITE_REFUSALS),
+)
+async def put_connection(
+    context: Context,
+    namespace: Namespace,
+    name: ConnectionName,
+    if_match: Revision,
+    body: Body,
+    response: Response,
+) -> Connection:
+    """Make a connection exactly so; a live credential that is not listed is revoked."""
+    connection = await context.store.put_connection(namespace, name, body, if_match=if_match)
+    context.authenticator.invalidate()
+    return _tagged(response, connection)
+
+
+@router.delete("/{namespace}/{name}", operation_id="deleteConnection", responses=_with_etag(_WRITE_REFUSALS))
+async def delete_connection(
+    context: Context, namespace: Namespace, name: ConnectionName, if_match: Revision, response: Response
+) -> Connection:
+    """Revoke all credentials of a connection and forget it."""
+    connection = await context.store.delete_connection(namespace, name, if_match=if_match)
+    context.authenticator.invalidate()
+    return _tagged(response, connection)
+
+
+def _tagged(response: Response, connection: Connection) -> Connection:
+    response.headers["ETag"] = f'"{connection.revision}"'
+    return connection
+
+
+def register(app: FastAPI, context: AdminContext) -> None:
+    """Serve ``/admin/v1`` on ``app``."""
+    app.state.admin = context
+    app.include_router(router)
+    errors.register(app)

@@ -4,17 +4,21 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api.conftest import Scim
 from scim_api.contract.admin import UNKNOWN_REVISION
 from scim_api.contract.signing import key_id, public_pem
 from scim_api.contract.tokens import digest, new_token
+from scim_api.core import limits
+from scim_api.store.errors import Unavailable
 
 PATH = "/admin/v1/connections/team/entra"
 
 
-def wanted(*tokens: str, tenant: str = "contoso", **settings: Any) -> bytes:
+def put_body(*tokens: str, tenant: str = "contoso", **settings: Any) -> bytes:
     now = datetime.now(UTC)
     return json.dumps(
         {
@@ -48,25 +52,25 @@ async def test_a_connection_that_never_was_has_the_first_revision(scim: Scim) ->
 
 async def test_a_put_makes_tokens_work_at_once_and_a_missing_one_is_revoked_at_once(scim: Scim) -> None:
     one, two = new_token(), new_token()
-    first = await scim.admin_call("PUT", PATH, body=wanted(one), revision=UNKNOWN_REVISION)
+    first = await scim.admin_call("PUT", PATH, body=put_body(one), revision=UNKNOWN_REVISION)
     assert first.status_code == 200, first.text
     assert await accepted(scim, one)
-    second = await scim.admin_call("PUT", PATH, body=wanted(one, two), revision=first.json()["revision"])
+    second = await scim.admin_call("PUT", PATH, body=put_body(one, two), revision=first.json()["revision"])
     assert await accepted(scim, one)
     assert await accepted(scim, two)
-    third = await scim.admin_call("PUT", PATH, body=wanted(two), revision=second.json()["revision"])
+    third = await scim.admin_call("PUT", PATH, body=put_body(two), revision=second.json()["revision"])
     assert third.status_code == 200
     assert not await accepted(scim, one)
     assert await accepted(scim, two)
     assert third.json()["revoked"] == [digest(one).hex()[:16]]
-    back = await scim.admin_call("PUT", PATH, body=wanted(one, two), revision=third.json()["revision"])
+    back = await scim.admin_call("PUT", PATH, body=put_body(one, two), revision=third.json()["revision"])
     assert (back.status_code, back.json()["code"]) == (409, "CredentialRevoked")
 
 
 async def test_a_write_decided_on_an_older_revision_changes_nothing(scim: Scim) -> None:
     one, two = new_token(), new_token()
-    first = await scim.admin_call("PUT", PATH, body=wanted(one), revision=UNKNOWN_REVISION)
-    stale = await scim.admin_call("PUT", PATH, body=wanted(two), revision=UNKNOWN_REVISION)
+    first = await scim.admin_call("PUT", PATH, body=put_body(one), revision=UNKNOWN_REVISION)
+    stale = await scim.admin_call("PUT", PATH, body=put_body(two), revision=UNKNOWN_REVISION)
     assert (stale.status_code, stale.json()["code"]) == (412, "RevisionMismatch")
     stale = await scim.admin_call("DELETE", PATH, revision=UNKNOWN_REVISION)
     assert stale.status_code == 412
@@ -74,25 +78,25 @@ async def test_a_write_decided_on_an_older_revision_changes_nothing(scim: Scim) 
     assert not await accepted(scim, two)
     gone = await scim.admin_call("DELETE", PATH, revision=first.json()["revision"])
     assert (gone.status_code, gone.json()["exists"]) == (200, False)
-    late = await scim.admin_call("PUT", PATH, body=wanted(two), revision=UNKNOWN_REVISION)
+    late = await scim.admin_call("PUT", PATH, body=put_body(two), revision=UNKNOWN_REVISION)
     assert late.status_code == 412, "a deleted connection does not come back by an old call"
     assert not await accepted(scim, one)
 
 
 async def test_a_write_without_if_match_is_refused(scim: Scim) -> None:
-    answer = await scim.admin_call("PUT", PATH, body=wanted(new_token()))
+    answer = await scim.admin_call("PUT", PATH, body=put_body(new_token()))
     assert (answer.status_code, answer.json()["code"]) == (400, "Invalid")
 
 
 async def test_the_same_state_again_keeps_the_revision(scim: Scim) -> None:
-    body = wanted(new_token())
+    body = put_body(new_token())
     first = await scim.admin_call("PUT", PATH, body=body, revision=UNKNOWN_REVISION)
     again = await scim.admin_call("PUT", PATH, body=body, revision=first.json()["revision"])
     assert again.json()["revision"] == first.json()["revision"]
 
 
 async def test_unsigned_and_wrongly_signed_calls_are_refused_and_change_nothing(scim: Scim) -> None:
-    body = wanted(token := new_token())
+    body = put_body(token := new_token())
     strangers = Ed25519PrivateKey.generate()
     attempts = [
         await scim.admin.put(PATH, content=body, headers={"if-match": '"0"'}),
@@ -121,6 +125,82 @@ async def test_unsigned_and_wrongly_signed_calls_are_refused_and_change_nothing(
     assert not await accepted(scim, token)
 
 
+@pytest.mark.parametrize(
+    ("method", "target", "body", "if_match"),
+    [
+        ("GET", "/admin/v1/connections?limit=0", b"", None),
+        ("GET", "/admin/v1/connections/Team/entra", b"", None),
+        ("PUT", PATH, b"{", '"0"'),
+        ("PUT", PATH, b"", None),
+        ("PUT", PATH, b'{"tenant": 5}', None),
+        ("DELETE", "/admin/v1/connections/team/-", b"", None),
+    ],
+)
+async def test_an_unsigned_request_is_refused_as_that_whatever_else_is_wrong_with_it(
+    scim: Scim, method: str, target: str, body: bytes, if_match: str | None
+) -> None:
+    headers = {"content-type": "application/json"} | ({} if if_match is None else {"if-match": if_match})
+    response = await scim.admin.request(method, target, content=body, headers=headers)
+    assert (response.status_code, response.json()["code"]) == (401, "Unauthorized")
+    signed = await scim.admin_call(method, target, body=body, revision=if_match and if_match.strip('"'))
+    assert (signed.status_code, signed.json()["code"]) == (400, "Invalid")
+
+
+async def test_a_body_over_the_limit_is_refused_before_anything_else(scim: Scim) -> None:
+    body = b"x" * (limits.MAX_BODY + 1)
+    for headers in ({}, {"authorization": "Bearer x.y.z"}):
+        response = await scim.admin.put(PATH, content=body, headers=headers)
+        assert (response.status_code, response.json()["code"]) == (413, "Invalid")
+
+
+async def test_a_body_is_json_whatever_its_content_type_says(scim: Scim) -> None:
+    revision = UNKNOWN_REVISION
+    for content_type in ("application/json", "text/plain", "application/x-www-form-urlencoded", None):
+        body = put_body(new_token())
+        headers = {} if content_type is None else {"content-type": content_type}
+        response = await scim.admin_call("PUT", PATH, body=body, revision=revision, headers=headers)
+        assert response.status_code == 200, content_type
+        revision = response.json()["revision"]
+
+
+async def test_every_connection_is_answered_with_its_revision_as_its_entity_tag(scim: Scim) -> None:
+    put = await scim.admin_call("PUT", PATH, body=put_body(new_token()), revision=UNKNOWN_REVISION)
+    get = await scim.admin_call("GET", PATH)
+    delete = await scim.admin_call("DELETE", PATH, revision=put.json()["revision"])
+    for response in (put, get, delete):
+        assert response.headers["etag"] == f'"{response.json()["revision"]}"'
+
+
+async def test_requests_are_counted_by_method_and_code_and_refusals_are_logged(scim: Scim) -> None:
+    with structlog.testing.capture_logs() as events:
+        await scim.admin_call("GET", PATH)
+        await scim.admin.get(PATH)
+        await scim.admin_call("PUT", PATH, body=put_body(new_token()), revision="stale")
+    counted = {
+        (sample.labels["method"], sample.labels["code"]): sample.value
+        for metric in scim.service.metrics.admin_calls.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    }
+    assert counted == {("GET", "OK"): 1, ("GET", "Unauthorized"): 1, ("PUT", "RevisionMismatch"): 1}
+    assert [(event["event"], event["method"], event["path"], event["code"]) for event in events] == [
+        ("admin request refused", "GET", PATH, "Unauthorized"),
+        ("admin request refused", "PUT", PATH, "RevisionMismatch"),
+    ]
+
+
+async def test_a_database_that_does_not_answer_is_unavailable(
+    scim: Scim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def down(*_arguments: Any, **_options: Any) -> None:
+        raise Unavailable("down")
+
+    assert (await scim.admin_call("GET", PATH)).status_code == 200
+    monkeypatch.setattr(type(scim.service.store), "connection", down)
+    response = await scim.admin_call("GET", PATH)
+    assert (response.status_code, response.json()["code"]) == (503, "Unavailable")
+
+
 async def test_clocks_two_minutes_apart_are_no_obstacle(scim: Scim) -> None:
     for seconds in (-120, 120):
         now = datetime.now(UTC) + timedelta(seconds=seconds)
@@ -145,9 +225,9 @@ async def test_a_database_of_another_installation_is_refused(scim: Scim) -> None
 
 async def test_a_second_connection_of_a_tenant_with_other_settings_is_refused_by_name(scim: Scim) -> None:
     other = "/admin/v1/connections/team/other"
-    await scim.admin_call("PUT", PATH, body=wanted(new_token()), revision=UNKNOWN_REVISION)
+    await scim.admin_call("PUT", PATH, body=put_body(new_token()), revision=UNKNOWN_REVISION)
     answer = await scim.admin_call(
-        "PUT", other, body=wanted(token := new_token(), groups="Disabled"), revision=UNKNOWN_REVISION
+        "PUT", other, body=put_body(token := new_token(), groups="Disabled"), revision=UNKNOWN_REVISION
     )
     assert (answer.status_code, answer.json()["code"]) == (409, "SettingsConflict")
     assert answer.json()["fields"] == ["groups"]
@@ -155,9 +235,9 @@ async def test_a_second_connection_of_a_tenant_with_other_settings_is_refused_by
 
 
 async def test_matching_cannot_change(scim: Scim) -> None:
-    first = await scim.admin_call("PUT", PATH, body=wanted(token := new_token()), revision=UNKNOWN_REVISION)
+    first = await scim.admin_call("PUT", PATH, body=put_body(token := new_token()), revision=UNKNOWN_REVISION)
     answer = await scim.admin_call(
-        "PUT", PATH, body=wanted(token, matching="userName"), revision=first.json()["revision"]
+        "PUT", PATH, body=put_body(token, matching="userName"), revision=first.json()["revision"]
     )
     assert (answer.status_code, answer.json()["code"]) == (409, "MatchingImmutable")
 
@@ -182,7 +262,7 @@ async def test_all_connections_are_read_in_pages(scim: Scim) -> None:
     for number in range(5):
         path = f"/admin/v1/connections/team/c{number}"
         await scim.admin_call(
-            "PUT", path, body=wanted(new_token(), tenant=f"t{number}"), revision=UNKNOWN_REVISION
+            "PUT", path, body=put_body(new_token(), tenant=f"t{number}"), revision=UNKNOWN_REVISION
         )
     seen, after = [], None
     while True:
