@@ -9,7 +9,7 @@ export PYTHONPATH := dev
 NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e costs lint format bench bench-layers bench-tenants bench-groups bench-secret bench-scale torture crd kind clean
+.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e costs lint format bench bench-layers bench-tenants bench-groups bench-secret bench-scale torture crd openapi kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -104,6 +104,9 @@ crd: install ## Generate the CRD from the models, for kubectl and for the chart
 
 chart: install ## Generate the chart's README.md and values.schema.json from the comments in values.yaml
 	@$(RUN) python -m chart_files
+
+openapi: install ## Generate docs/admin-openapi.json from the admin API's routes
+	@$(RUN) python -m scim_api.http.admin.openapi > docs/admin-openapi.json
 
 kind: ## The same on kind, for machines with a container engine
 	@bash dev/kind/up.sh

@@ -202,7 +202,7 @@ class Reconciler:
             log.info("connection deleted", key=str(key))
             return
         token = state.token
-        assert token is not None  # noqa: S101 (all other steps are about one that is there)
+        assert token is not None
         match step:
             case actions.SetFinalizer(present=present):
                 self._trace("set-finalizer")
@@ -215,7 +215,7 @@ class Reconciler:
             case actions.PromoteToken():
                 await self._promote(state, token, step)
             case actions.RewriteSecret(token=current, ledger=record):
-                assert state.secret is not None  # noqa: S101 (there is a current token in it)
+                assert state.secret is not None
                 data = {
                     "token": state.secret.data["token"],
                     **planner.public_secret_data(current, self._endpoint),
@@ -273,7 +273,7 @@ class Reconciler:
 
     async def _promote(self, state: State, token: ScimToken, step: actions.PromoteToken) -> None:
         """Steps 5 and 6: what the Secret shows has been seen to work."""
-        assert state.secret is not None  # noqa: S101 (next-token stands in it)
+        assert state.secret is not None
         plaintext = state.secret.data["next-token"]
         self._trace("verify")
         await self._verifier.verify(plaintext)

@@ -119,7 +119,7 @@ def _plan_tokens(lifecycle: TokenLifecycle, endpoint: str) -> Action:
             lifecycle.answered_rotate_request,
         )
         return PromoteToken(lifecycle.pending, ledger)
-    assert lifecycle.active is not None  # noqa: S101 (otherwise a token would have been issued)
+    assert lifecycle.active is not None
     ledger = TokenLedger(
         newest_first([lifecycle.active, *_superseded_to_keep(lifecycle)]), lifecycle.answered_rotate_request
     )

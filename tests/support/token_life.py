@@ -1,0 +1,79 @@
+"""A ScimToken's life in memory: the real reconciler over a world whose clock the test moves."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from scim_operator.api.scimtoken import (
+    ROTATE_ANNOTATION,
+)
+from scim_operator.controller.reconciler import Reconciler
+from scim_operator.controller.workqueue import Result
+from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeVerifier, World
+
+SECRET = "entra-scim-token"
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    yield
+    structlog.reset_defaults()
+
+
+@dataclasses.dataclass
+class Life:
+    """A world and an operator in it."""
+
+    world: World
+    steps: list[str] = dataclasses.field(default_factory=list)
+    made: int = 0
+
+    def _token(self) -> str:
+        self.made += 1
+        return f"sct_plaintext{self.made}"
+
+    async def look(self) -> Result:
+        """One reconcile by a fresh operator."""
+        self.steps.clear()
+
+        async def at_once(_seconds: float) -> None:
+            return
+
+        one = Reconciler(
+            api=FakeApi(self.world),
+            cluster=FakeCluster(self.world),
+            verifier=FakeVerifier(self.world),
+            endpoint=ENDPOINT,
+            new_token=self._token,
+            new_id=lambda: f"id{self.made}",
+            trace=self.steps.append,
+            pause=at_once,
+            clock=lambda: self.world.now,
+        )
+        return await one.reconcile(KEY)
+
+    def states(self) -> list[str]:
+        assert self.world.object is not None
+        return [item["state"] for item in self.world.object["status"]["tokens"]]
+
+
+@pytest.fixture
+def life() -> Life:
+    return Life(World())
+
+
+async def begun(life: Life, **spec: Any) -> str:
+    """Apply and reconcile; the first token."""
+    life.world.apply(**spec)
+    await life.look()
+    return life.world.secret()["token"]
+
+
+async def rotated(life: Life, value: str = "now") -> str:
+    life.world.annotate(ROTATE_ANNOTATION, value)
+    await life.look()
+    return life.world.secret()["token"]
