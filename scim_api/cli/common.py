@@ -18,6 +18,7 @@ CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 10
 
 
 def database_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option ``--database-url``, as every command has it."""
     return click.option(
         "--database-url",
         metavar="URL",
@@ -26,6 +27,7 @@ def database_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read_settings(**options: object) -> ApiSettings:
+    """Settings from options and environment; mistakes become one line. Raises ``click.ClickException``."""
     try:
         return load(**options)
     except SettingsError as error:

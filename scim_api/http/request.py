@@ -121,4 +121,5 @@ async def discard_body(receive: Receive) -> None:
 
 
 def has_body(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request announces a body."""
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"

@@ -79,7 +79,7 @@ class Helm:
     def text(self, *values: Values | Path, release: str = RELEASE) -> str:
         return self._template(release, *self.options(values))
 
-    @functools.cache
+    @functools.cache  # noqa: B019 (one Helm for the session)
     def _template(self, release: str, *options: str) -> str:
         return self.run("template", release, str(CHART), "-n", NAMESPACE, *options).stdout
 

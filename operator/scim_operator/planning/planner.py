@@ -119,7 +119,7 @@ def _plan_tokens(lifecycle: TokenLifecycle, endpoint: str) -> Action:
             lifecycle.answered_rotate_request,
         )
         return PromoteToken(lifecycle.pending, ledger)
-    assert lifecycle.active is not None
+    assert lifecycle.active is not None  # noqa: S101 (otherwise a token would have been issued)
     ledger = TokenLedger(
         newest_first([lifecycle.active, *_superseded_to_keep(lifecycle)]), lifecycle.answered_rotate_request
     )
@@ -148,6 +148,7 @@ def _superseded_to_keep(lifecycle: TokenLifecycle) -> list[LedgerEntry]:
 
 
 def newest_first(tokens: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
+    """The order of entries in a ledger."""
     return tuple(sorted(tokens, key=lambda item: (item.issued_at, item.id), reverse=True))
 
 
@@ -187,7 +188,7 @@ def _reason_without_active(lifecycle: TokenLifecycle) -> tuple[IssueReason, str]
     return IssueReason.FIRST, "the first token"
 
 
-def _issue(lifecycle: TokenLifecycle, because: IssueReason, message: str) -> Action:
+def _issue(lifecycle: TokenLifecycle, reason: IssueReason, message: str) -> Action:
     kept = lifecycle.live.keys() - (
         lifecycle.to_revoke - ({lifecycle.active.id} if lifecycle.active is not None else set())
     )
@@ -196,7 +197,7 @@ def _issue(lifecycle: TokenLifecycle, because: IssueReason, message: str) -> Act
             "TooManyTokens",
             f"{len(kept)} tokens are still in their time, which is the most there may be; end the superseded ones: "
             "kubectl annotate sct/"
-            + f"{lifecycle.token.metadata.name} scim-operator.io/revoke=all-superseded",
+            f"{lifecycle.token.metadata.name} scim-operator.io/revoke=all-superseded",
         )
     rotate = (
         lifecycle.ledger.rotate
@@ -205,7 +206,7 @@ def _issue(lifecycle: TokenLifecycle, because: IssueReason, message: str) -> Act
     )
     tokens = [lifecycle.active] if lifecycle.active is not None else []
     return IssueToken(
-        because,
+        reason,
         message,
         lifecycle.token.lifetime,
         TokenLedger(newest_first([*tokens, *_superseded_in_time(lifecycle)]), rotate),

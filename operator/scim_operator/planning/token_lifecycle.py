@@ -42,6 +42,7 @@ class TokenLifecycle:
 
     @classmethod
     def of(cls, token: ScimToken, observed: ObservedState) -> "TokenLifecycle":
+        """Sort an observation; a revoke annotation that can't be understood is kept as a problem."""
         connection, secret, now = observed.connection, observed.secret, observed.now
         ledger = secret.ledger if secret is not None else TokenLedger()
         live = live_tokens(connection, ledger, token.overlap, now)
@@ -74,6 +75,7 @@ class TokenLifecycle:
 
     @property
     def ledger(self) -> TokenLedger:
+        """What the Secret's annotation holds; empty without a Secret."""
         return self.secret.ledger if self.secret is not None else TokenLedger()
 
     @property
