@@ -30,7 +30,6 @@ from scim_api.store.migrate import REQUIRED_VERSION, migrate
 from scim_api.store.protocol import CredentialUse, ListQuery, Store
 from scim_api.store.sql.transfer_tables import TABLES, Digest, Table, TransferRefused
 from scim_api.store.transfer import copy, database_of
-from scim_api.store.urls import redact_url
 from support.postgres import execute
 from support.stored import connect, credential, prepared, tenant_of
 
@@ -510,9 +509,3 @@ def test_a_mistake_is_one_line_and_leaves_no_file_behind(
     assert "hidden" not in done.stderr
     assert not Path("new.db").exists()
     assert not Path("none.db").exists()
-
-
-def test_a_shown_url_has_no_password() -> None:
-    assert redact_url("postgresql://me:pa:ss@w/ord@host:5432/db?password=x") == "postgresql://me@host:5432/db"
-    assert redact_url("postgresql://me@host/db") == "postgresql://me@host/db"
-    assert redact_url("sqlite:////data/scim.db") == "sqlite:////data/scim.db"

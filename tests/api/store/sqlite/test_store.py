@@ -240,9 +240,3 @@ async def test_a_read_only_file_says_so(path: Path, store: SqliteStore) -> None:
 
     with pytest.raises(Unavailable, match=r"read-only|may read and write"):
         await migrate(store)
-
-
-@pytest.mark.parametrize("url", ["sqlite:///", "mysql://x/y", "scim.db"])
-def test_a_url_that_is_no_database_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match=r"write sqlite:///"):
-        create_store(url)

@@ -1,0 +1,45 @@
+"""Which driver a database URL gets, and what is said about one that gets none."""
+
+import re
+
+import pytest
+
+from scim_api.store.factory import create_store
+
+
+@pytest.mark.parametrize(
+    ("url", "dialect"),
+    [
+        ("sqlite:///scim.db", "sqlite"),
+        ("sqlite:////data/scim.db", "sqlite"),
+        ("postgresql://me@host/db", "postgresql"),
+        ("postgres://me:pw@host:5432/db?sslmode=require", "postgresql"),
+    ],
+)
+def test_a_url_gets_the_driver_of_its_scheme_and_is_kept_as_it_is(url: str, dialect: str) -> None:
+    store = create_store(url)
+    assert (store.dialect, store.url) == (dialect, url)
+
+
+@pytest.mark.parametrize(
+    ("url", "scheme"),
+    [
+        ("mysql://me:secret@host/db", "mysql"),
+        ("scim.db", "scim.db"),
+        ("sqlite://scim.db", "sqlite"),
+        ("", ""),
+    ],
+)
+def test_any_other_url_is_refused_with_the_forms_to_write_and_without_its_password(
+    url: str, scheme: str
+) -> None:
+    wanted = (
+        f"database URL with scheme {scheme!r}: write sqlite:///scim.db or postgresql://user@host/database"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(wanted)}$"):
+        create_store(url)
+
+
+def test_a_url_that_names_no_file_is_refused_with_one_that_does() -> None:
+    with pytest.raises(ValueError, match=r"without a file: write sqlite:///scim\.db"):
+        create_store("sqlite:///")
