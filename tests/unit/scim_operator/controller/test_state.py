@@ -1,0 +1,87 @@
+"""What the planner may see of a Secret: digests in the place of plaintext, and drift."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from scim_api.contract.admin import Connection
+from scim_operator.api.scimtoken import TOKENS_ANNOTATION, ScimToken
+from scim_operator.controller.state import State, observed_secret
+from scim_operator.planning.ports import ScimApiRejected, SecretSnapshot
+
+PLAINTEXT = "sct_" + "a" * 49
+TOKEN = ScimToken.from_object(
+    {
+        "metadata": {"name": "entra", "namespace": "team", "uid": "u"},
+        "spec": {"secret": {"labels": {"team": "identity"}, "annotations": {"mirror": "yes"}}},
+    }
+)
+
+
+def snapshot(**changes: Any) -> SecretSnapshot:
+    whole: dict[str, Any] = {
+        "name": "entra-scim-token",
+        "resource_version": "7",
+        "owned": True,
+        "data": {
+            "token": PLAINTEXT,
+            "endpoint": "https://scim.test",
+            "token-id": "id1",
+            "expires-at": "then",
+        },
+        "labels": TOKEN.secret_labels(),
+        "annotations": {"mirror": "yes", TOKENS_ANNOTATION: "{}"},
+    }
+    return SecretSnapshot(**(whole | changes))
+
+
+def test_plaintext_becomes_its_digest_and_appears_nowhere() -> None:
+    seen = observed_secret(TOKEN, snapshot(data={"token": PLAINTEXT, "next-token": PLAINTEXT[::-1]}))
+    assert seen is not None
+    assert seen.token == hashlib.sha256(PLAINTEXT.encode()).hexdigest()
+    assert seen.next_token == hashlib.sha256(PLAINTEXT[::-1].encode()).hexdigest()
+    assert PLAINTEXT not in repr(seen)
+    assert PLAINTEXT not in repr(snapshot())
+
+
+def test_public_parts_are_those_that_stand_there() -> None:
+    seen = observed_secret(TOKEN, snapshot(data={"endpoint": "https://scim.test", "other": "x"}))
+    assert seen is not None
+    assert (seen.token, seen.next_token, dict(seen.public)) == (None, None, {"endpoint": "https://scim.test"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "drifted"),
+    [
+        ({}, False),
+        ({"labels": {**TOKEN.secret_labels(), "of": "somebody else"}}, False),
+        ({"labels": {}}, True),
+        ({"labels": {**TOKEN.secret_labels(), "team": "other"}}, True),
+        ({"annotations": {"mirror": "no"}}, True),
+        ({"annotations": {}}, True),
+    ],
+)
+def test_drift_is_a_label_or_annotation_of_ours_that_is_missing_or_other(
+    changes: dict[str, Any], drifted: bool
+) -> None:
+    seen = observed_secret(TOKEN, snapshot(**changes))
+    assert seen is not None
+    assert seen.drifted is drifted
+
+
+def test_without_a_scimtoken_or_a_secret_there_is_nothing_to_see() -> None:
+    assert observed_secret(None, snapshot()) is None
+    assert observed_secret(TOKEN, None) is None
+
+
+def test_the_planner_sees_orphaned_secrets_by_name_and_that_settings_were_rejected() -> None:
+    connection = Connection(
+        namespace="team", name="entra", exists=False, revision="0", now=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    state = State(connection, TOKEN, None, [snapshot(name="former")])
+    assert state.observed().orphaned_secrets == ("former",)
+    assert not state.observed().settings_refused
+    state.rejected_settings = ScimApiRejected("SettingsConflict", "differs")
+    assert state.observed().settings_refused
