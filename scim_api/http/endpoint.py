@@ -54,7 +54,7 @@ def _agent_family(value: bytes | None) -> str | None:
 
 
 class ScimEndpoint:
-    """One path with a handler for each method; an ASGI application that FastAPI routes to."""
+    """One path with a handler for each method; an ASGI application to which the router passes requests."""
 
     def __init__(self, service: ServiceContext, route: str, **handlers: Handler) -> None:
         self._service = service
