@@ -12,9 +12,11 @@ from scim_api.http.endpoint import ScimEndpoint
 from scim_api.http.paths import SCIM_PATH, PathNormaliser
 from scim_api.http.request import ScimRequest, ServiceContext, discard_body
 from scim_api.http.response import ScimResponse, send_response
-from scim_api.http.scim import discovery, groups, users
+from scim_api.http.scim import discovery
 from scim_api.http.scim.bulk import bulk
+from scim_api.http.scim.groups import GROUPS
 from scim_api.http.scim.lists import list_by_query, list_by_search_request
+from scim_api.http.scim.users import USERS
 
 
 class _NotFound:
@@ -110,10 +112,10 @@ def public_app(service: ServiceContext, *, shortcut: bool = True) -> ASGIApp:
     add("/.search", POST=list_by_search_request(None))
     add("/Users/.search", POST=list_by_search_request("User"))
     add("/Groups/.search", POST=list_by_search_request("Group"))
-    user = add("/Users/{id}", GET=users.get, PUT=users.replace, PATCH=users.patch, DELETE=users.delete)
-    all_users = add("/Users", GET=list_by_query("User"), POST=users.create)
-    group = add("/Groups/{id}", GET=groups.get, PUT=groups.replace, PATCH=groups.patch, DELETE=groups.delete)
-    all_groups = add("/Groups", GET=list_by_query("Group"), POST=groups.create)
+    user = add("/Users/{id}", GET=USERS.get, PUT=USERS.replace, PATCH=USERS.patch, DELETE=USERS.delete)
+    all_users = add("/Users", GET=list_by_query("User"), POST=USERS.create)
+    group = add("/Groups/{id}", GET=GROUPS.get, PUT=GROUPS.replace, PATCH=GROUPS.patch, DELETE=GROUPS.delete)
+    all_groups = add("/Groups", GET=list_by_query("Group"), POST=GROUPS.create)
     add("/Schemas/{id}", GET=discovery.schemas)
     add("/Schemas", GET=discovery.schemas)
     add("/ResourceTypes/{id}", GET=discovery.resource_types)
