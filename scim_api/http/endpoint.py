@@ -49,8 +49,8 @@ Handler = Callable[[ScimRequest], Awaitable[ScimResponse]]
 def _agent_family(value: bytes | None) -> str | None:
     if not value:
         return None
-    found = _AGENT.match(value.decode("latin-1"))
-    return found[0].split("/", 1)[0] if found else None
+    match = _AGENT.match(value.decode("latin-1"))
+    return None if match is None else match[0]
 
 
 class ScimEndpoint:
