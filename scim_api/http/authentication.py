@@ -1,12 +1,13 @@
 """Who is asking: from ``Authorization: Bearer`` to the tenant, at the cost of a dictionary look-up.
 
-An accepted credential is cached, and the cache counts only within ``FRESH`` seconds of the last successful
+An accepted credential is cached, and the cache counts only within ``FRESH_SECONDS`` of the last successful
 reading of the auth generation, which every write of credentials or settings changes. Past that the
 database is asked. So a revocation holds everywhere within a second, and at once where it was made; and a
 database that is gone yields ``Unavailable`` (503), never a 401.
 
-Every refusal takes the same path, one hash and one look-up in the database, whatever was wrong with the
-token: missing, malformed, unknown, revoked and expired can't be told apart by time or body.
+A token that is missing or malformed is refused without a look-up: its format and checksum are public, so
+that tells a caller nothing that it could not work out itself. Unknown, revoked and expired tokens cost one
+hash and one look-up each and can't be told apart by time. Every refusal has the same status, headers and body.
 """
 
 import hmac
@@ -17,6 +18,7 @@ from typing import Final
 from scim_api.contract.clock import boot_time
 from scim_api.contract.signing import PROOF_AGENT
 from scim_api.contract.tokens import digest as token_digest
+from scim_api.contract.tokens import is_well_formed
 from scim_api.store.protocol import Access, AuthGeneration, CredentialUse, Store
 
 FRESH_SECONDS: Final = 1.0
@@ -75,27 +77,32 @@ class Authenticator:
         return asked_at - self._read_at <= FRESH_SECONDS
 
     async def authenticate(self, token: str, user_agent: str | None) -> Access | None:
-        """What the token opens, or None for 401.
+        """The access that a token gives, or None for 401.
+
+        Args:
+            token: as the client sent it; empty without one.
+            user_agent: family of the client, noted with the token's last use.
 
         Raises:
             Unavailable: the database had to be asked and did not answer.
         """
         digest = token_digest(token)
-        if self._is_fresh():
-            access = self._accept(self._cache.get(digest), digest)
-        else:
+        if not self._is_fresh():
             await self.refresh()
-            access = self._accept(self._cache.get(digest), digest)
-        if access is None:
-            number = self._generation
-            found = await self._store.access(digest)
-            access = self._accept(found, digest)
-            if access is not None and number == self._generation:
-                if len(self._cache) >= MAX_ENTRIES:
-                    self._cache.clear()
-                self._cache[digest] = access
+        access = self._accept(self._cache.get(digest), digest)
+        if access is None and is_well_formed(token):
+            access = await self._look_up(digest)
         if access is not None and user_agent != PROOF_AGENT:
             self._uses[access.credential] = (self.now(), user_agent)
+        return access
+
+    async def _look_up(self, digest: bytes) -> Access | None:
+        generation = self._generation
+        access = self._accept(await self._store.access(digest), digest)
+        if access is not None and generation == self._generation:
+            if len(self._cache) >= MAX_ENTRIES:
+                self._cache.clear()
+            self._cache[digest] = access
         return access
 
     def _accept(self, access: Access | None, digest: bytes) -> Access | None:

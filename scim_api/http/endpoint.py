@@ -49,12 +49,12 @@ Handler = Callable[[ScimRequest], Awaitable[ScimResponse]]
 def _agent_family(value: bytes | None) -> str | None:
     if not value:
         return None
-    found = _AGENT.match(value.decode("latin-1"))
-    return found[0].split("/", 1)[0] if found else None
+    match = _AGENT.match(value.decode("latin-1"))
+    return None if match is None else match[0]
 
 
 class ScimEndpoint:
-    """One path with a handler for each method; an ASGI application that FastAPI routes to."""
+    """One path with a handler for each method; an ASGI application to which the router passes requests."""
 
     def __init__(self, service: ServiceContext, route: str, **handlers: Handler) -> None:
         self._service = service

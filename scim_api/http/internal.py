@@ -1,7 +1,6 @@
 """The internal application: admin API, health, readiness, metrics. Never behind the ingress."""
 
 import asyncio
-import dataclasses
 
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -17,15 +16,13 @@ READY_SECONDS = 3.0
 """How long the readiness probe waits for the database."""
 
 
-@dataclasses.dataclass(slots=True)
-class Health:
-    """What the probes tell beside the database."""
+def internal_app(service: ServiceContext, keys: TrustedKeys) -> FastAPI:
+    """The application for the internal port.
 
-    stopping: bool = False
-
-
-def internal_app(service: ServiceContext, keys: TrustedKeys, health: Health) -> FastAPI:
-    """The application for the internal port."""
+    Args:
+        service: what its endpoints share with the public port's.
+        keys: those that sign admin requests.
+    """
     app = FastAPI(title="scim-api internal", openapi_url=None, docs_url=None, redoc_url=None)
 
     @app.get("/healthz")
@@ -36,8 +33,8 @@ def internal_app(service: ServiceContext, keys: TrustedKeys, health: Health) -> 
     @app.get("/readyz")
     async def readyz() -> Response:
         """Ready: the database answers and its schema is new enough."""
-        reason = await _not_ready(service, health)
-        service.metrics.database_up.set(0 if reason and not health.stopping else 1)
+        reason = await _not_ready(service)
+        service.metrics.database_up.set(0 if reason and not service.stopping else 1)
         return Response(f"{reason or 'ok'}\n", 503 if reason else 200, media_type="text/plain")
 
     @app.get("/metrics")
@@ -50,8 +47,8 @@ def internal_app(service: ServiceContext, keys: TrustedKeys, health: Health) -> 
     return app
 
 
-async def _not_ready(service: ServiceContext, health: Health) -> str | None:
-    if health.stopping:
+async def _not_ready(service: ServiceContext) -> str | None:
+    if service.stopping:
         return "stopping"
     try:
         async with asyncio.timeout(READY_SECONDS):

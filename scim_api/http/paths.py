@@ -22,7 +22,7 @@ _CANONICAL: Final = {
 
 
 def canonical_path(path: str) -> str:
-    """The path in the RFC's spelling: Entra and people vary case, and add or double slashes."""
+    """The path in the RFC's spelling: Entra and its administrators vary case, and add or double slashes."""
     segments = [segment for segment in path.split("/") if segment]
     return "/" + "/".join(
         _CANONICAL.get(segment.lower(), segment) if position < 3 or segment.lower() == ".search" else segment
@@ -31,7 +31,7 @@ def canonical_path(path: str) -> str:
 
 
 class PathNormaliser:
-    """Brings paths into the RFC's spelling before FastAPI routes them; never a redirect."""
+    """Brings paths into the RFC's spelling before they are routed; never a redirect."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,9 +1,10 @@
-"""The public application: ``/scim/v2`` and nothing else. FastAPI routes, lean endpoints answer."""
+"""The public application: ``/scim/v2`` and nothing else.
+
+FastAPI serves the internal port and isn't imported here: these paths need no parameters but an id.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from fastapi import FastAPI
-from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scim_api.core.errors import ScimError
@@ -11,10 +12,11 @@ from scim_api.http.endpoint import ScimEndpoint
 from scim_api.http.paths import SCIM_PATH, PathNormaliser
 from scim_api.http.request import ScimRequest, ServiceContext, discard_body
 from scim_api.http.response import ScimResponse, send_response
-from scim_api.http.scim import groups, users
+from scim_api.http.scim import discovery
 from scim_api.http.scim.bulk import bulk
-from scim_api.http.scim.discovery import _me, _resource_types, _schemas, _service_provider_config
+from scim_api.http.scim.groups import GROUPS
 from scim_api.http.scim.lists import list_by_query, list_by_search_request
+from scim_api.http.scim.users import USERS
 
 
 class _NotFound:
@@ -31,11 +33,40 @@ class _NotFound:
         await send_response(send, ScimResponse(404, ScimError(404, detail).body()))
 
 
+class Router:
+    """Routes by whole paths, and by paths that end in one id; expects the RFC's spelling.
+
+    Args:
+        endpoints: by path; one with ``/{id}`` at its end takes any single segment there.
+        default: whatever has no endpoint.
+    """
+
+    def __init__(self, endpoints: Mapping[str, ScimEndpoint], default: ASGIApp) -> None:
+        self._paths = {path: item for path, item in endpoints.items() if not path.endswith("/{id}")}
+        self._parents = {
+            path.removesuffix("{id}"): item for path, item in endpoints.items() if path.endswith("/{id}")
+        }
+        self._default = default
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; a whole path comes before one with an id."""
+        app = self._default
+        if scope["type"] == "http":
+            path: str = scope["path"]
+            endpoint = self._paths.get(path)
+            if endpoint is None:
+                end = path.rfind("/") + 1
+                endpoint = self._parents.get(path[:end]) if end < len(path) else None
+                if endpoint is not None:
+                    scope["path_params"] = {"id": path[end:]}
+            app = endpoint or app
+        await app(scope, receive, send)
+
+
 class DirectRouter:
     """Takes requests for users and groups, in the RFC's spelling, straight to their endpoints.
 
-    The walk through FastAPI's layers and routes costs a fifth of a point read, and ends at the same place:
-    the rest of the application answers every request alike, only later.
+    Other spellings are brought into the RFC's first, and end at the same endpoints.
 
     Args:
         app: whatever is no such request.
@@ -69,32 +100,31 @@ def public_app(service: ServiceContext, *, shortcut: bool = True) -> ASGIApp:
 
     Args:
         service: what its endpoints share.
-        shortcut: False leaves all routing to FastAPI, which answers the same.
+        shortcut: False brings every path into the RFC's spelling first, which is answered alike.
     """
-    app = FastAPI(title="scim-api", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    endpoints: dict[str, ScimEndpoint] = {}
 
-    def at(path: str, **handlers: Callable[[ScimRequest], Awaitable[ScimResponse]]) -> ScimEndpoint:
-        endpoint = ScimEndpoint(service, path, **handlers)
-        app.router.routes.append(Route(SCIM_PATH + path, endpoint))
+    def add(path: str, **handlers: Callable[[ScimRequest], Awaitable[ScimResponse]]) -> ScimEndpoint:
+        endpoint = endpoints[SCIM_PATH + path] = ScimEndpoint(service, path, **handlers)
         return endpoint
 
-    at("", GET=list_by_query(None))
-    at("/.search", POST=list_by_search_request(None))
-    at("/Users/.search", POST=list_by_search_request("User"))
-    at("/Groups/.search", POST=list_by_search_request("Group"))
-    user = at("/Users/{id}", GET=users.get, PUT=users.replace, PATCH=users.patch, DELETE=users.delete)
-    people = at("/Users", GET=list_by_query("User"), POST=users.create)
-    group = at("/Groups/{id}", GET=groups.get, PUT=groups.replace, PATCH=groups.patch, DELETE=groups.delete)
-    teams = at("/Groups", GET=list_by_query("Group"), POST=groups.create)
-    at("/Schemas/{id}", GET=_schemas)
-    at("/Schemas", GET=_schemas)
-    at("/ResourceTypes/{id}", GET=_resource_types)
-    at("/ResourceTypes", GET=_resource_types)
-    at("/ServiceProviderConfig", GET=_service_provider_config)
-    at("/Bulk", POST=bulk)
-    at("/Me", **dict.fromkeys(("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"), _me))
-    app.router.default = _NotFound(service)
-    whole = PathNormaliser(app)
+    add("", GET=list_by_query(None))
+    add("/.search", POST=list_by_search_request(None))
+    add("/Users/.search", POST=list_by_search_request("User"))
+    add("/Groups/.search", POST=list_by_search_request("Group"))
+    user = add("/Users/{id}", GET=USERS.get, PUT=USERS.replace, PATCH=USERS.patch, DELETE=USERS.delete)
+    all_users = add("/Users", GET=list_by_query("User"), POST=USERS.create)
+    group = add("/Groups/{id}", GET=GROUPS.get, PUT=GROUPS.replace, PATCH=GROUPS.patch, DELETE=GROUPS.delete)
+    all_groups = add("/Groups", GET=list_by_query("Group"), POST=GROUPS.create)
+    add("/Schemas/{id}", GET=discovery.schemas)
+    add("/Schemas", GET=discovery.schemas)
+    add("/ResourceTypes/{id}", GET=discovery.resource_types)
+    add("/ResourceTypes", GET=discovery.resource_types)
+    add("/ServiceProviderConfig", GET=discovery.service_provider_config)
+    add("/Bulk", POST=bulk)
+    add("/Me", **dict.fromkeys(("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"), discovery.me))
+    normalised = PathNormaliser(Router(endpoints, _NotFound(service)))
     if not shortcut:
-        return whole
-    return DirectRouter(whole, {f"{SCIM_PATH}/Users": (people, user), f"{SCIM_PATH}/Groups": (teams, group)})
+        return normalised
+    collections = {f"{SCIM_PATH}/Users": (all_users, user), f"{SCIM_PATH}/Groups": (all_groups, group)}
+    return DirectRouter(normalised, collections)

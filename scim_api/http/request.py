@@ -33,6 +33,8 @@ class ServiceContext:
     metrics: Metrics
     base_url: str
     """The public URL up to and with ``/scim/v2``."""
+    stopping: bool = False
+    """Whether the process has been asked to end: it answers on, and is no longer ready."""
 
 
 @dataclasses.dataclass(slots=True)

@@ -16,7 +16,6 @@ from starlette.types import ASGIApp
 
 from scim_api.http.admin.trusted_keys import TrustedKeys
 from scim_api.http.authentication import Authenticator
-from scim_api.http.internal import Health, internal_app
 from scim_api.http.metrics import Metrics
 from scim_api.http.public import public_app
 from scim_api.http.rate_limit import RateLimiter
@@ -145,18 +144,16 @@ async def serve(settings: ApiSettings) -> None:
         with contextlib.suppress(Unavailable):
             if await store.schema_version() >= REQUIRED_VERSION:
                 await store.public_url(settings.endpoint)
-        health = Health()
         servers = [(_server(public_app(service), settings), listeners.public)]
         if listeners.internal is not None:
-            servers.append((_server(internal_app(service, keys, health), settings), listeners.internal))
-        await _run(service, servers, health, settings)
+            from scim_api.http.internal import internal_app  # FastAPI, which the public port does without
+
+            servers.append((_server(internal_app(service, keys), settings), listeners.internal))
+        await _run(service, servers, settings)
 
 
 async def _run(
-    service: ServiceContext,
-    servers: list[tuple[_Server, socket.socket]],
-    health: Health,
-    settings: ApiSettings,
+    service: ServiceContext, servers: list[tuple[_Server, socket.socket]], settings: ApiSettings
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -176,7 +173,7 @@ async def _run(
     ended = asyncio.create_task(stop.wait())
     warming = asyncio.create_task(background_jobs.warm_up())
     await asyncio.wait([ended, *running, *background], return_when=asyncio.FIRST_COMPLETED)
-    health.stopping = True
+    service.stopping = True
     log.info("stopping", reason="signal" if stop.is_set() else "a part ended by itself")
     for server, _ in servers:
         server.should_exit = True

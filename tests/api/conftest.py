@@ -15,7 +15,7 @@ from scim_api.contract.signing import key_id, public_pem, sign
 from scim_api.contract.tokens import digest, new_token, new_token_id
 from scim_api.http.admin.trusted_keys import INSTALLATION_FILE, TrustedKeys
 from scim_api.http.authentication import Authenticator
-from scim_api.http.internal import Health, internal_app
+from scim_api.http.internal import internal_app
 from scim_api.http.metrics import Metrics
 from scim_api.http.public import public_app
 from scim_api.http.rate_limit import RateLimiter
@@ -117,9 +117,7 @@ async def scim(store: Store, tmp_path: Path) -> AsyncIterator[Scim]:
     (keys_dir / INSTALLATION_FILE).write_text(INSTALLATION)
     service = ServiceContext(store, Authenticator(store), RateLimiter(), Metrics(), BASE)
     public = httpx.ASGITransport(public_app(service), raise_app_exceptions=True)
-    internal = httpx.ASGITransport(
-        internal_app(service, TrustedKeys(keys_dir), Health()), raise_app_exceptions=True
-    )
+    internal = httpx.ASGITransport(internal_app(service, TrustedKeys(keys_dir)), raise_app_exceptions=True)
     async with (
         httpx.AsyncClient(transport=public, base_url=BASE) as client,
         httpx.AsyncClient(transport=internal, base_url="http://internal.test") as admin,

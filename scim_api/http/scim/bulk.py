@@ -31,18 +31,19 @@ from scim_api.core.types import ResourceKind
 from scim_api.http.endpoint import Handler
 from scim_api.http.request import ScimRequest
 from scim_api.http.response import MEDIA_TYPE, ScimResponse, error_response, too_many_requests
-from scim_api.http.scim import groups, users
+from scim_api.http.scim.groups import GROUPS
+from scim_api.http.scim.users import USERS
 
 log = structlog.get_logger(__name__)
 _HANDLERS: Final[Mapping[tuple[Method, ResourceKind], Handler]] = {
-    ("POST", "User"): users.create,
-    ("PUT", "User"): users.replace,
-    ("PATCH", "User"): users.patch,
-    ("DELETE", "User"): users.delete,
-    ("POST", "Group"): groups.create,
-    ("PUT", "Group"): groups.replace,
-    ("PATCH", "Group"): groups.patch,
-    ("DELETE", "Group"): groups.delete,
+    ("POST", "User"): USERS.create,
+    ("PUT", "User"): USERS.replace,
+    ("PATCH", "User"): USERS.patch,
+    ("DELETE", "User"): USERS.delete,
+    ("POST", "Group"): GROUPS.create,
+    ("PUT", "Group"): GROUPS.replace,
+    ("PATCH", "Group"): GROUPS.patch,
+    ("DELETE", "Group"): GROUPS.delete,
 }
 _FAILED: Final = 300
 

@@ -43,7 +43,8 @@ async def test_every_refusal_has_the_same_status_headers_and_body(scim: Scim, en
             {"authorization": "Bearer"},
             {"authorization": "Bearer x"},
             {"authorization": f"Bearer {new_token()}"},
-            {"authorization": token[:-1] + ("a" if token[-1] != "a" else "b")},
+            {"authorization": f"Bearer {new_token().swapcase()}"},
+            {"authorization": mistyped(token)},
             revoked,
             expired,
         )
@@ -86,6 +87,10 @@ def access(token: str, ends_at: float) -> Access:
     return Access("id", digest(token), ends_at, 1, TenantSettings(), "hash")
 
 
+def mistyped(token: str) -> str:
+    return token[:-1] + ("a" if token[-1] != "a" else "b")
+
+
 @pytest.fixture
 def clock() -> list[float]:
     return [50.0]
@@ -101,7 +106,9 @@ def cache(counting: CountingStore, clock: list[float]) -> Authenticator:
     return Authenticator(counting, clock=lambda: clock[0])  # type: ignore[arg-type]
 
 
-async def test_any_refusal_costs_exactly_one_look_up(cache: Authenticator, counting: CountingStore) -> None:
+async def test_a_malformed_token_costs_no_look_up_and_any_other_refusal_exactly_one(
+    cache: Authenticator, counting: CountingStore
+) -> None:
     good, expired = new_token(), new_token()
     for token, ends_at in ((good, 2000.0), (expired, 1001.0)):
         item = access(token, ends_at)
@@ -111,11 +118,11 @@ async def test_any_refusal_costs_exactly_one_look_up(cache: Authenticator, count
     counting.now = 1002.0
     await cache.refresh()
     costs = []
-    for token in ("", "malformed", new_token(), expired):
+    for token in ("", "malformed", mistyped(good), good + "x", new_token(), expired):
         before = counting.asked
         assert await cache.authenticate(token, None) is None
         costs.append(counting.asked - before)
-    assert costs == [1, 1, 1, 1]
+    assert costs == [0, 0, 0, 0, 1, 1]
 
 
 async def test_an_accepted_token_is_cached_within_a_fresh_generation(

@@ -127,6 +127,40 @@ def test_the_command_line_works_beside_a_running_serve(serve: Serve) -> None:
         assert time.monotonic() < deadline
 
 
+@pytest.mark.parametrize("internal", [False, True])
+def test_fastapi_is_imported_for_the_internal_port_alone(tmp_path: Path, *, internal: bool) -> None:
+    code = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print('fastapi' in sys.modules, list(sys.modules).index('scim_api.http.public')"
+        " < list(sys.modules).index('fastapi') if 'fastapi' in sys.modules else None))\n"
+        "from scim_api.cli.main import main\n"
+        "main()\n"
+    )
+    port = free_port()
+    options = ["serve", "--port", str(port), *(["--internal-port", "0"] if internal else [])]
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=tmp_path,
+    ) as process:
+        try:
+            deadline = time.monotonic() + 20
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    if httpx.get(f"http://127.0.0.1:{port}/scim/v2/Users").status_code == 401:
+                        break
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        finally:
+            process.terminate()
+        printed, _ = process.communicate(timeout=15)
+    assert process.returncode == 0
+    assert printed.splitlines()[-1] == ("True True" if internal else "False None")
+
+
 def test_no_token_is_in_the_log_or_the_database_file(serve: Serve, tmp_path: Path) -> None:
     issued = serve.connect()
     httpx.get(f"{serve.url}/Users", headers=headers(issued))

@@ -1,0 +1,72 @@
+"""Which endpoint a path leads to, and what the public port does without."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pytest
+
+from api.conftest import Scim
+from scim_api.http.endpoint import ScimEndpoint
+from scim_api.http.public import Router
+
+
+class Endpoint:
+    """Notes its name and the id of the path."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        scope["reached"] = (self.name, scope.get("path_params", {}).get("id"))
+
+
+@pytest.mark.parametrize(
+    ("path", "reached"),
+    [
+        ("/v2", ("base", None)),
+        ("/v2/Things", ("things", None)),
+        ("/v2/Things/.search", ("search", None)),
+        ("/v2/Things/1", ("thing", "1")),
+        ("/v2/Things/{id}", ("thing", "{id}")),
+        ("/v2/Things/", ("nothing", None)),
+        ("/v2/Things/1/2", ("nothing", None)),
+        ("/v2/things", ("nothing", None)),
+        ("/v2/Others/1", ("nothing", None)),
+        ("/", ("nothing", None)),
+        ("", ("nothing", None)),
+    ],
+)
+async def test_a_path_of_its_own_comes_before_one_with_an_id(path: str, reached: object) -> None:
+    endpoints = {
+        "/v2": Endpoint("base"),
+        "/v2/Things/{id}": Endpoint("thing"),
+        "/v2/Things": Endpoint("things"),
+        "/v2/Things/.search": Endpoint("search"),
+    }
+    scope: dict[str, Any] = {"type": "http", "path": path}
+    router = Router(cast("Mapping[str, ScimEndpoint]", endpoints), Endpoint("nothing"))
+    await router(scope, cast("Any", None), cast("Any", None))
+    assert scope["reached"] == reached
+
+
+@pytest.mark.parametrize("path", ["/Schemas/{id}", "/ResourceTypes/{id}", "/Users/{id}", "/Groups/{id}"])
+async def test_a_template_is_an_id_as_any_other(scim: Scim, entra: dict[str, str], path: str) -> None:
+    assert (await scim.client.get(path, headers=entra)).status_code == 404
+
+
+def imported_by(statement: str) -> set[str]:
+    """The modules that a new interpreter has imported after a statement."""
+    code = f"import sys\n{statement}\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_the_public_port_needs_no_web_framework() -> None:
+    modules = imported_by("import scim_api.cli.main, scim_api.server.serve, scim_api.http.public")
+    assert "scim_api.http.public" in modules
+    assert not {"fastapi", "starlette.routing", "starlette.requests", "anyio"} & modules
+    assert "fastapi" in imported_by("import scim_api.http.internal")
