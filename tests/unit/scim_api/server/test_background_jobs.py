@@ -6,13 +6,14 @@ Time is the list of pauses that were asked for; nobody waits for any of them.
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 from structlog.testing import capture_logs
 
+from scim_api.core.filter import parser
 from scim_api.http.metrics import Metrics
 from scim_api.http.request import ServiceContext
 from scim_api.server import background_jobs
@@ -162,7 +163,7 @@ async def test_warming_up_waits_for_the_first_answers_and_leaves_the_loop_alone(
     def warm_up() -> None:
         threads.append((threading.current_thread().name, list(pauses)))
 
-    monkeypatch.setattr(background_jobs.parser, "warm_up", cast("Callable[[], None]", warm_up))
+    monkeypatch.setattr(parser, "warm_up", warm_up)
     await background_jobs.warm_up()
     [(thread, before)] = threads
     assert before == [WARM_UP_SECONDS]
