@@ -3,6 +3,8 @@
 import dataclasses
 from datetime import datetime, timedelta
 
+from pydantic import ValidationError
+
 from scim_api.contract.admin import Connection, Credential, PutConnection, TenantSettings
 from scim_api.contract.tokens import digest, new_token, new_token_id
 from scim_api.store.protocol import Store
@@ -36,7 +38,7 @@ async def create(
     lifetime: timedelta,
     endpoint: str,
 ) -> Issued:
-    """Create a connection with its first token. Raises ``ConnectionMistake`` when it exists."""
+    """Create a connection with its first token. Raises ``ConnectionMistake`` when it exists or the tenant has no name."""
     present = await store.connection(namespace, name)
     if present.exists:
         raise ConnectionMistake(
@@ -44,7 +46,12 @@ async def create(
         )
     token = new_token()
     credential = _credential(token, present.now, lifetime)
-    wanted = PutConnection(tenant=tenant, settings=settings, credentials=(credential,))
+    try:
+        wanted = PutConnection(tenant=tenant, settings=settings, credentials=(credential,))
+    except ValidationError:
+        raise ConnectionMistake(
+            f"--tenant {tenant!r}: write a name of lower-case letters, digits, - and ., such as contoso"
+        ) from None
     await store.put_connection(namespace, name, wanted, if_match=present.revision)
     return Issued(endpoint, token, credential.id, credential.expires_at)
 
@@ -52,7 +59,10 @@ async def create(
 async def rotate(
     store: Store, namespace: str, name: str, *, lifetime: timedelta, revoke_others: bool, endpoint: str
 ) -> Issued:
-    """Add a token; the others stay valid to their own end, or end now with ``revoke_others``."""
+    """Add a token; the others stay valid to their own end, or end now with ``revoke_others``.
+
+    Raises ``ConnectionMistake`` when there is no such connection, or when it has too many tokens.
+    """
     present = await existing(store, namespace, name)
     assert present.tenant is not None  # noqa: S101 (exists, so it has both)
     assert present.settings is not None  # noqa: S101
@@ -63,7 +73,14 @@ async def rotate(
         if revoke_others
         else tuple(Credential.model_validate(item.model_dump()) for item in present.credentials)
     )
-    wanted = PutConnection(tenant=present.tenant, settings=present.settings, credentials=(*kept, credential))
+    try:
+        wanted = PutConnection(
+            tenant=present.tenant, settings=present.settings, credentials=(*kept, credential)
+        )
+    except ValidationError:
+        raise ConnectionMistake(
+            f"{namespace}/{name} has {len(kept)} live tokens, the most there can be; end them with --revoke-others"
+        ) from None
     await store.put_connection(namespace, name, wanted, if_match=present.revision)
     return Issued(endpoint, token, credential.id, credential.expires_at)
 

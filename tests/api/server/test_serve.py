@@ -280,13 +280,6 @@ def test_a_killed_service_loses_nothing_it_answered(
         (["serve", "--database-url", "postgresql://nobody@127.0.0.1:1/none"], "database"),
         (["serve", "--public-url", "scim.example.com"], "absolute URL"),
         (["serve", "--port", "70000"], "70000"),
-        (["connection", "create", "entra"], "NAMESPACE/NAME"),
-        (["connection", "create", "demo/entra", "--lifetime", "90"], "90d"),
-        (["connection", "create", "demo/entra", "--lifetime", "5s"], "60s"),
-        (["connection", "create", "demo/entra", "--custom-field", "post code"], "custom-field"),
-        (["connection", "create", "demo/entra", "--tenant", "Not A Name"], "tenant"),
-        (["connection", "rotate", "demo/none"], "connection list"),
-        (["connection", "delete", "demo/none", "--yes"], "connection list"),
     ],
 )
 def test_a_mistake_is_one_readable_message_and_no_traceback(
@@ -309,12 +302,3 @@ def test_a_taken_port_is_told_with_the_option_to_change(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "--port" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_a_connection_that_exists_is_not_made_again(tmp_path: Path) -> None:
-    create = [*PYTHON, "connection", "create", "demo/entra"]
-    first = subprocess.run(create, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=True)
-    assert "http://127.0.0.1:8080/scim/v2" in first.stdout
-    second = subprocess.run(create, capture_output=True, text=True, cwd=tmp_path, timeout=60)
-    assert second.returncode == 1
-    assert "connection rotate" in second.stderr
