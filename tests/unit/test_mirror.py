@@ -16,6 +16,7 @@ ELSEWHERE: Final = {
     "scim_api.core.limits": "constants: docs/reference.md and tests/api/test_bad_input.py hold each of them",
     "scim_api.core.model": "records without behaviour",
     "scim_api.core.types": "types without behaviour",
+    "scim_api.http.admin.context": "a record and its dependency; every test of the admin API goes through it",
     "scim_api.store.dialect": "a type without behaviour",
     "scim_api.store.errors": "exceptions without behaviour; tests/api/store raises each of them",
     "scim_operator.planning.actions": "records without behaviour: what the planner may answer",

@@ -1,0 +1,86 @@
+"""One request through an endpoint: who is let in, who waits, and what is counted."""
+
+import httpx
+import pytest
+import structlog
+from prometheus_client.parser import text_string_to_metric_families
+
+from api.conftest import Scim
+from scim_api.contract.admin import RateLimit
+from scim_api.http import endpoint
+from scim_api.http.endpoint import _agent_family
+
+
+async def counted(scim: Scim) -> dict[tuple[str, str, str], float]:
+    """Requests by method, route and status."""
+    text = (await scim.admin.get("/metrics")).text
+    return {
+        (sample.labels["method"], sample.labels["route"], sample.labels["status"]): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "scim_api_requests_total"
+    }
+
+
+async def test_requests_are_counted_by_route_and_not_by_id(scim: Scim) -> None:
+    headers = await scim.connect()
+    for _ in range(2):
+        await scim.client.get("/Users/6f1f6e0c-0000-4000-8000-000000000000", headers=headers)
+    await scim.client.request("BREW", "/Users", headers=headers)
+    await scim.client.get("/Users")
+    found = await counted(scim)
+    assert found["GET", "/Users/{id}", "404"] == 2
+    assert found["other", "/Users", "405"] == 1, "a method that anybody can make up is no label"
+    assert found["GET", "/Users", "401"] == 1
+
+
+async def test_a_method_that_is_not_possible_names_those_that_are(scim: Scim) -> None:
+    headers = await scim.connect()
+    response = await scim.client.put("/Users", headers=headers, json={})
+    assert response.status_code == 405
+    assert response.headers["allow"] == "GET, POST"
+
+
+async def test_a_tenant_over_its_rate_waits_and_is_told_for_how_long(
+    scim: Scim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "REFUSAL_DELAY_SECONDS", 0.0)
+    headers = await scim.connect(rate_limit=RateLimit(requests_per_second=25, burst=25))
+    responses = [await scim.client.get("/Users?count=0", headers=headers) for _ in range(40)]
+    refused = [response for response in responses if response.status_code == 429]
+    assert refused
+    assert all(response.headers["retry-after"] == "1" for response in refused)
+    assert "more than 25 requests per second" in refused[0].json()["detail"]
+
+
+async def test_a_fault_of_the_service_is_500_without_its_details_and_stands_in_the_log(
+    scim: Scim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = await scim.connect()
+
+    async def broken(*_: object, **__: object) -> None:
+        raise KeyError("confidential")
+
+    monkeypatch.setattr(scim.service.store, "get", broken)
+    with structlog.testing.capture_logs() as logs:
+        response: httpx.Response = await scim.client.get(
+            "/Users/6f1f6e0c-0000-4000-8000-000000000000", headers=headers
+        )
+    assert response.status_code == 500
+    assert "confidential" not in response.text
+    assert [entry["event"] for entry in logs] == ["request failed"]
+
+
+@pytest.mark.parametrize(
+    ("header", "family"),
+    [
+        (b"Azure-AD-SCIM/1.0 (x)", "Azure-AD-SCIM"),
+        (b"scim-operator-proof", "scim-operator-proof"),
+        (b"a" * 100, "a" * 64),
+        (b"(odd)", None),
+        (b"", None),
+        (None, None),
+    ],
+)
+def test_a_client_is_known_by_the_family_of_its_agent(header: bytes | None, family: str | None) -> None:
+    assert _agent_family(header) == family
