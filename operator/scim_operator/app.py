@@ -309,7 +309,7 @@ class Operator:
         differing = self._cache.with_other_endpoint_summary(verdict.summary)
         spread = len(differing) / self._settings.startup_reconciles_per_second
         for key in differing:
-            self._controller.add(key, spread * random.random())
+            self._controller.add(key, spread * random.random())  # noqa: S311 (jitter)
 
     async def _reconcile(self, key: Key) -> Result:
         if self._reconciler is None:

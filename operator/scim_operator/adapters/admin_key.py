@@ -21,7 +21,7 @@ from scim_operator.planning.ports import KubernetesRejected
 
 log = structlog.get_logger(__name__)
 
-SECRET_NAME: Final = "scim-operator-admin-key"
+SECRET_NAME: Final = "scim-operator-admin-key"  # noqa: S105 (a name)
 CONFIG_MAP_NAME: Final = "scim-operator-admin-keys"
 PRIVATE_KEY: Final = "private-key.pem"
 INSTALLATION_ID: Final = "installation-id"

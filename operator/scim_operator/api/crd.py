@@ -314,7 +314,7 @@ def custom_resource_definition() -> JsonSchema:
 class _Dumper(yaml.SafeDumper):
     """Writes rules that several fields share in full each time: an anchor helps no reader of a CRD."""
 
-    def ignore_aliases(self, data: object) -> bool:
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 (the base class has it)
         return True
 
 

@@ -129,7 +129,7 @@ class Informer:
                 stop_flag=self._stop,
                 ready_flag=ready,
             )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (kopf raises whatever a stream raised; the watch restarts)
             return f"{type(error).__name__}: {error}"
         finally:
             noting.cancel()

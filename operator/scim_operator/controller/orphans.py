@@ -62,8 +62,8 @@ def compare(
     """Compare ScimTokens with the SCIM API's connections.
 
     Args:
-        tokens: every ScimToken, listed after ``holdings`` were read.
-        holdings: None when the API could not be read: then only the status decides.
+        tokens: every ScimToken, listed after ``registered`` was read.
+        registered: None when the API could not be read: then only the status decides.
         namespaces: those we watch; empty means all. Connections elsewhere are another operator's.
         now: the operator's clock, for rotations that are near.
         per_second: the pace at which those without a difference are reconciled.

@@ -32,7 +32,7 @@ Stage = Literal["Registered", "Published"]
 ConditionStatus = Literal["True", "False", "Unknown"]
 ConditionFields = tuple[str, ConditionStatus, str, str]
 """Type, status, reason and message of a condition."""
-SUPERSEDED_TOKEN_IN_USE: Final = "SupersededTokenInUse"
+SUPERSEDED_TOKEN_IN_USE: Final = "SupersededTokenInUse"  # noqa: S105 (a name)
 ENDPOINT_REACHABLE: Final = "EndpointReachable"
 TRANSIENT_REASONS: Final = frozenset({"TenantPurging", "SecretDeleting", "VerificationFailed", "Unavailable"})
 """Failures that may end without anybody acting."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 
 from scim_api.contract.admin import Connection, ConnectionPage, PutConnection
-from scim_operator.api.scimtoken import Key as Key
+from scim_operator.api.scimtoken import Key as Key  # noqa: PLC0414 (a re-export: every port takes it)
 from scim_operator.api.scimtoken import ScimToken
 
 
