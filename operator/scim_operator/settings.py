@@ -1,4 +1,4 @@
-"""Everything of the operator that can be configured, typed, and refused at start-up when it is wrong."""
+"""The operator's settings: typed, with defaults, and refused at start-up when they are wrong."""
 
 import os
 import socket
@@ -12,9 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 ENV_PREFIX: Final = "SCIM_OPERATOR_"
 DEFAULT_NAMESPACE: Final = "scim-system"
 NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-"""Where Kubernetes tells a pod its own namespace."""
-
-
+"""Kubernetes mounts a pod's own namespace here."""
 RENAMED: Final = {
     "SWEEP_BRAKE_COUNT": "ORPHAN_LIMIT_COUNT",
     "SWEEP_BRAKE_PERCENT": "ORPHAN_LIMIT_PERCENT",
@@ -24,7 +22,7 @@ RENAMED: Final = {
     "LEASE_RENEW_SECONDS": "LEASE_RENEW_PERIOD_SECONDS",
     "LEASE_RETRY_SECONDS": "LEASE_RETRY_PERIOD_SECONDS",
 }
-"""Settings that once had another name, without their prefix: the old one is refused, never ignored."""
+"""Old and new names of settings, without the prefix. An old name is refused: ignored, the default would apply."""
 
 
 class SettingsError(Exception):
@@ -40,7 +38,7 @@ def own_namespace() -> str:
 
 
 def _identity() -> str:
-    """A name for this process that no earlier one had, so that nobody inherits a Lease by name."""
+    """A name that no earlier process had, so that no process inherits a Lease by its name."""
     return f"{socket.gethostname()}-{os.urandom(4).hex()}"
 
 
@@ -143,18 +141,26 @@ def load(**options: object) -> OperatorSettings:
     Raises:
         SettingsError: with one line per wrong setting.
     """
-    renamed = [name for name in RENAMED if f"{ENV_PREFIX}{name}" in os.environ]
-    if renamed:
-        raise SettingsError(
-            "\n".join(f"{ENV_PREFIX}{name} is now {ENV_PREFIX}{RENAMED[name]}: rename it" for name in renamed)
-        )
+    given = {name: value for name, value in options.items() if value is not None}
+    problems = _renamed_settings()
+    settings: OperatorSettings | None = None
     try:
-        given = {name: value for name, value in options.items() if value is not None}
-        return OperatorSettings(**given)  # type: ignore[arg-type]
+        settings = OperatorSettings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        raise SettingsError(
-            "\n".join(_line(dict(item)) for item in error.errors(include_url=False))
-        ) from None
+        problems += [_line(dict(item)) for item in error.errors(include_url=False)]
+    if settings is None or problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def _renamed_settings() -> list[str]:
+    """A line for each old name in the environment, in upper or lower case, as settings are read."""
+    present = {name.upper() for name in os.environ}
+    return [
+        f"{ENV_PREFIX}{old} is now {ENV_PREFIX}{new}: rename it"
+        for old, new in RENAMED.items()
+        if f"{ENV_PREFIX}{old}" in present
+    ]
 
 
 def _line(item: dict[str, object]) -> str:

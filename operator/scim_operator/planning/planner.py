@@ -1,17 +1,17 @@
-"""The core decision: the next action for one ScimToken. Pure: no clock, no network, no plaintext.
+"""Decides the next action for one ScimToken. Pure: no clock, no network, no plaintext.
 
-``plan`` compares what is desired with what was observed and names one action; after the action it is asked
-again with the new state. A chain of small questions, each with a reason and a message that reach people as
-condition and Event (the idea is cert-manager's). So a reconcile may stop anywhere and another may go on.
+``plan`` compares the spec with the observed state and returns one action. After the action it is called again
+with the new state, so a reconcile may stop anywhere and another may continue. The chain of small checks, each
+with a reason and a message for conditions and Events, follows cert-manager.
 """
 
 import dataclasses
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from scim_api.contract.admin import Credential, PutConnection, TenantSettings
-from scim_operator.api.scimtoken import FINALIZER, ScimToken, format_time
+from scim_operator.api.scimtoken import FINALIZER, format_time
 from scim_operator.planning.actions import (
     Action,
     DeleteConnection,
@@ -27,21 +27,21 @@ from scim_operator.planning.actions import (
     SetFinalizer,
 )
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
-from scim_operator.planning.token_lifecycle import TokenLifecycle
+from scim_operator.planning.token_lifecycle import TokenLifecycle, rotation_due
 from scim_operator.planning.token_usage import SupersededToken, reevaluation_times, superseded_tokens_in_use
 
 MAX_LIVE_TOKENS: Final = 16
 """Tokens of one ScimToken that the admin API takes (``PutConnection.credentials``)."""
 PURGE_POLL: Final = timedelta(seconds=1)
-"""How soon to read again while the API deletes a tenant's users."""
+"""How soon to requeue while the API deletes a tenant's users."""
 
 
 def plan(observed: ObservedState, endpoint: str) -> Action:
-    """The next step.
+    """The next action.
 
     Args:
-        observed: what is so.
-        endpoint: the SCIM base URL that belongs into the Secret.
+        observed: the state of API and cluster.
+        endpoint: the SCIM base URL for the Secret.
     """
     token = observed.token
     if token is None or token.deleting:
@@ -62,7 +62,8 @@ def plan(observed: ObservedState, endpoint: str) -> Action:
         )
     if observed.connection.purging:
         return Refuse(
-            "TenantPurging", f"the users of tenant {token.tenant} are being deleted; waiting for the end"
+            "TenantPurging",
+            f"the users of tenant {token.tenant} are being deleted; waiting until that is done",
         )
     return _plan_tokens(TokenLifecycle.of(token, observed), endpoint)
 
@@ -79,9 +80,9 @@ def _plan_deletion(observed: ObservedState) -> Action:
 
 
 def _update_deletion_policy(observed: ObservedState) -> RegisterCredentials | None:
-    """The API decides by the policy it holds whether users are erased with the connection, so a policy that
-    was changed right before the deletion has to reach it first. Refused: another ScimToken has the tenant, and
-    nobody is erased with this one.
+    """Register a policy that was changed right before the deletion: the API decides by the registered one
+    whether users are deleted with the connection. Skipped when the API has rejected it, because then another
+    ScimToken has the tenant and no users are deleted with this one.
     """
     token, connection = observed.token, observed.connection
     if token is None or connection.settings is None or connection.tenant is None or observed.settings_refused:
@@ -93,14 +94,6 @@ def _update_deletion_policy(observed: ObservedState) -> RegisterCredentials | No
     return RegisterCredentials(PutConnection(tenant=connection.tenant, settings=settings), ())
 
 
-def rotation_due(token: ScimToken, active: LedgerEntry) -> datetime:
-    """When ``current`` is to be replaced: ``rotateBefore`` before its end, or sooner when ``lifetime`` has
-    become shorter since it was issued. A longer lifetime never extends an issued token.
-    """
-    lifetime = min(active.expires_at - active.issued_at, token.lifetime)
-    return active.issued_at + lifetime - token.rotate_before
-
-
 def _plan_tokens(lifecycle: TokenLifecycle, endpoint: str) -> Action:
     issue = _issue_reason(lifecycle)
     if issue is not None:
@@ -109,19 +102,19 @@ def _plan_tokens(lifecycle: TokenLifecycle, endpoint: str) -> Action:
     if register is not None:
         return register
     if lifecycle.pending is not None:
-        since = (
+        replaced = (
             [dataclasses.replace(lifecycle.active, superseded_at=lifecycle.now)]
             if lifecycle.active is not None
             else []
         )
         ledger = TokenLedger(
-            newest_first([lifecycle.pending, *since, *_superseded_to_keep(lifecycle)]),
+            _newest_first([lifecycle.pending, *replaced, *lifecycle.superseded_to_keep()]),
             lifecycle.answered_rotate_request,
         )
         return PromoteToken(lifecycle.pending, ledger)
     assert lifecycle.active is not None  # noqa: S101 (otherwise a token would have been issued)
     ledger = TokenLedger(
-        newest_first([lifecycle.active, *_superseded_to_keep(lifecycle)]), lifecycle.answered_rotate_request
+        _newest_first([lifecycle.active, *lifecycle.superseded_to_keep()]), lifecycle.answered_rotate_request
     )
     if lifecycle.secret is None or lifecycle.secret.drifted or lifecycle.secret.ledger != ledger or (
         dict(lifecycle.secret.public) != public_secret_data(lifecycle.active, endpoint)
@@ -133,7 +126,7 @@ def _plan_tokens(lifecycle: TokenLifecycle, endpoint: str) -> Action:
 
 
 def public_secret_data(token: LedgerEntry, endpoint: str) -> dict[str, str]:
-    """What stands in a Secret beside the token."""
+    """The Secret's data besides the token."""
     return {"endpoint": endpoint, "token-id": token.id, "expires-at": format_time(token.expires_at)}
 
 
@@ -153,7 +146,7 @@ def newest_first(tokens: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
 
 
 def _issue_reason(lifecycle: TokenLifecycle) -> tuple[IssueReason, str] | None:
-    """Whether a new token is needed, and why; None when one is pending already or the active one is good."""
+    """Why a new token is needed; None when one is pending already or the active one is good."""
     if lifecycle.pending is not None:
         return None
     active, token = lifecycle.active, lifecycle.token
@@ -165,17 +158,16 @@ def _issue_reason(lifecycle: TokenLifecycle) -> tuple[IssueReason, str] | None:
         return None
     if token.rotate_request is not None and token.rotate_request != lifecycle.answered_rotate_request:
         return IssueReason.REQUESTED, "the annotation scim-operator.io/rotate asked for it"
-    due = rotation_due(token, active)
-    if due <= lifecycle.now:
+    if rotation_due(token, active) <= lifecycle.now:
         return IssueReason.DUE, f"token {active.id} expires at {format_time(active.expires_at)}"
     return None
 
 
 def _reason_without_active(lifecycle: TokenLifecycle) -> tuple[IssueReason, str]:
     if lifecycle.secret is not None and lifecycle.secret.token is not None:
-        in_secret = [item for item in lifecycle.ledger.tokens if item.digest == lifecycle.secret.token]
-        if in_secret:
-            return IssueReason.EXPIRED, f"token {in_secret[0].id} in the Secret had ended"
+        ended = [entry for entry in lifecycle.ledger.tokens if entry.digest == lifecycle.secret.token]
+        if ended:
+            return IssueReason.EXPIRED, f"token {ended[0].id} in the Secret had ended"
         return (
             IssueReason.UNKNOWN,
             "the token in the Secret was not one of ours; those issued before stay valid",
@@ -209,22 +201,13 @@ def _issue(lifecycle: TokenLifecycle, reason: IssueReason, message: str) -> Acti
         reason,
         message,
         lifecycle.token.lifetime,
-        TokenLedger(newest_first([*tokens, *_superseded_in_time(lifecycle)]), rotate),
+        TokenLedger(_newest_first([*tokens, *lifecycle.superseded_in_time()]), rotate),
     )
 
 
-def _superseded_in_time(lifecycle: TokenLifecycle) -> list[LedgerEntry]:
-    """All superseded tokens, those to revoke included: they end only when their successor is there."""
-    return [
-        item
-        for item in lifecycle.superseded()
-        if (lifecycle.retires_at(item) or item.expires_at) > lifecycle.now
-    ]
-
-
 def _register(lifecycle: TokenLifecycle) -> RegisterCredentials | None:
-    """The PUT that makes the API's state so, or None when it is so."""
-    to_revoke = lifecycle.to_revoke - {
+    """The PUT that brings the API to the desired state; None when it is in it."""
+    revoked = lifecycle.to_revoke - {
         item.id for item in (lifecycle.active, lifecycle.pending) if item is not None
     }
     desired = [
@@ -236,7 +219,7 @@ def _register(lifecycle: TokenLifecycle) -> RegisterCredentials | None:
             retires_at=lifecycle.retires_at(item),
         )
         for item in (*filter(None, (lifecycle.active, lifecycle.pending)), *lifecycle.superseded())
-        if item.id not in to_revoke and (lifecycle.retires_at(item) or item.expires_at) > lifecycle.now
+        if item.id not in revoked and lifecycle.ends_at(item) > lifecycle.now
     ]
     desired.sort(key=lambda item: (item.issued_at, item.id))
     connection, token = lifecycle.connection, lifecycle.token
@@ -246,7 +229,7 @@ def _register(lifecycle: TokenLifecycle) -> RegisterCredentials | None:
         for item in connection.credentials
         if item.retires_at is None or item.retires_at > lifecycle.now
     }
-    is_so = (
+    up_to_date = (
         connection.exists
         and connection.tenant == token.tenant
         and connection.settings is not None
@@ -254,14 +237,14 @@ def _register(lifecycle: TokenLifecycle) -> RegisterCredentials | None:
         and {item.id: (item.digest, item.retires_at) for item in desired}
         == {name: registered[name] for name in live}
     )
-    if is_so:
+    if up_to_date:
         return None
     put = PutConnection(tenant=token.tenant, settings=lifecycle.settings, credentials=tuple(desired))
-    return RegisterCredentials(put, tuple(sorted(to_revoke & registered.keys())))
+    return RegisterCredentials(put, tuple(sorted(revoked & registered.keys())))
 
 
 def _comparable(settings: TenantSettings) -> TenantSettings:
-    """Without the order of custom fields, which counts for nothing."""
+    """With the custom fields in a fixed order, because their order has no meaning."""
     fields = tuple(sorted(settings.custom_fields, key=lambda field: field.name))
     return settings.model_copy(update={"custom_fields": fields})
 
@@ -269,9 +252,7 @@ def _comparable(settings: TenantSettings) -> TenantSettings:
 def _done(lifecycle: TokenLifecycle, active: LedgerEntry) -> Action:
     due = rotation_due(lifecycle.token, active)
     superseded = [
-        SupersededToken(
-            item.id, item.superseded_at or lifecycle.now, lifecycle.retires_at(item) or item.expires_at
-        )
+        SupersededToken(item.id, item.superseded_at or lifecycle.now, lifecycle.ends_at(item))
         for item in lifecycle.superseded()
     ]
     in_use = superseded_tokens_in_use(superseded, lifecycle.connection.credentials, lifecycle.now)
@@ -281,5 +262,5 @@ def _done(lifecycle: TokenLifecycle, active: LedgerEntry) -> Action:
         *(item.ends_at for item in superseded),
         *reevaluation_times(superseded, in_use, lifecycle.now),
     ]
-    next_look = min(moment for moment in moments if moment > lifecycle.now)
-    return Done(next_look, active, due, lifecycle.invalid_revoke, in_use)
+    requeue_at = min(moment for moment in moments if moment > lifecycle.now)
+    return Done(requeue_at, active, due, lifecycle.invalid_revoke, in_use)

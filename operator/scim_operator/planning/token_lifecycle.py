@@ -1,4 +1,7 @@
-"""One observation of a ScimToken, sorted: which tokens are live, and what each of them is. Pure."""
+"""An observation, sorted into the life of a token: which tokens are live, active, pending or to be revoked.
+
+Pure. ``planner`` decides on it.
+"""
 
 import dataclasses
 import hmac
@@ -7,70 +10,64 @@ from datetime import UTC, datetime, timedelta
 
 from scim_api.contract.admin import Connection, TenantSettings
 from scim_operator.api.scimtoken import ScimToken, format_time
-from scim_operator.planning.actions import (
-    ObservedSecret,
-    ObservedState,
-)
+from scim_operator.planning.actions import ObservedSecret, ObservedState
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 
 
 class InvalidRevokeRequest(Exception):
-    """An annotation can't be understood; the message says what to write."""
+    """The revoke annotation is invalid; the message says what to write."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TokenLifecycle:
-    """One observation, sorted: which tokens are known and live, and what each is."""
+    """The tokens of one ScimToken, by state."""
 
     token: ScimToken
     now: datetime
     connection: Connection
     secret: ObservedSecret | None
     live: Mapping[str, LedgerEntry]
-    """By id: all in their time that the Secret's record or the API knows and nobody has revoked."""
+    """Unexpired tokens by id that the Secret's ledger or the API has, without those already revoked."""
     active: LedgerEntry | None
-    """What the Secret publishes."""
+    """The token that the Secret publishes."""
     pending: LedgerEntry | None
-    """What stands under ``next-token``."""
+    """The token under ``next-token``."""
     to_revoke: frozenset[str]
-    """Ids that the revoke annotation names."""
+    """Ids that the revoke annotation selects."""
     invalid_revoke: str | None
-    """What is wrong with the revoke annotation."""
+    """Why the revoke annotation is invalid."""
     orphaned_secrets: tuple[str, ...]
     settings: TenantSettings
-    """Those to register."""
+    """The settings to register."""
 
     @classmethod
     def of(cls, token: ScimToken, observed: ObservedState) -> "TokenLifecycle":
         """Sort an observation; a revoke annotation that can't be understood is kept as a problem."""
         connection, secret, now = observed.connection, observed.secret, observed.now
         ledger = secret.ledger if secret is not None else TokenLedger()
-        live = live_tokens(connection, ledger, token.overlap, now)
+        live = _live_tokens(connection, ledger, token.overlap, now)
         active = _token_with_digest(live.values(), secret.token if secret else None)
         pending = _token_with_digest(live.values(), secret.next_token if secret else None)
+        to_revoke, invalid_revoke = frozenset[str](), None
         try:
-            to_revoke, invalid_revoke = (
-                _tokens_to_revoke(token.revoke_request, live, now, active, pending),
-                None,
-            )
+            to_revoke = _tokens_to_revoke(token.revoke_request, live, now, active, pending)
         except InvalidRevokeRequest as error:
-            to_revoke, invalid_revoke = frozenset[str](), str(error)
+            invalid_revoke = str(error)
         if pending is not None and pending.id in to_revoke:
             pending = None
         registered_settings = connection.settings if observed.settings_refused else None
-        settings = registered_settings or token.tenant_settings()
         return cls(
-            token,
-            now,
-            connection,
-            secret,
-            live,
-            active,
-            pending,
-            to_revoke,
-            invalid_revoke,
-            observed.orphaned_secrets,
-            settings,
+            token=token,
+            now=now,
+            connection=connection,
+            secret=secret,
+            live=live,
+            active=active,
+            pending=pending,
+            to_revoke=to_revoke,
+            invalid_revoke=invalid_revoke,
+            orphaned_secrets=observed.orphaned_secrets,
+            settings=registered_settings or token.tenant_settings(),
         )
 
     @property
@@ -80,63 +77,85 @@ class TokenLifecycle:
 
     @property
     def answered_rotate_request(self) -> str | None:
-        """The rotate request that was answered. A record that was lost counts as having answered it: a good
-        token is not replaced because somebody damaged an annotation.
+        """The rotate request that was answered. A lost ledger counts as having answered the present request:
+        damage to an annotation is no reason to replace a good token.
         """
         return self.ledger.rotate if self.ledger.tokens else self.token.rotate_request
 
     def superseded(self) -> list[LedgerEntry]:
-        """Live ones that are neither published nor about to be, and since when."""
-        kept = {item.id for item in (self.active, self.pending) if item is not None}
+        """Live tokens that are neither active nor pending, each with the time since when."""
+        kept = {entry.id for entry in (self.active, self.pending) if entry is not None}
         return [
-            item if item.superseded_at is not None else dataclasses.replace(item, superseded_at=self.now)
-            for item in self.live.values()
-            if item.id not in kept
+            entry if entry.superseded_at is not None else dataclasses.replace(entry, superseded_at=self.now)
+            for entry in self.live.values()
+            if entry.id not in kept
         ]
 
-    def retires_at(self, item: LedgerEntry) -> datetime | None:
-        """When overlap ends a superseded token before its own expiry; None when it does not."""
-        overlap, since = self.token.overlap, item.superseded_at
-        if overlap is None or since is None or overlap >= item.expires_at - since:
+    def superseded_in_time(self) -> list[LedgerEntry]:
+        """Superseded tokens that have not retired; those to revoke included, which end after their successor
+        is published.
+        """
+        return [entry for entry in self.superseded() if self.ends_at(entry) > self.now]
+
+    def superseded_to_keep(self) -> list[LedgerEntry]:
+        """Superseded tokens that stay in the ledger: neither retired nor to be revoked."""
+        return [entry for entry in self.superseded_in_time() if entry.id not in self.to_revoke]
+
+    def retires_at(self, entry: LedgerEntry) -> datetime | None:
+        """When ``overlap`` ends a superseded token before its expiry; None when it does not."""
+        overlap, since = self.token.overlap, entry.superseded_at
+        if overlap is None or since is None or overlap >= entry.expires_at - since:
             return None
         return since + overlap
 
+    def ends_at(self, entry: LedgerEntry) -> datetime:
+        """When the API stops accepting a token: at its retirement, else at its expiry."""
+        return self.retires_at(entry) or entry.expires_at
 
-def live_tokens(
+
+def rotation_due(token: ScimToken, active: LedgerEntry) -> datetime:
+    """When ``active`` is to be replaced: ``rotateBefore`` ahead of its expiry, or sooner when ``lifetime`` has
+    become shorter since it was issued. A longer lifetime never extends an issued token.
+    """
+    lifetime = min(active.expires_at - active.issued_at, token.lifetime)
+    return active.issued_at + lifetime - token.rotate_before
+
+
+def _live_tokens(
     connection: Connection, ledger: TokenLedger, overlap: timedelta | None, now: datetime
 ) -> dict[str, LedgerEntry]:
-    """By id, what API and record know together. Of a token that both know, the API's word counts: the record
-    can be edited by hand, and adds only when it was superseded.
+    """By id, from API and ledger together. The API wins where both have a token, because the ledger can be
+    edited by hand; the ledger then only adds when the token was superseded.
     """
-    tokens = {item.id: item for item in _registered_tokens(connection, overlap)}
-    digests = {item.digest for item in tokens.values()}
-    for item in ledger.tokens:
-        registered = tokens.get(item.id)
+    merged = {entry.id: entry for entry in _registered_tokens(connection, overlap)}
+    digests = {entry.digest for entry in merged.values()}
+    for entry in ledger.tokens:
+        registered = merged.get(entry.id)
         if registered is not None:
-            tokens[item.id] = dataclasses.replace(registered, superseded_at=item.superseded_at)
-        elif item.digest not in digests:
-            tokens[item.id] = item
-            digests.add(item.digest)
+            merged[entry.id] = dataclasses.replace(registered, superseded_at=entry.superseded_at)
+        elif entry.digest not in digests:
+            merged[entry.id] = entry
+            digests.add(entry.digest)
     retired = {item.id for item in connection.credentials if item.retires_at and item.retires_at <= now}
     ended = retired | set(connection.revoked)
-    return {item.id: item for item in tokens.values() if item.expires_at > now and item.id not in ended}
+    return {entry.id: entry for entry in merged.values() if entry.expires_at > now and entry.id not in ended}
 
 
 def _registered_tokens(connection: Connection, overlap: timedelta | None) -> Iterable[LedgerEntry]:
-    """What the API knows; a retirement that it was told before stays where it is."""
+    """The API's tokens; a retirement that is registered already keeps its time."""
     for item in connection.credentials:
         since = item.retires_at - overlap if item.retires_at is not None and overlap is not None else None
         yield LedgerEntry(item.id, item.digest, item.issued_at, item.expires_at, since)
 
 
-def _token_with_digest(live: Iterable[LedgerEntry], digest: str | None) -> LedgerEntry | None:
-    """The token that stands in the Secret. One that was superseded and stands there again (a restored
-    backup) is no longer superseded, or ``overlap`` would end it while it is published.
+def _token_with_digest(entries: Iterable[LedgerEntry], digest: str | None) -> LedgerEntry | None:
+    """The token with this digest, as not superseded: a superseded token that a restored backup has put back
+    into the Secret is published again, and ``overlap`` must not end it.
     """
     if digest is None:
         return None
-    entry = next((item for item in live if hmac.compare_digest(item.digest, digest)), None)
-    return None if entry is None else dataclasses.replace(entry, superseded_at=None)
+    match = next((entry for entry in entries if hmac.compare_digest(entry.digest, digest)), None)
+    return None if match is None else dataclasses.replace(match, superseded_at=None)
 
 
 def _tokens_to_revoke(
@@ -146,19 +165,18 @@ def _tokens_to_revoke(
     active: LedgerEntry | None,
     pending: LedgerEntry | None,
 ) -> frozenset[str]:
-    """Whom the revoke annotation names. Raises ``BadRequest``."""
+    """Ids that the revoke annotation selects. Raises ``InvalidRevokeRequest``."""
     if not request:
         return frozenset()
-    kept = {item.id for item in (active, pending) if item is not None}
     if request == "all-superseded":
-        return frozenset(live.keys() - kept)
+        return frozenset(live.keys() - {entry.id for entry in (active, pending) if entry is not None})
     if request.startswith("all-before/"):
         limit = _parse_time(request.removeprefix("all-before/"))
         if limit > now:
             raise InvalidRevokeRequest(
                 f"{request}: that time has not come yet; write one up to now, {format_time(now)}"
             )
-        return frozenset(item.id for item in live.values() if item.issued_at < limit)
+        return frozenset(entry.id for entry in live.values() if entry.issued_at < limit)
     return frozenset({request} & live.keys())
 
 

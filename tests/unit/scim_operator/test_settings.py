@@ -2,14 +2,14 @@
 
 import pytest
 
-from scim_operator.settings import OperatorSettings, SettingsError, load
+from scim_operator.settings import RENAMED, OperatorSettings, SettingsError, load
 
 NEEDED = {"endpoint_url": "https://scim.example.com/scim/v2", "admin_url": "http://scim-api:8081"}
 
 
 @pytest.fixture(autouse=True)
 def _no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in OperatorSettings.model_fields:
+    for name in (*OperatorSettings.model_fields, *RENAMED):
         monkeypatch.delenv(f"SCIM_OPERATOR_{name.upper()}", raising=False)
 
 
@@ -54,6 +54,21 @@ def test_a_wrong_setting_is_refused_with_its_variable_and_a_hint(name: str, valu
         load(**{**NEEDED, name: value})
     assert f"SCIM_OPERATOR_{name.upper()}=" in str(refused.value)
     assert hint in str(refused.value)
+
+
+def test_renamed_and_wrong_settings_are_refused_together_with_a_line_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("scim_operator_recheck_seconds", "60")
+    monkeypatch.setenv("SCIM_OPERATOR_SWEEP_BRAKE_COUNT", "7")
+    with pytest.raises(SettingsError) as refused:
+        load(**{**NEEDED, "workers": "0"})
+    lines = str(refused.value).splitlines()
+    assert lines[:2] == [
+        "SCIM_OPERATOR_SWEEP_BRAKE_COUNT is now SCIM_OPERATOR_ORPHAN_LIMIT_COUNT: rename it",
+        "SCIM_OPERATOR_RECHECK_SECONDS is now SCIM_OPERATOR_FULL_RECONCILE_SECONDS: rename it",
+    ]
+    assert lines[2].startswith("SCIM_OPERATOR_WORKERS='0'")
 
 
 def test_a_holder_must_stop_before_others_may_take_over() -> None:
