@@ -1,6 +1,7 @@
 """Fixtures shared by all areas of the tests live in tests/support."""
 
 import os
+import sys
 
 import pytest
 
@@ -19,3 +20,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if "PYTEST_XDIST_WORKER" in os.environ:
         tests = config.rootpath / "tests"
         items.sort(key=lambda item: LONGEST_FIRST.index(item.path.relative_to(tests).parts[0]))
+
+
+def pytest_collection_finish() -> None:
+    """Hypothesis makes its table of Unicode's characters once for a checkout, in more than a second: here,
+    and not within a test's first example, whose slowness would count as that test's failure.
+    """
+    if "hypothesis" in sys.modules:
+        from hypothesis import strategies
+
+        strategies.text().validate()

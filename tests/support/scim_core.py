@@ -23,6 +23,7 @@ from scim2_server.conditions import Conditions
 from scim2_server.service import ScimService
 from scim2_server.utils import load_default_resource_types, load_default_schemas
 
+import scim_api.core.filter.grammar  # noqa: F401 - here, and not within the first example of a property
 from scim_api.contract.admin import CustomField, Matching, TenantSettings
 from scim_api.contract.urns import CUSTOM_USER, ENTERPRISE_USER, PATCH_OP
 from scim_api.core.model import Resource, ResourceWrite
