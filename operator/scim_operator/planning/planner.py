@@ -108,13 +108,13 @@ def _plan_tokens(lifecycle: TokenLifecycle, endpoint: str) -> Action:
             else []
         )
         ledger = TokenLedger(
-            _newest_first([lifecycle.pending, *replaced, *lifecycle.superseded_to_keep()]),
+            newest_first([lifecycle.pending, *replaced, *lifecycle.superseded_to_keep()]),
             lifecycle.answered_rotate_request,
         )
         return PromoteToken(lifecycle.pending, ledger)
     assert lifecycle.active is not None  # noqa: S101 (otherwise a token would have been issued)
     ledger = TokenLedger(
-        _newest_first([lifecycle.active, *lifecycle.superseded_to_keep()]), lifecycle.answered_rotate_request
+        newest_first([lifecycle.active, *lifecycle.superseded_to_keep()]), lifecycle.answered_rotate_request
     )
     if lifecycle.secret is None or lifecycle.secret.drifted or lifecycle.secret.ledger != ledger or (
         dict(lifecycle.secret.public) != public_secret_data(lifecycle.active, endpoint)
@@ -201,7 +201,7 @@ def _issue(lifecycle: TokenLifecycle, reason: IssueReason, message: str) -> Acti
         reason,
         message,
         lifecycle.token.lifetime,
-        TokenLedger(_newest_first([*tokens, *lifecycle.superseded_in_time()]), rotate),
+        TokenLedger(newest_first([*tokens, *lifecycle.superseded_in_time()]), rotate),
     )
 
 

@@ -20,7 +20,7 @@ from scim_api.core.types import Operator
 
 TITLE = AttributePath(("title",), "string")
 CITY = AttributePath(("address", "city"), "string")
-EMAIL = AttributePath(("emails",), "string", multi_valued=True, sub="value")
+EMAIL = AttributePath(("emails",), "string", multi_valued=True, sub_attribute="value")
 TAGS = AttributePath(("tags",), "string", multi_valued=True)
 FORM = {
     "title": "b", "address": {"city": "x"}, "tags": ["a", "b"],
@@ -73,8 +73,8 @@ def test_nothing_equals_only_nothing_and_has_no_order() -> None:
         (Comparison(EMAIL, "eq", None), True),
         (Comparison(EMAIL, "ne", "a@x"), False),
         (Present(EMAIL), True),
-        (Present(AttributePath(("emails",), "string", multi_valued=True, sub="display")), False),
-        (Present(AttributePath(("missing",), "string", multi_valued=True, sub="value")), False),
+        (Present(AttributePath(("emails",), "string", multi_valued=True, sub_attribute="display")), False),
+        (Present(AttributePath(("missing",), "string", multi_valued=True, sub_attribute="value")), False),
         (Present(AttributePath(("missing",), "string", multi_valued=True)), False),
         (Present(TITLE), True),
         (Not(Present(TITLE)), False),

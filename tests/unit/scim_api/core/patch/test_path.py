@@ -43,7 +43,11 @@ def refusal(path: str) -> ScimError:
 )
 def test_a_plain_path_names_an_attribute_or_its_sub_attribute(path: str, field: str, sub: str | None) -> None:
     found = target(path)
-    assert (found.field.name, found.sub and found.sub.name, found.selection) == (field, sub, None)
+    assert (found.attribute.name, found.sub_attribute and found.sub_attribute.name, found.selection) == (
+        field,
+        sub,
+        None,
+    )
 
 
 def test_the_core_schema_is_the_resource_as_a_whole() -> None:
@@ -73,7 +77,7 @@ def test_brackets_that_ask_for_equality_describe_the_entry_to_create(
 ) -> None:
     found = target(path)
     assert found.selection is not None
-    assert (found.sub and found.sub.name, found.selection.template) == (sub, template)
+    assert (found.sub_attribute and found.sub_attribute.name, found.selection.template) == (sub, template)
 
 
 def test_brackets_compare_without_regard_to_case() -> None:
@@ -121,7 +125,7 @@ def test_an_undeclared_custom_field_is_refused_with_what_to_add() -> None:
 
 
 def test_a_path_is_read_up_to_its_limit() -> None:
-    assert target("title" + " " * (MAX_PATH - 5)).field.name == "title"
+    assert target("title" + " " * (MAX_PATH - 5)).attribute.name == "title"
     assert f"{MAX_PATH + 1} characters" in refusal("title" + " " * (MAX_PATH - 4)).detail
 
 
