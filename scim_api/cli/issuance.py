@@ -9,7 +9,7 @@ from scim_api.store.protocol import Store
 
 
 class ConnectionMistake(Exception):
-    """What was asked can't be done; the message says what to do instead."""
+    """The command can't be done; the message says what to do instead."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ async def create(
         )
     token = new_token()
     credential = _credential(token, present.now, lifetime)
-    wanted = PutConnection(tenant=tenant, settings=settings, credentials=(credential,))
-    await store.put_connection(namespace, name, wanted, if_match=present.revision)
+    desired = PutConnection(tenant=tenant, settings=settings, credentials=(credential,))
+    await store.put_connection(namespace, name, desired, if_match=present.revision)
     return Issued(endpoint, token, credential.id, credential.expires_at)
 
 
@@ -63,8 +63,8 @@ async def rotate(
         if revoke_others
         else tuple(Credential.model_validate(item.model_dump()) for item in present.credentials)
     )
-    wanted = PutConnection(tenant=present.tenant, settings=present.settings, credentials=(*kept, credential))
-    await store.put_connection(namespace, name, wanted, if_match=present.revision)
+    desired = PutConnection(tenant=present.tenant, settings=present.settings, credentials=(*kept, credential))
+    await store.put_connection(namespace, name, desired, if_match=present.revision)
     return Issued(endpoint, token, credential.id, credential.expires_at)
 
 
@@ -78,13 +78,13 @@ async def existing(store: Store, namespace: str, name: str) -> Connection:
     return present
 
 
-async def everything(store: Store) -> list[Connection]:
+async def all_connections(store: Store) -> list[Connection]:
     """All connections, by namespace and name."""
-    found: list[Connection] = []
+    items: list[Connection] = []
     after: str | None = None
     while True:
         page = await store.connections(after=after, limit=500)
-        found += page.items
+        items += page.items
         if page.next is None:
-            return found
+            return items
         after = page.next
