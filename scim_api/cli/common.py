@@ -1,4 +1,4 @@
-"""What every command of ``scim-api`` shares: settings, the database, and mistakes told in one line."""
+"""What every command of ``scim-api`` shares: settings, the database, and errors as one line."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 10
 
 
 def database_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The option ``--database-url``, as every command has it."""
+    """Give a command the option ``--database-url``."""
     return click.option(
         "--database-url",
         metavar="URL",
@@ -27,18 +27,18 @@ def database_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read_settings(**options: object) -> ApiSettings:
-    """Settings from options and environment; mistakes become one line. Raises ``click.ClickException``."""
+    """Settings from a command's options, the environment and the defaults. Raises ``ClickException``."""
     try:
         return load(**options)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
 
 
-def run(work: Callable[[], Awaitable[Result]]) -> Result:
-    """Run to the end, and turn what can go wrong into one line a person can act on."""
+def run(action: Callable[[], Awaitable[Result]]) -> Result:
+    """Run to the end, and turn what can go wrong into one line to act on."""
 
     async def main() -> Result:
-        return await work()
+        return await action()
 
     try:
         return asyncio.run(main())
@@ -50,8 +50,8 @@ def run(work: Callable[[], Awaitable[Result]]) -> Result:
         raise click.ClickException(f"{type(error).__name__}: {error}") from None
 
 
-async def with_store(settings: ApiSettings, work: Callable[[Store, str], Awaitable[Result]]) -> Result:
-    """Open the database (an SQLite file is made and migrated), do the work with its SCIM base URL, close."""
+async def with_store(settings: ApiSettings, action: Callable[[Store, str], Awaitable[Result]]) -> Result:
+    """Open the database (an SQLite file is made and migrated), run the action with its SCIM base URL, close."""
     from scim_api.store.migrate import REQUIRED_VERSION, migrate
 
     store = create_store(settings.database_url)
@@ -64,6 +64,6 @@ async def with_store(settings: ApiSettings, work: Callable[[Store, str], Awaitab
                 "the database has no schema of this release yet: run `scim-api migrate` first"
             )
         endpoint = settings.public_url or await store.public_url() or settings.endpoint
-        return await work(store, endpoint)
+        return await action(store, endpoint)
     finally:
         await store.close()

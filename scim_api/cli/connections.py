@@ -1,4 +1,4 @@
-"""``scim-api connection``: endpoint and token by hand, for people without Kubernetes."""
+"""``scim-api connection``: endpoint and token by hand, without Kubernetes."""
 
 import json
 import re
@@ -40,10 +40,10 @@ class _ConnectionName(click.ParamType[tuple[str, str], Any]):
         """Read ``NAMESPACE/NAME``."""
         if isinstance(value, tuple):
             return value
-        found = re.fullmatch(r"([a-z0-9][-a-z0-9.]{0,251})/([a-z0-9][-a-z0-9.]{0,251})", str(value))
-        if found is None or found[1].endswith(("-", ".")) or found[2].endswith(("-", ".")):
+        match = re.fullmatch(r"([a-z0-9][-a-z0-9.]{0,251})/([a-z0-9][-a-z0-9.]{0,251})", str(value))
+        if match is None or match[1].endswith(("-", ".")) or match[2].endswith(("-", ".")):
             self.fail(f"{value!r}: write NAMESPACE/NAME in lower case, such as demo/entra", param, ctx)
-        return found[1], found[2]
+        return match[1], match[2]
 
 
 @click.group(context_settings=CONTEXT)
@@ -98,7 +98,7 @@ _PUBLIC_URL = click.option(
 @connection.command()
 @_NAME
 @click.option(
-    "--tenant", help="Whose directory; people are isolated by namespace and tenant.  [default: NAME]"
+    "--tenant", help="Whose directory; users are isolated by namespace and tenant.  [default: NAME]"
 )
 @_LIFETIME
 @click.option(
@@ -221,7 +221,8 @@ def list_connections(as_json: bool, database_url: str | None) -> None:
     """Show all connections with their live tokens; never a token itself."""
     settings = read_settings(database_url=database_url)
     rows = [
-        _row(item) for item in run(lambda: with_store(settings, lambda store, _: issuance.everything(store)))
+        _row(item)
+        for item in run(lambda: with_store(settings, lambda store, _: issuance.all_connections(store)))
     ]
     if as_json:
         click.echo(json.dumps(rows))
@@ -253,15 +254,15 @@ def list_connections(as_json: bool, database_url: str | None) -> None:
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @database_option
 def delete(connection_name: tuple[str, str], yes: bool, database_url: str | None) -> None:
-    """Revoke all tokens of a connection. The people stay, and a connection of the same tenant finds them."""
+    """Revoke all tokens of a connection. The users stay, and another connection of the tenant finds them."""
     namespace, name = connection_name
     settings = read_settings(database_url=database_url)
     if not yes and sys.stdin.isatty():
         click.confirm(f"End every token of {namespace}/{name} now?", abort=True)
 
-    async def work(store: Store, _endpoint: str) -> Connection:
+    async def delete_present(store: Store, _endpoint: str) -> Connection:
         present = await issuance.existing(store, namespace, name)
         return await store.delete_connection(namespace, name, if_match=present.revision)
 
-    run(lambda: with_store(settings, work))
+    run(lambda: with_store(settings, delete_present))
     click.echo(f"{namespace}/{name} is deleted; its tokens no longer work")

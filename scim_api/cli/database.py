@@ -29,10 +29,10 @@ def _url_of(option: str, url: str | None, variable: str | None) -> str:
         raise click.UsageError(f"give either --{option} URL or --{option}-env NAME")
     if url is not None:
         return url
-    found = os.environ.get(variable or "")
-    if not found:
+    value = os.environ.get(variable or "")
+    if not value:
         raise click.UsageError(f"--{option}-env: there is no environment variable {variable}")
-    return found
+    return value
 
 
 class _Progress:
@@ -41,14 +41,14 @@ class _Progress:
     every = 20_000
 
     def __init__(self) -> None:
-        self._said = 0
+        self._reported = 0
 
     def __call__(self, table: Table, done: int, total: int) -> None:
-        """Told after each page."""
+        """Report a page that was copied."""
         if done == 0:
-            self._said = 0
-        if done == total or done >= self._said + self.every:
-            self._said = done
+            self._reported = 0
+        if done == total or done >= self._reported + self.every:
+            self._reported = done
             click.echo(f"{table.name:<16} {done:>9} of {total}")
 
 
@@ -63,7 +63,7 @@ def copy(source: str | None, from_env: str | None, target: str | None, to_env: s
     \b
         scim-api copy --from sqlite:////var/lib/scim-api/scim.db --to-env NEW_DATABASE_URL
 
-    Stop the API first (in Kubernetes: scale it to 0): a database that is in use is refused. People, groups,
+    Stop the API first (in Kubernetes: scale it to 0): a database that is in use is refused. Users, groups,
     tokens, ids and versions are the same afterwards, so Entra and the operator notice nothing. The source
     stays as it is.
 
@@ -79,7 +79,7 @@ def copy(source: str | None, from_env: str | None, target: str | None, to_env: s
         f"Copied and compared: {counts['resource']} users and groups, {counts['connection']} connections.\n"
         f"\nNext: give the API the new database (SCIM_API_DATABASE_URL; in the chart, api.database), start it,\n"
         f"and look at `scim-api connection list`. Keep {redact_url(source_url)} until you are\n"
-        "sure, and never start an API on it again: the two would part from each other."
+        "sure, and never start an API on it again: the two would diverge."
     )
 
 

@@ -11,7 +11,7 @@ from scim_api.store.protocol import Store
 
 
 class ConnectionMistake(Exception):
-    """What was asked can't be done; the message says what to do instead."""
+    """The command can't be done; the message says what to do instead."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ async def create(
     token = new_token()
     credential = _credential(token, present.now, lifetime)
     try:
-        wanted = PutConnection(tenant=tenant, settings=settings, credentials=(credential,))
+        desired = PutConnection(tenant=tenant, settings=settings, credentials=(credential,))
     except ValidationError:
         raise ConnectionMistake(
             f"--tenant {tenant!r}: write a name of lower-case letters, digits, - and ., such as contoso"
         ) from None
-    await store.put_connection(namespace, name, wanted, if_match=present.revision)
+    await store.put_connection(namespace, name, desired, if_match=present.revision)
     return Issued(endpoint, token, credential.id, credential.expires_at)
 
 
@@ -74,14 +74,14 @@ async def rotate(
         else tuple(Credential.model_validate(item.model_dump()) for item in present.credentials)
     )
     try:
-        wanted = PutConnection(
+        desired = PutConnection(
             tenant=present.tenant, settings=present.settings, credentials=(*kept, credential)
         )
     except ValidationError:
         raise ConnectionMistake(
             f"{namespace}/{name} has {len(kept)} live tokens, the most there can be; end them with --revoke-others"
         ) from None
-    await store.put_connection(namespace, name, wanted, if_match=present.revision)
+    await store.put_connection(namespace, name, desired, if_match=present.revision)
     return Issued(endpoint, token, credential.id, credential.expires_at)
 
 
@@ -95,13 +95,13 @@ async def existing(store: Store, namespace: str, name: str) -> Connection:
     return present
 
 
-async def everything(store: Store) -> list[Connection]:
+async def all_connections(store: Store) -> list[Connection]:
     """All connections, by namespace and name."""
-    found: list[Connection] = []
+    items: list[Connection] = []
     after: str | None = None
     while True:
         page = await store.connections(after=after, limit=500)
-        found += page.items
+        items += page.items
         if page.next is None:
-            return found
+            return items
         after = page.next

@@ -48,7 +48,7 @@ def main() -> None:
 )
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[default: info]")
 def serve(**options: object) -> None:
-    """Serve SCIM until SIGTERM; answers what is in flight, then ends.
+    """Serve SCIM until SIGTERM; requests in flight are answered first.
 
     With SQLite (the default) the database is created and migrated here. PostgreSQL is migrated by
     `scim-api migrate`, and the service is not ready before.

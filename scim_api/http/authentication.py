@@ -1,4 +1,4 @@
-"""Who is asking: from ``Authorization: Bearer`` to the tenant, at the cost of a dictionary look-up.
+"""Authentication: from ``Authorization: Bearer`` to the tenant, at the cost of a dictionary look-up.
 
 An accepted credential is cached, and the cache counts only within ``FRESH_SECONDS`` of the last successful
 reading of the auth generation, which every write of credentials or settings changes. Past that the
@@ -22,7 +22,7 @@ from scim_api.contract.tokens import is_well_formed
 from scim_api.store.protocol import Access, AuthGeneration, CredentialUse, Store
 
 FRESH_SECONDS: Final = 1.0
-"""Seconds that a reading of the auth generation counts."""
+"""How long a reading of the auth generation counts, in seconds."""
 MAX_ENTRIES: Final = 50_000
 
 
@@ -39,15 +39,20 @@ class Authenticator:
         self._uses: dict[str, tuple[float, str | None]] = {}
 
     def now(self) -> float:
-        """The database's clock, as far as its readings tell: a POSIX time in seconds."""
+        """The database's clock, estimated from its readings: a POSIX time in seconds."""
         return self._clock() + (self._offset or 0.0)
 
     def observe(self, generation: AuthGeneration, *, asked_at: float, answered_at: float) -> None:
-        """Take a reading that was asked for and answered at these moments of this object's clock.
+        """Take a reading of the auth generation and of the database's clock.
 
-        The database looked at its clock somewhere between the two, so that a slow answer tells little of the
-        time: it moves ours no further than it must. Else an answer that took two seconds would end tokens
-        two seconds early, or late.
+        The database read its clock at some moment between the query and its result. So a slow result says
+        little about the time, and moves our offset no further than it must; otherwise a result that took
+        two seconds would end tokens two seconds early, or late.
+
+        Args:
+            generation: the reading.
+            asked_at: when the query was sent, in seconds of this object's clock.
+            answered_at: when its result came, likewise.
         """
         if generation.number != self._generation:
             self._cache.clear()
@@ -59,7 +64,7 @@ class Authenticator:
         self._offset = min(max(self._offset, least), most)
 
     def invalidate(self) -> None:
-        """Ask the database before the next answer: this process has just changed a credential."""
+        """Make the next request read the auth generation: this process has just changed a credential."""
         self._read_at = float("-inf")
 
     async def refresh(self) -> None:
@@ -111,7 +116,7 @@ class Authenticator:
         return access if self.now() < access.ends_at else None
 
     async def write_uses(self) -> None:
-        """Write the last uses gathered since the last flush; kept for the next one when that fails."""
+        """Write the last uses gathered since the last call; they are kept for the next call when that fails."""
         used, self._uses = self._uses, {}
         if not used:
             return

@@ -1,7 +1,7 @@
 """From an ASGI request to a handler and back: paths, authentication, bodies, errors.
 
-One pass, no middleware and no framework object on the way: what a hot request costs is what stands here.
-Every answer that is not a success is a SCIM error (RFC 7644 section 3.12), whatever went wrong.
+Requests pass no middleware and no framework objects: this module is all that a hot request costs here.
+Every response that is not a success is a SCIM error (RFC 7644 section 3.12), whatever went wrong.
 """
 
 import asyncio
@@ -36,10 +36,10 @@ from scim_api.http.response import (
 
 log = structlog.get_logger(__name__)
 _plain_log = logging.getLogger(__name__)
-"""Only to ask whether a level is wanted, which it knows at once."""
+"""Only to ask whether a level is enabled, which the standard library caches."""
 REFUSAL_DELAY_SECONDS: Final = 0.1
-"""How long a tenant that asks for more than its rate waits for its refusal. A client that does not heed them
-asks again as soon as it is answered: refusals at once would keep the worker busy, and other tenants waiting."""
+"""How long a 429 is held back. A client that ignores it sends the next request at once: immediate refusals
+would keep the worker busy, and other tenants waiting."""
 _AGENT: Final = re.compile(r"[A-Za-z0-9._+-]{1,64}")
 
 
@@ -63,32 +63,36 @@ class ScimEndpoint:
         self._allow = ", ".join(handlers).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         service, method, began = self._service, scope["method"], time.perf_counter()
         service.metrics.in_flight.inc()
         try:
-            answer = await self._answer(scope, receive)
-            await send_response(send, answer)
+            response = await self._respond(scope, receive)
+            await send_response(send, response)
         except ClientDisconnected:
             return
         finally:
             service.metrics.in_flight.dec()
         seconds = time.perf_counter() - began
         service.metrics.count(
-            method if method in self._handlers else "other", self._route, answer.status, seconds
+            method if method in self._handlers else "other", self._route, response.status, seconds
         )
         if _plain_log.isEnabledFor(logging.DEBUG):
             log.debug(
-                "request", method=method, route=self._route, status=answer.status, seconds=round(seconds, 6)
+                "request finished",
+                method=method,
+                route=self._route,
+                status=response.status,
+                seconds=round(seconds, 6),
             )
 
-    async def _answer(self, scope: Scope, receive: Receive) -> ScimResponse:
+    async def _respond(self, scope: Scope, receive: Receive) -> ScimResponse:
         service = self._service
         headers: dict[bytes, bytes] = dict(scope["headers"])
         body_read = False
         try:
             scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
-            access = await service.credentials.authenticate(
+            access = await service.authenticator.authenticate(
                 token.strip().decode("latin-1") if scheme.lower() == b"bearer" else "",
                 _agent_family(headers.get(b"user-agent")),
             )
@@ -109,7 +113,7 @@ class ScimEndpoint:
                 return ScimResponse(405, body, ((b"allow", self._allow),))
             body = await read_body(receive, limits.MAX_BODY) if has_body(headers) else b""
             body_read = True
-            call = ScimRequest(
+            request = ScimRequest(
                 service,
                 access,
                 compile_tenant_schema(access.settings, access.settings_hash),
@@ -118,18 +122,18 @@ class ScimEndpoint:
                 body,
                 scope.get("path_params", {}).get("id", ""),
             )
-            answer = await handler(call)
-            if not isinstance(answer.body, bytes):
-                answer.body = await buffer_short_body(answer.body)
-            return answer
+            response = await handler(request)
+            if not isinstance(response.body, bytes):
+                response.body = await buffer_short_body(response.body)
+            return response
         except ClientDisconnected:
             body_read = True
             raise
         except Exception as error:
-            answer = error_response(error)
-            if answer.status == 500:
+            response = error_response(error)
+            if response.status == 500:
                 log.exception("request failed", route=self._route, method=scope["method"])
-            return answer
+            return response
         finally:
             if not body_read and has_body(headers):
                 await discard_body(receive)

@@ -27,12 +27,12 @@ def internal_app(service: ServiceContext, keys: TrustedKeys) -> FastAPI:
 
     @app.get("/healthz")
     async def healthz() -> Response:
-        """Alive: the event loop answers. A database that is gone is no reason to restart."""
+        """Alive: the event loop runs. An unavailable database is no reason to restart."""
         return Response("ok\n", media_type="text/plain")
 
     @app.get("/readyz")
     async def readyz() -> Response:
-        """Ready: the database answers and its schema is new enough."""
+        """Ready: the database is available and its schema is new enough."""
         reason = await _not_ready(service)
         service.metrics.database_up.set(0 if reason and not service.stopping else 1)
         return Response(f"{reason or 'ok'}\n", 503 if reason else 200, media_type="text/plain")
@@ -42,7 +42,7 @@ def internal_app(service: ServiceContext, keys: TrustedKeys) -> FastAPI:
         """Prometheus text format."""
         return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    context = AdminContext(service.store, service.credentials, keys, service.metrics)
+    context = AdminContext(service.store, service.authenticator, keys, service.metrics)
     endpoints.register(app, context)
     return app
 

@@ -16,7 +16,7 @@ class Metrics:
         )
         self.seconds = Histogram(
             "scim_api_request_duration_seconds",
-            "Time from the request's head to the answer's end.",
+            "Time from the request's head to the response's end.",
             ["method", "route"],
             registry=self.registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),

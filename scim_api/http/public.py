@@ -20,7 +20,7 @@ from scim_api.http.scim.users import USERS
 
 
 class _NotFound:
-    """Whatever is not SCIM: a SCIM 404 that tells the right address."""
+    """Everything else: a SCIM 404 that names the Tenant URL."""
 
     def __init__(self, service: ServiceContext) -> None:
         self._service = service
@@ -38,7 +38,7 @@ class Router:
 
     Args:
         endpoints: by path; one with ``/{id}`` at its end takes any single segment there.
-        default: whatever has no endpoint.
+        default: the application for every other path.
     """
 
     def __init__(self, endpoints: Mapping[str, ScimEndpoint], default: ASGIApp) -> None:
@@ -69,7 +69,7 @@ class DirectRouter:
     Other spellings are brought into the RFC's first, and end at the same endpoints.
 
     Args:
-        app: whatever is no such request.
+        app: the application for every other request.
         collections: the endpoints of a collection and of one resource in it, by the collection's path.
     """
 

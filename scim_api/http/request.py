@@ -17,10 +17,11 @@ from scim_api.http.rate_limit import RateLimiter
 from scim_api.store.protocol import Access, Store
 
 MAX_DISCARDED_BYTES: Final = 32 * 1024 * 1024
-"""How much of a body that nobody wants is read, so that the client can read why."""
+"""How much of an unread body is discarded, so that the client gets to read the response."""
 
 
 DISCARD_SECONDS: Final = 5.0
+"""How long that may take."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -28,13 +29,13 @@ class ServiceContext:
     """What requests share within one process."""
 
     store: Store
-    credentials: Authenticator
+    authenticator: Authenticator
     limiter: RateLimiter
     metrics: Metrics
     base_url: str
     """The public URL up to and with ``/scim/v2``."""
     stopping: bool = False
-    """Whether the process has been asked to end: it answers on, and is no longer ready."""
+    """Whether the process has been asked to end: it still serves, and is no longer ready."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -60,7 +61,7 @@ class ScimRequest:
         return decode_json(self.body)
 
     def query_parameters(self) -> dict[str, str]:
-        """Query parameters with lower-case names; unknown ones (Entra's flags) are simply not looked at."""
+        """Query parameters with lower-case names; unknown ones, such as Entra's flags, are ignored."""
         if not self.query:
             return {}
         try:
@@ -81,11 +82,11 @@ class BodyTooLarge(Exception):
 
 
 class ClientDisconnected(Exception):
-    """The client hung up; nobody reads an answer."""
+    """The client closed the connection; there is nobody to respond to."""
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises ``BodyTooLarge`` or ``ClientGone``."""
+    """The whole body. Raises ``BodyTooLarge`` or ``ClientDisconnected``."""
     message = await receive()
     if message["type"] != "http.request":
         raise ClientDisconnected
@@ -109,19 +110,19 @@ async def read_body(receive: Receive, limit: int) -> bytes:
 
 
 async def discard_body(receive: Receive) -> None:
-    """Read and forget the rest of a body, within bounds: a client that still sends can't read the answer."""
-    left = MAX_DISCARDED_BYTES
+    """Read and forget the rest of a body, within bounds: a client that is still sending can't read the response."""
+    remaining = MAX_DISCARDED_BYTES
     try:
         async with asyncio.timeout(DISCARD_SECONDS):
-            while left > 0:
+            while remaining > 0:
                 message = await receive()
                 if message["type"] != "http.request" or not message.get("more_body", False):
                     return
-                left -= len(message.get("body", b""))
+                remaining -= len(message.get("body", b""))
     except TimeoutError:
         return
 
 
 def has_body(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether a request announces a body."""
+    """Whether a request with these headers, names in lower case, has a body to read."""
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"

@@ -1,4 +1,4 @@
-"""Answers: bodies, headers, and what each error becomes (RFC 7644 section 3.12)."""
+"""Responses: bodies, headers, and what each error becomes (RFC 7644 section 3.12)."""
 
 import dataclasses
 import math
@@ -17,7 +17,7 @@ MEDIA_TYPE: Final = b"application/scim+json"
 
 
 CACHE_CONTROL: Final = (b"cache-control", b"private, no-cache")
-"""Answers hold personal data: no shared cache keeps them, and a client's own asks with its entity tag."""
+"""Responses hold personal data: no shared cache keeps them, and a private cache revalidates by entity tag."""
 
 
 MAX_BUFFERED_BYTES: Final = 256 * 1024
@@ -35,7 +35,7 @@ class ScimResponse:
 
 
 def error_response(error: Exception) -> ScimResponse:
-    """The answer for anything a request can raise."""
+    """The response for anything that a handler can raise."""
     if isinstance(error, ScimError):
         return ScimResponse(error.status, error.body())
     if isinstance(error, Conflict):
@@ -69,7 +69,7 @@ def error_response(error: Exception) -> ScimResponse:
 
 
 def too_many_requests(detail: str, wait: float) -> ScimResponse:
-    """The answer to a tenant that asks for more than its rate; it may ask again after ``wait`` seconds."""
+    """429 for a tenant over its rate; it may send the next request after ``wait`` seconds."""
     return ScimResponse(
         429, ScimError(429, detail).body(), ((b"retry-after", str(math.ceil(wait)).encode()),)
     )
@@ -104,19 +104,19 @@ async def _resume(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byt
         yield piece
 
 
-async def send_response(send: Send, answer: ScimResponse) -> None:
-    """Send an answer; every body is ``application/scim+json``.
+async def send_response(send: Send, response: ScimResponse) -> None:
+    """Send a response; every body is ``application/scim+json``.
 
     Raises:
         Exception: whatever ends a body before its end; the server then closes the connection, so that the
-            client does not take what it has for the whole.
+            client notices that the body is incomplete.
     """
-    headers, body = [*answer.headers, CACHE_CONTROL], answer.body
-    if answer.status not in {204, 304}:
+    headers, body = [*response.headers, CACHE_CONTROL], response.body
+    if response.status not in {204, 304}:
         headers.append((b"content-type", MEDIA_TYPE))
         if isinstance(body, bytes):
             headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
     if isinstance(body, bytes):
         await send({"type": "http.response.body", "body": body})
         return

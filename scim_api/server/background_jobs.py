@@ -1,4 +1,4 @@
-"""What a serving process does beside its requests: jobs that are repeated, each in a task of its own."""
+"""Periodic jobs of a serving process, each in a task of its own."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from scim_api.store.errors import Unavailable
 log = structlog.get_logger(__name__)
 
 AUTH_GENERATION_SECONDS: Final = 0.25
-"""How often the auth generation is read where the store can't tell it without asking (PostgreSQL)."""
+"""How often the auth generation is read where the store has to query it (PostgreSQL)."""
 LAST_USE_SECONDS: Final = 5.0
 PURGE_SECONDS: Final = 5.0
 PURGE_BATCH: Final = 500
@@ -24,18 +24,18 @@ Job = Callable[[], Awaitable[float | None]]
 
 
 def start(service: ServiceContext) -> list["asyncio.Task[None]"]:
-    """Start all jobs; the caller cancels the tasks. None of them ends by itself but by a fault."""
+    """Start all jobs; the caller cancels the tasks. A task ends only by an unexpected exception."""
 
     async def refresh_auth_generation() -> None:
         try:
-            await service.credentials.refresh()
+            await service.authenticator.refresh()
         except Unavailable:
             service.metrics.database_up.set(0)
             raise
         service.metrics.database_up.set(1)
 
     async def write_last_uses() -> None:
-        await service.credentials.write_uses()
+        await service.authenticator.write_uses()
 
     async def purge() -> float | None:
         return 0.0 if await service.store.purge(PURGE_BATCH) >= PURGE_BATCH else None
@@ -49,22 +49,22 @@ def start(service: ServiceContext) -> list["asyncio.Task[None]"]:
 
 
 async def warm_up() -> None:
-    """Import what only unusual filters need, once the first answers are out of the way."""
+    """Import what only unusual filters need, after the first requests."""
     await asyncio.sleep(WARM_UP_SECONDS)
     await asyncio.to_thread(parser.warm_up)
 
 
 async def _repeat(seconds: float, name: str, job: Job) -> None:
-    """Repeat a job; a database that is gone is reported once, not each time."""
+    """Repeat a job; an unavailable database is logged once, not each time."""
     down = False
     while True:
         try:
             pause = await job()
             if down:
-                log.info("database is back", job=name)
+                log.info("database available again", job=name)
             down = False
         except Unavailable as error:
             if not down:
-                log.warning("database does not answer", job=name, reason=str(error))
+                log.warning("database unavailable", job=name, reason=str(error))
             down, pause = True, None
         await asyncio.sleep(seconds if pause is None else pause)

@@ -1,6 +1,6 @@
-"""``scim-api serve``: both ports in one process, its background work, and an orderly end.
+"""``scim-api serve``: both ports in one process, its background jobs, and a graceful shutdown.
 
-One process uses one core. Several replicas on one PostgreSQL database are the way to more.
+One process uses one core. To use more, run several replicas on one PostgreSQL database.
 """
 
 import asyncio
@@ -32,20 +32,20 @@ log = structlog.get_logger(__name__)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Listeners:
-    """Ports that are taken; nobody listens on them yet."""
+    """Bound sockets of the ports; none of them is listening yet."""
 
     public: socket.socket
     internal: socket.socket | None
 
     def close(self) -> None:
-        """Give them back."""
+        """Close them."""
         for listener in (self.public, self.internal):
             if listener is not None:
                 listener.close()
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server whose signals are ours: two of them end together."""
+    """A uvicorn server that leaves signals to ``serve``, which ends two of them together."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -68,10 +68,10 @@ def _listen(host: str, port: int, option: str) -> socket.socket:
 
 
 def bind(settings: ApiSettings) -> tuple[ApiSettings, Listeners]:
-    """Take the ports; the settings then say which public one it is.
+    """Bind the ports; the returned settings have the public one that was bound.
 
     Raises:
-        SettingsError: one of them is taken.
+        SettingsError: one of them is in use.
     """
     public = _listen(settings.host, settings.port, "port")
     if settings.port == 0:
@@ -109,7 +109,7 @@ async def _opened(settings: ApiSettings, keys: TrustedKeys) -> AsyncIterator[Sto
             await migrate(settings.database_url)
         elif (version := await store.schema_version()) < REQUIRED_VERSION:
             log.warning(
-                "schema is too old; not ready until migrated",
+                "database schema too old",
                 schema=version,
                 needed=REQUIRED_VERSION,
                 command="scim-api migrate",
@@ -131,10 +131,10 @@ async def serve(settings: ApiSettings) -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are answered first.
 
     Args:
-        settings: of the service.
+        settings: of ``scim-api``; the times in seconds.
 
     Raises:
-        SettingsError: a port is taken, or the database belongs to another installation.
+        SettingsError: a port is in use, or the database belongs to another installation.
         Unavailable: the database can't be opened.
     """
     settings, listeners = bind(settings)
@@ -162,7 +162,7 @@ async def _run(
     background = background_jobs.start(service)
     running = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
     log.info(
-        "serving",
+        "started",
         endpoint=settings.endpoint,
         listen=f"{settings.host}:{settings.port}",
         internal=None
@@ -174,7 +174,7 @@ async def _run(
     warming = asyncio.create_task(background_jobs.warm_up())
     await asyncio.wait([ended, *running, *background], return_when=asyncio.FIRST_COMPLETED)
     service.stopping = True
-    log.info("stopping", reason="signal" if stop.is_set() else "a part ended by itself")
+    log.info("stopping", reason="signal" if stop.is_set() else "a server or background job ended")
     for server, _ in servers:
         server.should_exit = True
     await asyncio.gather(*running)
@@ -182,5 +182,5 @@ async def _run(
         task.cancel()
     await asyncio.gather(*background, warming, return_exceptions=True)
     with contextlib.suppress(Unavailable):
-        await service.credentials.write_uses()
+        await service.authenticator.write_uses()
     log.info("stopped")

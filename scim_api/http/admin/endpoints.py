@@ -30,7 +30,7 @@ def _unquoted(value: str) -> str:
 
 
 def _decoded(body: bytes) -> PutConnection:
-    """The body from the bytes that the signature was verified over; mistakes in the words of JSON."""
+    """The body from the bytes that the signature was verified over; its errors name JSON's types."""
     try:
         return PutConnection.model_validate_json(body)
     except ValidationError as error:
@@ -127,7 +127,7 @@ async def put_connection(
     body: Body,
     response: Response,
 ) -> Connection:
-    """Make a connection exactly so; a live credential that is not listed is revoked."""
+    """Replace a connection's state; a live credential that is not listed is revoked."""
     connection = await context.store.put_connection(namespace, name, body, if_match=if_match)
     context.authenticator.invalidate()
     return _tagged(response, connection)

@@ -30,10 +30,10 @@ _ORDER: Final = ("path", "query", "body", "header")
 def register(app: FastAPI) -> None:
     """Make ``app`` answer these exceptions with an ``AdminError``."""
     for error in (SignatureRefused, BodyTooLarge, RequestValidationError, StoreError):
-        app.add_exception_handler(error, _answer)
+        app.add_exception_handler(error, _handle)
 
 
-async def _answer(request: Request, error: Exception) -> Response:
+async def _handle(request: Request, error: Exception) -> Response:
     refusal = _refusal(error)
     if refusal is None:
         raise error

@@ -1,4 +1,4 @@
-"""The signature of an admin request: verified over the exact bytes, before FastAPI looks at any of them."""
+"""The signature of an admin request: verified over the exact bytes, before FastAPI decodes any of them."""
 
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
@@ -71,7 +71,7 @@ async def verify_signature(
     context: Context,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_SIGNED_JWT)],
 ) -> None:
-    """Let nobody pass but the operator to whose installation the database belongs.
+    """Refuse every request but those of the operator whose installation the database belongs to.
 
     Raises:
         SignatureRefused: the request isn't signed by a trusted key, or not exactly this request.

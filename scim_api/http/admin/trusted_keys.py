@@ -13,7 +13,7 @@ from scim_api.contract.signing import key_id
 
 INSTALLATION_FILE: Final = "installation-id"
 REREAD_SECONDS: Final = 1.0
-"""An unknown key makes us look again, but not more often than this: anybody can name a key."""
+"""An unknown key id makes the directory be read again, at most this often: any caller can send one."""
 
 
 class TrustedKeys:

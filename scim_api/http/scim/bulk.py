@@ -1,7 +1,7 @@
-"""``POST /Bulk``: each operation goes through the handler of the same single request, one after another.
+"""``POST /Bulk``: each operation goes through the handler of the same single request, in turn.
 
-An operation is atomic, the whole is not. Other requests are answered between operations. A bulk request
-is paid for from a budget of its own, so that it never takes single requests their share.
+An operation is atomic, the whole is not. Other requests are answered between operations. A bulk request has
+a rate limit of its own, so that it never takes from that of single requests.
 """
 
 import asyncio
@@ -57,21 +57,23 @@ class _Result:
     version: str | None = None
 
 
-async def bulk(call: ScimRequest) -> ScimResponse:
+async def bulk(request: ScimRequest) -> ScimResponse:
     """Do all operations, or as many as failOnErrors allows; 200 with a result of each."""
-    wanted = read_bulk(call.json())
-    rate = call.access.settings.rate_limit
-    wait = call.service.limiter.bulk_wait_seconds(call.access.tenant, rate, len(wanted.operations))
+    bulk_request = read_bulk(request.json())
+    rate = request.access.settings.rate_limit
+    wait = request.service.limiter.bulk_wait_seconds(
+        request.access.tenant, rate, len(bulk_request.operations)
+    )
     if wait:
         return too_many_requests(
             f"Bulk requests of this tenant had more than {rate.requests_per_second} operations per second; wait"
             f" {math.ceil(wait)} seconds and repeat.",
             wait,
         )
-    results = await _Job(call, wanted).run()
+    results = await _Job(request, bulk_request).run()
     entries = b",".join(
-        _entry(call, operation, results[index])
-        for index, operation in enumerate(wanted.operations)
+        _entry(request, operation, results[index])
+        for index, operation in enumerate(bulk_request.operations)
         if index in results
     )
     return ScimResponse(
@@ -82,28 +84,29 @@ async def bulk(call: ScimRequest) -> ScimResponse:
 class _Job:
     """One bulk request under way."""
 
-    def __init__(self, call: ScimRequest, wanted: BulkRequest) -> None:
-        self._call = call
-        self._wanted = wanted
+    def __init__(self, request: ScimRequest, bulk_request: BulkRequest) -> None:
+        self._request = request
+        self._operations = bulk_request.operations
+        self._fail_on_errors = bulk_request.fail_on_errors
         self._results: dict[int, _Result] = {}
         self._incomplete: set[int] = set()
         self._outage: _Result | None = None
         self._ids = {
-            one.bulk_id: one.target
-            for one in wanted.operations
-            if isinstance(one, BulkOperation)
-            and one.bulk_id
-            and one.target
-            and not one.target.startswith("bulkId:")
+            operation.bulk_id: operation.target
+            for operation in bulk_request.operations
+            if isinstance(operation, BulkOperation)
+            and operation.bulk_id
+            and operation.target
+            and not operation.target.startswith("bulkId:")
         }
 
     async def run(self) -> Mapping[int, _Result]:
         """The results by position; operations that were not begun have none."""
-        limit = self._wanted.fail_on_errors
-        for step in order_operations(self._wanted.operations):
+        limit = self._fail_on_errors
+        for step in order_operations(self._operations):
             if limit is not None and self._errors() >= limit:
                 break
-            await self._take(step)
+            await self._run_step(step)
             await asyncio.sleep(0)
         for index in sorted(self._incomplete):
             await self._undo(index, _refusal(_stopped()))
@@ -112,15 +115,15 @@ class _Job:
     def _errors(self) -> int:
         return sum(1 for result in self._results.values() if result.status >= _FAILED)
 
-    async def _take(self, step: BulkStep) -> None:
-        operation = self._wanted.operations[step.index]
+    async def _run_step(self, step: BulkStep) -> None:
+        operation = self._operations[step.index]
         if isinstance(operation, InvalidOperation):
             self._results[step.index] = _refusal(operation.error)
         elif step.completes:
             if step.index in self._incomplete:
                 await self._complete(step.index, operation)
         else:
-            result = await self._do(operation, operation.method, operation.target, step.without)
+            result = await self._execute(operation, operation.method, operation.target, step.without)
             self._results[step.index] = result
             if operation.method == "POST" and result.identity is not None and operation.bulk_id is not None:
                 self._ids[operation.bulk_id] = result.identity
@@ -128,8 +131,8 @@ class _Job:
                     self._incomplete.add(step.index)
 
     async def _complete(self, index: int, operation: BulkOperation) -> None:
-        """Put what had to be left out; a resource that cannot be completed is taken back."""
-        result = await self._do(operation, "PUT", self._results[index].identity, frozenset())
+        """Write the references that had to be left out; a resource that can't be completed is deleted again."""
+        result = await self._execute(operation, "PUT", self._results[index].identity, frozenset())
         if result.status >= _FAILED:
             await self._undo(index, result)
             return
@@ -137,7 +140,7 @@ class _Job:
         self._results[index] = dataclasses.replace(result, status=201, identity=self._results[index].identity)
 
     async def _undo(self, index: int, result: _Result) -> None:
-        operation = self._wanted.operations[index]
+        operation = self._operations[index]
         identity = self._results[index].identity
         self._incomplete.discard(index)
         self._results[index] = result
@@ -145,7 +148,7 @@ class _Job:
             self._ids.pop(operation.bulk_id or "", None)
             await self._send(operation.kind, "DELETE", identity, b"", None)
 
-    async def _do(
+    async def _execute(
         self, operation: BulkOperation, method: Method, target: str | None, without: frozenset[str]
     ) -> _Result:
         for name in sorted(operation.references - without):
@@ -160,36 +163,36 @@ class _Job:
     async def _send(
         self, kind: ResourceKind, method: Method, target: str | None, body: bytes, version: str | None
     ) -> _Result:
-        """The same as a single request; after an outage of the database nothing more is tried."""
+        """Run a single request's handler; after an outage of the database nothing more is tried."""
         if self._outage is not None:
             return self._outage
         headers = {b"content-type": MEDIA_TYPE}
         if version is not None:
             headers[b"if-match"] = version.encode("latin-1", "replace")
-        # Nobody sees the resource itself: that of a group is read without its members.
+        # The resource itself isn't returned, so a group is read without its members.
         query = b"excludedAttributes=members" if kind == "Group" and method in {"POST", "PUT"} else b""
         single = dataclasses.replace(
-            self._call, headers=headers, query=query, body=body, resource_id=target or ""
+            self._request, headers=headers, query=query, body=body, resource_id=target or ""
         )
         try:
-            answer = await _HANDLERS[method, kind](single)
+            response = await _HANDLERS[method, kind](single)
         except Exception as error:
-            answer = error_response(error)
-            if answer.status == 500:
-                log.exception("operation of a bulk request failed", method=method, kind=kind)
-        result = _result(answer, target)
+            response = error_response(error)
+            if response.status == 500:
+                log.exception("bulk operation failed", method=method, kind=kind)
+        result = _result(response, target)
         if result.status == 503:
             self._outage = result
         return result
 
 
-def _result(answer: ScimResponse, target: str | None) -> _Result:
-    if answer.status >= _FAILED:
-        return _Result(answer.status, answer.body if isinstance(answer.body, bytes) else b"{}")
-    headers = dict(answer.headers)
+def _result(response: ScimResponse, target: str | None) -> _Result:
+    if response.status >= _FAILED:
+        return _Result(response.status, response.body if isinstance(response.body, bytes) else b"{}")
+    headers = dict(response.headers)
     address, version = headers.get(b"content-location"), headers.get(b"etag")
     identity = target if address is None else address.rpartition(b"/")[2].decode()
-    return _Result(answer.status, b"", identity, None if version is None else version.decode())
+    return _Result(response.status, b"", identity, None if version is None else version.decode())
 
 
 def _refusal(error: ScimError) -> _Result:
@@ -213,7 +216,7 @@ def _stopped() -> ScimError:
     )
 
 
-def _entry(call: ScimRequest, operation: BulkOperation | InvalidOperation, result: _Result) -> bytes:
+def _entry(request: ScimRequest, operation: BulkOperation | InvalidOperation, result: _Result) -> bytes:
     """One operation of the BulkResponse."""
     content: dict[str, object] = {}
     if operation.method is not None:
@@ -222,7 +225,7 @@ def _entry(call: ScimRequest, operation: BulkOperation | InvalidOperation, resul
         content["bulkId"] = operation.bulk_id
     if result.version is not None:
         content["version"] = result.version
-    address = _address(call, operation, result)
+    address = _address(request, operation, result)
     if address is not None:
         content["location"] = address
     content["status"] = str(result.status)
@@ -231,9 +234,11 @@ def _entry(call: ScimRequest, operation: BulkOperation | InvalidOperation, resul
     return orjson.dumps(content)
 
 
-def _address(call: ScimRequest, operation: BulkOperation | InvalidOperation, result: _Result) -> str | None:
-    """Of the resource; of one that failed, what its path says. A POST that failed has none."""
-    base = call.service.base_url
+def _address(
+    request: ScimRequest, operation: BulkOperation | InvalidOperation, result: _Result
+) -> str | None:
+    """The resource's URL; of a failed operation, that of its path. A failed POST has none."""
+    base = request.service.base_url
     if isinstance(operation, BulkOperation) and result.identity is not None:
         return location(operation.kind, result.identity, base)
     if operation.method in {None, "POST"} or not operation.path:

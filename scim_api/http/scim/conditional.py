@@ -1,4 +1,4 @@
-"""What users and groups share: ids, conditions, wanted attributes, and the headers of an answer."""
+"""What users and groups share: ids, conditional requests, requested attributes, and response headers."""
 
 import re
 from typing import Final
@@ -16,16 +16,16 @@ _ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
-def resource_id(call: ScimRequest, kind: ResourceKind) -> str:
-    """The id in the path, in its canonical form. Raises 404 for what can be none."""
-    if _ID.fullmatch(call.resource_id) is None:
-        raise not_found(kind, call.resource_id)
-    return call.resource_id.lower()
+def resource_id(request: ScimRequest, kind: ResourceKind) -> str:
+    """The id in the path, in its canonical form. Raises ``ScimError`` 404 when no id looks like it."""
+    if _ID.fullmatch(request.resource_id) is None:
+        raise not_found(kind, request.resource_id)
+    return request.resource_id.lower()
 
 
-def require_groups(call: ScimRequest) -> None:
-    """Raises 404 when the tenant has groups switched off."""
-    if call.access.settings.groups == "Disabled":
+def require_groups(request: ScimRequest) -> None:
+    """Raise ``ScimError`` 404 when the tenant has groups switched off."""
+    if request.access.settings.groups == "Disabled":
         raise ScimError(
             404,
             "Groups are switched off for this connection (groups: Disabled in the ScimToken). Switch off group"
@@ -33,30 +33,30 @@ def require_groups(call: ScimRequest) -> None:
         )
 
 
-def requested_projection(call: ScimRequest, kind: ResourceKind) -> Projection | None:
-    """What the query parameters want of a resource; None for what is returned by default. Raises 400."""
-    if not call.query:
+def requested_projection(request: ScimRequest, kind: ResourceKind) -> Projection | None:
+    """The requested attributes of a resource; None for those returned by default. Raises 400."""
+    if not request.query:
         return None
-    parameters = call.query_parameters()
+    parameters = request.query_parameters()
     return projection(
-        call.tenant_schema.tables[kind], parameters.get("attributes"), parameters.get("excludedattributes")
+        request.tenant_schema.tables[kind], parameters.get("attributes"), parameters.get("excludedattributes")
     )
 
 
-def resource_headers(call: ScimRequest, resource: Resource, status: int = 200) -> Headers:
+def resource_headers(request: ScimRequest, resource: Resource, status: int = 200) -> Headers:
     """ETag and Content-Location, and for 201 Location: the public URL's, whatever the request's Host."""
-    address = location(resource.kind, resource.id, call.service.base_url).encode()
+    address = location(resource.kind, resource.id, request.service.base_url).encode()
     headers = ((b"etag", etag(resource.version).encode()), (b"content-location", address))
     return (*headers, (b"location", address)) if status == 201 else headers
 
 
-def is_not_modified(call: ScimRequest, resource: Resource) -> bool:
+def is_not_modified(request: ScimRequest, resource: Resource) -> bool:
     """Whether the client of a GET has this version already, by If-None-Match (RFC 9110 section 13.1.2).
 
     Raises:
         VersionMismatch: If-Match names other versions alone.
     """
-    headers = call.headers
+    headers = request.headers
     required = headers.get(b"if-match")
     if required is not None and not _names_version(required, resource):
         raise VersionMismatch
@@ -64,12 +64,12 @@ def is_not_modified(call: ScimRequest, resource: Resource) -> bool:
     return known is not None and _names_version(known, resource)
 
 
-def not_modified(call: ScimRequest, resource: Resource) -> ScimResponse:
-    """The answer for a client that has this version already."""
-    return ScimResponse(304, b"", resource_headers(call, resource))
+def not_modified(request: ScimRequest, resource: Resource) -> ScimResponse:
+    """304, for a client that has this version already."""
+    return ScimResponse(304, b"", resource_headers(request, resource))
 
 
-async def expected_version(call: ScimRequest, kind: ResourceKind, identity: str) -> int | None:
+async def expected_version(request: ScimRequest, kind: ResourceKind, identity: str) -> int | None:
     """The version at which a resource may be changed, by If-Match and If-None-Match; None for any.
 
     Headers that name one version cost nothing; for others the present version is read, and then expected.
@@ -77,7 +77,7 @@ async def expected_version(call: ScimRequest, kind: ResourceKind, identity: str)
     Raises:
         VersionMismatch: the headers forbid it (RFC 9110 section 13.1, RFC 7644 section 3.14).
     """
-    required, forbidden = call.headers.get(b"if-match"), call.headers.get(b"if-none-match")
+    required, forbidden = request.headers.get(b"if-match"), request.headers.get(b"if-none-match")
     if required is None and forbidden is None:
         return None
     if required is not None and forbidden is None:
@@ -86,7 +86,7 @@ async def expected_version(call: ScimRequest, kind: ResourceKind, identity: str)
             return None
         if len(versions) == 1:
             return next(iter(versions))
-    current = await call.service.store.get(call.access.tenant, kind, identity)
+    current = await request.service.store.get(request.access.tenant, kind, identity)
     if current is None:
         raise not_found(kind, identity)
     if (required is not None and not _names_version(required, current)) or (

@@ -1,7 +1,7 @@
 """``/Groups/{id}`` and ``POST /Groups``: as for users, but the members are read separately.
 
-A group can have 100,000 members. What changes them never reads them, and a PATCH is answered 204 without
-a body unless attributes were asked for; what publishes them reads and sends them page by page.
+A group can have 100,000 members. Writes never read them, and a PATCH is answered 204 without a body
+unless attributes are requested; reads send them page by page.
 """
 
 import asyncio
@@ -21,46 +21,46 @@ from scim_api.http.scim.conditional import resource_headers
 from scim_api.http.scim.crud import ResourceHandlers
 
 MEMBERS_PAGE: Final = 1_000
-"""Members that are read, rendered and sent at a time: some 150 kB, a few milliseconds of the event loop."""
+"""Members read, rendered and sent at a time: about 150 kB, a few milliseconds of the event loop."""
 _MEMBERS: Final = "members"
 
 
 async def group_body(
-    call: ScimRequest, resource: Resource, wanted: Projection | None
+    request: ScimRequest, resource: Resource, requested: Projection | None
 ) -> AsyncIterator[bytes]:
-    """The JSON text of a group in pieces of bounded size; one whose members nobody wants, in one.
+    """The JSON text of a group in pieces of bounded size; in one piece when members are not requested.
 
     Raises:
-        Unavailable: the database stopped answering; what was sent so far is no whole JSON text then.
+        Unavailable: the database stopped answering; what was sent so far is incomplete JSON.
     """
-    base = call.service.base_url
+    base = request.service.base_url
     head = serialize_resource(resource, base)
-    if wanted is not None:
-        head = wanted.apply_text(head)
-        if not wanted.wants(_MEMBERS):
+    if requested is not None:
+        head = requested.apply_text(head)
+        if not requested.wants(_MEMBERS):
             yield head.encode()
             return
-    before, after = f'{head[:-1]},"members":[', 0
+    prefix, after = f'{head[:-1]},"members":[', 0
     while True:
-        page = await call.service.store.members(
-            call.access.tenant, resource.pk, after=after, limit=MEMBERS_PAGE
+        page = await request.service.store.members(
+            request.access.tenant, resource.pk, after=after, limit=MEMBERS_PAGE
         )
-        texts = _rendered(page, base, wanted)
-        if texts:
-            yield f"{before}{','.join(texts)}".encode()
-            before = ","
+        rendered = _render_members(page, base, requested)
+        if rendered:
+            yield f"{prefix}{','.join(rendered)}".encode()
+            prefix = ","
         if len(page) < MEMBERS_PAGE:
             break
         after = page[-1].pk
-        await asyncio.sleep(0)  # SQLite answers without waiting: let others have their turn.
-    yield f"{'' if before == ',' else before}]}}".encode()
+        await asyncio.sleep(0)  # SQLite answers without waiting: let other requests run.
+    yield f"{'' if prefix == ',' else prefix}]}}".encode()
 
 
-def _rendered(page: Sequence[Member], base: str, wanted: Projection | None) -> list[str]:
-    texts = [serialize_member(member, base) for member in page]
-    if wanted is None:
-        return texts
-    entries = wanted.apply({_MEMBERS: [orjson.loads(text) for text in texts]}).get(_MEMBERS, ())
+def _render_members(page: Sequence[Member], base: str, requested: Projection | None) -> list[str]:
+    rendered = [serialize_member(member, base) for member in page]
+    if requested is None:
+        return rendered
+    entries = requested.apply({_MEMBERS: [orjson.loads(text) for text in rendered]}).get(_MEMBERS, ())
     return [orjson.dumps(entry).decode() for entry in entries]
 
 

@@ -29,7 +29,7 @@ from scim_api.http.scim.groups import group_body
 from scim_api.store.protocol import ListQuery, Page, Sort
 
 NEAR_OFFSET: Final = 1_000
-"""A page further in than this is walked to, and so left to the store's own judgement."""
+"""A page at a larger offset is left to the store's own query."""
 Projections = Mapping[ResourceKind, Projection | None]
 _EMAILS: Final = AttributePath(("emails",), "complex", multi_valued=True)
 _COMPARED: Final[Mapping[Lookup, AttributePath]] = {
@@ -45,11 +45,11 @@ _NAMES: Final[Mapping[ResourceKind, AttributePath]] = {
 def list_by_query(kind: ResourceKind | None) -> Handler:
     """The handler of a GET on an endpoint; None for the base path."""
 
-    async def handler(call: ScimRequest) -> ScimResponse:
-        return await _answer(call, kind, read_query(call.query_parameters()))
+    async def handler(request: ScimRequest) -> ScimResponse:
+        return await _respond(request, kind, read_query(request.query_parameters()))
 
-    async def users(call: ScimRequest) -> ScimResponse:
-        return await _entra_fast_path(call) or await handler(call)
+    async def users(request: ScimRequest) -> ScimResponse:
+        return await _entra_fast_path(request) or await handler(request)
 
     return users if kind == "User" else handler
 
@@ -57,87 +57,89 @@ def list_by_query(kind: ResourceKind | None) -> Handler:
 def list_by_search_request(kind: ResourceKind | None) -> Handler:
     """The handler of ``POST …/.search`` (RFC 7644 section 3.4.3)."""
 
-    async def handler(call: ScimRequest) -> ScimResponse:
-        return await _answer(call, kind, read_search(call.json()))
+    async def handler(request: ScimRequest) -> ScimResponse:
+        return await _respond(request, kind, read_search(request.json()))
 
     return handler
 
 
-async def _entra_fast_path(call: ScimRequest) -> ScimResponse | None:
-    """The answer to one of the queries that Entra sends all the time; None for any other."""
-    asked = read_user_lookup(call.query)
-    if asked is not None:
-        found = await call.service.store.lookup(call.access.tenant, "User", *asked)
-        if len(found) > DEFAULT_RESULTS:
+async def _entra_fast_path(request: ScimRequest) -> ScimResponse | None:
+    """The response to one of the queries that Entra sends all the time; None for any other."""
+    lookup = read_user_lookup(request.query)
+    if lookup is not None:
+        users = await request.service.store.lookup(request.access.tenant, "User", *lookup)
+        if len(users) > DEFAULT_RESULTS:
             return None
-        head, base = list_response_head(len(found), len(found), start_index=1), call.service.base_url
-        texts = ",".join([serialize_resource(one, base) for one in found])
-        return ScimResponse(200, f"{head}{texts}]}}".encode())
-    wanted = read_page(call.query)
-    if wanted is None:
+        head, base = list_response_head(len(users), len(users), start_index=1), request.service.base_url
+        resources = ",".join([serialize_resource(user, base) for user in users])
+        return ScimResponse(200, f"{head}{resources}]}}".encode())
+    page = read_page(request.query)
+    if page is None:
         return None
-    return await _page_of_all_users(call, *wanted)
+    return await _page_of_all_users(request, *page)
 
 
-async def _page_of_all_users(call: ScimRequest, start_index: int, count: int) -> ScimResponse | None:
-    """A page as the database renders it; None for one that is too far in, or empty."""
+async def _page_of_all_users(request: ScimRequest, start_index: int, count: int) -> ScimResponse | None:
+    """A page as the database renders it; None for one at a large offset, or empty."""
     offset = start_index - 1
     if offset > NEAR_OFFSET:
         return None
-    store, tenant = call.service.store, call.access.tenant
-    found = await store.rendered_users(tenant, call.service.base_url, offset=offset, limit=count)
-    if found is None:
+    store, tenant = request.service.store, request.access.tenant
+    page = await store.rendered_users(tenant, request.service.base_url, offset=offset, limit=count)
+    if page is None:
         return None
-    head = list_response_head(found.total, len(found.texts), start_index=start_index).encode()
-    return ScimResponse(200, b"%b%b]}" % (head, b",".join(found.texts)))
+    head = list_response_head(page.total, len(page.texts), start_index=start_index).encode()
+    return ScimResponse(200, b"%b%b]}" % (head, b",".join(page.texts)))
 
 
-async def _answer(call: ScimRequest, kind: ResourceKind | None, search: SearchRequest) -> ScimResponse:
+async def _respond(request: ScimRequest, kind: ResourceKind | None, search: SearchRequest) -> ScimResponse:
     if kind == "Group":
-        require_groups(call)
-    elif kind is None and "Group" not in call.tenant_schema.tables:
+        require_groups(request)
+    elif kind is None and "Group" not in request.tenant_schema.tables:
         kind = "User"
-    tables = call.tenant_schema.tables
-    wanted: Projections = {
-        one: projection(tables[one], search.attributes, search.excluded)
-        for one in tables
-        if kind in {None, one}
+    tables = request.tenant_schema.tables
+    requested: Projections = {
+        name: projection(tables[name], search.attributes, search.excluded)
+        for name in tables
+        if kind in {None, name}
     }
-    tenant, count = call.access.tenant, search.count
+    tenant, count = request.access.tenant, search.count
     position = page_position(search, tenant, kind)
-    slice_ = await _page(call, kind, search, position)
-    found, next_cursor = slice_.resources[:count], None
-    if found and len(slice_.resources) > count:
-        following = PagePosition(found[-1].pk, position.offset + count)
+    page = await _page(request, kind, search, position)
+    resources, next_cursor = page.resources[:count], None
+    if resources and len(page.resources) > count:
+        following = PagePosition(resources[-1].pk, position.offset + count)
         next_cursor = encode_cursor(search, tenant, kind, following)
     head = list_response_head(
-        slice_.total,
-        len(found),
+        page.total,
+        len(resources),
         start_index=search.start_index if search.cursor is None else None,
         next_cursor=next_cursor,
     )
-    return await _rendered(call, head, found, wanted)
+    return await _render(request, head, resources, requested)
 
 
 async def _page(
-    call: ScimRequest, kind: ResourceKind | None, search: SearchRequest, position: PagePosition
+    request: ScimRequest, kind: ResourceKind | None, search: SearchRequest, position: PagePosition
 ) -> Page:
-    """The resources of the page, and one more by which to know that there is another page by cursor."""
-    store, tenant, profile = call.service.store, call.access.tenant, call.tenant_schema
+    """The resources of the page; by cursor one more, which tells whether there is a next page."""
+    store, tenant, schema = request.service.store, request.access.tenant, request.tenant_schema
     limit = search.count + (search.cursor is not None)
-    table = profile.all_types if kind is None else profile.tables[kind]
+    table = schema.all_types if kind is None else schema.tables[kind]
     sort = _sort(table, search)
     predicate: Predicate | None = None
     if search.filter:
-        wanted = parse_filter(profile, kind, search.filter)
-        if isinstance(wanted, IndexedLookup) and kind is not None:
-            found = await store.lookup(tenant, kind, wanted.by, wanted.key, wanted.rest)
-            if sort is None or len(found) < 2:
-                left = [one for one in found if one.pk > position.after] if position.after else found
-                return Page(len(found), left[position.offset : position.offset + limit])
-            predicate = _predicate(kind, wanted)
-        elif not isinstance(wanted, IndexedLookup):
-            predicate = wanted
+        parsed = parse_filter(schema, kind, search.filter)
+        if isinstance(parsed, IndexedLookup) and kind is not None:
+            matches = await store.lookup(tenant, kind, parsed.by, parsed.key, parsed.rest)
+            if sort is None or len(matches) < 2:
+                rest = (
+                    [match for match in matches if match.pk > position.after] if position.after else matches
+                )
+                return Page(len(matches), rest[position.offset : position.offset + limit])
+            predicate = _predicate(kind, parsed)
+        elif not isinstance(parsed, IndexedLookup):
+            predicate = parsed
     return await store.search(
         tenant, kind, ListQuery(predicate, sort, after=position.after, offset=position.offset, limit=limit)
     )
@@ -149,67 +151,70 @@ def _sort(table: AttributeTable, search: SearchRequest) -> Sort | None:
     return Sort(sort_attribute(table, search.sort_by), search.descending)
 
 
-def _predicate(kind: ResourceKind, wanted: IndexedLookup) -> Predicate:
+def _predicate(kind: ResourceKind, lookup: IndexedLookup) -> Predicate:
     """An indexed equality as an expression, for the few resources that share a key and have to be sorted."""
     equal: Predicate
-    if wanted.by is Lookup.WORK_EMAIL:
+    if lookup.by is Lookup.WORK_EMAIL:
         kinds = Comparison(AttributePath(("type",), "string"), "eq", "work")
-        values = Comparison(AttributePath(("value",), "string"), "eq", wanted.key)
+        values = Comparison(AttributePath(("value",), "string"), "eq", lookup.key)
         equal = ValuePath(_EMAILS, LogicalExpression("and", (kinds, values)))
     else:
-        equal = Comparison(_COMPARED.get(wanted.by, _NAMES[kind]), "eq", wanted.key)
-    return equal if wanted.rest is None else LogicalExpression("and", (equal, wanted.rest))
+        equal = Comparison(_COMPARED.get(lookup.by, _NAMES[kind]), "eq", lookup.key)
+    return equal if lookup.rest is None else LogicalExpression("and", (equal, lookup.rest))
 
 
-async def _rendered(
-    call: ScimRequest, head: str, found: Sequence[Resource], wanted: Projections
+async def _render(
+    request: ScimRequest, head: str, resources: Sequence[Resource], requested: Projections
 ) -> ScimResponse:
-    groups = await user_groups(call, found, wanted.get("User"))
-    if all(not _has_members(one, wanted) for one in found):
-        texts = ",".join(_text(call, one, wanted, groups) for one in found)
-        return ScimResponse(200, f"{head}{texts}]}}".encode())
-    return ScimResponse(200, _pieces(call, head, found, wanted, groups))
+    groups = await user_groups(request, resources, requested.get("User"))
+    if all(not _has_members(resource, requested) for resource in resources):
+        rendered = ",".join(_text(request, resource, requested, groups) for resource in resources)
+        return ScimResponse(200, f"{head}{rendered}]}}".encode())
+    return ScimResponse(200, _pieces(request, head, resources, requested, groups))
 
 
 async def _pieces(
-    call: ScimRequest,
+    request: ScimRequest,
     head: str,
-    found: Sequence[Resource],
-    wanted: Projections,
+    resources: Sequence[Resource],
+    requested: Projections,
     groups: Mapping[int, Sequence[GroupReference]],
 ) -> AsyncIterator[bytes]:
     separator = head.encode()
-    for one in found:
+    for resource in resources:
         yield separator
-        if _has_members(one, wanted):
-            async for piece in group_body(call, one, wanted[one.kind]):
+        if _has_members(resource, requested):
+            async for piece in group_body(request, resource, requested[resource.kind]):
                 yield piece
         else:
-            yield _text(call, one, wanted, groups).encode()
+            yield _text(request, resource, requested, groups).encode()
         separator = b","
     yield b"]}"
 
 
-def _has_members(resource: Resource, wanted: Projections) -> bool:
+def _has_members(resource: Resource, requested: Projections) -> bool:
     if resource.kind != "Group":
         return False
-    of_groups = wanted["Group"]
-    return of_groups is None or of_groups.wants("members")
+    projection_of_groups = requested["Group"]
+    return projection_of_groups is None or projection_of_groups.wants("members")
 
 
 def _text(
-    call: ScimRequest, resource: Resource, wanted: Projections, groups: Mapping[int, Sequence[GroupReference]]
+    request: ScimRequest,
+    resource: Resource,
+    requested: Projections,
+    groups: Mapping[int, Sequence[GroupReference]],
 ) -> str:
-    base, of_kind = call.service.base_url, wanted[resource.kind]
+    base, requested_of_kind = request.service.base_url, requested[resource.kind]
     text = splice_groups(serialize_resource(resource, base), groups.get(resource.pk, ()), base)
-    return text if of_kind is None else of_kind.apply_text(text)
+    return text if requested_of_kind is None else requested_of_kind.apply_text(text)
 
 
 async def user_groups(
-    call: ScimRequest, found: Sequence[Resource], wanted: Projection | None
+    request: ScimRequest, resources: Sequence[Resource], requested: Projection | None
 ) -> Mapping[int, Sequence[GroupReference]]:
     """The groups of the users among the resources, by ``pk``, where a request asks for ``groups``."""
-    if wanted is None or not wanted.wants("groups") or "Group" not in call.tenant_schema.tables:
+    if requested is None or not requested.wants("groups") or "Group" not in request.tenant_schema.tables:
         return {}
-    users = [one.pk for one in found if one.kind == "User"]
-    return await call.service.store.groups_of(call.access.tenant, users) if users else {}
+    users = [resource.pk for resource in resources if resource.kind == "User"]
+    return await request.service.store.groups_of(request.access.tenant, users) if users else {}

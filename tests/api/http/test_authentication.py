@@ -27,7 +27,7 @@ async def test_every_refusal_has_the_same_status_headers_and_body(scim: Scim, en
     assert (await scim.client.get(ASK, headers=revoked)).status_code == 200
     present = await scim.service.store.connection("demo", "revoked")
     await scim.service.store.delete_connection("demo", "revoked", if_match=present.revision)
-    scim.service.credentials.invalidate()
+    scim.service.authenticator.invalidate()
     expired = await scim.connect("short", tenant="third", lifetime=timedelta(milliseconds=150))
     deadline = time.monotonic() + 10
     while (await scim.client.get(ASK, headers=expired)).status_code == 200:
@@ -194,7 +194,7 @@ async def test_a_token_ends_at_its_expiry_by_the_databases_clock(
 async def test_last_use_is_written_in_batches(scim: Scim, entra: dict[str, str]) -> None:
     for _ in range(5):
         await scim.client.get(ASK, headers={**entra, "user-agent": "Azure-AD-SCIM/1.0 (secret stuff)"})
-    await scim.service.credentials.write_uses()
+    await scim.service.authenticator.write_uses()
     held: Any = (await scim.service.store.connection("demo", "entra")).credentials[0]
     assert held.last_used_at is not None
     assert held.user_agent == "Azure-AD-SCIM"
@@ -212,5 +212,5 @@ async def test_rate_limiting_answers_429_with_retry_after_and_never_401(scim: Sc
 
 async def test_the_operators_own_proof_is_no_use_of_a_token(scim: Scim, entra: dict[str, str]) -> None:
     await scim.client.get(ASK, headers={**entra, "user-agent": "scim-operator-proof"})
-    await scim.service.credentials.write_uses()
+    await scim.service.authenticator.write_uses()
     assert (await scim.service.store.connection("demo", "entra")).credentials[0].last_used_at is None

@@ -1,0 +1,134 @@
+"""The admin signature covers the whole request: changed in any one part, it is refused."""
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from scim_api.contract.signing import ALGORITHM, LEEWAY, LIFETIME, SignatureRefused, key_id, sign, verify
+
+KEY: Final = Ed25519PrivateKey.generate()
+SECOND: Final = timedelta(seconds=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class SignedRequest:
+    """What a signature is made over, and verified over."""
+
+    audience: str = "installation-1"
+    method: str = "PUT"
+    target: str = "/admin/v1/connections/team/entra?x=1"
+    body: bytes = b'{"tenant": "contoso"}'
+    if_match: str | None = "r1"
+
+    def sign(self, key: Ed25519PrivateKey = KEY, age: timedelta = timedelta()) -> str:
+        return sign(key, now=datetime.now(UTC) - age, **dataclasses.asdict(self))
+
+    def verify(self, token: str) -> None:
+        verify(token, trusted, **dataclasses.asdict(self))
+
+
+def trusted(kid: str) -> Ed25519PublicKey | None:
+    return KEY.public_key() if kid == key_id(KEY.public_key()) else None
+
+
+SIGNED: Final = SignedRequest()
+
+
+def test_the_request_that_was_signed_is_accepted() -> None:
+    SIGNED.verify(SIGNED.sign())
+    without = SignedRequest(method="GET", body=b"", if_match=None)
+    without.verify(without.sign())
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"method": "DELETE"}, "htm"),
+        ({"method": "put"}, "htm"),
+        ({"target": "/admin/v1/connections/team/other?x=1"}, "htu"),
+        ({"target": "/admin/v1/connections/team/entra"}, "htu"),
+        ({"target": "/admin/v1/connections/team/entra?x=2"}, "htu"),
+        ({"target": "/admin/v1/connections/team%2Fentra?x=1"}, "htu"),
+        ({"body": b'{"tenant":"contoso"}'}, "bsh"),
+        ({"body": b""}, "bsh"),
+        ({"if_match": "r2"}, "ifm"),
+        ({"if_match": ""}, "ifm"),
+        ({"if_match": None}, "ifm"),
+        ({"audience": "installation-2"}, "another installation"),
+    ],
+    ids=lambda value: (
+        "-".join(f"{name}={item}" for name, item in value.items()) if isinstance(value, dict) else ""
+    ),
+)
+def test_a_request_changed_in_one_part_is_refused(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(SignatureRefused, match=reason):
+        dataclasses.replace(SIGNED, **changes).verify(SIGNED.sign())
+
+
+@pytest.mark.parametrize("more", [{"body": b"{}"}, {"if_match": "r1"}], ids=["body", "If-Match"])
+def test_a_signature_over_less_does_not_hold_for_a_request_with_more(more: dict[str, Any]) -> None:
+    bare = dataclasses.replace(SIGNED, body=b"", if_match=None)
+    with pytest.raises(SignatureRefused):
+        dataclasses.replace(bare, **more).verify(bare.sign())
+
+
+def test_a_key_that_is_not_trusted_is_refused() -> None:
+    with pytest.raises(SignatureRefused, match="not among"):
+        SIGNED.verify(SIGNED.sign(key=Ed25519PrivateKey.generate()))
+
+
+def test_a_signature_by_another_key_in_the_name_of_a_trusted_one_is_refused() -> None:
+    claims = jwt.decode(SIGNED.sign(), options={"verify_signature": False})
+    stranger = Ed25519PrivateKey.generate()
+    forged = jwt.encode(claims, stranger, algorithm=ALGORITHM, headers={"kid": key_id(KEY.public_key())})
+    with pytest.raises(SignatureRefused, match="InvalidSignatureError"):
+        SIGNED.verify(forged)
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS256"])
+def test_another_algorithm_is_refused(algorithm: str) -> None:
+    claims = jwt.decode(SIGNED.sign(), options={"verify_signature": False})
+    secret = "" if algorithm == "none" else "x" * 32
+    forged = jwt.encode(claims, secret, algorithm=algorithm, headers={"kid": key_id(KEY.public_key())})
+    with pytest.raises(SignatureRefused):
+        SIGNED.verify(forged)
+
+
+@pytest.mark.parametrize("claim", ["exp", "iat", "aud", "iss", "htm", "htu", "bsh", "ifm"])
+def test_every_claim_is_required(claim: str) -> None:
+    claims = jwt.decode(SIGNED.sign(), options={"verify_signature": False})
+    del claims[claim]
+    token = jwt.encode(claims, KEY, algorithm=ALGORITHM, headers={"kid": key_id(KEY.public_key())})
+    with pytest.raises(SignatureRefused):
+        SIGNED.verify(token)
+
+
+@pytest.mark.parametrize("token", ["", "x", "x.y.z", "a.b", "é.é.é"])
+def test_what_is_no_jwt_is_refused(token: str) -> None:
+    with pytest.raises(SignatureRefused):
+        SIGNED.verify(token)
+
+
+@pytest.mark.parametrize(
+    ("age", "accepted"),
+    [
+        (LIFETIME + LEEWAY - 5 * SECOND, True),
+        (LIFETIME + LEEWAY + SECOND, False),
+        (-LEEWAY + 5 * SECOND, True),
+        (-LEEWAY - 5 * SECOND, False),
+    ],
+    ids=["old, within the leeway", "older", "ahead, within the leeway", "further ahead"],
+)
+def test_a_signature_holds_for_its_lifetime_and_the_leeway_on_both_sides(
+    age: timedelta, *, accepted: bool
+) -> None:
+    token = SIGNED.sign(age=age)
+    if accepted:
+        SIGNED.verify(token)
+        return
+    with pytest.raises(SignatureRefused):
+        SIGNED.verify(token)
