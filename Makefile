@@ -9,7 +9,7 @@ export PYTHONPATH := dev
 NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e costs lint format bench bench-layers bench-tenants bench-groups bench-secret bench-scale torture crd openapi kind clean
+.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e costs lint format bench bench-layers bench-tenants bench-groups bench-secret bench-scale torture crd openapi mutants kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -88,6 +88,9 @@ bench-scale: tools ## Many ScimTokens: issuing, rest, restart, all due at once (
 
 torture: tools ## Kill, freeze and edit everything under traffic, and judge each answer (MINUTES=2 TOKENS=3 SEED=...)
 	@PYTHONPATH=dev:tests $(RUN) python -m torture --minutes $(or $(MINUTES),2) --tokens $(or $(TOKENS),3) $(if $(SEED),--seed $(SEED))
+
+mutants: install ## Put small faults into the code, one at a time: which does no test notice? (ARGS="--sample 300", "--help")
+	@$(RUN) python -m mutants $(ARGS)
 
 images: ## Build both images with docker, podman or buildah (TAG=... BASE_IMAGE=...)
 	@bash dev/images/build.sh

@@ -23,7 +23,8 @@ from scim_api.http.response import ScimResponse
 from scim_api.http.scim import lists
 from support import grammar
 from support.conversation import Conversation, raw_request
-from support.grammar import CUSTOM_FIELDS, Request, mostly
+from support.grammar import Request
+from support.nearly_right import CUSTOM_FIELDS, mostly
 from support.shared_scim import SHARED, Connect, connect, scim
 
 __all__ = ["connect", "scim"]

@@ -26,7 +26,8 @@ from support.conversation import (
     Conversation,
     raw_request,
 )
-from support.grammar import CUSTOM_FIELDS, Request
+from support.grammar import Request
+from support.nearly_right import CUSTOM_FIELDS
 from support.schema_check import Schemas, violations
 from support.shared_scim import SHARED, Connect, connect, scim
 

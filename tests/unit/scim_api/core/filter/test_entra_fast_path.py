@@ -17,7 +17,7 @@ from scim_api.core.messages.search_request import SearchRequest, page_position, 
 from scim_api.core.model import Lookup
 from scim_api.core.schema.tenant_schema import compile_tenant_schema
 from scim_api.http.request import ScimRequest
-from support.grammar import mostly
+from support.nearly_right import mostly
 from support.scim_core import profile_of
 
 PROFILES: Final = (

@@ -4,8 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from scim_api.contract.admin import Matching
 from scim_api.contract.urns import PATCH_OP
@@ -18,12 +16,9 @@ from support.scim_core import (
     CUSTOM,
     CUSTOM_FIELDS,
     ENT,
-    json_values,
-    names,
     patched,
     profile_of,
     resource,
-    words,
 )
 
 TENANT = profile_of()
@@ -363,59 +358,3 @@ def test_custom_fields_of_every_type_are_patched() -> None:
     assert doc[CUSTOM] == {
         "postalCode": "DE-1", "remote": False, "floor": 3, "hiredAt": "2024-01-01T00:00:00+01:00", "skills": ["B2", "c"],
     }  # fmt: skip
-
-
-# -- properties -----------------------------------------------------------------------------------
-operations = st.fixed_dictionaries(
-    {"op": st.sampled_from(["add", "Replace", "remove"])}, optional={"path": names, "value": json_values}
-)
-
-
-@settings(max_examples=200)
-@given(st.lists(operations, min_size=1, max_size=4))
-def test_any_patch_leaves_a_valid_user_or_gets_a_scim_error(sent: list[dict[str, Any]]) -> None:
-    try:
-        changed = patch_user(TENANT, resource(ADA), read_patch(TENANT, {"Operations": sent}))
-    except ScimError as error:
-        assert error.status in {400, 413}
-        assert json.loads(error.body())["detail"]
-        return
-    if changed is not None:
-        doc = json.loads(changed.doc)
-        again = create_user(TENANT, doc)
-        assert json.loads(again.doc) == doc | {"active": doc.get("active", True)}
-
-
-simple_paths = st.sampled_from(
-    [
-        "displayName",
-        "name.familyName",
-        WORK,
-        f"{ENT}:department",
-        f"{ENT}:manager",
-        'phoneNumbers[type eq "mobile"].value',
-    ]
-)
-
-
-@settings(max_examples=100)
-@given(simple_paths, words)
-def test_replace_is_idempotent(path: str, value: str) -> None:
-    assert patched(TENANT, ADA, replace(path, value)) == patched(TENANT, ADA, *[replace(path, value)] * 2)
-
-
-@settings(max_examples=100)
-@given(simple_paths, words)
-def test_adding_and_then_removing_restores_a_user_that_had_no_value(path: str, value: str) -> None:
-    operations = [replace(path, value, "Add"), {"op": "Remove", "path": path}]
-    assert patched(TENANT, BARE, *operations) == json.loads(BARE.doc)
-
-
-@settings(max_examples=100)
-@given(st.lists(st.tuples(st.sampled_from(["work", "home", "other"]), st.booleans(), words), max_size=6))
-def test_at_most_one_entry_is_primary_whatever_the_order(entries: list[tuple[str, bool, str]]) -> None:
-    sent = [
-        {"op": "add", "path": "emails", "value": {"type": t, "value": v, "primary": p}} for t, p, v in entries
-    ]
-    doc = patched(TENANT, ADA, *sent, replace("title", "x"))
-    assert sum(1 for entry in doc["emails"] if entry.get("primary")) == 1
