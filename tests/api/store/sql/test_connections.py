@@ -14,7 +14,7 @@ from scim_api.store.errors import (
     SettingsConflict,
     TenantPurging,
 )
-from scim_api.store.protocol import CredentialUse, ListQuery, Store
+from scim_api.store.protocol import CredentialUse, Store
 from support.stored import connect, credential, digest_of, prepared, tenant_of, wanted
 
 DAY = timedelta(days=1)
@@ -23,16 +23,6 @@ DELETE = TenantSettings(deletion_policy="Delete")
 
 def ids(connection: Connection) -> list[str]:
     return [held.id for held in connection.credentials]
-
-
-class TestInstallation:
-    async def test_the_first_claim_stays(self, store: Store, other: Store) -> None:
-        assert await store.claim("one") == "one"
-        assert await other.claim("two") == "one"
-
-    async def test_the_public_url_is_remembered(self, store: Store, other: Store) -> None:
-        assert await store.public_url() is None
-        assert await store.public_url("https://scim.example.com/scim/v2") == await other.public_url()
 
 
 class TestPutConnection:
@@ -282,40 +272,6 @@ class TestLastUse:
         assert (held.last_used_at, held.user_agent) == (now, "Azure-AD-SCIM")
 
 
-class TestPages:
-    async def test_all_that_exist_are_listed_once_in_order(self, store: Store) -> None:
-        for namespace in ("b", "a"):
-            for n in range(4):
-                identity = f"{namespace}{n}"
-                await connect(store, credential(identity), namespace=namespace, name=f"n{n}", tenant=f"t{n}")
-        await store.delete_connection("a", "n2", if_match=None)
-
-        seen, after = [], None
-        while True:
-            page = await store.connections(after=after, limit=3)
-            seen += [(c.namespace, c.name, *ids(c)) for c in page.items]
-            after = page.next
-            if after is None:
-                break
-
-        assert seen == [(ns, f"n{n}", f"{ns}{n}") for ns in "ab" for n in range(4) if (ns, n) != ("a", 2)]
-
-    async def test_an_item_is_what_the_single_answer_says(self, store: Store) -> None:
-        tenant = await tenant_of(store)
-        await store.create(tenant, "User", prepared("ada"), actor="c")
-
-        [item] = (await store.connections(after=None, limit=10)).items
-
-        single = await store.connection("apps", "contoso")
-        assert item.model_copy(update={"now": single.now}) == single
-        assert item.resources == 1
-
-    async def test_an_empty_database_has_an_empty_page(self, store: Store) -> None:
-        page = await store.connections(after=None, limit=10)
-
-        assert (page.items, page.next) == ((), None)
-
-
 class TestDeletion:
     async def test_a_deleted_connection_opens_nothing_and_keeps_its_tombstones(self, store: Store) -> None:
         await connect(store, credential())
@@ -348,30 +304,6 @@ class TestDeletion:
         assert not (await store.delete_connection("apps", "a", if_match=None)).purging
         assert (await store.delete_connection("apps", "b", if_match=None)).purging
 
-    async def test_a_purge_goes_in_batches_and_a_recreated_tenant_starts_empty(self, store: Store) -> None:
-        await connect(store, credential(), settings=DELETE)
-        access = await store.access(digest_of("c1"))
-        assert access is not None
-        for n in range(5):
-            await store.create(access.tenant, "User", prepared(f"u{n}"), actor="c1")
-        bystander = await tenant_of(store, "fabrikam")
-        kept = await store.create(bystander, "User", prepared("u0"), actor="c")
-        await store.delete_connection("apps", "entra", if_match=None)
-
-        with pytest.raises(TenantPurging):
-            await connect(store, credential("new"))
-        assert await store.purge(batch=3) == 3
-        assert (await store.connection("apps", "entra")).resources == 2
-        assert await store.purge(batch=3) == 2
-        assert not (await store.connection("apps", "entra")).purging
-
-        await connect(store, credential("new"), settings=TenantSettings(matching=Matching.USER_NAME))
-        fresh = await store.access(digest_of("new"))
-        assert fresh is not None
-        assert fresh.tenant != access.tenant
-        assert (await store.search(fresh.tenant, "User", ListQuery(limit=9))).total == 0
-        assert await store.get(bystander, "User", kept.id) == kept
-
     async def test_a_connection_that_moves_to_another_tenant_leaves_the_old_one_to_its_policy(
         self, store: Store
     ) -> None:
@@ -386,16 +318,3 @@ class TestDeletion:
         assert after.tenant != before.tenant
         with pytest.raises(TenantPurging):
             await connect(store, credential("c2"), name="second", settings=DELETE)
-
-    async def test_tombstones_whose_time_is_over_are_dropped(self, store: Store) -> None:
-        await connect(store, credential("brief", expires=timedelta(seconds=2)), credential())
-        await connect(store, credential())
-        assert (await store.connection("apps", "entra")).revoked == ("brief",)
-
-        async with asyncio.timeout(10):
-            while (await store.connection("apps", "entra")).revoked:
-                await asyncio.sleep(0.02)
-        await store.purge()
-
-        # Its row is gone, so that its digest may be held by another connection.
-        assert (await connect(store, credential("brief"), name="second")).credentials[0].id == "brief"
