@@ -126,7 +126,7 @@ async def test_everything_is_all_pages_in_order(store: Store, monkeypatch: pytes
         return pages[-1]
 
     monkeypatch.setattr(store, "connections", short)
-    found: list[Connection] = await issuance.everything(store)
+    found: list[Connection] = await issuance.all_connections(store)
     assert [one.name for one in found] == ["a", "b", "c", "d", "e"]
     assert len(pages) == 3
 

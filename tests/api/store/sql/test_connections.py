@@ -12,6 +12,7 @@ from scim_api.store.errors import (
     MatchingImmutable,
     RevisionMismatch,
     SettingsConflict,
+    TenantPurging,
 )
 from scim_api.store.protocol import CredentialUse, Store
 from support.stored import connect, credential, digest_of, prepared, tenant_of, wanted
@@ -22,16 +23,6 @@ DELETE = TenantSettings(deletion_policy="Delete")
 
 def ids(connection: Connection) -> list[str]:
     return [held.id for held in connection.credentials]
-
-
-class TestInstallation:
-    async def test_the_first_claim_stays(self, store: Store, other: Store) -> None:
-        assert await store.claim("one") == "one"
-        assert await other.claim("two") == "one"
-
-    async def test_the_public_url_is_remembered(self, store: Store, other: Store) -> None:
-        assert await store.public_url() is None
-        assert await store.public_url("https://scim.example.com/scim/v2") == await other.public_url()
 
 
 class TestPutConnection:
@@ -281,35 +272,49 @@ class TestLastUse:
         assert (held.last_used_at, held.user_agent) == (now, "Azure-AD-SCIM")
 
 
-class TestPages:
-    async def test_all_that_exist_are_listed_once_in_order(self, store: Store) -> None:
-        for namespace in ("b", "a"):
-            for n in range(4):
-                identity = f"{namespace}{n}"
-                await connect(store, credential(identity), namespace=namespace, name=f"n{n}", tenant=f"t{n}")
-        await store.delete_connection("a", "n2", if_match=None)
+class TestDeletion:
+    async def test_a_deleted_connection_opens_nothing_and_keeps_its_tombstones(self, store: Store) -> None:
+        await connect(store, credential())
 
-        seen, after = [], None
-        while True:
-            page = await store.connections(after=after, limit=3)
-            seen += [(c.namespace, c.name, *ids(c)) for c in page.items]
-            after = page.next
-            if after is None:
-                break
+        gone = await store.delete_connection("apps", "entra", if_match=None)
 
-        assert seen == [(ns, f"n{n}", f"{ns}{n}") for ns in "ab" for n in range(4) if (ns, n) != ("a", 2)]
+        assert (gone.exists, gone.credentials, gone.revoked) == (False, (), ("c1",))
+        assert await store.access(digest_of("c1")) is None
+        again = await store.delete_connection("apps", "entra", if_match=gone.revision)
+        assert again.revision == gone.revision
+        with pytest.raises(CredentialRevoked):
+            await connect(store, credential())
 
-    async def test_an_item_is_what_the_single_answer_says(self, store: Store) -> None:
+    async def test_people_are_retained_for_the_next_connection_of_the_tenant(self, store: Store) -> None:
         tenant = await tenant_of(store)
-        await store.create(tenant, "User", prepared("ada"), actor="c")
+        ada = await store.create(tenant, "User", prepared("ada"), actor="c")
+        await store.delete_connection("apps", "contoso", if_match=None)
+        assert await store.purge() == 0
 
-        [item] = (await store.connections(after=None, limit=10)).items
+        await connect(store, credential("new"))
 
-        single = await store.connection("apps", "contoso")
-        assert item.model_copy(update={"now": single.now}) == single
-        assert item.resources == 1
+        access = await store.access(digest_of("new"))
+        assert access is not None
+        assert await store.get(access.tenant, "User", ada.id) == ada
 
-    async def test_an_empty_database_has_an_empty_page(self, store: Store) -> None:
-        page = await store.connections(after=None, limit=10)
+    async def test_only_the_last_connection_takes_its_people_with_it(self, store: Store) -> None:
+        await connect(store, credential("a"), name="a", settings=DELETE)
+        await connect(store, credential("b"), name="b", settings=DELETE)
 
-        assert (page.items, page.next) == ((), None)
+        assert not (await store.delete_connection("apps", "a", if_match=None)).purging
+        assert (await store.delete_connection("apps", "b", if_match=None)).purging
+
+    async def test_a_connection_that_moves_to_another_tenant_leaves_the_old_one_to_its_policy(
+        self, store: Store
+    ) -> None:
+        await connect(store, credential(), settings=DELETE)
+        before = await store.access(digest_of("c1"))
+
+        await connect(store, credential(), tenant="fabrikam")
+
+        after = await store.access(digest_of("c1"))
+        assert before is not None
+        assert after is not None
+        assert after.tenant != before.tenant
+        with pytest.raises(TenantPurging):
+            await connect(store, credential("c2"), name="second", settings=DELETE)
