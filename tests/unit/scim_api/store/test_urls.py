@@ -11,6 +11,7 @@ from scim_api.store.urls import redacted
         ("postgresql://scim:hunter2@db:5432/scim", "postgresql://scim@db:5432/scim"),
         ("postgresql://scim:a@b:c@db/scim", "postgresql://scim@db/scim"),
         ("postgresql://scim:a/b@db/scim", "postgresql://scim@db/scim"),
+        ("postgresql://me:pa:ss@w/ord@host:5432/db?password=x", "postgresql://me@host:5432/db"),
         ("postgresql://scim:hun\nter@db/scim", "postgresql://scim@db/scim"),
         ("postgresql://:hunter2@db/scim", "postgresql://@db/scim"),
         ("postgresql://scim@db/scim", "postgresql://scim@db/scim"),
