@@ -35,8 +35,21 @@ Baselines = dict[str, dict[str, float]]
 )
 @click.option("--seed", default=1, show_default=True, help="Which N: the same seed chooses the same ones.")
 @click.option("--jobs", default=2, show_default=True, help="How many are tried at a time.")
+@click.option(
+    "--again",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="REPORT",
+    help="Only the survivors in the output of an earlier run.",
+)
 @click.option("--list", "only_list", is_flag=True, help="Print the mutants and try none.")
-def main(chosen: tuple[str, ...], sample: int | None, seed: int, jobs: int, only_list: bool) -> None:  # noqa: FBT001
+def main(
+    chosen: tuple[str, ...],
+    sample: int | None,
+    seed: int,
+    jobs: int,
+    again: Path | None,
+    only_list: bool,  # noqa: FBT001
+) -> None:
     """Put small faults into the code, one at a time, and see whether a test fails.
 
     A mutant is one fault: `<` for `<=`, `or` for `and`, a number one larger, a statement or an argument left
@@ -51,20 +64,24 @@ def main(chosen: tuple[str, ...], sample: int | None, seed: int, jobs: int, only
       make mutants                                      all of them: an hour
       make mutants ARGS="--sample 300 --seed 7"         a sample: minutes
       make mutants ARGS="--module planning/planner"     one module
+      make mutants ARGS="--sample 300" > survivors.txt, then, with new tests,
+      make mutants ARGS="--again survivors.txt"
     """  # noqa: D301 - click's mark for lines to keep
     sources = {name: (ROOT / name).read_bytes() for name in modules(chosen)}
     mutants = [mutant for name, source in sources.items() for mutant in find_mutants(name, source)]
     total = len(mutants)
-    if sample is not None and sample < total:
-        numbers = sorted(random.Random(seed).sample(range(total), sample))
-        mutants = [mutants[number] for number in numbers]
+    if again is not None:
+        report = again.read_text(encoding="utf-8")
+        mutants = [mutant for mutant in mutants if _entry(mutant, sources[mutant.path]) in report]
+    if sample is not None and again is None and sample < total:
+        mutants = [mutants[number] for number in sorted(random.Random(seed).sample(range(total), sample))]
     if only_list:
         for mutant in mutants:
             click.echo(f"{mutant.path}:{mutant.line}  {mutant.name.partition(': ')[2]}")
         return
     if not mutants:
         raise click.ClickException("no mutant is in what was chosen")
-    note = f", chosen by seed {seed}" if len(mutants) < total else ""
+    note = f", chosen by seed {seed}" if sample is not None and again is None else ""
     click.echo(f"{len(mutants)} of {total} mutants{note}", err=True)
     load_libraries()
     with ExitStack() as stack:
@@ -158,9 +175,7 @@ def _report(mutants: Sequence[Mutant], verdicts: dict[int, Verdict], sources: di
     survivors = [mutants[number] for number, verdict in sorted(verdicts.items()) if verdict == "survived"]
     holes = [mutant for mutant in survivors if mutant.name not in equivalent]
     for mutant in holes:
-        click.echo(
-            f"\n{mutant.path}:{mutant.line}  {mutant.scope}\n{_difference(mutant, sources[mutant.path])}"
-        )
+        click.echo(f"\n{mutant.path}:{mutant.line}{_entry(mutant, sources[mutant.path])}", nl=False)
     killed = {mutant.name for number, mutant in enumerate(mutants) if verdicts[number] != "survived"}
     for name in sorted(killed & equivalent.keys() - {mutant.name for mutant in survivors}):
         click.echo(f"\nlisted as equivalent, and killed: {name}")
@@ -175,10 +190,11 @@ def _report(mutants: Sequence[Mutant], verdicts: dict[int, Verdict], sources: di
         click.echo(f"{path:<52}{len(mine):>8}{dead:>8}{same:>12}{open_:>10}{score:>7.1f}%")
 
 
-def _difference(mutant: Mutant, source: bytes) -> str:
+def _entry(mutant: Mutant, source: bytes) -> str:
+    """How a survivor is shown, after its place."""
     before, after = (text.decode().splitlines() for text in (source, mutant.applied(source)))
     lines = list(difflib.unified_diff(before, after, n=0, lineterm=""))[3:]
-    return "\n".join(f"    {line}" for line in lines)
+    return "\n".join([f"  {mutant.scope}", *(f"    {line}" for line in lines), ""])
 
 
 if __name__ == "__main__":

@@ -1,15 +1,31 @@
+<<<<<<< HEAD
 """The credential cache: its idea of the database's clock, and how long what it holds counts."""
 
 import asyncio
+=======
+"""The credential cache: what it lets in for how long, and its idea of the database's clock."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+>>>>>>> 37db1d259f45883d3094914a79f0df0e0bd4f3d2
 from typing import cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scim_api.contract.admin import TenantSettings
+<<<<<<< HEAD
 from scim_api.contract.tokens import digest, new_token
 from scim_api.http.authentication import FRESH_SECONDS, Authenticator
 from scim_api.store.protocol import Access, AuthGeneration, Store
+=======
+from scim_api.contract.signing import PROOF_AGENT
+from scim_api.contract.tokens import digest
+from scim_api.http.authentication import Authenticator
+from scim_api.store.errors import Unavailable
+from scim_api.store.protocol import Access, AuthGeneration, CredentialUse, Store
+>>>>>>> 37db1d259f45883d3094914a79f0df0e0bd4f3d2
 
 READINGS = st.lists(
     st.tuples(st.floats(0, 10), st.floats(0, 5), st.floats(0, 1)), min_size=1, max_size=30
@@ -62,6 +78,7 @@ def test_a_database_whose_clock_was_set_is_followed_at_once() -> None:
     for jump in (0.0, 120.0, -120.0):
         clock.now += 1
         reading = AuthGeneration(1, clock.now + jump)
+<<<<<<< HEAD
         authenticator.observe(reading, asked_at=clock.now, answered_at=clock.now + 0.001)
         assert abs(authenticator.now() - (clock.now + jump)) < 0.01
 
@@ -152,3 +169,223 @@ async def test_the_caches_age_is_counted_from_when_the_database_was_asked() -> N
     assert await authenticator.authenticate(TOKEN, None) is not None
     store.clock.now = asked_at + FRESH_SECONDS + 0.01
     assert await authenticator.authenticate(TOKEN, None) is None
+=======
+        credentials.observe(reading, asked_at=clock.now, answered_at=clock.now + 0.001)
+        assert abs(credentials.now() - (clock.now + jump)) < 0.01
+
+
+TOKEN, OTHER = "a-token", "another-token"
+
+
+class FakeStore:
+    """A database of credentials that counts how often it is asked."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.held: dict[bytes, Access] = {}
+        self.number = 1
+        self.readings = self.looked_up = 0
+        self.exact = False
+        self.uses: list[CredentialUse] = []
+        self.fault: Exception | None = None
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def put(self, token: str, *, ends_in: float = 1000.0) -> None:
+        """Hold a credential, as of now."""
+        ends_at = self.clock.now + ends_in
+        self.held[digest(token)] = Access(token, digest(token), ends_at, 1, TenantSettings(), "h")
+        self.number += 1
+
+    def remove(self, token: str) -> None:
+        del self.held[digest(token)]
+        self.number += 1
+
+    async def generation(self) -> AuthGeneration:
+        self.readings += 1
+        if self.fault is not None:
+            raise self.fault
+        return AuthGeneration(self.number, self.clock.now)
+
+    def generation_now(self) -> AuthGeneration | None:
+        return AuthGeneration(self.number, self.clock.now) if self.exact else None
+
+    async def access(self, wanted: bytes) -> Access | None:
+        self.looked_up += 1
+        found = self.held.get(wanted)
+        self.meanwhile()
+        return found
+
+    async def record_use(self, uses: Sequence[CredentialUse]) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.uses += uses
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(clock: Clock) -> FakeStore:
+    store = FakeStore(clock)
+    store.put(TOKEN)
+    return store
+
+
+@pytest.fixture
+def credentials(store: FakeStore, clock: Clock) -> Authenticator:
+    return Authenticator(cast("Store", store), clock=clock)
+
+
+async def accepted(credentials: Authenticator, token: str = TOKEN) -> bool:
+    access = await credentials.authenticate(token, "agent")
+    assert access is None or access.credential == token
+    return access is not None
+
+
+async def test_an_accepted_token_is_remembered_and_a_refused_one_looked_up_again(
+    credentials: Authenticator, store: FakeStore
+) -> None:
+    assert [await accepted(credentials) for _ in range(3)] == [True] * 3
+    assert (store.readings, store.looked_up) == (1, 1)
+    assert [await accepted(credentials, OTHER) for _ in range(3)] == [False] * 3
+    assert (store.readings, store.looked_up) == (1, 4)
+
+
+async def test_a_reading_counts_for_a_second(
+    credentials: Authenticator, store: FakeStore, clock: Clock
+) -> None:
+    await accepted(credentials)
+    clock.now += 1.0
+    await accepted(credentials)
+    assert store.readings == 1
+    clock.now += 0.001
+    await accepted(credentials)
+    assert (store.readings, store.looked_up) == (2, 1)
+
+
+async def test_a_revoked_token_ends_with_the_next_reading_and_at_once_where_it_was_revoked(
+    credentials: Authenticator, store: FakeStore, clock: Clock
+) -> None:
+    await accepted(credentials)
+    store.remove(TOKEN)
+    assert await accepted(credentials)
+    credentials.invalidate()
+    assert not await accepted(credentials)
+
+
+async def test_a_generation_that_is_read_at_no_cost_counts_at_once(
+    credentials: Authenticator, store: FakeStore
+) -> None:
+    store.exact = True
+    assert await accepted(credentials)
+    assert await accepted(credentials)
+    assert (store.readings, store.looked_up) == (0, 1)
+    store.remove(TOKEN)
+    assert not await accepted(credentials)
+
+
+async def test_what_changes_during_a_look_up_is_not_remembered(
+    credentials: Authenticator, store: FakeStore, clock: Clock
+) -> None:
+    def revoked_and_noticed() -> None:
+        store.meanwhile = lambda: None
+        store.remove(TOKEN)
+        reading = AuthGeneration(store.number, clock.now)
+        credentials.observe(reading, asked_at=clock.now, answered_at=clock.now)
+
+    store.meanwhile = revoked_and_noticed
+    assert await accepted(credentials)
+    assert not await accepted(credentials)
+
+
+async def test_a_token_ends_at_its_moment_remembered_or_not(
+    credentials: Authenticator, store: FakeStore, clock: Clock
+) -> None:
+    store.put(OTHER, ends_in=0.5)
+    assert await accepted(credentials, OTHER)
+    clock.now += 0.499
+    assert await accepted(credentials, OTHER)
+    clock.now += 0.001
+    assert not await accepted(credentials, OTHER)
+
+
+async def test_a_digest_that_is_another_ones_opens_nothing(
+    credentials: Authenticator, store: FakeStore
+) -> None:
+    store.held[digest(OTHER)] = store.held[digest(TOKEN)]
+    assert not await accepted(credentials, OTHER)
+
+
+async def test_without_an_answer_nobody_is_let_in_or_refused(
+    credentials: Authenticator, store: FakeStore, clock: Clock
+) -> None:
+    await accepted(credentials)
+    clock.now += 2
+    store.fault = Unavailable("gone")
+    with pytest.raises(Unavailable):
+        await accepted(credentials)
+
+
+async def test_so_many_are_remembered_at_most(
+    credentials: Authenticator, store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scim_api.http.authentication.MAX_ENTRIES", 2)
+    for token in ("a", "b", "c"):
+        store.put(token)
+    for token in ("a", "b", "a", "b"):
+        await accepted(credentials, token)
+    assert store.looked_up == 2
+    await accepted(credentials, "c")
+    await accepted(credentials, "a")
+    assert store.looked_up == 4
+
+
+async def test_last_uses_are_written_once_with_the_databases_time_and_the_client(
+    credentials: Authenticator, store: FakeStore, clock: Clock
+) -> None:
+    for client in ("first", "last"):
+        await credentials.authenticate(TOKEN, client)
+        clock.now += 0.25
+    await credentials.authenticate(OTHER, "client")
+    await credentials.write_uses()
+    await credentials.write_uses()
+    assert store.uses == [CredentialUse(TOKEN, datetime.fromtimestamp(100.25, UTC), "last")]
+
+
+async def test_the_operators_own_proof_is_no_use(credentials: Authenticator, store: FakeStore) -> None:
+    assert await credentials.authenticate(TOKEN, PROOF_AGENT) is not None
+    await credentials.write_uses()
+    assert store.uses == []
+
+
+async def test_uses_that_could_not_be_written_wait_for_the_next_time_and_newer_ones_win(
+    credentials: Authenticator, store: FakeStore, clock: Clock
+) -> None:
+    store.put(OTHER)
+    for token in (TOKEN, OTHER):
+        await credentials.authenticate(token, "before")
+    store.fault = Unavailable("gone")
+    with pytest.raises(Unavailable):
+        await credentials.write_uses()
+    store.fault = None
+    await credentials.authenticate(TOKEN, "after")
+    await credentials.write_uses()
+    assert {(use.credential, use.user_agent) for use in store.uses} == {(TOKEN, "after"), (OTHER, "before")}
+
+
+async def test_nothing_is_written_when_nobody_came(credentials: Authenticator, store: FakeStore) -> None:
+    store.fault = Unavailable("must not be asked")
+    await credentials.write_uses()
+
+
+def test_before_the_first_reading_its_own_clock_counts() -> None:
+    assert Authenticator(cast("Store", None), clock=lambda: 7.0).now() == 7.0
+
+
+def test_the_first_reading_is_taken_for_the_middle_of_the_answer() -> None:
+    credentials = Authenticator(cast("Store", None), clock=lambda: 0.0)
+    credentials.observe(AuthGeneration(1, 1000.0), asked_at=10.0, answered_at=14.0)
+    assert credentials.now() == 988.0
+>>>>>>> 37db1d259f45883d3094914a79f0df0e0bd4f3d2
