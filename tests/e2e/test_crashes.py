@@ -97,7 +97,7 @@ def test_an_operator_killed_while_it_issues_the_first_token_is_followed_by_one_t
 
 
 @pytest.mark.parametrize(
-    "step", ["write-next-token:2", "put-connection:2", "prove:2", "promote:2", "apply-status:2"]
+    "step", ["write-next-token:2", "put-connection:2", "verify:2", "promote:2", "apply-status:2"]
 )
 def test_an_operator_killed_while_it_rotates_leaves_the_old_token_working(
     alone: Stack, namespace: str, step: str

@@ -1,21 +1,11 @@
-<<<<<<< HEAD
 """What a copy between databases is tested with: an installation that has lived, and two databases."""
-=======
-"""A life of an installation that is copied to another database, and what is looked at on either side."""
->>>>>>> 37db1d259f45883d3094914a79f0df0e0bd4f3d2
 
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-<<<<<<< HEAD
 from typing import Any, Final
 
-=======
-from typing import Any
-
-import apsw
->>>>>>> 37db1d259f45883d3094914a79f0df0e0bd4f3d2
 import httpx
 
 from scim_api.contract.admin import Credential, PutConnection, TenantSettings
@@ -30,20 +20,11 @@ from scim_api.store.migrate import migrate
 from scim_api.store.protocol import CredentialUse, Store
 from scim_api.store.sql.transfer_tables import TABLES, Digest, Table
 from scim_api.store.transfer import database_of
-<<<<<<< HEAD
 from support.stored import connect, credential
 
 BASE: Final = "https://scim.test/scim/v2"
 CUSTOM: Final = "urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User"
 PATHS: Final = (
-=======
-from support.postgres import execute
-from support.stored import connect, credential
-
-BASE = "https://scim.test/scim/v2"
-CUSTOM = "urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User"
-PATHS = (
->>>>>>> 37db1d259f45883d3094914a79f0df0e0bd4f3d2
     "Users",
     "Groups",
     "Users?sortBy=userName",
@@ -67,10 +48,7 @@ class Way:
 
 @contextlib.asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Store]:
-<<<<<<< HEAD
     """A store on this database."""
-=======
->>>>>>> 37db1d259f45883d3094914a79f0df0e0bd4f3d2
     store = create_store(url)
     await store.open()
     try:
@@ -89,21 +67,6 @@ async def served(url: str) -> AsyncIterator[tuple[Store, httpx.AsyncClient]]:
             yield store, client
 
 
-<<<<<<< HEAD
-=======
-async def answers(
-    client: httpx.AsyncClient, tokens: list[str], paths: list[str]
-) -> dict[tuple[str, str], tuple[int, str | None, Any]]:
-    """What each token gets at each path: status, ETag, body."""
-    found = {}
-    for token in tokens:
-        for path in paths:
-            answer = await client.get(f"/{path}", headers={"authorization": f"Bearer {token}"})
-            found[token, path] = (answer.status_code, answer.headers.get("etag"), answer.json())
-    return found
-
-
->>>>>>> 37db1d259f45883d3094914a79f0df0e0bd4f3d2
 class Life:
     """What an installation leaves in its database."""
 
@@ -127,11 +90,7 @@ class Life:
         return PutConnection(tenant="contoso", settings=settings, credentials=credentials)
 
     async def live(self, url: str, person: Callable[..., dict[str, Any]]) -> None:
-<<<<<<< HEAD
         """Connections, users, groups, changes and deletions."""
-=======
-        """Connections, people, groups, changes and deletions."""
->>>>>>> 37db1d259f45883d3094914a79f0df0e0bd4f3d2
         await migrate(url)
         async with served(url) as (store, client):
             await store.claim("an-installation")
@@ -173,15 +132,3 @@ async def content(url: str) -> dict[str, tuple[int, str]]:
                 read.update(page)
             found[table.name] = (read.rows, read.hex)
     return found
-<<<<<<< HEAD
-=======
-
-
-async def run_sql(url: str, sql: str) -> None:
-    if url.startswith("sqlite"):
-        connection = apsw.Connection(url.removeprefix("sqlite:///"))
-        connection.execute(sql)
-        connection.close()
-    else:
-        await execute(url, sql)
->>>>>>> 37db1d259f45883d3094914a79f0df0e0bd4f3d2

@@ -27,10 +27,7 @@ async def other(store: Store) -> AsyncIterator[Store]:
 
 @pytest.fixture(params=["sqlite to postgresql", "postgresql to sqlite", "sqlite to sqlite"])
 def way(request: pytest.FixtureRequest, tmp_path: Path) -> Way:
-<<<<<<< HEAD
     """From one database to another, of which neither exists or has anything."""
-=======
->>>>>>> 37db1d259f45883d3094914a79f0df0e0bd4f3d2
     first, second = f"sqlite:///{tmp_path / 'first.db'}", f"sqlite:///{tmp_path / 'second.db'}"
     match request.param:
         case "sqlite to postgresql":

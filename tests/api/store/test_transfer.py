@@ -6,7 +6,6 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-<<<<<<< HEAD
 import httpx
 import pytest
 
@@ -31,20 +30,6 @@ async def answers(
             answer = await client.get(f"/{path}", headers={"authorization": f"Bearer {token}"})
             found[token, path] = (answer.status_code, answer.headers.get("etag"), answer.json())
     return found
-=======
-import apsw
-import asyncpg
-import pytest
-
-from scim_api.contract.admin import TenantSettings
-from scim_api.store.errors import CredentialRevoked
-from scim_api.store.migrate import REQUIRED_VERSION, migrate
-from scim_api.store.protocol import ListQuery
-from scim_api.store.sql.transfer_tables import TABLES, Digest
-from scim_api.store.transfer import copy
-from support.stored import connect, credential, prepared, tenant_of
-from support.transfer import BASE, Life, Way, answers, content, opened, served, unseen
->>>>>>> 37db1d259f45883d3094914a79f0df0e0bd4f3d2
 
 
 async def test_every_token_gets_the_same_answers_afterwards(way: Way, person: Any) -> None:
@@ -116,6 +101,119 @@ async def test_the_next_rows_get_numbers_that_were_never_given(way: Way, person:
         ]  # fmt: skip
 
 
+async def test_a_target_that_has_something_is_refused_and_left_as_it_is(way: Way, person: Any) -> None:
+    await Life().live(way.source, person)
+    await migrate(way.target)
+    async with opened(way.target) as store:
+        await connect(store, credential("theirs"), name="theirs")
+    before = await content(way.target)
+
+    with pytest.raises(TransferRefused, match="is not empty"):
+        await copy(way.source, way.target, unseen)
+
+    assert await content(way.target) == before
+
+
+async def test_a_target_of_another_installation_is_refused(way: Way, person: Any) -> None:
+    await Life().live(way.source, person)
+    await migrate(way.target)
+    async with opened(way.target) as store:
+        await store.claim("another-installation")
+
+    with pytest.raises(TransferRefused, match="another-installation"):
+        await copy(way.source, way.target, unseen)
+
+
+async def test_a_target_that_the_api_was_once_started_on_is_filled(way: Way, person: Any) -> None:
+    await Life().live(way.source, person)
+    await migrate(way.target)
+    async with opened(way.target) as store:
+        await store.public_url("https://elsewhere.test")
+
+    await copy(way.source, way.target, unseen)
+
+    async with opened(way.target) as store:
+        assert await store.public_url() == BASE
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+async def test_a_database_that_is_in_use_is_refused(way: Way, person: Any, side: str) -> None:
+    await Life().live(way.source, person)
+    await migrate(way.target)
+    async with opened(getattr(way, side)) as store:
+        await store.generation()
+        with pytest.raises(TransferRefused, match="is in use"):
+            await copy(way.source, way.target, unseen)
+    async with opened(way.target) as store:
+        assert not (await store.connections(after=None, limit=1)).items
+
+
+async def test_nobody_writes_to_the_source_while_it_is_read(way: Way, person: Any) -> None:
+    """A service that starts after the check has to wait until the copy ends, or fails to start."""
+    await Life().live(way.source, person)
+    outcome: list[Exception] = []
+
+    async def write() -> None:
+        async with opened(way.source) as store:
+            await store.public_url("https://late.test")
+
+    async with database_of(way.source).source() as source:
+        before = [page async for page in source.pages(TABLES[0])]
+        try:
+            await asyncio.wait_for(write(), 30)
+        except (Unavailable, TimeoutError) as error:
+            outcome.append(error)
+        assert [page async for page in source.pages(TABLES[0])] == before
+    assert outcome
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+async def test_a_schema_of_a_newer_release_is_refused(way: Way, person: Any, side: str) -> None:
+    await Life().live(way.source, person)
+    await migrate(way.target)
+    newer = REQUIRED_VERSION + 1
+    await run_sql(
+        getattr(way, side), f"INSERT INTO schema_migration VALUES ({newer}, 'of tomorrow', '2030-01-01')"
+    )
+
+    with pytest.raises(TransferRefused, match=f"schema version {newer}"):
+        await copy(way.source, way.target, unseen)
+
+    async with opened(way.target) as store:
+        assert not (await store.connections(after=None, limit=1)).items
+
+
+async def test_a_schema_of_an_earlier_release_is_refused_with_the_command_that_helps(
+    way: Way, person: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Life().live(way.source, person)
+    monkeypatch.setattr("scim_api.store.transfer.REQUIRED_VERSION", REQUIRED_VERSION + 1)
+    with pytest.raises(TransferRefused, match="scim-api migrate"):
+        await copy(way.source, way.target, unseen)
+
+
+async def test_what_did_not_arrive_as_it_was_is_taken_back(
+    way: Way, person: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table whose rows lose a column on the way stands for any damage."""
+    await Life().live(way.source, person)
+    kept = Digest.update
+    reads: list[str] = []
+
+    def damaged(self: Digest, page: Any) -> None:
+        reads.append(self.table.name)
+        second_time = reads.count("audit") == 2
+        kept(self, [[*row[:-1], "x"] for row in page] if second_time else page)
+
+    monkeypatch.setattr(Digest, "update", damaged)
+    with pytest.raises(TransferRefused, match="table audit"):
+        await copy(way.source, way.target, unseen)
+    monkeypatch.undo()
+
+    async with opened(way.target) as store:
+        assert not (await store.connections(after=None, limit=1)).items
+
+
 KILLED = """
 import asyncio, os, signal, sys
 from scim_api.store import transfer
@@ -155,62 +253,3 @@ async def test_a_copy_killed_halfway_leaves_nothing_and_the_next_one_succeeds(
         assert not (await store.connections(after=None, limit=1)).items
     await copy(way.source, way.target, unseen)
     assert await content(way.target) == await content(way.source)
-<<<<<<< HEAD
-=======
-
-
-async def test_every_table_and_column_of_either_schema_is_copied(postgres_url: str, tmp_path: Path) -> None:
-    path = tmp_path / "scim.db"
-    await migrate(f"sqlite:///{path}")
-    database = apsw.Connection(str(path))
-    sqlite = {
-        name: {
-            (column, bool(key))
-            for column, key in database.execute("SELECT name, pk FROM pragma_table_info(?)", (name,))
-        }
-        for (name,) in list(
-            database.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-            )
-        )
-    }
-    database.close()
-    server = await asyncpg.connect(postgres_url)
-    postgresql: dict[str, set[str]] = {}
-    json_columns: dict[str, set[str]] = {}
-    numbered = set()
-    for name, column, kind, identity in await server.fetch(
-        "SELECT table_name, column_name, data_type, is_identity FROM information_schema.columns"
-        " WHERE table_schema = 'public'"
-    ):
-        postgresql.setdefault(name, set()).add(column)
-        if kind in {"json", "jsonb"}:
-            json_columns.setdefault(name, set()).add(column)
-        if identity == "YES":
-            numbered.add(name)
-    await server.close()
-
-    copied = {table.name: {(column, column in table.key) for column in table.columns} for table in TABLES}
-    assert copied == {name: columns for name, columns in sqlite.items() if name != "schema_migration"}
-    assert {table.name: set(table.columns) for table in TABLES} == {
-        name: columns for name, columns in postgresql.items() if name != "schema_migration"
-    }
-    assert {table.name: set(table.json) for table in TABLES if table.json} == json_columns
-    assert {table.name for table in TABLES if table.numbered} == numbered
-
-
-def test_json_is_compared_by_its_meaning() -> None:
-    table = next(table for table in TABLES if table.json)
-
-    def of(text: str) -> str:
-        read = Digest(table)
-        row: list[object] = [None] * len(table.columns)
-        row[table.columns.index("keys")] = text
-        read.update([row])
-        return read.hex
-
-    assert of('{"a": 1e2, "b": [1.50, -0.0]}') == of('{"b":[1.5,0],"a":100}')
-    assert len({of(text) for text in ('{"a":1}', '{"a":"1"}', '{"a":true}', '{"a":1.01}', '{"a":[1]}')}) == 5
-    long = "1" * 40
-    assert of(f'{{"a":{long}1}}') != of(f'{{"a":{long}2}}')
->>>>>>> 37db1d259f45883d3094914a79f0df0e0bd4f3d2

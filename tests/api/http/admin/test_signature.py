@@ -6,12 +6,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api.conftest import Scim
+from api.http.admin.test_endpoints import accepted, put_body
 from scim_api.contract.admin import UNKNOWN_REVISION
 from scim_api.contract.tokens import new_token
 from scim_api.core import limits
 
 PATH = "/admin/v1/connections/team/entra"
-from api.http.admin.test_endpoints import accepted, put_body
 
 
 async def test_unsigned_and_wrongly_signed_calls_are_refused_and_change_nothing(scim: Scim) -> None:

@@ -1,13 +1,8 @@
-<<<<<<< HEAD
-"""The credential cache: its idea of the database's clock, and how long what it holds counts."""
-
-import asyncio
-=======
 """The credential cache: what it lets in for how long, and its idea of the database's clock."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
->>>>>>> 37db1d259f45883d3094914a79f0df0e0bd4f3d2
 from typing import cast
 
 import pytest
@@ -15,17 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scim_api.contract.admin import TenantSettings
-<<<<<<< HEAD
+from scim_api.contract.signing import PROOF_AGENT
 from scim_api.contract.tokens import digest, new_token
 from scim_api.http.authentication import FRESH_SECONDS, Authenticator
-from scim_api.store.protocol import Access, AuthGeneration, Store
-=======
-from scim_api.contract.signing import PROOF_AGENT
-from scim_api.contract.tokens import digest
-from scim_api.http.authentication import Authenticator
 from scim_api.store.errors import Unavailable
 from scim_api.store.protocol import Access, AuthGeneration, CredentialUse, Store
->>>>>>> 37db1d259f45883d3094914a79f0df0e0bd4f3d2
 
 READINGS = st.lists(
     st.tuples(st.floats(0, 10), st.floats(0, 5), st.floats(0, 1)), min_size=1, max_size=30
@@ -45,14 +34,14 @@ class Clock:
 def error_after(offset: float, readings: list[tuple[float, float, float]]) -> list[float]:
     """How far off the database's clock the cache is after each reading, in seconds."""
     clock, errors = Clock(), []
-    authenticator = Authenticator(cast("Store", None), clock=clock)
+    credentials = Authenticator(cast("Store", None), clock=clock)
     for pause, took, where in readings:
         clock.now += pause
         asked_at = clock.now
         clock.now += took
         reading = AuthGeneration(1, asked_at + took * where + offset)
-        authenticator.observe(reading, asked_at=asked_at, answered_at=clock.now)
-        errors.append(abs(authenticator.now() - (clock.now + offset)))
+        credentials.observe(reading, asked_at=asked_at, answered_at=clock.now)
+        errors.append(abs(credentials.now() - (clock.now + offset)))
     return errors
 
 
@@ -74,107 +63,15 @@ def test_an_answer_that_took_seconds_ends_no_token_seconds_early_or_late() -> No
 
 def test_a_database_whose_clock_was_set_is_followed_at_once() -> None:
     clock = Clock()
-    authenticator = Authenticator(cast("Store", None), clock=clock)
+    credentials = Authenticator(cast("Store", None), clock=clock)
     for jump in (0.0, 120.0, -120.0):
         clock.now += 1
         reading = AuthGeneration(1, clock.now + jump)
-<<<<<<< HEAD
-        authenticator.observe(reading, asked_at=clock.now, answered_at=clock.now + 0.001)
-        assert abs(authenticator.now() - (clock.now + jump)) < 0.01
-
-
-TOKEN = new_token()
-
-
-class SlowStore:
-    """Holds one credential until it is revoked; each answer takes as long as the test wants."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.number = 1
-        self.access_of_token: Access | None = Access(
-            "id", digest(TOKEN), float("inf"), 1, TenantSettings(), "hash"
-        )
-        self.seconds_until_answer = 0.0
-        self.look_ups = 0
-        self.started, self.may_answer = asyncio.Event(), asyncio.Event()
-        self.may_answer.set()
-
-    def revoke(self) -> None:
-        self.access_of_token, self.number = None, self.number + 1
-
-    def generation_now(self) -> AuthGeneration | None:
-        return None
-
-    async def generation(self) -> AuthGeneration:
-        answer = AuthGeneration(self.number, self.clock.now)
-        self.clock.now += self.seconds_until_answer
-        return answer
-
-    async def access(self, _digest: bytes) -> Access | None:
-        answer = self.access_of_token
-        self.look_ups += 1
-        self.started.set()
-        await self.may_answer.wait()
-        return answer
-
-
-def authenticator_of(store: SlowStore) -> Authenticator:
-    return Authenticator(cast("Store", store), clock=store.clock)
-
-
-async def test_a_look_up_under_way_while_the_generation_changed_is_not_cached() -> None:
-    store = SlowStore(Clock())
-    authenticator = authenticator_of(store)
-    await authenticator.refresh()
-    store.may_answer.clear()
-    under_way = asyncio.create_task(authenticator.authenticate(TOKEN, None))
-    await store.started.wait()
-    store.revoke()
-    await authenticator.refresh()
-    store.may_answer.set()
-    await under_way
-
-    assert await authenticator.authenticate(TOKEN, None) is None
-    assert store.look_ups == 2
-
-
-async def test_a_look_up_under_way_while_the_same_generation_was_read_again_is_cached() -> None:
-    store = SlowStore(Clock())
-    authenticator = authenticator_of(store)
-    await authenticator.refresh()
-    store.may_answer.clear()
-    under_way = asyncio.create_task(authenticator.authenticate(TOKEN, None))
-    await store.started.wait()
-    await authenticator.refresh()
-    store.may_answer.set()
-    await under_way
-
-    assert await authenticator.authenticate(TOKEN, None) is not None
-    assert store.look_ups == 1
-
-
-async def test_the_caches_age_is_counted_from_when_the_database_was_asked() -> None:
-    """The database may have looked just after it was asked: a revocation since then is not in its answer."""
-    store = SlowStore(Clock())
-    authenticator = authenticator_of(store)
-    await authenticator.authenticate(TOKEN, None)
-    asked_at = store.clock.now
-    store.seconds_until_answer = FRESH_SECONDS * 0.75
-    await authenticator.refresh()
-    store.seconds_until_answer = 0.0
-    store.revoke()
-
-    store.clock.now = asked_at + FRESH_SECONDS
-    assert await authenticator.authenticate(TOKEN, None) is not None
-    store.clock.now = asked_at + FRESH_SECONDS + 0.01
-    assert await authenticator.authenticate(TOKEN, None) is None
-=======
         credentials.observe(reading, asked_at=clock.now, answered_at=clock.now + 0.001)
         assert abs(credentials.now() - (clock.now + jump)) < 0.01
 
 
-TOKEN, OTHER = "a-token", "another-token"
+TOKEN, OTHER = new_token(), new_token()
 
 
 class FakeStore:
@@ -332,13 +229,14 @@ async def test_so_many_are_remembered_at_most(
     credentials: Authenticator, store: FakeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("scim_api.http.authentication.MAX_ENTRIES", 2)
-    for token in ("a", "b", "c"):
+    first, second, third = new_token(), new_token(), new_token()
+    for token in (first, second, third):
         store.put(token)
-    for token in ("a", "b", "a", "b"):
+    for token in (first, second, first, second):
         await accepted(credentials, token)
     assert store.looked_up == 2
-    await accepted(credentials, "c")
-    await accepted(credentials, "a")
+    await accepted(credentials, third)
+    await accepted(credentials, first)
     assert store.looked_up == 4
 
 
@@ -388,4 +286,88 @@ def test_the_first_reading_is_taken_for_the_middle_of_the_answer() -> None:
     credentials = Authenticator(cast("Store", None), clock=lambda: 0.0)
     credentials.observe(AuthGeneration(1, 1000.0), asked_at=10.0, answered_at=14.0)
     assert credentials.now() == 988.0
->>>>>>> 37db1d259f45883d3094914a79f0df0e0bd4f3d2
+
+
+class SlowStore:
+    """Holds one credential until it is revoked; each answer takes as long as the test wants."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.number = 1
+        self.access_of_token: Access | None = Access(
+            "id", digest(TOKEN), float("inf"), 1, TenantSettings(), "hash"
+        )
+        self.seconds_until_answer = 0.0
+        self.look_ups = 0
+        self.started, self.may_answer = asyncio.Event(), asyncio.Event()
+        self.may_answer.set()
+
+    def revoke(self) -> None:
+        self.access_of_token, self.number = None, self.number + 1
+
+    def generation_now(self) -> AuthGeneration | None:
+        return None
+
+    async def generation(self) -> AuthGeneration:
+        answer = AuthGeneration(self.number, self.clock.now)
+        self.clock.now += self.seconds_until_answer
+        return answer
+
+    async def access(self, _digest: bytes) -> Access | None:
+        answer = self.access_of_token
+        self.look_ups += 1
+        self.started.set()
+        await self.may_answer.wait()
+        return answer
+
+
+def authenticator_of(store: SlowStore) -> Authenticator:
+    return Authenticator(cast("Store", store), clock=store.clock)
+
+
+async def test_a_look_up_under_way_while_the_generation_changed_is_not_cached() -> None:
+    store = SlowStore(Clock())
+    authenticator = authenticator_of(store)
+    await authenticator.refresh()
+    store.may_answer.clear()
+    under_way = asyncio.create_task(authenticator.authenticate(TOKEN, None))
+    await store.started.wait()
+    store.revoke()
+    await authenticator.refresh()
+    store.may_answer.set()
+    await under_way
+
+    assert await authenticator.authenticate(TOKEN, None) is None
+    assert store.look_ups == 2
+
+
+async def test_a_look_up_under_way_while_the_same_generation_was_read_again_is_cached() -> None:
+    store = SlowStore(Clock())
+    authenticator = authenticator_of(store)
+    await authenticator.refresh()
+    store.may_answer.clear()
+    under_way = asyncio.create_task(authenticator.authenticate(TOKEN, None))
+    await store.started.wait()
+    await authenticator.refresh()
+    store.may_answer.set()
+    await under_way
+
+    assert await authenticator.authenticate(TOKEN, None) is not None
+    assert store.look_ups == 1
+
+
+async def test_the_caches_age_is_counted_from_when_the_database_was_asked() -> None:
+    """The database may have looked just after it was asked: a revocation since then is not in its answer."""
+    store = SlowStore(Clock())
+    authenticator = authenticator_of(store)
+    await authenticator.authenticate(TOKEN, None)
+    asked_at = store.clock.now
+    store.seconds_until_answer = FRESH_SECONDS * 0.75
+    await authenticator.refresh()
+    store.seconds_until_answer = 0.0
+    store.revoke()
+
+    store.clock.now = asked_at + FRESH_SECONDS
+    assert await authenticator.authenticate(TOKEN, None) is not None
+    store.clock.now = asked_at + FRESH_SECONDS + 0.01
+    assert await authenticator.authenticate(TOKEN, None) is None
