@@ -49,10 +49,6 @@ async def version_of(url: str) -> int:
         await store.close()
 
 
-def test_migrations_are_numbered_without_gaps() -> None:
-    assert [migration.number for migration in MIGRATIONS] == list(range(1, REQUIRED_VERSION + 1))
-
-
 async def test_an_empty_database_has_version_0_and_says_what_to_do(empty_url: str) -> None:
     assert await version_of(empty_url) == 0
     store = create_store(empty_url)
