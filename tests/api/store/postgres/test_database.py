@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -109,9 +109,10 @@ async def test_scripts_of_administration_go_one_after_the_other_in_the_whole_ins
         yield Statement("SELECT pg_sleep(0.05)")
         moments.append(("ended", number))
 
-    await asyncio.gather(
-        *(one.write_script(lambda _now, n=n: script(n)) for n, one in enumerate((database, other) * 2))
-    )
+    def numbered(number: int) -> Callable[[str], TransactionScript[None]]:
+        return lambda _now: script(number)
+
+    await asyncio.gather(*(one.write_script(numbered(n)) for n, one in enumerate((database, other) * 2)))
     await other.close()
     assert [word for word, _ in moments] == ["begun", "ended"] * 4
     assert all(moments[n][1] == moments[n + 1][1] for n in range(0, 8, 2))

@@ -1,7 +1,7 @@
 """Writes of resources in SQLite: what a statement touches, and what each refusal of a constraint means."""
 
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,11 @@ def test_a_conflict_names_the_attribute_whose_key_is_taken(
 ) -> None:
     database.create(prepared("ada"))
     bob = database.create(prepared("bob"))
-    for attempt in (lambda: database.create(taken), lambda: database.modify(bob, taken)):
+    attempts: list[Callable[[], object]] = [
+        lambda: database.create(taken),
+        lambda: database.modify(bob, taken),
+    ]
+    for attempt in attempts:
         with pytest.raises(Conflict) as refused:
             attempt()
         assert refused.value.attribute == attribute

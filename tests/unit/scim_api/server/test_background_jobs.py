@@ -80,8 +80,8 @@ async def test_a_database_that_is_gone_is_reported_once_and_its_return_too(pause
     with capture_logs() as logs:
         await repeated(None, GONE, GONE, GONE, None, None, GONE, None)
     assert [(line["log_level"], line["event"], line["job"]) for line in logs] == [
-        ("warning", "database does not answer", "chore"),
-        ("info", "database is back", "chore"),
+        ("warning", "database unavailable", "chore"),
+        ("info", "database available again", "chore"),
     ] * 2
     assert logs[0]["reason"] == "nobody there"
     assert pauses == [7.0] * 8
@@ -97,7 +97,7 @@ class Service:
 
     def __init__(self) -> None:
         self.metrics = Metrics()
-        self.credentials = SimpleNamespace(refresh=forever, write_uses=forever)
+        self.authenticator = SimpleNamespace(refresh=forever, write_uses=forever)
         self.store = SimpleNamespace(purge=forever)
 
     async def run(self, name: str) -> None:
@@ -127,7 +127,7 @@ async def test_the_gauge_says_whether_the_last_reading_of_the_database_succeeded
         seen.append(database_up(service))
         await told.job()
 
-    service.credentials.refresh = refresh
+    service.authenticator.refresh = refresh
     await service.run("auth generation")
     assert seen[1:] == [1.0, 0.0, 1.0, up]
     assert pauses == [AUTH_GENERATION_SECONDS] * 4
@@ -135,7 +135,7 @@ async def test_the_gauge_says_whether_the_last_reading_of_the_database_succeeded
 
 async def test_last_uses_are_written_at_their_own_pace(pauses: list[float]) -> None:
     service = Service()
-    service.credentials.write_uses = Told(None, None).job
+    service.authenticator.write_uses = Told(None, None).job
     await service.run("last use")
     assert pauses == [LAST_USE_SECONDS] * 2
 
