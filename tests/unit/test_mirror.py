@@ -21,7 +21,6 @@ ELSEWHERE: Final = {
     "scim_api.store.dialect": "a type without behaviour",
     "scim_api.store.errors": "exceptions without behaviour; tests/api/store raises each of them",
     "scim_operator.planning.actions": "records without behaviour: what the planner may answer",
-    "scim_operator.planning.ports": "protocols and exceptions without behaviour",
 }
 """Modules without a test file of their own, and why."""
 

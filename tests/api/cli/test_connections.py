@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from scim_api.cli.connections import connection
+from scim_api.cli.main import main
 from scim_api.contract.admin import Connection, Credential, PutConnection
 from scim_api.contract.tokens import digest
 from scim_api.store.factory import create_store
@@ -28,7 +28,7 @@ class Command:
 
     def run(self, *arguments: str) -> Result:
         environment = {"SCIM_API_DATABASE_URL": self.url}
-        return CliRunner().invoke(connection, arguments, env=environment)
+        return CliRunner().invoke(main, ["connection", *arguments], env=environment)
 
     def json(self, *arguments: str) -> Any:
         done = self.run(*arguments, "--json")
@@ -235,7 +235,7 @@ def test_at_a_terminal_a_deletion_is_asked_for(command: Command, monkeypatch: py
     monkeypatch.setattr("scim_api.cli.connections.sys", type("Terminal", (), {"stdin": _Terminal()}))
     for answer, left in (("n\n", True), ("y\n", False)):
         done = CliRunner().invoke(
-            connection, ["delete", "demo/entra", "--database-url", command.url], input=answer
+            main, ["connection", "delete", "demo/entra", "--database-url", command.url], input=answer
         )
         assert "End every token of demo/entra now?" in done.output
         assert command.opens(issued["token"]) is left

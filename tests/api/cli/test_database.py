@@ -9,8 +9,8 @@ import apsw
 import pytest
 from click.testing import CliRunner, Result
 
-from scim_api.cli.database import _Progress, backup, copy
-from scim_api.cli.database import migrate as migrate_command
+from scim_api.cli.database import _Progress
+from scim_api.cli.main import main
 from scim_api.store.migrate import REQUIRED_VERSION, migrate
 from scim_api.store.sql.transfer_tables import TABLES
 from support.stored import prepared, tenant_of
@@ -18,19 +18,19 @@ from support.transfer import Life, content, opened
 
 
 def run(*arguments: str, **environment: str) -> Result:
-    return CliRunner().invoke(copy, arguments, env=environment)
+    return CliRunner().invoke(main, ["copy", *arguments], env=environment)
 
 
 def test_migrating_says_the_version_and_may_be_done_again(database_url: str) -> None:
     for _ in range(2):
-        done = CliRunner().invoke(migrate_command, [], env={"SCIM_API_DATABASE_URL": database_url})
+        done = CliRunner().invoke(main, ["migrate"], env={"SCIM_API_DATABASE_URL": database_url})
         assert (done.exit_code, done.stdout) == (0, f"schema version {REQUIRED_VERSION}\n")
 
 
 def test_an_option_names_another_database_than_the_environment(tmp_path: Path) -> None:
     named, other = tmp_path / "named.db", tmp_path / "other.db"
-    arguments = ["--database-url", f"sqlite:///{named}"]
-    done = CliRunner().invoke(migrate_command, arguments, env={"SCIM_API_DATABASE_URL": f"sqlite:///{other}"})
+    arguments = ["migrate", "--database-url", f"sqlite:///{named}"]
+    done = CliRunner().invoke(main, arguments, env={"SCIM_API_DATABASE_URL": f"sqlite:///{other}"})
     assert done.exit_code == 0
     assert (named.exists(), other.exists()) == (True, False)
 
@@ -133,16 +133,16 @@ def test_a_backup_says_what_it_holds(tmp_path: Path) -> None:
                 await store.create(tenant, "User", prepared(name), actor="c")
 
     asyncio.run(fill())
-    done = CliRunner().invoke(backup, [str(file), "--database-url", url])
+    done = CliRunner().invoke(main, ["backup", str(file), "--database-url", url])
     assert (done.exit_code, done.stdout) == (0, f"{file}: 1 connections, 2 users and groups\n")
-    again = CliRunner().invoke(backup, [str(file), "--database-url", url])
+    again = CliRunner().invoke(main, ["backup", str(file), "--database-url", url])
     assert again.exit_code == 1
     assert again.stderr == f"Error: {file} exists; name a new file\n"
 
 
 def test_a_backup_of_postgresql_is_left_to_pg_dump(tmp_path: Path) -> None:
     file = tmp_path / "saved.db"
-    done = CliRunner().invoke(backup, [str(file), "--database-url", "postgresql://me:hidden@host/db"])
+    done = CliRunner().invoke(main, ["backup", str(file), "--database-url", "postgresql://me:hidden@host/db"])
     assert done.exit_code == 1
     assert "pg_dump" in done.stderr
     assert "hidden" not in done.output

@@ -87,7 +87,7 @@ class TestResources:
         """PostgreSQL changes what it remembers, what it has just read, or what it has locked."""
         ada = await store.create(tenant, "User", prepared("ada"), actor="creator")
         if way == "locked":
-            monkeypatch.setattr("scim_api.store.postgres.store.OPTIMISTIC_ATTEMPTS", 0)
+            monkeypatch.setattr("scim_api.store.postgres.resources.OPTIMISTIC_ATTEMPTS", 0)
         writer = store if way == "remembered" else other
 
         async with added(store) as rows:
@@ -145,7 +145,7 @@ class TestResources:
                 await writer.modify(tenant, "User", ada.id, lambda _: None, actor="writer")
                 await writer.modify(tenant, "Group", staff.id, lambda _: None, actor="writer")
                 await writer.modify(tenant, "Group", staff.id, joined_by(ada.id), actor="writer")
-            monkeypatch.setattr("scim_api.store.postgres.store.OPTIMISTIC_ATTEMPTS", 0)
+            monkeypatch.setattr("scim_api.store.postgres.resources.OPTIMISTIC_ATTEMPTS", 0)
             await other.modify(tenant, "User", ada.id, lambda _: None, actor="writer")
 
         assert rows == []

@@ -98,7 +98,7 @@ async def test_without_an_operator_it_says_so_and_leaves_nothing(
 
     async with await client_of(installed.kubeconfig) as kube:
         with pytest.raises(
-            SelfTestFailed, match=r"is not Ready: no operator has looked at it \(kubectl describe sct"
+            SelfTestFailed, match=r"is not Ready: no operator has reconciled it \(kubectl describe sct"
         ):
             await run(kube, quiet_namespace, pause=time_is_up)
     assert installed.kubectl("get", "sct", "-n", quiet_namespace, "-o", "name").stdout == ""

@@ -22,6 +22,7 @@ def reloaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 def test_on_linux_it_is_the_clock_that_counts_suspensions() -> None:
     before = time.clock_gettime(time.CLOCK_BOOTTIME)
     assert before <= clock.boot_time() <= time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert time.CLOCK_BOOTTIME == clock._CLOCK
 
 
 def test_on_macos_it_is_the_monotonic_clock_of_the_system(

@@ -61,3 +61,10 @@ def test_libraries_are_quiet_at_debug(lines: io.StringIO) -> None:
     logging.getLogger("kubernetes.aio.client.rest").debug("response body: whatever")
     logging.getLogger("httpx").info("HTTP Request: PUT")
     assert lines.getvalue() == ""
+
+
+def test_a_librarys_warning_says_who_when_and_how_bad(lines: io.StringIO) -> None:
+    logging.getLogger("kopf.x").warning("look %s", "here")
+    entry = json.loads(lines.getvalue())
+    assert (entry["event"], entry["logger"], entry["level"]) == ("look here", "kopf.x", "warning")
+    assert entry["timestamp"].endswith("Z")

@@ -1,9 +1,19 @@
 """The token's format."""
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_api.contract.tokens import ALPHABET, BODY_LENGTH, PATTERN, digest, is_well_formed, new_token
+from scim_api.contract.tokens import (
+    ALPHABET,
+    BODY_LENGTH,
+    PATTERN,
+    digest,
+    is_well_formed,
+    new_token,
+    new_token_id,
+)
 
 
 def test_a_new_token_is_well_formed_short_and_unlike_any_other() -> None:
@@ -27,3 +37,9 @@ def test_one_mistyped_character_is_recognised(position: int, character: str) -> 
 def test_any_text_has_a_digest_and_is_judged_without_an_error(text: str) -> None:
     assert len(digest(text)) == 32
     assert is_well_formed(text) in {True, False}
+
+
+def test_a_tokens_public_name_is_sixteen_digits_unlike_any_other() -> None:
+    names = {new_token_id() for _ in range(1000)}
+    assert len(names) == 1000
+    assert all(re.fullmatch("[0-9a-f]{16}", name) for name in names)

@@ -301,3 +301,47 @@ def test_a_transition_is_dated_anew_with_every_flip_of_the_status() -> None:
         ready = status.condition("Ready")
         assert ready is not None
         assert ready.last_transition_time == moment
+
+
+def test_three_in_use_are_all_named_and_nobody_is_left_to_be_counted() -> None:
+    items = [dataclasses.replace(USED, id=f"id-{n}") for n in range(3)]
+    warning = in_use(*items).condition("SupersededTokenInUse")
+    assert warning is not None
+    assert all(item.id in warning.message for item in items)
+    assert " more" not in warning.message
+
+
+def test_a_secret_of_another_name_is_shown_once_it_is_written() -> None:
+    renamed = scim_token(well(), secret={"name": "other"})
+    assert told(renamed, trouble=TROUBLE).secret_name == "entra-scim-token"
+    assert told(scim_token(secret={"name": "other"}), trouble=TROUBLE).secret_name == "other"
+    assert told(renamed, seen=connection(NEW)).secret_name == "other"
+
+
+def test_without_the_token_of_the_secret_there_is_no_end_to_tell() -> None:
+    ready = told(scim_token(), seen=connection(OLD)).condition("Ready")
+    assert ready is not None
+    assert (ready.status, ready.message) == ("True", "all is as wanted")
+
+
+@pytest.mark.parametrize(("ago", "late"), [(timedelta(microseconds=-1), False), (timedelta(), True)])
+def test_a_suspended_one_says_that_its_rotation_is_overdue(ago: timedelta, late: bool) -> None:
+    done = dataclasses.replace(DONE, next_rotation=NOW - ago)
+    found = ReconcileOutcome(scim_token(suspend=True), connection(NEW), SECRET, done, None)
+    ready = build_status(found, ENDPOINT, NOW).condition("Ready")
+    assert ready is not None
+    assert ("it was to be replaced at" in ready.message) is late
+
+
+def test_while_the_api_is_down_tokens_go_at_their_end() -> None:
+    before = well()
+    end = before.tokens[1].expires_at
+    for now, left in ((end - timedelta(microseconds=1), ["id2", "id1"]), (end, ["id2"])):
+        status = told(scim_token(before), trouble=TROUBLE, now=now)
+        assert [item.id for item in status.tokens] == left
+
+
+def test_a_last_use_is_not_forgotten_when_the_api_knows_none_any_more() -> None:
+    used = told(scim_token(), seen=connection(credential("id2", NOW - DAY, last_used_at=NOW - DAY)))
+    after = told(scim_token(used), seen=connection(NEW))
+    assert after.tokens[0].last_used_at == after.last_used_at == NOW - DAY

@@ -97,3 +97,16 @@ def test_nesting_without_an_end_is_no_error() -> None:
 def test_entries_of_a_newer_operator_keep_their_known_part() -> None:
     text = json.dumps({"tokens": [{**TOKEN.to_json(), "invented": 1}], "alsoNew": []})
     assert TokenLedger.from_text(text) == TokenLedger((TOKEN,))
+
+
+def test_the_text_is_the_same_for_the_same_content() -> None:
+    assert TokenLedger((TOKEN,), "now").to_text() == (
+        '{"rotate":"now","tokens":[{"digest":"' + "ab" * 32 + '","expiresAt":"2026-04-01T12:30:15.123456Z",'
+        '"id":"0123456789abcdef","issuedAt":"2026-01-01T12:30:15.123456Z"}]}'
+    )
+
+
+def test_a_token_may_live_for_the_longest_lifetime_and_not_longer() -> None:
+    longest = LedgerEntry(TOKEN.id, TOKEN.digest, ISSUED, ISSUED + LONGEST)
+    longer = LedgerEntry(TOKEN.id, TOKEN.digest, ISSUED, ISSUED + LONGEST + timedelta(microseconds=1))
+    assert TokenLedger.from_text(TokenLedger((longest, longer)).to_text()).tokens == (longest,)

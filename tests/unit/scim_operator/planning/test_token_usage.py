@@ -132,3 +132,36 @@ def test_the_looks_find_every_use_in_time_and_are_few(
 def test_the_moment_it_would_count_as_left_behind_is_looked_at() -> None:
     in_use = superseded_tokens_in_use([OLD], [used("old", END - 4 * DAY)], END - 3 * DAY)
     assert END - 2 * DAY in reevaluation_times([OLD], in_use, END - 3 * DAY)
+
+
+def test_one_looks_again_when_a_half_a_quarter_and_an_eighth_of_the_notice_is_left() -> None:
+    begin = END - 7 * DAY
+    assert reevaluation_times([OLD], [], begin - HOUR) == [
+        begin, END - timedelta(days=3.5), END - timedelta(days=1.75), END - timedelta(days=0.875),
+    ]  # fmt: skip
+    assert reevaluation_times([OLD], [], begin) == [
+        END - timedelta(days=3.5), END - timedelta(days=1.75), END - timedelta(days=0.875),
+    ]  # fmt: skip
+
+
+def test_those_that_end_first_are_told_first() -> None:
+    items = [
+        SupersededToken("b", START, END), SupersededToken("c", START, END - HOUR), SupersededToken("a", START, END),
+    ]  # fmt: skip
+    uses = [used(item.id, END - DAY) for item in items]
+    found = superseded_tokens_in_use(items, uses, END - 2 * HOUR)
+    assert [item.id for item in found] == ["c", "a", "b"]
+
+
+def test_only_a_younger_token_is_what_a_client_has_moved_on_to() -> None:
+    at, later = END - 8 * HOUR, END - 2 * HOUR
+    assert warned(END - HOUR, used("old", at), used("new", later, START)) == []
+    assert warned(END - HOUR, used("old", at), used("older", later, START - 90 * DAY)) == ["old"]
+    assert warned(END - HOUR, used("old", at), used("twin", later, START - 60 * DAY)) == ["old"]
+
+
+def test_a_client_without_a_name_may_be_the_same_one() -> None:
+    at, later = END - 8 * HOUR, END - 2 * HOUR
+    assert warned(END - HOUR, used("old", at), new(later, None)) == []
+    assert warned(END - HOUR, used("old", at, agent=None), new(later)) == []
+    assert warned(END - HOUR, used("old", at), new(later, "another")) == ["old"]

@@ -216,3 +216,8 @@ def test_entras_look_ups_are_quick(query: bytes, asked: tuple[Lookup, str]) -> N
 def test_pages_of_everybody_are_quick(query: bytes, wanted: tuple[int, int]) -> None:
     assert read_page(query) == wanted
     check(query)
+
+
+def test_an_ampersand_ends_a_parameter_even_between_quotes() -> None:
+    assert read_user_lookup(b'filter=userName%20eq%20"a&b"') is None
+    assert read_user_lookup(b'filter=userName%20eq%20"a%26b"') == (Lookup.NAME, "a&b")

@@ -140,3 +140,9 @@ def test_a_path_holds_so_many_comparisons_at_most() -> None:
     read_path(TABLE, path(MAX_PATH_TERMS))
     with pytest.raises(ScimError, match=f"more than {MAX_PATH_TERMS}"):
         read_path(TABLE, path(MAX_PATH_TERMS + 1))
+
+
+def test_a_neighbour_makes_no_room_for_deeper_nesting() -> None:
+    deep = "not (" * (MAX_FILTER_DEPTH - 1) + "title pr" + ")" * (MAX_FILTER_DEPTH - 1)
+    read_filter(TABLE, deep)
+    refusal(f"title pr or nickName pr or {deep}")

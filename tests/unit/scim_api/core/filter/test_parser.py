@@ -11,8 +11,9 @@ from scim_api.core.errors import ScimError
 from scim_api.core.filter.parser import IndexedLookup, parse_filter
 from scim_api.core.limits import MAX_FILTER, MAX_FILTER_TERMS
 from scim_api.core.model import Lookup
-from scim_api.core.predicate import matches
+from scim_api.core.predicate import AttributePath, Comparison, LogicalExpression, ValuePath, matches
 from scim_api.core.resources.users import create_user
+from scim_api.core.types import ResourceKind
 from scim_api.core.values.normal_form import normal_form
 from support.scim_core import CUSTOM, ENT, filters, library_matches, profile_of, users
 
@@ -161,3 +162,24 @@ def test_predicates_match_what_the_library_matches(bodies: list[dict[str, Any]],
     ]
     found = {i for i, doc in enumerate(docs) if matches(parsed, normal_form(TENANT.user, doc))}
     assert found == library_matches(docs, text)
+
+
+@pytest.mark.parametrize("kind", [None, "User"])
+def test_entras_work_email_reads_as_brackets_do(kind: ResourceKind | None) -> None:
+    text = 'emails[type eq "work"].value eq "A@x"'
+    found = parse_filter(profile_of(), kind, text)
+    if kind == "User":
+        assert found == IndexedLookup(Lookup.WORK_EMAIL, "a@x")
+        return
+    terms = tuple(
+        Comparison(AttributePath((name,), "string"), "eq", value)
+        for name, value in (("type", "work"), ("value", "a@x"))
+    )
+    emails = AttributePath(("emails",), "complex", multi_valued=True)
+    assert found == ValuePath(emails, LogicalExpression("and", terms))
+
+
+def test_a_work_email_with_a_broken_escape_is_refused() -> None:
+    with pytest.raises(ScimError) as refused:
+        parse_filter(profile_of(), "User", 'emails[type eq "work"].value eq "\\x"')
+    assert refused.value.scim_type == "invalidFilter"

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from scim_api.contract.admin import CustomField, TenantSettings
 from scim_api.core.errors import ScimError
 from scim_api.core.filter.resolver import (
     comparison,
@@ -15,7 +16,7 @@ from scim_api.core.filter.resolver import (
     sort_attribute,
 )
 from scim_api.core.predicate import AttributePath, Comparison, Constant, Predicate, Present
-from scim_api.core.schema.tenant_schema import AttributeTable
+from scim_api.core.schema.tenant_schema import AttributeTable, compile_tenant_schema
 from scim_api.core.types import Operator
 from support.scim_core import CUSTOM, ENT, profile_of
 
@@ -197,3 +198,17 @@ def test_a_sort_by_what_has_no_order_is_refused(path: str) -> None:
     with pytest.raises(ScimError) as refused:
         sort_attribute(USER, path)
     assert (refused.value.scim_type, refused.value.detail[:8]) == ("invalidPath", "sortBy: ")
+
+
+def test_a_refusal_names_the_attribute_as_it_was_sent() -> None:
+    assert '"TITLE"' in refusal("TITLE", "co", 7)
+    assert '"name.givenname"' in refusal("name", "co", 7, "givenname")
+
+
+@pytest.mark.parametrize("name", ["id", "meta"])
+def test_a_custom_field_may_have_the_name_of_a_column(name: str) -> None:
+    settings = TenantSettings(custom_fields=(CustomField(name=name, type="String"),))
+    table = compile_tenant_schema(settings, f"column-{name}").user
+    attribute = AttributePath((CUSTOM.lower(), name), "string")
+    assert compared(f"{CUSTOM}:{name}", "eq", "X", table=table) == Comparison(attribute, "eq", "x")
+    assert presence(table, f"{CUSTOM}:{name}", None) == Present(attribute)

@@ -358,3 +358,20 @@ def test_custom_fields_of_every_type_are_patched() -> None:
     assert doc[CUSTOM] == {
         "postalCode": "DE-1", "remote": False, "floor": 3, "hiredAt": "2024-01-01T00:00:00+01:00", "skills": ["B2", "c"],
     }  # fmt: skip
+
+
+def test_of_several_new_entries_the_preferred_one_takes_it_from_the_old_one_and_keeps_it() -> None:
+    new = [{"value": "c@x", "primary": True}, {"value": "d@x"}]
+    doc = patched(TENANT, ADA, {"op": "add", "path": "emails", "value": new})
+    assert [entry.get("primary") for entry in doc["emails"]] == [False, None, True, None]
+
+
+def test_an_entry_that_brackets_select_without_describing_it_is_replaced_as_a_whole() -> None:
+    doc = patched(TENANT, ADA, replace('emails[value sw "h"]', {"value": "n@x"}))
+    assert doc["emails"] == [EMAILS[0], {"value": "n@x"}]
+
+
+def test_a_remove_names_an_entry_whatever_name_it_gives_it() -> None:
+    named = [{"value": "a@x", "type": "work", "display": "A"}]
+    doc = patched(TENANT, ADA, {"op": "remove", "path": "emails", "value": named})
+    assert doc["emails"] == [EMAILS[1]]

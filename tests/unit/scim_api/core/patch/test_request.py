@@ -185,3 +185,14 @@ def test_members_become_steps_of_a_change() -> None:
     assert steps(remove, kind="Group") == [("remove", "members", MemberChange("remove", (ada,)))]
     within = {"op": "Replace", "path": f'members[value eq "{ada}"].type', "value": "User"}
     assert refusal(within, kind="Group").scim_type == "mutability"
+
+
+def test_as_many_operations_on_a_group_as_there_may_be_may_change_two_attributes_each() -> None:
+    both = {"op": "add", "value": {"displayName": "x", "externalId": "y"}}
+    assert len(steps(*[both] * MAX_GROUP_OPERATIONS, kind="Group")) == 2 * MAX_GROUP_OPERATIONS
+
+
+def test_a_refusal_says_what_is_wrong_with_the_shape() -> None:
+    with pytest.raises(ScimError, match="an array with one or more"):
+        read_patch(TENANT, {"schemas": [PATCH_OP], "Operations": {"op": "remove", "path": "title"}})
+    assert "empty key" in refusal({"op": "add", "value": {" ": 1}}).detail

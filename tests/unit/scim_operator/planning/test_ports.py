@@ -1,0 +1,11 @@
+"""The ports' records."""
+
+from scim_operator.planning.ports import SecretDraft, SecretSnapshot
+
+
+def test_neither_form_of_a_secret_shows_its_data() -> None:
+    data = {"token": "sct_plaintext"}
+    snapshot = SecretSnapshot("s", "1", owned=True, data=data, labels={}, annotations={})
+    draft = SecretDraft("s", data, {}, {})
+    assert "plaintext" not in repr(snapshot) + repr(draft)
+    assert "'s'" in repr(snapshot)
