@@ -18,6 +18,7 @@ import structlog
 from kubernetes.aio import client, config
 from kubernetes.aio.client import ApiException
 
+from scim_api.contract.backoff import Backoff
 from scim_operator.adapters.admin_api import HttpAdminApi, HttpCredentialVerifier
 from scim_operator.adapters.admin_key import AdminKey, AdminKeyStore
 from scim_operator.adapters.endpoint_probe import EndpointProbe
@@ -43,8 +44,8 @@ log = structlog.get_logger(__name__)
 
 _SILENT_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 2.0
-_POLL_SECONDS: Final = 1.0
-_TRY_AGAIN_SECONDS: Final = 5.0
+_ADMIN_KEY_BACKOFF: Final = Backoff(first=1.0, longest=10.0)
+_SERVED_BACKOFF: Final = Backoff(first=0.5, longest=5.0)
 _HTTP_TIMEOUT: Final = httpx.Timeout(10.0, connect=3.0)
 
 
@@ -281,7 +282,7 @@ class Operator:
 
     async def _admin_key(self) -> AdminKey:
         """The key, waited for until Kubernetes lets us have it."""
-        reported = ""
+        reported, failures = "", 0
         while True:
             try:
                 return await self._key_store.ensure()
@@ -292,7 +293,8 @@ class Operator:
             if problem != reported:
                 log.error("no key for the admin API", reason=problem)
                 reported = problem
-            await asyncio.sleep(_TRY_AGAIN_SECONDS)
+            failures += 1
+            await asyncio.sleep(_ADMIN_KEY_BACKOFF.seconds(failures))
 
     # -- what comes in, what is due
 
@@ -321,7 +323,7 @@ class Operator:
 
     async def _until_served(self) -> None:
         """Wait until the API server serves ScimTokens."""
-        custom, reported = client.CustomObjectsApi(self._kube), ""
+        custom, reported, failures = client.CustomObjectsApi(self._kube), "", 0
         while True:
             try:
                 await custom.list_cluster_custom_object(GROUP, VERSION, PLURAL, limit=1, _request_timeout=5.0)
@@ -331,7 +333,8 @@ class Operator:
             if problem != reported:
                 log.warning("cannot watch yet", reason=problem)
                 reported = problem
-            await asyncio.sleep(_POLL_SECONDS)
+            failures += 1
+            await asyncio.sleep(_SERVED_BACKOFF.seconds(failures))
 
     # -- probes
 

@@ -43,7 +43,7 @@ class Metrics:
         )
         self._watch_restarts = Counter(
             "scim_operator_watch_restarts_total",
-            "Watches that ended and were started anew.",
+            "Watches that ended and were restarted.",
             registry=self.registry,
         )
         self._resyncs = Counter(
@@ -115,7 +115,7 @@ class Metrics:
             self._endpoint_reachable.labels(verdict.reason).set(int(verdict.status == "True"))
 
     def watch_restarted(self) -> None:
-        """The watch ended and is started anew."""
+        """The watch ended and is restarted."""
         self._watch_restarts.inc()
 
     def resynced(self, *, complete: bool) -> None:

@@ -21,7 +21,7 @@ from scim_operator.settings import OperatorSettings
 log = structlog.get_logger(__name__)
 
 HELD_SECONDS: Final = 300
-"""How long nobody leads afterwards, unless an operator is started anew by then."""
+"""How long nobody leads afterwards, unless an operator is restarted by then."""
 _ATTEMPTS: Final = 20
 _CALL_SECONDS: Final = 30.0
 _RELEASED: Final = "released-"

@@ -2,7 +2,7 @@
 
 kopf runs in a thread and an event loop of its own, on every replica: it takes SIGTERM and cancels tasks
 where it runs otherwise, and a list of ten thousand objects would hold up the others. Only event handlers
-are registered, so kopf writes nothing to any object. A watch that ends is started anew; the heartbeat of
+are registered, so kopf writes nothing to any object. A watch that ends is restarted; the heartbeat of
 the thread feeds the liveness probe.
 """
 
@@ -44,7 +44,7 @@ class Informer:
         settings: which namespaces.
         deliver: called in the maker's loop with what was seen since the last call, in order.
         served: awaited in the maker's loop before each start; returns when the CRD is served.
-        restarted: called in the maker's loop when a watch ended and is started anew.
+        restarted: called in the maker's loop when a watch ended and is restarted.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Informer:
                     return
                 failures = 0 if time.monotonic() - started > _HEALTHY_AFTER_SECONDS else failures + 1
                 pause = _RESTART_BACKOFF.seconds(failures + 1)
-                log.warning("the watch ended and is started anew", reason=reason, seconds=pause)
+                log.warning("the watch ended and is restarted", reason=reason, seconds=pause)
                 self._home.call_soon_threadsafe(self._restarted)
                 await self._pause(pause)
         finally:

@@ -11,6 +11,7 @@ import structlog
 from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
+from scim_api.contract.backoff import Backoff
 from scim_operator.adapters.kubernetes import list_scimtokens
 from scim_operator.controller.cache import InformerCache, cached_scimtoken
 from scim_operator.controller.controller import Controller
@@ -34,7 +35,7 @@ from scim_operator.settings import OperatorSettings
 log = structlog.get_logger(__name__)
 
 KUBERNETES_ERRORS: Final = (ApiException, aiohttp.ClientError, OSError, TimeoutError)
-_RETRY_SECONDS: Final = 10.0
+_RETRY_BACKOFF: Final = Backoff(first=1.0, longest=20.0)
 
 
 class Resync:
@@ -46,6 +47,7 @@ class Resync:
         cache: the informer cache; brought up to date here.
         controller: takes what is to be reconciled.
         metrics: counters to move.
+        sleep: waits so many seconds.
     """
 
     def __init__(
@@ -56,10 +58,11 @@ class Resync:
         cache: InformerCache,
         controller: Controller,
         metrics: Metrics,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._kube, self._settings = kube, settings
         self._cache, self._controller, self._metrics = cache, controller, metrics
-        self._last_trouble = ""
+        self._sleep, self._last_problem = sleep, ""
 
     async def run(self, api: AdminApi, upkeep: Callable[[], Awaitable[object]]) -> None:
         """Compare until cancelled; the first comparison has every ScimToken reconciled.
@@ -68,24 +71,21 @@ class Resync:
             api: the admin API.
             upkeep: done before each comparison; may raise what Kubernetes raises, or ``KubernetesRejected``.
         """
-        planned_all = False
+        planned_all, failures = False, 0
         while True:
-            pause = self._settings.resync_seconds
+            complete = False
             try:
                 await upkeep()
                 complete = await self._compare(api, everything=not planned_all)
+                planned_all = True
             except KubernetesRejected as error:
                 # Also right after the API server's start, before it has loaded its own roles.
                 self._report(str(error))
-                pause = min(pause, _RETRY_SECONDS)
             except KUBERNETES_ERRORS as error:
                 self._report(f"Kubernetes: {type(error).__name__} {getattr(error, 'status', '')}".strip())
-                pause = min(pause, _RETRY_SECONDS)
-            else:
-                planned_all = True
-                if not complete:
-                    pause = min(pause, _RETRY_SECONDS)
-            await asyncio.sleep(pause)
+            failures = 0 if complete else failures + 1
+            period = self._settings.resync_seconds
+            await self._sleep(min(period, _RETRY_BACKOFF.seconds(failures)) if failures else period)
 
     async def _compare(self, api: AdminApi, *, everything: bool) -> bool:
         started = time.monotonic()
@@ -127,7 +127,7 @@ class Resync:
         except ScimApiRejected as error:
             self._report(f"{error.code}: {error.message}")
         else:
-            self._last_trouble = ""
+            self._last_problem = ""
             return registered
         return None
 
@@ -157,6 +157,6 @@ class Resync:
             self._controller.add(key)
 
     def _report(self, problem: str) -> None:
-        if problem != self._last_trouble:
+        if problem != self._last_problem:
             log.warning("resync incomplete", reason=problem)
-        self._last_trouble = problem
+        self._last_problem = problem

@@ -215,7 +215,7 @@ def _endpoint_reachable(outcome: ReconcileOutcome) -> ConditionFields | None:
 def _ready_message(outcome: ReconcileOutcome, active: TokenStatus | None, now: datetime) -> str:
     token, done = outcome.token, outcome.done
     if active is None or done is None:
-        return "all is as wanted"
+        return "nothing is left to do"
     expires = format_time(active.expires_at)
     if token.spec.suspend:
         message = f"suspended: no rotation; that is safe until the token expires at {expires}"

@@ -1,8 +1,8 @@
-"""A resync tells the scheduler what to look at; a sweep that would revoke too much stops and says so."""
+"""A resync enqueues what is to be reconciled; above the orphan limit nothing is revoked, and it says so."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,14 +36,14 @@ class Api:
         return ConnectionPage(now=NOW, items=items)
 
 
-class Planned(Controller):
-    """Writes down what it is asked to look at, and looks at nothing."""
+class RecordingController(Controller):
+    """Records what is enqueued, and reconciles nothing."""
 
     def __init__(self) -> None:
-        self.asked: dict[Key, float] = {}
+        self.enqueued: dict[Key, float] = {}
 
     def add(self, key: Key, delay: float = 0.0) -> None:
-        self.asked[key] = delay
+        self.enqueued[key] = delay
 
 
 def token(name: str, generation: int = 1) -> dict[str, Any]:
@@ -55,24 +55,37 @@ class Case:
     """One leader's resync over given tokens and connections."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, tokens: list[dict[str, Any]], names: list[str] | None
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        tokens: list[dict[str, Any]],
+        names: list[str] | None,
+        *,
+        resync_seconds: float = 0.01,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         async def listed(*_: Any) -> AsyncIterator[dict[str, Any]]:
             for item in tokens:
                 yield item
 
         monkeypatch.setattr(resync, "list_scimtokens", listed)
-        self.api, self.scheduler, self.known, self.metrics = Api(names), Planned(), InformerCache(), Metrics()
+        self.api, self.controller = Api(names), RecordingController()
+        self.cache, self.metrics = InformerCache(), Metrics()
         settings = load(
-            endpoint_url="https://scim.example.com/scim/v2", admin_url="http://unused:1", resync_seconds=0.01
+            endpoint_url="https://scim.example.com/scim/v2",
+            admin_url="http://unused:1",
+            resync_seconds=resync_seconds,
         )
         self._resync = Resync(
             None,  # type: ignore[arg-type]
             settings,
-            cache=self.known,
-            controller=self.scheduler,
+            cache=self.cache,
+            controller=self.controller,
             metrics=self.metrics,
+            sleep=sleep,
         )
+
+    async def run(self, upkeep: Callable[[], Awaitable[None]]) -> None:
+        await self._resync.run(self.api, upkeep)  # type: ignore[arg-type]
 
     async def once(self) -> list[Any]:
         """Run until the first comparison is done; the log of it."""
@@ -91,7 +104,7 @@ class Case:
                 await asyncio.Event().wait()
 
         with capture_logs() as logs:
-            task = asyncio.create_task(self._resync.run(self.api, upkeep))  # type: ignore[arg-type]
+            task = asyncio.create_task(self.run(upkeep))
             async with asyncio.timeout(10):
                 await enough.wait()
             task.cancel()
@@ -100,17 +113,17 @@ class Case:
         return list(logs)
 
 
-async def test_a_new_leader_looks_at_every_token(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_new_leader_reconciles_every_token(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(monkeypatch, [token("a"), token("b")], ["a", "b"])
     await case.once()
-    assert set(case.scheduler.asked) == {Key("ns", "a"), Key("ns", "b")}
-    assert len(case.known) == 2
+    assert set(case.controller.enqueued) == {Key("ns", "a"), Key("ns", "b")}
+    assert len(case.cache) == 2
 
 
-async def test_a_connection_without_a_token_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_without_a_token_is_reconciled(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(monkeypatch, [], ["left-over"])
     await case.once()
-    assert case.scheduler.asked == {Key("ns", "left-over"): 0}
+    assert case.controller.enqueued == {Key("ns", "left-over"): 0}
     assert b"scim_operator_orphaned_connections_not_revoked 0.0" in case.metrics.render()
 
 
@@ -119,49 +132,72 @@ async def test_many_connections_without_tokens_are_left_alone_and_reported(
 ) -> None:
     case = Case(monkeypatch, [token("a")], ["a", *(f"gone-{n}" for n in range(6))])
     logs = await case.once()
-    assert set(case.scheduler.asked) == {Key("ns", "a")}
+    assert set(case.controller.enqueued) == {Key("ns", "a")}
     assert any(entry["event"].startswith("orphan limit exceeded") and entry["orphans"] == 6 for entry in logs)
     assert b"scim_operator_orphaned_connections_not_revoked 6.0" in case.metrics.render()
 
 
-async def test_tokens_that_vanished_while_known_are_under_the_brake_too(
+async def test_tokens_that_vanished_from_the_cache_are_under_the_limit_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names = [f"t{n}" for n in range(10)]
     case = Case(monkeypatch, [], names)
     for name in names:
-        case.known.apply(WatchEvent(cached_scimtoken(token(name))))
+        case.cache.apply(WatchEvent(cached_scimtoken(token(name))))
     await case.once()
-    assert case.scheduler.asked == {}
+    assert case.controller.enqueued == {}
 
 
-async def test_without_the_api_the_tokens_are_still_looked_at_and_it_is_said_once(
+async def test_without_the_api_the_tokens_are_still_reconciled_and_it_is_logged_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     case = Case(monkeypatch, [token("a")], None)
-    monkeypatch.setattr(resync, "_RETRY_SECONDS", 0.01)
     logs = await case.rounds(3)
-    assert set(case.scheduler.asked) == {Key("ns", "a")}
+    assert set(case.controller.enqueued) == {Key("ns", "a")}
     assert [entry["log_level"] for entry in logs].count("warning") == 1
 
 
 @pytest.mark.parametrize(
-    "trouble", [OSError("gone for a moment"), KubernetesRejected("403 before roles are known")]
+    "failure", [OSError("gone for a moment"), KubernetesRejected("403 before roles are known")]
 )
-async def test_trouble_with_kubernetes_is_tried_again(
-    monkeypatch: pytest.MonkeyPatch, trouble: Exception
+async def test_a_failure_of_kubernetes_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
     case = Case(monkeypatch, [token("a")], ["a"])
-    monkeypatch.setattr(resync, "_RETRY_SECONDS", 0.01)
     calls = 0
 
     async def flaky(*_: Any) -> AsyncIterator[dict[str, Any]]:
         nonlocal calls
         calls += 1
         if calls == 1:
-            raise trouble
+            raise failure
         yield token("a")
 
     monkeypatch.setattr(resync, "list_scimtokens", flaky)
     await case.rounds(2)
-    assert set(case.scheduler.asked) == {Key("ns", "a")}
+    assert set(case.controller.enqueued) == {Key("ns", "a")}
+
+
+async def test_pauses_grow_while_the_api_is_away_and_the_period_returns_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 8:
+            case.api.names = ["a"]
+        if len(pauses) == 10:
+            raise asyncio.CancelledError
+
+    case = Case(monkeypatch, [token("a")], None, resync_seconds=600, sleep=sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await case.run(_nothing)
+    failed, succeeded = pauses[:8], pauses[8:]
+    for pause, full in zip(failed, (1, 2, 4, 8, 16, 20, 20, 20), strict=True):
+        assert full / 2 <= pause <= full
+    assert succeeded == [600, 600]
+
+
+async def _nothing() -> None:
+    pass

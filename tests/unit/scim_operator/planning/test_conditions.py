@@ -321,7 +321,7 @@ def test_a_secret_of_another_name_is_shown_once_it_is_written() -> None:
 def test_without_the_token_of_the_secret_there_is_no_end_to_tell() -> None:
     ready = told(scim_token(), seen=connection(OLD)).condition("Ready")
     assert ready is not None
-    assert (ready.status, ready.message) == ("True", "all is as wanted")
+    assert (ready.status, ready.message) == ("True", "nothing is left to do")
 
 
 @pytest.mark.parametrize(("ago", "late"), [(timedelta(microseconds=-1), False), (timedelta(), True)])
