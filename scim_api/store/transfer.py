@@ -1,4 +1,4 @@
-"""Moving everything from one database to another: what is copied, in which order, and how it is proved.
+"""Moving everything from one database to another: what is copied, in which order, and how it is verified.
 
 All goes over as it is, surrogate keys included, so that tokens, ETags, cursors and the operator's revisions
 hold. It is one transaction at the target: whatever ends the copy early leaves the target empty. Before the

@@ -127,7 +127,7 @@ def test_a_namespace_that_takes_the_rolebinding_along_goes_and_the_others_are_se
     until("the tokens are refused", lambda: [bound.ask(token) for token in tokens] == [401, 401], 15)
     bound.kubectl("annotate", "sct", "kept", "-n", "beta", "scim-operator.io/rotate=afterwards")
     until(
-        "the other namespace is still looked after",
+        "the other namespace is still served",
         lambda: bound.secret("beta", "kept-scim-token")["token"] != stays[0],
         20,
         lambda: bound.story("beta", "kept"),

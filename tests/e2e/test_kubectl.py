@@ -129,7 +129,7 @@ def test_events_tell_the_story_once_and_looking_again_adds_none(stack: Stack, na
     stack.operators[-1].stop()
     fresh = stack.start_operator()
     until(
-        "the new leader has looked at everything, and then compared it twice",
+        "the new leader has reconciled everything, and then compared it twice",
         lambda: fresh.log_text().count("resync done") >= 3,
         shown=lambda: stack.story(namespace, NAME),
     )

@@ -36,7 +36,7 @@ class Life:
         self.made += 1
         return f"sct_plaintext{self.made}"
 
-    async def look(self) -> Result:
+    async def reconcile(self) -> Result:
         """One reconcile by a fresh operator."""
         self.steps.clear()
 
@@ -69,11 +69,11 @@ def life() -> Life:
 async def begun(life: Life, **spec: Any) -> str:
     """Apply and reconcile; the first token."""
     life.world.apply(**spec)
-    await life.look()
+    await life.reconcile()
     return life.world.secret()["token"]
 
 
 async def rotated(life: Life, value: str = "now") -> str:
     life.world.annotate(ROTATE_ANNOTATION, value)
-    await life.look()
+    await life.reconcile()
     return life.world.secret()["token"]

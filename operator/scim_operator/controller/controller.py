@@ -35,7 +35,7 @@ class Controller:
     Args:
         reconcile: the level-triggered reconcile; safe to be cancelled or repeated at any line.
         workers: how many run at once.
-        longest_rest: seconds after which a key is looked at even when its reconcile asked for later.
+        longest_rest: seconds after which a key is reconciled even when its reconcile asked for later.
         metrics: counters to move.
         clock: seconds, monotonic.
         backoff: pauses after failures.
@@ -141,7 +141,7 @@ class Controller:
             log.warning("Kubernetes is out of reach", key=str(key), reason=str(error))
             self._requeue_with_backoff(key)
         except Exception as error:
-            # One object's trouble must not end the others' service.
+            # One object's failure must not end the others' service.
             log.exception("reconcile failed", key=str(key), error=type(error).__name__)
             self._requeue_with_backoff(key)
         else:

@@ -1,4 +1,4 @@
-"""The known-set: it wakes the reconcile for what others changed, and for nothing we wrote ourselves."""
+"""The informer cache: it wakes the reconcile for what others changed, and for nothing we wrote ourselves."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,14 +38,14 @@ def secret(version: str = "1", **meta: Any) -> dict[str, Any]:
     return {"metadata": {**base, **meta}, "data": {"token": "c2VjcmV0"}}
 
 
-def see(known: InformerCache, body: dict[str, Any], **circumstances: bool) -> bool:
-    return known.apply(WatchEvent(cached_scimtoken(body), **circumstances))
+def see(cache: InformerCache, body: dict[str, Any], **circumstances: bool) -> bool:
+    return cache.apply(WatchEvent(cached_scimtoken(body), **circumstances))
 
 
-def see_secret(known: InformerCache, body: dict[str, Any], **circumstances: bool) -> bool:
+def see_secret(cache: InformerCache, body: dict[str, Any], **circumstances: bool) -> bool:
     sighting = cached_secret(body)
     assert sighting is not None
-    return known.apply(WatchEvent(sighting, **circumstances))
+    return cache.apply(WatchEvent(sighting, **circumstances))
 
 
 def test_a_new_token_wakes() -> None:
@@ -53,9 +53,9 @@ def test_a_new_token_wakes() -> None:
 
 
 def test_our_status_write_does_not_wake() -> None:
-    known = InformerCache()
-    see(known, scim_token())
-    assert not see(known, scim_token(status=ready_status(), metadata={"resourceVersion": "2"}))
+    cache = InformerCache()
+    see(cache, scim_token())
+    assert not see(cache, scim_token(status=ready_status(), metadata={"resourceVersion": "2"}))
 
 
 @pytest.mark.parametrize(
@@ -70,54 +70,54 @@ def test_our_status_write_does_not_wake() -> None:
     ],
 )
 def test_what_others_change_wakes(change: dict[str, Any]) -> None:
-    known = InformerCache()
-    see(known, scim_token())
-    assert see(known, scim_token(metadata=change))
+    cache = InformerCache()
+    see(cache, scim_token())
+    assert see(cache, scim_token(metadata=change))
 
 
 def test_a_repeated_list_wakes_nobody() -> None:
-    known = InformerCache()
-    see(known, scim_token(), listed=True)
-    see_secret(known, secret(), listed=True)
-    assert not see(known, scim_token(), listed=True)
-    assert not see_secret(known, secret(), listed=True)
+    cache = InformerCache()
+    see(cache, scim_token(), listed=True)
+    see_secret(cache, secret(), listed=True)
+    assert not see(cache, scim_token(), listed=True)
+    assert not see_secret(cache, secret(), listed=True)
 
 
 def test_a_deleted_token_wakes_and_is_forgotten() -> None:
-    known = InformerCache()
-    see(known, scim_token())
-    assert see(known, scim_token(), deleted=True)
-    assert KEY not in known
+    cache = InformerCache()
+    see(cache, scim_token())
+    assert see(cache, scim_token(), deleted=True)
+    assert KEY not in cache
 
 
 def test_a_late_deletion_of_its_predecessor_does_not_forget_the_new_token() -> None:
-    known = InformerCache()
-    see(known, scim_token(metadata={"uid": "u2"}))
-    assert not see(known, scim_token(metadata={"uid": "u1"}), deleted=True)
-    assert KEY in known
+    cache = InformerCache()
+    see(cache, scim_token(metadata={"uid": "u2"}))
+    assert not see(cache, scim_token(metadata={"uid": "u1"}), deleted=True)
+    assert KEY in cache
 
 
 def test_a_secret_first_seen_in_a_list_does_not_wake_but_its_change_does() -> None:
-    known = InformerCache()
-    assert not see_secret(known, secret("1"), listed=True)
-    assert see_secret(known, secret("2"))
-    assert not see_secret(known, secret("2"))
-    assert see_secret(known, secret("3"), listed=True)
+    cache = InformerCache()
+    assert not see_secret(cache, secret("1"), listed=True)
+    assert see_secret(cache, secret("2"))
+    assert not see_secret(cache, secret("2"))
+    assert see_secret(cache, secret("3"), listed=True)
 
 
 def test_a_secret_that_we_wrote_does_not_wake_but_who_wrote_before_or_after_us_does() -> None:
-    known = InformerCache()
-    known.record_own_write("s1", "2")
-    known.record_own_write("s1", "4")
-    assert [see_secret(known, secret(version)) for version in "12345"] == [True, False, True, False, True]
-    known.record_own_write("s2", "6")
-    assert see_secret(known, secret("6"))
+    cache = InformerCache()
+    cache.record_own_write("s1", "2")
+    cache.record_own_write("s1", "4")
+    assert [see_secret(cache, secret(version)) for version in "12345"] == [True, False, True, False, True]
+    cache.record_own_write("s2", "6")
+    assert see_secret(cache, secret("6"))
 
 
 def test_a_deleted_secret_wakes() -> None:
-    known = InformerCache()
-    see_secret(known, secret("1"), listed=True)
-    assert see_secret(known, secret("2"), deleted=True)
+    cache = InformerCache()
+    see_secret(cache, secret("1"), listed=True)
+    assert see_secret(cache, secret("2"), deleted=True)
 
 
 def test_a_secret_that_no_scim_token_owns_is_nobodys() -> None:
@@ -150,13 +150,13 @@ def test_a_status_of_an_unknown_shape_is_read_as_not_settled() -> None:
 
 
 def test_a_full_list_forgets_what_vanished_and_tells_what_changed_unseen() -> None:
-    known = InformerCache()
-    see(known, scim_token())
-    see(known, scim_token(metadata={"name": "gone", "uid": "u9"}))
-    known.begin_list()
-    changed = known.replace([cached_scimtoken(scim_token(metadata={"generation": 5}))])
+    cache = InformerCache()
+    see(cache, scim_token())
+    see(cache, scim_token(metadata={"name": "gone", "uid": "u9"}))
+    cache.begin_list()
+    changed = cache.replace([cached_scimtoken(scim_token(metadata={"generation": 5}))])
     assert changed == {KEY}
-    assert [token.key for token in known] == [KEY]
+    assert [token.key for token in cache] == [KEY]
 
 
 def warned(**statuses: str) -> dict[str, Any]:
@@ -175,56 +175,56 @@ def test_a_superseded_token_in_use_is_known_from_the_status(status: str, expecte
 
 
 def test_whose_status_tells_something_else_of_the_endpoint_is_found() -> None:
-    known = InformerCache()
+    cache = InformerCache()
     for name, conditions in (
         ("up", {"EndpointReachable": "True"}),
         ("down", {"EndpointReachable": "False"}),
         ("new", {}),
     ):
-        see(known, scim_token(metadata={"name": name}, status=warned(**conditions)))
-    assert known.with_other_endpoint_summary("EndpointReachableTrue words") == {
+        see(cache, scim_token(metadata={"name": name}, status=warned(**conditions)))
+    assert cache.with_other_endpoint_summary("EndpointReachableTrue words") == {
         Key("ns", "down"),
         Key("ns", "new"),
     }
 
 
 def test_what_the_watch_told_while_a_list_was_read_is_newer_than_the_list() -> None:
-    known = InformerCache()
-    see(known, scim_token())
+    cache = InformerCache()
+    see(cache, scim_token())
     old_list = [cached_scimtoken(scim_token())]
-    known.begin_list()
-    see(known, scim_token(status=ready_status()))
-    see(known, scim_token(metadata={"name": "fabrikam", "uid": "u2"}))
+    cache.begin_list()
+    see(cache, scim_token(status=ready_status()))
+    see(cache, scim_token(metadata={"name": "fabrikam", "uid": "u2"}))
 
-    assert known.replace(old_list) == frozenset()
+    assert cache.replace(old_list) == frozenset()
 
-    assert {token.key.name: token.is_ready for token in known} == {"contoso": True, "fabrikam": False}
+    assert {token.key.name: token.is_ready for token in cache} == {"contoso": True, "fabrikam": False}
 
 
 def test_what_was_deleted_while_a_list_was_read_does_not_come_back() -> None:
-    known = InformerCache()
-    see(known, scim_token())
-    known.begin_list()
-    see(known, scim_token(), deleted=True)
+    cache = InformerCache()
+    see(cache, scim_token())
+    cache.begin_list()
+    see(cache, scim_token(), deleted=True)
 
-    assert known.replace([cached_scimtoken(scim_token())]) == frozenset()
+    assert cache.replace([cached_scimtoken(scim_token())]) == frozenset()
 
-    assert KEY not in known
+    assert KEY not in cache
 
 
 def test_the_next_list_counts_again() -> None:
-    known = InformerCache()
-    known.begin_list()
-    see(known, scim_token())
-    known.begin_list()
-    assert known.replace([]) == frozenset()
-    assert len(known) == 0
+    cache = InformerCache()
+    cache.begin_list()
+    see(cache, scim_token())
+    cache.begin_list()
+    assert cache.replace([]) == frozenset()
+    assert len(cache) == 0
 
 
 def test_a_token_that_should_have_been_replaced_is_told_with_its_end() -> None:
-    known = InformerCache()
+    cache = InformerCache()
     due, end = datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 2, 1, tzinfo=UTC)
-    see(known, scim_token(status={**ready_status(), "expiresAt": "2030-02-01T00:00:00Z"}))
-    see(known, scim_token(metadata={"name": "fresh", "uid": "u2"}))
-    assert list(known.rotation_overdue(due - timedelta(seconds=1))) == []
-    assert list(known.rotation_overdue(due)) == [(KEY, end)]
+    see(cache, scim_token(status={**ready_status(), "expiresAt": "2030-02-01T00:00:00Z"}))
+    see(cache, scim_token(metadata={"name": "fresh", "uid": "u2"}))
+    assert list(cache.rotation_overdue(due - timedelta(seconds=1))) == []
+    assert list(cache.rotation_overdue(due)) == [(KEY, end)]

@@ -1,4 +1,4 @@
-"""The scheduler: each key once at a time, the earliest moment wins, failures back off, only leaders act."""
+"""The controller: each key once at a time, the earliest moment wins, failures back off, only leaders act."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -76,7 +76,7 @@ async def make(clock: Clock, work: Work) -> AsyncIterator[Make]:
         lead: bool = True,
         rand: Callable[[], float] = lambda: 0.0,
     ) -> Controller:
-        scheduler = Controller(
+        controller = Controller(
             work,
             workers=workers,
             max_interval=lambda _key: longest,
@@ -86,120 +86,120 @@ async def make(clock: Clock, work: Work) -> AsyncIterator[Make]:
             rand=rand,
         )
         if lead:
-            scheduler.resume()
-        made.append(scheduler)
-        return scheduler
+            controller.resume()
+        made.append(controller)
+        return controller
 
     yield factory
-    for scheduler in made:
-        await scheduler.drain(0)
+    for controller in made:
+        await controller.drain(0)
 
 
-async def go(scheduler: Controller) -> float | None:
-    pause = scheduler.dispatch()
+async def go(controller: Controller) -> float | None:
+    pause = controller.dispatch()
     await settle()
     return pause
 
 
 async def test_a_due_key_is_reconciled(make: Make, work: Work) -> None:
-    scheduler = make()
-    scheduler.add(A)
-    await go(scheduler)
+    controller = make()
+    controller.add(A)
+    await go(controller)
     assert work.calls == [A]
 
 
 async def test_many_events_for_one_key_are_one_reconcile(make: Make, work: Work) -> None:
-    scheduler = make()
+    controller = make()
     for _ in range(50):
-        scheduler.add(A)
-    await go(scheduler)
+        controller.add(A)
+    await go(controller)
     await work.end(A)
-    await go(scheduler)
+    await go(controller)
     assert work.calls == [A]
 
 
 async def test_a_key_under_way_is_not_started_a_second_time_but_right_after(make: Make, work: Work) -> None:
-    scheduler = make()
-    scheduler.add(A)
-    await go(scheduler)
-    scheduler.add(A)
-    scheduler.add(A)
-    await go(scheduler)
+    controller = make()
+    controller.add(A)
+    await go(controller)
+    controller.add(A)
+    controller.add(A)
+    await go(controller)
     assert work.calls == [A]
     await work.end(A)
-    await go(scheduler)
+    await go(controller)
     assert work.calls == [A, A]
 
 
 async def test_a_later_moment_waits_for_it_and_an_earlier_one_wins(
     make: Make, work: Work, clock: Clock
 ) -> None:
-    scheduler = make()
-    scheduler.add(A, 100)
-    scheduler.add(A, 30)
-    scheduler.add(A, 60)
-    assert await go(scheduler) == 30
+    controller = make()
+    controller.add(A, 100)
+    controller.add(A, 30)
+    controller.add(A, 60)
+    assert await go(controller) == 30
     clock.now += 29.9
-    await go(scheduler)
+    await go(controller)
     assert work.calls == []
     clock.now += 0.2
-    await go(scheduler)
+    await go(controller)
     assert work.calls == [A]
     await work.end(A)
     clock.now += 1000
-    await go(scheduler)
+    await go(controller)
     assert work.calls == [A]
 
 
 async def test_no_more_than_the_workers_run_at_once(make: Make, work: Work) -> None:
-    scheduler = make(workers=2)
+    controller = make(workers=2)
     for key in (A, B, C):
-        scheduler.add(key)
-    await go(scheduler)
+        controller.add(key)
+    await go(controller)
     assert work.calls == [A, B]
     await work.end(A)
-    await go(scheduler)
+    await go(controller)
     assert work.calls == [A, B, C]
 
 
 async def test_the_next_look_of_the_outcome_is_kept(make: Make, work: Work, clock: Clock) -> None:
-    scheduler = make()
-    scheduler.add(A)
-    await go(scheduler)
+    controller = make()
+    controller.add(A)
+    await go(controller)
     await work.end(A, Result(requeue_after=timedelta(days=30)))
-    assert await go(scheduler) == timedelta(days=30).total_seconds()
+    assert await go(controller) == timedelta(days=30).total_seconds()
     clock.now += timedelta(days=30).total_seconds()
-    await go(scheduler)
+    await go(controller)
     assert work.calls == [A, A]
 
 
 @pytest.mark.parametrize(
-    ("wait", "part", "look"),
+    ("wait", "part", "due"),
     [(40, 0.0, 40), (40, 1.0, 40.8), (5_184_000, 0.5, 5_184_030), (5_184_000, 1.0, 5_184_060)],
 )
 async def test_what_is_planned_for_one_moment_is_spread_behind_it_by_a_share_of_the_wait_and_a_minute_at_most(
-    make: Make, work: Work, wait: float, part: float, look: float
+    make: Make, work: Work, wait: float, part: float, due: float
 ) -> None:
-    scheduler = make(rand=lambda: part)
-    scheduler.add(A)
-    await go(scheduler)
+    controller = make(rand=lambda: part)
+    controller.add(A)
+    await go(controller)
     await work.end(A, Result(requeue_after=timedelta(seconds=wait)))
-    assert await go(scheduler) == pytest.approx(look)
+    assert await go(controller) == pytest.approx(due)
 
 
 async def test_nobody_rests_longer_than_the_recheck(make: Make, work: Work) -> None:
-    scheduler = make(longest=3600)
-    scheduler.add(A)
-    await go(scheduler)
+    controller = make(longest=3600)
+    controller.add(A)
+    await go(controller)
     await work.end(A, Result(requeue_after=timedelta(days=30)))
-    assert await go(scheduler) == 3600
+    assert await go(controller) == 3600
 
 
 async def test_failures_back_off_exponentially_to_a_limit_and_success_forgets_them(
     make: Make, work: Work, clock: Clock
 ) -> None:
-    scheduler = make()
-    scheduler.add(A)
+    controller = make()
+    controller.add(A)
     pauses = []
     for failure in (
         RuntimeError("x"),
@@ -208,67 +208,67 @@ async def test_failures_back_off_exponentially_to_a_limit_and_success_forgets_th
         RuntimeError("x"),
         RuntimeError("x"),
     ):
-        await go(scheduler)
+        await go(controller)
         await work.end(A, failure)
-        pause = await go(scheduler)
+        pause = await go(controller)
         assert pause is not None
         pauses.append(pause)
         clock.now += pause
     assert pauses == [1, 2, 4, 8, 8]
-    await go(scheduler)
+    await go(controller)
     await work.end(A)
-    scheduler.add(A)
-    await go(scheduler)
+    controller.add(A)
+    await go(controller)
     await work.end(A, Conflict())
-    assert await go(scheduler) == 1
+    assert await go(controller) == 1
 
 
 async def test_one_that_fails_does_not_hold_up_the_others(make: Make, work: Work) -> None:
-    scheduler = make(workers=1)
-    scheduler.add(A)
-    scheduler.add(B)
-    await go(scheduler)
+    controller = make(workers=1)
+    controller.add(A)
+    controller.add(B)
+    await go(controller)
     await work.end(A, RuntimeError("broken"))
-    await go(scheduler)
+    await go(controller)
     assert work.calls == [A, B]
 
 
 async def test_a_standby_starts_nothing(make: Make, work: Work) -> None:
-    scheduler = make(lead=False)
-    scheduler.add(A)
-    assert await go(scheduler) is None
+    controller = make(lead=False)
+    controller.add(A)
+    assert await go(controller) is None
     assert work.calls == []
 
 
 async def test_lost_leadership_forgets_the_plan_and_plans_nothing_new(
     make: Make, work: Work, clock: Clock
 ) -> None:
-    scheduler = make()
-    scheduler.add(A)
-    scheduler.add(B, 50)
-    await go(scheduler)
-    scheduler.pause()
+    controller = make()
+    controller.add(A)
+    controller.add(B, 50)
+    await go(controller)
+    controller.pause()
     await work.end(A, NotLeading())
-    scheduler.resume()
+    controller.resume()
     clock.now += 1000
-    await go(scheduler)
+    await go(controller)
     assert work.calls == [A]
-    assert scheduler.depth == 0
+    assert controller.depth == 0
 
 
 async def test_what_runs_at_shutdown_ends_or_is_cancelled(make: Make, work: Work) -> None:
-    scheduler = make()
-    scheduler.add(A)
-    await go(scheduler)
-    await scheduler.drain(0)
-    assert scheduler.active_workers == 0
+    controller = make()
+    controller.add(A)
+    await go(controller)
+    await controller.drain(0)
+    assert controller.active_workers == 0
 
 
 async def test_the_loop_wakes_for_a_key_added_from_outside(make: Make, work: Work) -> None:
-    scheduler = make()
-    loop = asyncio.create_task(scheduler.run())
+    controller = make()
+    loop = asyncio.create_task(controller.run())
     await settle()
-    scheduler.add(A)
+    controller.add(A)
     await settle()
     assert work.calls == [A]
     loop.cancel()

@@ -56,7 +56,7 @@ def quiet() -> Iterator[None]:
 
 
 async def no_pause(_seconds: float) -> None:
-    """A lost write is followed by a new look at once."""
+    """A lost write is followed by another reconcile at once."""
 
 
 def reconciler(world: World, name: str, kind: type[Reconciler]) -> Reconciler:

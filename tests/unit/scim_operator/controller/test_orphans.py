@@ -45,26 +45,28 @@ def holdings(*connections: Connection) -> RegisteredConnections:
     return RegisteredConnections(NOW, {Key(item.namespace, item.name): item for item in connections})
 
 
-def look(
+def compared(
     tokens: list[CachedScimToken], held: RegisteredConnections | None, namespaces: tuple[str, ...] = ()
 ) -> Comparison:
     return compare(tokens, held, namespaces=namespaces, now=NOW, per_second=1, rand=lambda: 0.5)
 
 
 def test_what_agrees_is_looked_at_later_at_a_gentle_pace() -> None:
-    comparison = look([token("a"), token("b")], holdings(connection("a", "t1"), connection("b", "t1")))
+    comparison = compared([token("a"), token("b")], holdings(connection("a", "t1"), connection("b", "t1")))
     assert not comparison.urgent
     assert comparison.later == {Key("ns", "a"): 1.0, Key("ns", "b"): 1.0}
 
 
 def test_a_rotation_that_comes_earlier_than_the_pace_is_kept() -> None:
     many = [token(str(n)) for n in range(100)] + [token("soon", rotation=NOW + timedelta(seconds=3))]
-    comparison = look(many, holdings(*(connection(item.key.name, "t1") for item in many)))
+    comparison = compared(many, holdings(*(connection(item.key.name, "t1") for item in many)))
     assert comparison.later[Key("ns", "soon")] == 3
 
 
 def test_an_overdue_rotation_is_due_now() -> None:
-    comparison = look([token("late", rotation=NOW - timedelta(days=1))], holdings(connection("late", "t1")))
+    comparison = compared(
+        [token("late", rotation=NOW - timedelta(days=1))], holdings(connection("late", "t1"))
+    )
     assert comparison.later == {Key("ns", "late"): 0}
 
 
@@ -74,34 +76,36 @@ def test_an_overdue_rotation_is_due_now() -> None:
     ids=["the database was lost", "no credential", "another token"],
 )
 def test_a_token_that_the_api_does_not_hold_is_urgent(held: tuple[Connection, ...]) -> None:
-    assert look([token("a")], holdings(*held)).urgent == {Key("ns", "a")}
+    assert compared([token("a")], holdings(*held)).urgent == {Key("ns", "a")}
 
 
 def test_a_token_that_is_not_settled_is_urgent() -> None:
-    assert look([token("a", settled=False)], holdings(connection("a", "t1"))).urgent == {Key("ns", "a")}
+    assert compared([token("a", settled=False)], holdings(connection("a", "t1"))).urgent == {Key("ns", "a")}
 
 
 def test_what_annotations_ask_for_is_urgent_to_a_new_leader_and_watched_for_later() -> None:
     tokens, held = [token("a", asks=True)], holdings(connection("a", "t1"))
-    assert look(tokens, held).urgent == {Key("ns", "a")}
+    assert compared(tokens, held).urgent == {Key("ns", "a")}
     again = compare(tokens, held, namespaces=(), now=NOW, per_second=1, first=False)
     assert not again.urgent
 
 
 def test_without_the_api_only_the_status_decides_and_nothing_is_an_orphan() -> None:
-    comparison = look([token("a"), token("b", settled=False)], None)
+    comparison = compared([token("a"), token("b", settled=False)], None)
     assert comparison.urgent == {Key("ns", "b")}
     assert set(comparison.later) == {Key("ns", "a")}
     assert not comparison.orphans
 
 
 def test_a_connection_without_a_scim_token_is_an_orphan() -> None:
-    assert look([token("a")], holdings(connection("a", "t1"), connection("b"))).orphans == {Key("ns", "b")}
+    assert compared([token("a")], holdings(connection("a", "t1"), connection("b"))).orphans == {
+        Key("ns", "b")
+    }
 
 
 def test_connections_outside_of_the_watched_namespaces_are_left_alone() -> None:
     held = holdings(connection("b", namespace="elsewhere"), connection("c"))
-    assert look([], held, ("ns",)).orphans == {Key("ns", "c")}
+    assert compared([], held, ("ns",)).orphans == {Key("ns", "c")}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +126,7 @@ def test_every_token_is_looked_at_once_and_no_token_is_an_orphan(
     known: dict[str, tuple[bool, str]], held: dict[str, str]
 ) -> None:
     tokens = [token(name, settled=settled, active=active) for name, (settled, active) in known.items()]
-    comparison = look(tokens, holdings(*(connection(name, one) for name, one in held.items())))
+    comparison = compared(tokens, holdings(*(connection(name, one) for name, one in held.items())))
     keys = {item.key for item in tokens}
     assert comparison.urgent | set(comparison.later) == keys
     assert not comparison.urgent & set(comparison.later)

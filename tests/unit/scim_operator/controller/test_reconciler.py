@@ -31,10 +31,10 @@ def world() -> World:
 
 
 async def at_once(_seconds: float) -> None:
-    """A lost write is followed by a new look at once."""
+    """A lost write is followed by another reconcile at once."""
 
 
-async def look(world: World, cluster: FakeCluster | None = None, endpoint: str = ENDPOINT) -> Result:
+async def reconcile(world: World, cluster: FakeCluster | None = None, endpoint: str = ENDPOINT) -> Result:
     """One reconcile by a fresh operator."""
     one = Reconciler(
         api=FakeApi(world),
@@ -49,7 +49,7 @@ async def look(world: World, cluster: FakeCluster | None = None, endpoint: str =
 
 async def begun(world: World, **spec: Any) -> str:
     world.apply(**spec)
-    await look(world)
+    await reconcile(world)
     return world.secret()["token"]
 
 
@@ -57,7 +57,7 @@ async def test_people_stay_when_delete_was_changed_to_retain_right_before_the_de
     token = await begun(world, deletionPolicy="Delete")
     world.apply(deletionPolicy="Retain")
     world.delete()
-    await look(world)
+    await reconcile(world)
     assert not world.purging
     assert world.object is None
     assert not world.accepts(token)
@@ -66,7 +66,7 @@ async def test_people_stay_when_delete_was_changed_to_retain_right_before_the_de
 async def test_people_go_when_the_policy_says_delete(world: World) -> None:
     await begun(world, deletionPolicy="Delete")
     world.delete()
-    await look(world)
+    await reconcile(world)
     assert world.purging
 
 
@@ -75,7 +75,7 @@ async def test_a_late_policy_that_the_api_refuses_does_not_keep_the_object_for_e
     world.apply(deletionPolicy="Retain")
     world.delete()
     world.refuse = CONFLICT
-    await look(world)
+    await reconcile(world)
     assert not world.accepts(token)
     assert not world.exists
 
@@ -86,7 +86,7 @@ async def test_refused_settings_stop_no_rotation_and_are_told(world: World, code
     world.refuse = ScimApiRejected(code, "the settings differ in groups", ("groups",))
     world.apply(groups="Disabled")
     world.now += timedelta(days=60)
-    outcome = await look(world)
+    outcome = await reconcile(world)
     second = world.secret()["token"]
     assert second != first
     assert world.accepts(first)
@@ -104,7 +104,7 @@ async def test_refused_settings_stop_no_revocation(world: World) -> None:
     world.refuse = CONFLICT
     world.apply(groups="Disabled")
     world.annotate(REVOKE_ANNOTATION, world.secret()["token-id"])
-    await look(world)
+    await reconcile(world)
     assert not world.accepts(first)
     assert world.accepts(world.secret()["token"])
 
@@ -113,9 +113,9 @@ async def test_settings_are_taken_as_soon_as_the_conflict_is_gone(world: World) 
     await begun(world)
     world.refuse = CONFLICT
     world.apply(groups="Disabled")
-    await look(world)
+    await reconcile(world)
     world.refuse = None
-    assert not (await look(world)).requeue
+    assert not (await reconcile(world)).requeue
     assert world.condition()["status"] == "True"
     assert world.settings is not None
     assert world.settings.groups == "Disabled"
@@ -124,11 +124,11 @@ async def test_settings_are_taken_as_soon_as_the_conflict_is_gone(world: World) 
 async def test_a_tenant_being_purged_is_waited_for(world: World) -> None:
     world.purging = True
     world.apply()
-    assert (await look(world)).requeue
+    assert (await reconcile(world)).requeue
     assert world.condition()["reason"] == "TenantPurging"
     assert world.secrets == {}
     world.purging = False
-    await look(world)
+    await reconcile(world)
     assert world.accepts(world.secret()["token"])
 
 
@@ -137,9 +137,9 @@ async def test_a_restored_superseded_token_that_is_still_good_stays_published_an
 ) -> None:
     first = await begun(world, overlap="2h")
     world.annotate(ROTATE_ANNOTATION, "x")
-    await look(world)
+    await reconcile(world)
     world.secrets[SECRET].data["token"] = first
-    await look(world)
+    await reconcile(world)
     world.now += timedelta(hours=3)
     assert world.secret()["token"] == first
     assert world.accepts(first)
@@ -148,9 +148,9 @@ async def test_a_restored_superseded_token_that_is_still_good_stays_published_an
 async def test_a_restored_token_that_has_ended_is_replaced(world: World) -> None:
     first = await begun(world, overlap="0s")
     world.annotate(ROTATE_ANNOTATION, "x")
-    await look(world)
+    await reconcile(world)
     world.secrets[SECRET].data["token"] = first
-    await look(world)
+    await reconcile(world)
     assert world.secret()["token"] != first
     assert world.accepts(world.secret()["token"])
     assert not world.accepts(first)
@@ -161,7 +161,7 @@ async def test_a_longer_life_written_into_the_record_lengthens_nothing(world: Wo
     record = json.loads(world.secrets[SECRET].annotations[TOKENS_ANNOTATION])
     record["tokens"][0]["expiresAt"] = "2030-01-01T00:00:00Z"
     world.secrets[SECRET].annotations[TOKENS_ANNOTATION] = json.dumps(record)
-    await look(world)
+    await reconcile(world)
     assert "2030" not in world.secrets[SECRET].annotations[TOKENS_ANNOTATION]
     world.now += timedelta(days=90)
     assert not world.accepts(token)
@@ -172,7 +172,7 @@ async def test_a_second_name_for_a_token_in_the_record_is_not_registered(world: 
     record = json.loads(world.secrets[SECRET].annotations[TOKENS_ANNOTATION])
     record["tokens"].append({**record["tokens"][0], "id": "copied"})
     world.secrets[SECRET].annotations[TOKENS_ANNOTATION] = json.dumps(record)
-    await look(world)
+    await reconcile(world)
     assert world.live() == 1
     assert "copied" not in world.secrets[SECRET].annotations[TOKENS_ANNOTATION]
 
@@ -180,7 +180,7 @@ async def test_a_second_name_for_a_token_in_the_record_is_not_registered(world: 
 async def test_a_secret_that_may_not_be_read_is_told(world: World) -> None:
     world.secret_forbidden = True
     world.apply()
-    assert await look(world) == Result(requeue=True, reason="KubernetesRejected")
+    assert await reconcile(world) == Result(requeue=True, reason="KubernetesRejected")
     assert world.condition("Published")["reason"] == "KubernetesRejected"
     assert "forbidden" in world.condition()["message"]
 
@@ -188,13 +188,13 @@ async def test_a_secret_that_may_not_be_read_is_told(world: World) -> None:
 async def test_a_status_that_may_not_be_written_is_tried_again(world: World) -> None:
     world.status_forbidden = True
     world.apply()
-    assert await look(world) == Result(requeue=True, reason="KubernetesRejected")
+    assert await reconcile(world) == Result(requeue=True, reason="KubernetesRejected")
     assert world.accepts(world.secret()["token"])
 
 
 async def test_a_spec_of_a_newer_crd_is_left_alone(world: World) -> None:
     world.apply(matching="byShoeSize")
-    assert await look(world) == Result(requeue=True, reason="NotUnderstood")
+    assert await reconcile(world) == Result(requeue=True, reason="NotUnderstood")
     assert world.secrets == {}
     assert not world.exists
 
@@ -209,7 +209,7 @@ class Deposed(FakeCluster):
 async def test_one_that_leads_no_more_stops_without_a_word(world: World) -> None:
     world.apply()
     with pytest.raises(NotLeading):
-        await look(world, Deposed(world))
+        await reconcile(world, Deposed(world))
     assert (world.secrets, world.statuses, world.revision) == ({}, 0, 0)
 
 
@@ -226,7 +226,7 @@ class Contended(FakeCluster):
 async def test_writes_that_always_lose_end_in_the_schedulers_backoff(world: World) -> None:
     first = await begun(world)
     world.annotate(ROTATE_ANNOTATION, "x")
-    assert await look(world, Contended(world)) == Result(requeue=True, reason="Conflict")
+    assert await reconcile(world, Contended(world)) == Result(requeue=True, reason="Conflict")
     assert world.secret()["token"] == first
 
 
@@ -237,14 +237,14 @@ async def test_a_public_part_that_was_edited_is_put_right_and_the_token_stays(
     token = await begun(world)
     before = world.secret()[part]
     world.secrets[SECRET].data[part] = "edited"
-    await look(world)
+    await reconcile(world)
     assert world.secret()[part] == before
     assert world.secret()["token"] == token
 
 
 async def test_another_endpoint_reaches_the_secret_and_the_status(world: World) -> None:
     token = await begun(world)
-    await look(world, endpoint="https://new.example.com/scim/v2")
+    await reconcile(world, endpoint="https://new.example.com/scim/v2")
     assert world.secret()["endpoint"] == "https://new.example.com/scim/v2"
     assert world.secret()["token"] == token
     assert world.object is not None
@@ -254,7 +254,7 @@ async def test_another_endpoint_reaches_the_secret_and_the_status(world: World) 
 async def test_labels_of_the_spec_reach_the_secret_later_too(world: World) -> None:
     token = await begun(world)
     world.apply(secret={"labels": {"team": "identity"}, "annotations": {"example.com/mirror": "yes"}})
-    await look(world)
+    await reconcile(world)
     assert world.secrets[SECRET].labels["team"] == "identity"
     assert world.secrets[SECRET].annotations["example.com/mirror"] == "yes"
     assert world.secret()["token"] == token
@@ -263,7 +263,7 @@ async def test_labels_of_the_spec_reach_the_secret_later_too(world: World) -> No
 async def test_our_own_annotation_in_the_spec_is_not_fought_over(world: World) -> None:
     await begun(world, secret={"annotations": {TOKENS_ANNOTATION: "mine"}})
     version = world.secrets[SECRET].version
-    assert not (await look(world)).requeue
+    assert not (await reconcile(world)).requeue
     assert world.secrets[SECRET].version == version
 
 
@@ -271,7 +271,7 @@ async def test_a_rotate_value_counts_once_and_each_new_one_again(world: World) -
     tokens = [await begun(world)]
     for value in ("a", "a", "b"):
         world.annotate(ROTATE_ANNOTATION, value)
-        await look(world)
+        await reconcile(world)
         tokens.append(world.secret()["token"])
     assert tokens[1] == tokens[2]
     assert len(set(tokens)) == 3
@@ -280,8 +280,8 @@ async def test_a_rotate_value_counts_once_and_each_new_one_again(world: World) -
 async def test_a_rotation_asked_for_while_suspended_is_done_afterwards(world: World) -> None:
     first = await begun(world, suspend=True)
     world.annotate(ROTATE_ANNOTATION, "x")
-    await look(world)
+    await reconcile(world)
     assert world.secret()["token"] == first
     world.apply(suspend=False)
-    await look(world)
+    await reconcile(world)
     assert world.secret()["token"] != first

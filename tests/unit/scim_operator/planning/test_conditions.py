@@ -1,4 +1,4 @@
-"""What people are told: pure, so each sentence is looked at without a reconcile."""
+"""What status says: pure, so each sentence is tested without a reconcile."""
 
 import dataclasses
 from datetime import UTC, datetime, timedelta

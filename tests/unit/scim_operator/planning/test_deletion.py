@@ -18,18 +18,18 @@ SECRET = "entra-scim-token"
 
 async def test_delete_waits_for_the_purge_and_then_lets_the_object_go(life: Life) -> None:
     life.world.apply(deletionPolicy="Delete")
-    await life.look()
+    await life.reconcile()
     assert life.steps.index("set-finalizer") < life.steps.index("put-connection")
     assert life.world.object is not None
     assert life.world.object["metadata"]["finalizers"] == [FINALIZER]
     token = life.world.secret()["token"]
     life.world.delete()
-    outcome = await life.look()
+    outcome = await life.reconcile()
     assert not life.world.accepts(token)
     assert life.world.object is not None
     assert outcome.requeue_after == timedelta(seconds=1)
     life.world.purging = False
-    await life.look()
+    await life.reconcile()
     assert life.world.object is None
 
 
@@ -45,7 +45,7 @@ async def test_the_status_counts_down_while_people_are_erased(life: Life) -> Non
     await deleting(life)
     for left in (700, 200):
         life.world.people = left
-        await life.look()
+        await life.reconcile()
         ready = life.world.condition()
         assert (ready["status"], ready["reason"]) == ("False", "Deleting")
         assert f"{left} users are left" in ready["message"]
@@ -57,13 +57,13 @@ async def test_the_status_counts_down_while_people_are_erased(life: Life) -> Non
 async def test_a_deletion_waits_for_the_api_and_says_how_to_let_go(life: Life) -> None:
     token = await deleting(life)
     life.world.api_down = True
-    assert (await life.look()).requeue
+    assert (await life.reconcile()).requeue
     ready = life.world.condition()
     assert (ready["status"], ready["reason"]) == ("False", "DeletionBlocked")
     assert "scim-operator.io/force-delete=true" in ready["message"]
     assert ("Warning", "DeletionBlocked") in {(kind, reason) for kind, reason, _ in life.world.events}
     life.world.api_down = False
-    await life.look()
+    await life.reconcile()
     assert not life.world.accepts(token)
     assert life.world.purging
 
@@ -72,11 +72,11 @@ async def test_a_forced_deletion_does_not_wait_and_the_api_finishes_it_later(lif
     token = await deleting(life)
     life.world.api_down = True
     life.world.annotate(FORCE_DELETE_ANNOTATION, "true")
-    assert not (await life.look()).requeue
+    assert not (await life.reconcile()).requeue
     assert life.world.object is None
     assert life.world.accepts(token)
     life.world.api_down = False
-    await life.look()
+    await life.reconcile()
     assert not life.world.accepts(token)
     assert life.world.purging
 
@@ -86,7 +86,7 @@ async def test_a_forced_deletion_revokes_first_where_it_can_and_does_not_wait_fo
 ) -> None:
     token = await deleting(life)
     life.world.annotate(FORCE_DELETE_ANNOTATION, "true")
-    await life.look()
+    await life.reconcile()
     assert life.world.object is None
     assert not life.world.accepts(token)
     assert life.world.purging
@@ -97,7 +97,7 @@ async def test_only_true_forces(life: Life, value: str) -> None:
     await deleting(life)
     life.world.api_down = True
     life.world.annotate(FORCE_DELETE_ANNOTATION, value)
-    await life.look()
+    await life.reconcile()
     assert life.world.object is not None
 
 
@@ -105,9 +105,9 @@ async def test_to_force_is_nothing_to_one_that_is_not_being_deleted(life: Life) 
     token = await begun(life, deletionPolicy="Delete")
     life.world.annotate(FORCE_DELETE_ANNOTATION, "true")
     life.world.api_down = True
-    await life.look()
+    await life.reconcile()
     life.world.api_down = False
-    await life.look()
+    await life.reconcile()
     assert life.world.object is not None
     assert life.world.object["metadata"]["finalizers"] == [FINALIZER]
     assert life.world.accepts(token)
@@ -118,9 +118,9 @@ async def test_a_deletion_needs_no_secret(life: Life, policy: str) -> None:
     token = await begun(life, deletionPolicy=policy)
     life.world.delete()
     life.world.secret_forbidden = True
-    await life.look()
+    await life.reconcile()
     life.world.purging = False
-    await life.look()
+    await life.reconcile()
     assert life.world.object is None
     assert not life.world.accepts(token)
 
@@ -128,5 +128,5 @@ async def test_a_deletion_needs_no_secret(life: Life, policy: str) -> None:
 async def test_retain_revokes_when_the_object_is_gone(life: Life) -> None:
     token = await begun(life)
     life.world.delete()
-    assert await life.look() == Result()
+    assert await life.reconcile() == Result()
     assert not life.world.accepts(token)

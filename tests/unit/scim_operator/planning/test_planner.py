@@ -53,7 +53,7 @@ class Killed(BaseException):
 
 
 async def no_pause(_seconds: float) -> None:
-    """A lost write is followed by a new look at once."""
+    """A lost write is followed by another reconcile at once."""
 
 
 class LossyApi(FakeApi):
@@ -127,7 +127,7 @@ class Life:
         return True
 
     def reconcile(self) -> Result | None:
-        """A fresh operator process looks at it once; None when it was killed, or Kubernetes was not there."""
+        """A fresh operator process reconciles it once; None when it was killed, or Kubernetes was not there."""
         point: Callable[[str], Awaitable[None]] = self.point
         one = Reconciler(
             api=LossyApi(self),
@@ -149,7 +149,7 @@ class Life:
         return None
 
     def settle(self) -> None:
-        """Reconcile until the operator wants to look only later."""
+        """Reconcile until the operator asks for later only."""
         for _ in range(8):
             outcome = self.reconcile()
             if outcome is not None and not outcome.requeue and outcome.requeue_after != timedelta(0):
@@ -293,7 +293,7 @@ def happen(life: Life, kind: str, value: Any) -> None:
                 secret.version += 1
                 secret.annotations[TOKENS_ANNOTATION] = json.dumps(record)
         case "lose database":
-            # A lost database together with a Secret that nobody has looked at since it was damaged is a loss
+            # A lost database together with a Secret that nobody has reconciled since it was damaged is a loss
             # of both records: nothing could know those tokens then.
             life.settle()
             world.lose_database()

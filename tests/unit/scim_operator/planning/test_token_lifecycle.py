@@ -46,7 +46,7 @@ async def test_a_look_at_what_is_in_order_writes_nothing(life: Life) -> None:
         life.world.secrets[SECRET].version,
         len(life.world.events),
     )
-    outcome = await life.look()
+    outcome = await life.reconcile()
     assert (
         life.world.statuses,
         life.world.revision,
@@ -62,7 +62,7 @@ async def test_a_deleted_secret_gets_a_new_token_and_the_old_ones_stay_accepted_
     first = await begun(life)
     second = await rotated(life)
     life.world.secrets.clear()
-    await life.look()
+    await life.reconcile()
     third = life.world.secret()["token"]
     assert all(life.world.accepts(token) for token in (first, second, third))
     assert life.states() == ["Active", "Superseded", "Superseded"]
@@ -73,7 +73,7 @@ async def test_a_damaged_record_is_mended_from_what_the_api_knows(life: Life) ->
     second = await rotated(life)
     before = json.loads(life.world.secrets[SECRET].annotations[TOKENS_ANNOTATION])
     life.world.secrets[SECRET].annotations[TOKENS_ANNOTATION] = "{broken"
-    await life.look()
+    await life.reconcile()
     after = json.loads(life.world.secrets[SECRET].annotations[TOKENS_ANNOTATION])
     assert [item["id"] for item in after["tokens"]] == [item["id"] for item in before["tokens"]]
     assert life.world.accepts(first)
@@ -85,7 +85,7 @@ async def test_a_lost_database_is_rebuilt_from_the_record(life: Life) -> None:
     second = await rotated(life)
     life.world.lose_database()
     assert not life.world.accepts(second)
-    await life.look()
+    await life.reconcile()
     assert life.world.accepts(first)
     assert life.world.accepts(second)
     assert life.world.secret()["token"] == second
@@ -100,7 +100,7 @@ async def test_overlap_ends_a_superseded_token_exactly_then(life: Life, overlap:
     life.world.now += timedelta(seconds=1)
     assert not life.world.accepts(first)
     assert life.world.accepts(second)
-    await life.look()
+    await life.reconcile()
     assert life.states()[0] == "Active"
     assert "Superseded" not in life.states()
 
@@ -110,7 +110,7 @@ async def test_a_changed_overlap_acts_on_tokens_superseded_before(life: Life) ->
     await rotated(life)
     life.world.now += timedelta(hours=3)
     life.world.apply(overlap="4h")
-    await life.look()
+    await life.reconcile()
     assert life.world.accepts(first)
     life.world.now += timedelta(hours=1)
     assert not life.world.accepts(first)
@@ -120,7 +120,7 @@ async def test_a_shorter_lifetime_brings_the_rotation_forward_and_kills_nothing(
     first = await begun(life, lifetime="90d")
     life.world.now += timedelta(days=10)
     life.world.apply(lifetime="9d")
-    await life.look()
+    await life.reconcile()
     assert life.world.secret()["token"] != first
     assert life.world.accepts(first)
 
@@ -128,9 +128,9 @@ async def test_a_shorter_lifetime_brings_the_rotation_forward_and_kills_nothing(
 async def test_a_longer_lifetime_never_extends_an_issued_token(life: Life) -> None:
     first = await begun(life, lifetime="9d", rotateBefore="3d")
     life.world.apply(lifetime="90d", rotateBefore="3d")
-    await life.look()
+    await life.reconcile()
     life.world.now += timedelta(days=6)
-    await life.look()
+    await life.reconcile()
     assert life.world.secret()["token"] != first
     life.world.now += timedelta(days=3)
     assert not life.world.accepts(first)
@@ -140,11 +140,11 @@ async def test_revoking_all_before_a_time_replaces_the_present_one_first(life: L
     first = await begun(life)
     life.world.now += timedelta(hours=1)
     life.world.annotate(REVOKE_ANNOTATION, "all-before/2026-01-01T00:30:00Z")
-    await life.look()
+    await life.reconcile()
     second = life.world.secret()["token"]
     assert second != first
     assert (life.world.accepts(first), life.world.accepts(second)) == (False, True)
-    await life.look()
+    await life.reconcile()
     assert life.world.secret()["token"] == second
     assert life.states() == ["Active", "Revoked"]
 
@@ -152,7 +152,7 @@ async def test_revoking_all_before_a_time_replaces_the_present_one_first(life: L
 async def test_revoking_the_present_token_by_id_replaces_it_first(life: Life) -> None:
     first = await begun(life)
     life.world.annotate(REVOKE_ANNOTATION, life.world.secret()["token-id"])
-    await life.look()
+    await life.reconcile()
     assert not life.world.accepts(first)
     assert life.world.accepts(life.world.secret()["token"])
 
@@ -163,8 +163,8 @@ async def test_a_revocation_that_cannot_be_understood_is_told_and_changes_nothin
 ) -> None:
     first = await begun(life)
     life.world.annotate(REVOKE_ANNOTATION, value)
-    await life.look()
-    await life.look()
+    await life.reconcile()
+    await life.reconcile()
     assert life.world.secret()["token"] == first
     assert life.world.condition()["status"] == "True"
     assert "all-before/" in life.world.condition()["message"]
@@ -175,7 +175,7 @@ async def test_a_foreign_secret_is_not_touched(life: Life) -> None:
     first = await begun(life)
     life.world.secrets[SECRET].owner = "somebody else"
     life.world.annotate(ROTATE_ANNOTATION, "x")
-    outcome = await life.look()
+    outcome = await life.reconcile()
     assert outcome.requeue
     assert life.world.secret()["token"] == first
     assert (life.world.condition()["status"], life.world.condition()["reason"]) == ("False", "SecretNotOwned")
@@ -186,13 +186,13 @@ async def test_the_api_down_is_told_with_how_long_the_token_is_good(life: Life) 
     first = await begun(life)
     life.world.api_down = True
     life.world.annotate(ROTATE_ANNOTATION, "x")
-    assert (await life.look()).requeue
+    assert (await life.reconcile()).requeue
     ready = life.world.condition()
     assert (ready["status"], ready["reason"]) == ("Unknown", "ScimApiUnreachable")
     assert "2026-04-01" in ready["message"]
     assert life.world.secret()["token"] == first
     life.world.api_down = False
-    await life.look()
+    await life.reconcile()
     assert life.world.condition()["status"] == "True"
     assert life.world.secret()["token"] != first
 
@@ -201,12 +201,12 @@ async def test_a_token_that_is_not_proved_is_not_published_and_is_promoted_later
     first = await begun(life)
     life.world.proof_fails = True
     life.world.annotate(ROTATE_ANNOTATION, "x")
-    assert (await life.look()).requeue
+    assert (await life.reconcile()).requeue
     coming = life.world.secret()["next-token"]
     assert life.world.secret()["token"] == first
     assert life.world.condition("Published")["reason"] == "VerificationFailed"
     life.world.proof_fails = False
-    await life.look()
+    await life.reconcile()
     assert life.world.secret()["token"] == coming
 
 
@@ -215,7 +215,7 @@ async def test_a_conflict_of_settings_names_what_differs(life: Life) -> None:
     life.world.refuse = ScimApiRejected(
         "SettingsConflict", "team/other opens the same tenant with another groups", ("groups",)
     )
-    await life.look()
+    await life.reconcile()
     assert life.world.condition()["reason"] == "SettingsConflict"
     assert "groups" in life.world.condition()["message"]
     assert "token" not in life.world.secret()
@@ -230,27 +230,27 @@ async def test_a_suspended_one_is_not_rotated_but_repaired_and_says_until_when_t
     assert "suspended" in life.world.condition()["message"]
     assert "2026-04-01" in life.world.condition()["message"]
     life.world.secrets.clear()
-    await life.look()
+    await life.reconcile()
     assert life.world.accepts(life.world.secret()["token"])
 
 
 async def test_a_new_secret_name_moves_the_token_and_the_old_secret_goes(life: Life) -> None:
     first = await begun(life)
     life.world.apply(secret={"name": "other"})
-    await life.look()
+    await life.reconcile()
     assert set(life.world.secrets) == {"other"}
     assert life.world.accepts(first)
     assert life.world.accepts(life.world.secret("other")["token"])
 
 
 async def test_a_superseded_token_in_use_is_told_in_time_without_anything_happening(life: Life) -> None:
-    """From one look to the next that the operator itself asked for; Entra comes every 40 minutes."""
+    """From one reconcile to the next that the operator itself asked for; Entra comes every 40 minutes."""
     first = await begun(life, lifetime="90d")
     ends = life.world.published[first]
     life.world.now = ends - timedelta(days=30)
     while life.world.now < ends:
         life.world.use(first)
-        outcome = await life.look()
+        outcome = await life.reconcile()
         if life.world.condition("SupersededTokenInUse")["status"] == "True":
             break
         assert outcome.requeue_after is not None
@@ -269,11 +269,11 @@ async def test_the_warning_ends_soon_after_the_new_token_was_pasted(life: Life) 
     second = await rotated(life)
     life.world.now += timedelta(days=7)
     life.world.use(first)
-    await life.look()
+    await life.reconcile()
     assert life.world.condition("SupersededTokenInUse")["status"] == "True"
     life.world.now += timedelta(hours=2)
     life.world.use(second)
-    await life.look()
+    await life.reconcile()
     assert life.world.condition("SupersededTokenInUse")["status"] == "False"
 
 
@@ -283,7 +283,7 @@ async def test_a_warning_is_repeated_once_a_day_not_with_each_look(life: Life) -
     life.world.now += timedelta(days=16)
     for _ in range(72):
         life.world.use(first)
-        await life.look()
+        await life.reconcile()
         life.world.now += timedelta(hours=1)
     assert [reason for _, reason, _ in life.world.events].count("SupersededTokenInUse") == 3
 
@@ -292,13 +292,13 @@ async def test_more_than_sixteen_tokens_are_refused_with_the_way_out(life: Life)
     await begun(life)
     for number in range(20):
         life.world.annotate(ROTATE_ANNOTATION, str(number))
-        await life.look()
+        await life.reconcile()
     assert life.world.live() == 16
     assert life.world.condition()["reason"] == "TooManyTokens"
     assert "all-superseded" in life.world.condition()["message"]
     life.world.annotate(REVOKE_ANNOTATION, "all-superseded")
-    await life.look()
-    await life.look()
+    await life.reconcile()
+    await life.reconcile()
     assert life.world.condition()["status"] == "True"
     assert life.world.live() == 1
 
@@ -310,7 +310,7 @@ async def test_the_time_of_a_condition_moves_only_when_it_flips(life: Life) -> N
     await rotated(life)
     assert life.world.condition()["lastTransitionTime"] == since
     life.world.api_down = True
-    await life.look()
+    await life.reconcile()
     assert life.world.condition()["lastTransitionTime"] != since
 
 

@@ -111,7 +111,7 @@ def test_a_warning_is_always_about_one_that_ends_in_time_to_come_and_was_used_si
 def test_the_looks_find_every_use_in_time_and_are_few(
     span: timedelta, times: list[float], before_end: float
 ) -> None:
-    """A client that never moves on, however rarely it is looked at, is told before its end."""
+    """A client that never moves on, however rarely it is reconciled, is reported before its end."""
     item = SupersededToken("old", START, START + span)
     uses = sorted(START + span * share for share in times)
     now, seen, told = START, 0, False
