@@ -89,8 +89,8 @@ class KubernetesCluster:
 
     async def secret(self, owner: ScimToken, name: str) -> SecretSnapshot | None:
         """Read a Secret live; None when there is none of this name."""
-        found = await self._read_secret(owner, name)
-        return None if found is None else _view(owner, found)
+        secret = await self._read_secret(owner, name)
+        return None if secret is None else _view(owner, secret)
 
     async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretSnapshot:
         """Create it, owned by the ScimToken.

@@ -157,11 +157,11 @@ class SelfTest:
             raise
 
     async def _ready(self) -> dict[str, Any]:
-        async def look() -> dict[str, Any]:
-            found = await self._read()
-            if found is None:
+        async def read_condition() -> dict[str, Any]:
+            scimtoken = await self._read()
+            if scimtoken is None:
                 raise NotYet(f"somebody deleted ScimToken {self._key}")
-            verdict = _condition(found, "Ready")
+            verdict = _condition(scimtoken, "Ready")
             if verdict.get("status") != "True":
                 why = (
                     f"{verdict['reason']}: {verdict['message']}"
@@ -169,9 +169,9 @@ class SelfTest:
                     else "no operator has reconciled it"
                 )
                 raise NotYet(f"{why} (kubectl describe sct/{self._key.name} -n {self._key.namespace})")
-            return found
+            return scimtoken
 
-        return await self._until(f"ScimToken {self._key} is not Ready", look)
+        return await self._until(f"ScimToken {self._key} is not Ready", read_condition)
 
     async def _credentials(self, token: Mapping[str, Any]) -> tuple[str, str]:
         name = token["status"]["secretName"]
@@ -197,9 +197,9 @@ class SelfTest:
             raise
 
         async def gone() -> None:
-            found = await self._read()
-            if found is not None:
-                verdict = _condition(found, "Ready")
+            scimtoken = await self._read()
+            if scimtoken is not None:
+                verdict = _condition(scimtoken, "Ready")
                 raise NotYet(str(verdict.get("message", "its finalizer is still there")))
 
         await self._until(f"ScimToken {self._key} does not go away", gone)
@@ -260,9 +260,9 @@ class Scim:
         created = await self._expect(201, "POST", "/Users", body=user)
         path = f"/Users/{_json(created)['id']}"
         say("a user is created (POST 201)")
-        found = _json(await self._expect(200, "GET", "/Users", params={"filter": f'userName eq "{mail}"'}))
-        if found.get("totalResults") != 1:
-            raise SelfTestFailed(f"the user is found {found.get('totalResults')} times by userName, not once")
+        matches = _json(await self._expect(200, "GET", "/Users", params={"filter": f'userName eq "{mail}"'}))
+        if matches.get("totalResults") != 1:
+            raise SelfTestFailed(f"the user is found {matches.get('totalResults')} times by userName, not once")
         read = _json(await self._expect(200, "GET", path))
         if (read["userName"], read["active"]) != (mail, True):
             raise SelfTestFailed("the user is not read back as it was written")
