@@ -262,7 +262,9 @@ class Scim:
         say("a user is created (POST 201)")
         matches = _json(await self._expect(200, "GET", "/Users", params={"filter": f'userName eq "{mail}"'}))
         if matches.get("totalResults") != 1:
-            raise SelfTestFailed(f"the user is found {matches.get('totalResults')} times by userName, not once")
+            raise SelfTestFailed(
+                f"the user is found {matches.get('totalResults')} times by userName, not once"
+            )
         read = _json(await self._expect(200, "GET", path))
         if (read["userName"], read["active"]) != (mail, True):
             raise SelfTestFailed("the user is not read back as it was written")
