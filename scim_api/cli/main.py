@@ -46,6 +46,21 @@ def main() -> None:
     metavar="DIR",
     help="The operator's public keys (its ConfigMap scim-operator-admin-keys, mounted).",
 )
+@click.option(
+    "--max-connections",
+    type=click.IntRange(10, 100_000),
+    help="Connections at the public port at a time; a full port drops the longest idle.  [default: 1000]",
+)
+@click.option(
+    "--head-seconds",
+    type=click.FloatRange(0, 600, min_open=True),
+    help="How long request line and headers may take to arrive.  [default: 10]",
+)
+@click.option(
+    "--body-seconds",
+    type=click.FloatRange(0, 600, min_open=True),
+    help="How long a body may take to arrive, and a response to be read.  [default: 30]",
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[default: info]")
 def serve(**options: object) -> None:
     """Serve SCIM until SIGTERM; requests in flight are answered first.

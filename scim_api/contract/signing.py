@@ -91,10 +91,12 @@ def verify(
     audience: str,
     method: str,
     target: str,
-    body: bytes,
     if_match: str | None,
-) -> None:
-    """Check one call's JWT against what was really received.
+) -> str:
+    """Check one call's JWT against the head that was really received, before a body is read.
+
+    Returns:
+        The digest that the body must have; see ``verify_body``.
 
     Raises:
         SignatureRefused: with a reason fit for the operator's log.
@@ -119,10 +121,20 @@ def verify(
         raise SignatureRefused("the call is meant for another installation") from error
     except jwt.PyJWTError as error:
         raise SignatureRefused(f"the JWT does not hold: {type(error).__name__}") from error
-    expected = {"htm": method, "htu": target, "bsh": body_digest(body), "ifm": if_match or ""}
-    for claim, value in expected.items():
+    for claim, value in {"htm": method, "htu": target, "ifm": if_match or ""}.items():
         if claims.get(claim) != value:
             raise SignatureRefused(f"the JWT was made for another call ({claim} differs)")
+    return str(claims.get("bsh"))
+
+
+def verify_body(digest: str, body: bytes) -> None:
+    """Check the body that came after a verified head.
+
+    Raises:
+        SignatureRefused: the call was signed with another body.
+    """
+    if body_digest(body) != digest:
+        raise SignatureRefused("the JWT was made for another call (bsh differs)")
 
 
 def utc_now() -> datetime:

@@ -23,7 +23,6 @@ from scim_api.http.request import (
     ServiceContext,
     discard_body,
     has_body,
-    read_body,
 )
 from scim_api.http.response import (
     UNAUTHORIZED,
@@ -89,7 +88,7 @@ class ScimEndpoint:
     async def _respond(self, scope: Scope, receive: Receive) -> ScimResponse:
         service = self._service
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        body_read = False
+        body, body_read = b"", False
         try:
             scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
             access = await service.authenticator.authenticate(
@@ -107,11 +106,12 @@ class ScimEndpoint:
                 )
             handler = self._handlers.get(scope["method"])
             if handler is None:
-                body = ScimError(
+                refusal = ScimError(
                     405, f"{scope['method'][:20]} is not possible here; the header Allow lists what is."
-                ).body()
-                return ScimResponse(405, body, ((b"allow", self._allow),))
-            body = await read_body(receive, limits.MAX_BODY) if has_body(headers) else b""
+                )
+                return ScimResponse(405, refusal.body(), ((b"allow", self._allow),))
+            if has_body(headers):
+                body = await service.bodies.read(receive, limits.MAX_BODY)
             body_read = True
             request = ScimRequest(
                 service,
@@ -135,5 +135,7 @@ class ScimEndpoint:
                 log.exception("request failed", route=self._route, method=scope["method"])
             return response
         finally:
-            if not body_read and has_body(headers):
+            if body:
+                service.bodies.release(body)
+            elif not body_read and has_body(headers):
                 await discard_body(receive)

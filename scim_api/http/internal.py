@@ -42,7 +42,7 @@ def internal_app(service: ServiceContext, keys: TrustedKeys) -> FastAPI:
         """Prometheus text format."""
         return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    context = AdminContext(service.store, service.authenticator, keys, service.metrics)
+    context = AdminContext(service.store, service.authenticator, keys, service.metrics, service.bodies)
     endpoints.register(app, context)
     return app
 

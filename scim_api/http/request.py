@@ -22,6 +22,73 @@ MAX_DISCARDED_BYTES: Final = 32 * 1024 * 1024
 
 DISCARD_SECONDS: Final = 5.0
 """How long that may take."""
+MAX_UNCOUNTED_BYTES: Final = 128 * 1024
+"""Bodies no longer than this are not counted: the number of connections bounds them."""
+MAX_BUFFERED_BODIES: Final = 64 * 1024 * 1024
+"""Bytes of the longer bodies that one process holds at a time."""
+
+
+class TooManyBodies(Exception):
+    """The process holds ``MAX_BUFFERED_BODIES`` bytes of other requests' bodies; this one has to come again."""
+
+
+class BufferedBodies:
+    """How many bytes of long request bodies the process holds, bounded.
+
+    Args:
+        limit: bytes.
+    """
+
+    def __init__(self, limit: int = MAX_BUFFERED_BODIES) -> None:
+        self._limit = limit
+        self._total = 0
+
+    @property
+    def total(self) -> int:
+        """Bytes that are held now."""
+        return self._total
+
+    async def read(self, receive: Receive, limit: int) -> bytes:
+        """The whole body; whoever takes it gives it back with ``release``.
+
+        Args:
+            receive: the request's.
+            limit: bytes that this body may have.
+
+        Raises:
+            BodyTooLarge: it has more.
+            ClientDisconnected: it ends early.
+            TooManyBodies: there is no room for it.
+        """
+        message = await receive()
+        parts, size, held = list[bytes](), 0, 0
+        try:
+            while True:
+                if message["type"] != "http.request":
+                    raise ClientDisconnected
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > limit:
+                    raise BodyTooLarge
+                more = _counted(size) - held
+                if self._total + more > self._limit:
+                    raise TooManyBodies
+                held += more
+                self._total += more
+                if not message.get("more_body", False):
+                    return parts[0] if len(parts) == 1 else b"".join(parts)
+                message = await receive()
+        except BaseException:
+            self._total -= held
+            raise
+
+    def release(self, body: bytes) -> None:
+        """A body that was read is needed no more."""
+        self._total -= _counted(len(body))
+
+
+def _counted(size: int) -> int:
+    return size if size > MAX_UNCOUNTED_BYTES else 0
 
 
 @dataclasses.dataclass(slots=True)
@@ -36,6 +103,8 @@ class ServiceContext:
     """The public URL up to and with ``/scim/v2``."""
     stopping: bool = False
     """Whether the process has been asked to end: it still serves, and is no longer ready."""
+    bodies: BufferedBodies = dataclasses.field(default_factory=BufferedBodies)
+    """Of both ports."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -83,30 +152,6 @@ class BodyTooLarge(Exception):
 
 class ClientDisconnected(Exception):
     """The client closed the connection; there is nobody to respond to."""
-
-
-async def read_body(receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises ``BodyTooLarge`` or ``ClientDisconnected``."""
-    message = await receive()
-    if message["type"] != "http.request":
-        raise ClientDisconnected
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        if len(body) > limit:
-            raise BodyTooLarge
-        return body
-    parts, size = [body], len(body)
-    while message.get("more_body", False):
-        if size > limit:
-            raise BodyTooLarge
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientDisconnected
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-    if size > limit:
-        raise BodyTooLarge
-    return b"".join(parts)
 
 
 async def discard_body(receive: Receive) -> None:

@@ -10,7 +10,7 @@ from starlette.types import Send
 from scim_api.core import limits
 from scim_api.core.errors import ScimError, too_many, uniqueness
 from scim_api.core.resources.members import unknown_members
-from scim_api.http.request import BodyTooLarge
+from scim_api.http.request import BodyTooLarge, TooManyBodies
 from scim_api.store.errors import Conflict, TooSlow, Unavailable, UnknownMembers, VersionMismatch
 
 MEDIA_TYPE: Final = b"application/scim+json"
@@ -59,6 +59,11 @@ def error_response(error: Exception) -> ScimResponse:
     if isinstance(error, Unavailable):
         body = ScimError(
             503, "The service's database does not answer; repeat the request after some seconds."
+        ).body()
+        return ScimResponse(503, body, ((b"retry-after", b"2"),))
+    if isinstance(error, TooManyBodies):
+        body = ScimError(
+            503, "Too many large requests arrive at once; repeat the request after some seconds."
         ).body()
         return ScimResponse(503, body, ((b"retry-after", b"2"),))
     if isinstance(error, BodyTooLarge):

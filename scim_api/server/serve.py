@@ -6,9 +6,12 @@ One process uses one core. To use more, run several replicas on one PostgreSQL d
 import asyncio
 import contextlib
 import dataclasses
+import functools
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
+from typing import Final
 
 import structlog
 import uvicorn
@@ -21,6 +24,7 @@ from scim_api.http.public import public_app
 from scim_api.http.rate_limit import RateLimiter
 from scim_api.http.request import ServiceContext
 from scim_api.server import background_jobs
+from scim_api.server.http_protocol import BoundedHttpProtocol, ConnectionLimits
 from scim_api.server.settings import ApiSettings, SettingsError
 from scim_api.store.errors import Unavailable
 from scim_api.store.factory import create_store
@@ -28,6 +32,10 @@ from scim_api.store.migrate import REQUIRED_VERSION, migrate
 from scim_api.store.protocol import Store
 
 log = structlog.get_logger(__name__)
+INTERNAL_CONNECTIONS: Final = 100
+"""At the internal port at a time: the operator's, the kubelet's probes and Prometheus share them."""
+RESERVED_DESCRIPTORS: Final = 100
+"""For the database, the listeners, logs and whatever else the process has open."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,10 +90,43 @@ def bind(settings: ApiSettings) -> tuple[ApiSettings, Listeners]:
     return settings, Listeners(public, internal)
 
 
-def _server(app: ASGIApp, settings: ApiSettings) -> _Server:
+def connections_within(descriptors: int, wanted: int) -> int:
+    """How many of the wanted public connections the process has file descriptors for.
+
+    Args:
+        descriptors: how many files the process may have open, sockets among them.
+        wanted: connections at the public port.
+    """
+    return max(1, min(wanted, descriptors - INTERNAL_CONNECTIONS - RESERVED_DESCRIPTORS))
+
+
+def _granted(settings: ApiSettings) -> int:
+    """Public connections, after the process has been allowed the open files that they need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = settings.max_connections + INTERNAL_CONNECTIONS + RESERVED_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    granted = connections_within(needed if soft == resource.RLIM_INFINITY else soft, settings.max_connections)
+    if granted < settings.max_connections:
+        log.warning(
+            "fewer connections than configured",
+            max_connections=settings.max_connections,
+            granted=granted,
+            open_files=soft,
+            remedy="raise the limit of open files (ulimit -n), or lower SCIM_API_MAX_CONNECTIONS",
+        )
+    return granted
+
+
+def _server(app: ASGIApp, settings: ApiSettings, connections: int) -> _Server:
+    limits = ConnectionLimits(
+        connections, settings.head_seconds, settings.body_seconds, send_seconds=settings.body_seconds
+    )
     return _Server(
         uvicorn.Config(
             app,
+            http=functools.partial(BoundedHttpProtocol, limits=limits),  # type: ignore[arg-type]
             log_config=None,
             access_log=False,
             server_header=False,
@@ -144,11 +185,12 @@ async def serve(settings: ApiSettings) -> None:
         with contextlib.suppress(Unavailable):
             if await store.schema_version() >= REQUIRED_VERSION:
                 await store.public_url(settings.endpoint)
-        servers = [(_server(public_app(service), settings), listeners.public)]
+        servers = [(_server(public_app(service), settings, _granted(settings)), listeners.public)]
         if listeners.internal is not None:
             from scim_api.http.internal import internal_app  # FastAPI, which the public port does without
 
-            servers.append((_server(internal_app(service, keys), settings), listeners.internal))
+            internal = _server(internal_app(service, keys), settings, INTERNAL_CONNECTIONS)
+            servers.append((internal, listeners.internal))
         await _run(service, servers, settings)
 
 

@@ -38,6 +38,12 @@ class ApiSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     shutdown_seconds: Annotated[float, Field(gt=0, le=600)] = 8.0
     """How long requests in flight may take to end after SIGTERM."""
+    max_connections: Annotated[int, Field(ge=10, le=100_000)] = 1000
+    """Connections at the public port at a time; the next one takes the place of the one that is idle longest."""
+    head_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """How long request line and headers may take to arrive."""
+    body_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
+    """How long a body may take to arrive after its head, and a response to be read."""
 
     @field_validator("public_url")
     @classmethod

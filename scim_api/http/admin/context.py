@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from scim_api.http.admin.trusted_keys import TrustedKeys
 from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics
+from scim_api.http.request import BufferedBodies
 from scim_api.store.protocol import Store
 
 
@@ -19,6 +20,7 @@ class AdminContext:
     authenticator: Authenticator
     keys: TrustedKeys
     metrics: Metrics
+    bodies: BufferedBodies
     claimed_for: str | None = None
     """The installation that the database is known to belong to."""
 

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from scim_api.contract.admin import AdminError, Connection, ConnectionPage, Name, PutConnection
 from scim_api.http.admin import errors
 from scim_api.http.admin.context import AdminContext, Context
-from scim_api.http.admin.signature import SignedRoute, verify_signature
+from scim_api.http.admin.signature import SIGNED_JWT, SignedRoute
 
 
 def _digits(value: Any) -> Any:
@@ -93,7 +93,7 @@ router = APIRouter(
     prefix="/admin/v1/connections",
     tags=["admin"],
     route_class=SignedRoute,
-    dependencies=[Depends(verify_signature)],
+    dependencies=[Depends(SIGNED_JWT)],
     responses=_responses(_REFUSALS),
 )
 

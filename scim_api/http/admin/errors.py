@@ -11,7 +11,7 @@ from scim_api.contract.admin import AdminError, AdminErrorCode
 from scim_api.contract.signing import SignatureRefused
 from scim_api.core import limits
 from scim_api.http.admin.context import context_of
-from scim_api.http.request import BodyTooLarge
+from scim_api.http.request import BodyTooLarge, TooManyBodies
 from scim_api.store import errors as store_errors
 from scim_api.store.errors import StoreError
 
@@ -29,7 +29,7 @@ _ORDER: Final = ("path", "query", "body", "header")
 
 def register(app: FastAPI) -> None:
     """Make ``app`` answer these exceptions with an ``AdminError``."""
-    for error in (SignatureRefused, BodyTooLarge, RequestValidationError, StoreError):
+    for error in (SignatureRefused, BodyTooLarge, TooManyBodies, RequestValidationError, StoreError):
         app.add_exception_handler(error, _handle)
 
 
@@ -90,6 +90,8 @@ def _refusal(error: Exception) -> tuple[int, AdminError] | None:
             return _error(
                 409, "TenantPurging", "the tenant's users are being deleted; wait until that has ended"
             )
+        case TooManyBodies():
+            return _error(503, "Unavailable", "too many large requests arrive at once; try again")
         case store_errors.Unavailable():
             return _error(503, "Unavailable", "the database does not answer; try again")
         case _:

@@ -1,23 +1,23 @@
 """The signature of an admin request: verified over the exact bytes, before FastAPI decodes any of them."""
 
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request, Response
+from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPBearer
 
-from scim_api.contract.signing import SignatureRefused, verify
+from scim_api.contract.signing import SignatureRefused, verify, verify_body
 from scim_api.core import limits
-from scim_api.http.admin.context import Context, context_of
-from scim_api.http.request import read_body
+from scim_api.http.admin.context import AdminContext, context_of
 
-_SIGNED_JWT = HTTPBearer(
+SIGNED_JWT = HTTPBearer(
     scheme_name="signature",
     bearerFormat="JWT",
     description="An Ed25519-signed JWT over method, path with query, body and If-Match of this one request.",
     auto_error=False,
 )
+"""For the API's description; ``SignedRoute`` verifies."""
 
 
 class _BufferedRequest(Request):
@@ -41,20 +41,32 @@ class _BufferedRequest(Request):
 
 
 class SignedRoute(APIRoute):
-    """A route whose requests have bounded bodies; counts those that succeed.
+    """A route that only the operator may use, whose installation the database belongs to.
+
+    The head's signature is verified before the body is read, and its digest before the body is decoded. Requests
+    that succeed are counted.
 
     Raises:
         BodyTooLarge: a body is over ``limits.MAX_BODY``.
+        SignatureRefused: the request isn't signed by a trusted key, or not exactly this request.
+        TooManyBodies: there is no room for the body now.
+        Unavailable: the database doesn't tell whose it is.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's handler, given requests that were read already."""
+        """FastAPI's handler, given requests that were verified and read already."""
         handle = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
-            body = await read_body(request.receive, limits.MAX_BODY)
-            response = await handle(_BufferedRequest(request, body))
-            context_of(request).metrics.admin_calls.labels(request.method, "OK").inc()
+            context = context_of(request)
+            digest = await _verify_head(request, context)
+            body = await context.bodies.read(request.receive, limits.MAX_BODY)
+            try:
+                verify_body(digest, body)
+                response = await handle(_BufferedRequest(request, body))
+            finally:
+                context.bodies.release(body)
+            context.metrics.admin_calls.labels(request.method, "OK").inc()
             return response
 
         return handler
@@ -66,31 +78,21 @@ def revision_of(request: Request) -> str | None:
     return None if value is None else value.strip().strip('"')
 
 
-async def verify_signature(
-    request: Request,
-    context: Context,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_SIGNED_JWT)],
-) -> None:
-    """Refuse every request but those of the operator whose installation the database belongs to.
-
-    Raises:
-        SignatureRefused: the request isn't signed by a trusted key, or not exactly this request.
-        Unavailable: the database doesn't tell whose it is.
-    """
+async def _verify_head(request: Request, context: AdminContext) -> str:
     installation = context.keys.installation
     if installation is None:
         raise SignatureRefused("no operator has published its key here yet (--admin-keys-dir)")
-    if bearer is None or bearer.scheme != "Bearer":
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
         raise SignatureRefused("the call carries no signature")
     query = request.scope["query_string"].decode("latin-1")
     path = request.scope["raw_path"].decode("latin-1")
-    verify(
-        bearer.credentials,
+    digest = verify(
+        token.strip(),
         context.keys.find,
         audience=installation,
         method=request.method,
         target=f"{path}?{query}" if query else path,
-        body=await request.body(),
         if_match=revision_of(request),
     )
     if context.claimed_for != installation:
@@ -100,3 +102,4 @@ async def verify_signature(
                 f"the database belongs to installation {owner}; one database serves one installation"
             )
         context.claimed_for = installation
+    return digest

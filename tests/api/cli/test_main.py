@@ -51,15 +51,19 @@ def test_every_option_of_serve_is_a_setting_and_tells_its_default() -> None:
     options = {option.name: option for option in serve.params if isinstance(option, click.Option)}
     assert set(fields) - set(options) == {"shutdown_seconds"}  # of interest to the chart alone
     assert set(options) <= set(fields)
-    for name in ("host", "port", "internal_host", "log_level"):
-        assert f"[default: {fields[name].default}]" in (options[name].help or "")
+    for name in (
+        "host", "port", "internal_host", "log_level", "max_connections", "head_seconds", "body_seconds",
+    ):  # fmt: skip
+        default = fields[name].default
+        shown = f"{default:g}" if isinstance(default, float) else default
+        assert f"[default: {shown}]" in (options[name].help or "")
 
 
 def test_options_reach_the_service(served: list[ApiSettings], tmp_path: Path) -> None:
     given = {
         "database_url": "postgresql://me@host/db", "host": "10.0.0.1", "port": 81, "internal_host": "10.0.0.2",
         "internal_port": 82, "public_url": "https://scim.example.com/scim/v2", "admin_keys_dir": tmp_path,
-        "log_level": "warning",
+        "log_level": "warning", "max_connections": 11, "head_seconds": 1.5, "body_seconds": 2.5,
     }  # fmt: skip
     arguments = [
         part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", str(value))

@@ -8,7 +8,16 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from scim_api.contract.signing import ALGORITHM, LEEWAY, LIFETIME, SignatureRefused, key_id, sign, verify
+from scim_api.contract.signing import (
+    ALGORITHM,
+    LEEWAY,
+    LIFETIME,
+    SignatureRefused,
+    key_id,
+    sign,
+    verify,
+    verify_body,
+)
 
 KEY: Final = Ed25519PrivateKey.generate()
 SECOND: Final = timedelta(seconds=1)
@@ -28,7 +37,9 @@ class SignedRequest:
         return sign(key, now=datetime.now(UTC) - age, **dataclasses.asdict(self))
 
     def verify(self, token: str) -> None:
-        verify(token, trusted, **dataclasses.asdict(self))
+        head = dataclasses.asdict(self)
+        body = head.pop("body")
+        verify_body(verify(token, trusted, **head), body)
 
 
 def trusted(kid: str) -> Ed25519PublicKey | None:

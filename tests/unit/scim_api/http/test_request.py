@@ -2,22 +2,25 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from starlette.types import Message, Receive
 
 from scim_api.contract.admin import TenantSettings
+from scim_api.core import limits
 from scim_api.core.errors import ScimError
 from scim_api.core.schema.tenant_schema import compile_tenant_schema
 from scim_api.http import request as module
 from scim_api.http.request import (
+    MAX_UNCOUNTED_BYTES,
     BodyTooLarge,
+    BufferedBodies,
     ClientDisconnected,
     ScimRequest,
+    TooManyBodies,
     discard_body,
     has_body,
-    read_body,
 )
 
 GONE: Message = {"type": "http.disconnect"}
@@ -55,26 +58,64 @@ def request(**changes: Any) -> ScimRequest:
 
 @pytest.mark.parametrize("pieces", [[b"abcdef"], [b"abc", b"def"], [b"", b"abcdef", b""]])
 async def test_a_body_is_whole_however_it_came(pieces: list[bytes]) -> None:
-    assert await read_body(Pieces(pieces), 6) == b"abcdef"
+    assert await BufferedBodies().read(Pieces(pieces), 6) == b"abcdef"
 
 
 @pytest.mark.parametrize("pieces", [[b"abcdef"], [b"abc", b"def"], [b"abcdef", b""]])
 async def test_one_byte_too_many_is_refused(pieces: list[bytes]) -> None:
     with pytest.raises(BodyTooLarge):
-        await read_body(Pieces(pieces), 5)
+        await BufferedBodies().read(Pieces(pieces), 5)
 
 
 async def test_a_body_without_end_is_not_read_past_its_limit() -> None:
     endless = Pieces([b"x" * 10] * 1000, broken=True)
     with pytest.raises(BodyTooLarge):
-        await read_body(endless, 25)
+        await BufferedBodies().read(endless, 25)
     assert endless.taken <= 4
 
 
 @pytest.mark.parametrize("pieces", [[], [b"abc"]])
 async def test_a_client_that_hangs_up_is_told_from_a_short_body(pieces: list[bytes]) -> None:
     with pytest.raises(ClientDisconnected):
-        await read_body(Pieces(pieces, broken=True), 100)
+        await BufferedBodies().read(Pieces(pieces, broken=True), 100)
+
+
+LONG: Final = [b"x" * MAX_UNCOUNTED_BYTES, b"x"]
+"""Counted with its second piece."""
+
+
+async def test_long_bodies_are_counted_until_they_are_released_and_short_ones_never() -> None:
+    bodies = BufferedBodies()
+    short = await bodies.read(Pieces([LONG[0]]), limits.MAX_BODY)
+    assert bodies.total == 0
+    one = await bodies.read(Pieces(LONG), limits.MAX_BODY)
+    assert bodies.total == len(one) == MAX_UNCOUNTED_BYTES + 1
+    two = await bodies.read(Pieces([b"".join(LONG)]), limits.MAX_BODY)
+    assert bodies.total == len(one) + len(two)
+    for body in (short, one, two):
+        bodies.release(body)
+    assert bodies.total == 0
+
+
+@pytest.mark.parametrize("pieces", [LONG, [b"".join(LONG)], [*LONG, b"y"]])
+async def test_a_body_that_finds_no_room_is_refused_and_holds_nothing(pieces: list[bytes]) -> None:
+    bodies = BufferedBodies(2 * MAX_UNCOUNTED_BYTES)
+    first = await bodies.read(Pieces(LONG), limits.MAX_BODY)
+    with pytest.raises(TooManyBodies):
+        await bodies.read(Pieces(pieces), limits.MAX_BODY)
+    bodies.release(first)
+    assert bodies.total == 0
+    await bodies.read(Pieces(pieces), limits.MAX_BODY)
+
+
+@pytest.mark.parametrize(
+    ("limit", "refusal"), [(MAX_UNCOUNTED_BYTES + 1, BodyTooLarge), (10**9, ClientDisconnected)]
+)
+async def test_a_body_that_ends_badly_holds_nothing(limit: int, refusal: type[Exception]) -> None:
+    bodies = BufferedBodies()
+    with pytest.raises(refusal):
+        await bodies.read(Pieces([*LONG, b"y"], broken=True), limit)
+    assert bodies.total == 0
 
 
 async def test_a_body_that_nobody_wants_is_read_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,9 @@ def test_an_option_beats_the_environment_and_one_not_given_does_not(monkeypatch:
         ("port", -1, "Input should be greater than or equal to 0"),
         ("internal_port", "x", "Input should be a valid integer, unable to parse string as an integer"),
         ("log_level", "loud", "Input should be 'debug', 'info', 'warning' or 'error'"),
+        ("max_connections", 9, "Input should be greater than or equal to 10"),
+        ("head_seconds", 0, "Input should be greater than 0"),
+        ("body_seconds", 601, "Input should be less than or equal to 600"),
         ("shutdown_seconds", 0, "Input should be greater than 0"),
         ("shutdown_seconds", 601, "Input should be less than or equal to 600"),
         (

@@ -67,15 +67,15 @@ class Api:
         self.requests.append(request)
         if_match = request.headers.get("if-match")
         assert if_match is None or (if_match[0], if_match[-1]) == ('"', '"')
-        signing.verify(
+        digest = signing.verify(
             request.headers["authorization"].removeprefix("Bearer "),
             lambda kid: SIGNER.public_key() if kid == signing.key_id(SIGNER.public_key()) else None,
             audience="installation-1",
             method=request.method,
             target=request.url.raw_path.decode(),
-            body=request.content,
             if_match=if_match.strip('"') if if_match else None,
         )
+        signing.verify_body(digest, request.content)
         return httpx.Response(200, content=self._body)
 
 
