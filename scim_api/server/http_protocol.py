@@ -7,6 +7,8 @@ Whatever is refused gets a SCIM error, then the connection ends (RFC 9112, RFC 6
 
 import asyncio
 import dataclasses
+import socket
+import struct
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
@@ -209,7 +211,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """The client does not read: wait only so long."""
         super().pause_writing()
         if self._send_deadline is None:
-            self._send_deadline = self.loop.call_later(self._limits.send_seconds, self.transport.abort)
+            self._send_deadline = self.loop.call_later(self._limits.send_seconds, self._reset)
 
     def resume_writing(self) -> None:
         """The client reads again."""
@@ -217,6 +219,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._send_deadline.cancel()
             self._send_deadline = None
         super().resume_writing()
+
+    def _reset(self) -> None:
+        """End the connection, and forget what the kernel has still to send on it."""
+        connection = self.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
