@@ -137,13 +137,13 @@ def _as_lookup(kind: ResourceKind | None, predicate: Predicate) -> IndexedLookup
             LogicalExpression(
                 "and",
                 (
-                    Comparison(AttributePath(path=(first,)), "eq", str(one)),
-                    Comparison(AttributePath(path=(second,)), "eq", str(other)),
+                    Comparison(AttributePath(path=(first,)), "eq", str(first_key)),
+                    Comparison(AttributePath(path=(second,)), "eq", str(second_key)),
                 ),
             ),
         ):
-            if (first, second, one) == ("type", "value", "work"):
-                return IndexedLookup(Lookup.WORK_EMAIL, other)
-            if (first, second, other) == ("value", "type", "work"):
-                return IndexedLookup(Lookup.WORK_EMAIL, one)
+            if (first, second, first_key) == ("type", "value", "work"):
+                return IndexedLookup(Lookup.WORK_EMAIL, second_key)
+            if (first, second, second_key) == ("value", "type", "work"):
+                return IndexedLookup(Lookup.WORK_EMAIL, first_key)
     return None
