@@ -6,10 +6,11 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --all-extras
 export PYTHONPATH := dev
 # The first ends the node that is running, so it comes first.
+JAVA_TESTS := tests/java
 NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e costs lint format bench bench-layers bench-tenants bench-groups bench-secret bench-scale torture crd openapi mutants kind clean
+.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e test-java costs lint format bench bench-layers bench-tenants bench-groups bench-secret bench-scale torture crd openapi mutants kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -38,7 +39,7 @@ node-tools: install
 
 test: node-tools ## Run every test: unit, API on SQLite and PostgreSQL, operator, chart, the demo, real pods
 	@echo "== tests, two at a time"
-	@$(RUN) python -m pytest --durations=10 -n 2 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(NODE_TESTS))
+	@$(RUN) python -m pytest --durations=10 -n 2 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(NODE_TESTS) $(JAVA_TESTS))
 	@echo "== tests that have the machine's one node to themselves"
 	@$(RUN) python -m pytest --durations=10 $(NODE_TESTS)
 
@@ -59,6 +60,9 @@ test-chart: node-tools ## The chart as helm renders it
 
 test-e2e: node-tools ## The demo, all parts together and, as root, the chart in real pods
 	@$(RUN) python -m pytest tests/e2e
+
+test-java: install ## UnboundID's SCIM 2 SDK for Java against the API, on both databases (needs a JDK of 17 or newer, and Maven)
+	@$(RUN) python -m pytest $(JAVA_TESTS)
 
 lint: install ## Lint, format check, types, layers
 	@echo "== ruff"; $(RUN) ruff check . && $(RUN) ruff format --check .
