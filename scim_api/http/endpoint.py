@@ -53,13 +53,18 @@ def _agent_family(value: bytes | None) -> str | None:
 
 
 class ScimEndpoint:
-    """One path with a handler for each method; an ASGI application to which the router passes requests."""
+    """One path with a handler for each method; an ASGI application to which the router passes requests.
+
+    A HEAD is answered as the GET would be, without the body (RFC 9110 section 9.3.2).
+    """
 
     def __init__(self, service: ServiceContext, route: str, **handlers: Handler) -> None:
         self._service = service
         self._route = route
         self._handlers = handlers
-        self._allow = ", ".join(handlers).encode()
+        if "GET" in handlers:
+            self._handlers = {"GET": handlers["GET"], "HEAD": handlers["GET"], **handlers}
+        self._allow = ", ".join(self._handlers).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -67,7 +72,7 @@ class ScimEndpoint:
         service.metrics.in_flight.inc()
         try:
             response = await self._respond(scope, receive)
-            await send_response(send, response)
+            await send_response(send, response, without_body=method == "HEAD")
         except ClientDisconnected:
             return
         finally:

@@ -30,7 +30,8 @@ class _NotFound:
             return
         await discard_body(receive)
         detail = f"Nothing is served here; the Tenant URL is {self._service.base_url}."
-        await send_response(send, ScimResponse(404, ScimError(404, detail).body()))
+        response = ScimResponse(404, ScimError(404, detail).body())
+        await send_response(send, response, without_body=scope["method"] == "HEAD")
 
 
 class Router:

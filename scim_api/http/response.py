@@ -109,8 +109,13 @@ async def _resume(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byt
         yield piece
 
 
-async def send_response(send: Send, response: ScimResponse) -> None:
+async def send_response(send: Send, response: ScimResponse, *, without_body: bool = False) -> None:
     """Send a response; every body is ``application/scim+json``.
+
+    Args:
+        send: of the ASGI server.
+        response: what to send.
+        without_body: send the head alone, as a HEAD wants it; it is the same as with the body.
 
     Raises:
         Exception: whatever ends a body before its end; the server then closes the connection, so that the
@@ -122,8 +127,8 @@ async def send_response(send: Send, response: ScimResponse) -> None:
         if isinstance(body, bytes):
             headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    if isinstance(body, bytes):
-        await send({"type": "http.response.body", "body": body})
+    if without_body or isinstance(body, bytes):
+        await send({"type": "http.response.body", "body": b"" if without_body else body})
         return
     async for piece in body:
         await send({"type": "http.response.body", "body": piece, "more_body": True})

@@ -38,7 +38,7 @@ async def test_a_method_that_is_not_possible_names_those_that_are(scim: Scim) ->
     headers = await scim.connect()
     response = await scim.client.put("/Users", headers=headers, json={})
     assert response.status_code == 405
-    assert response.headers["allow"] == "GET, POST"
+    assert response.headers["allow"] == "GET, HEAD, POST"
 
 
 async def test_a_tenant_over_its_rate_waits_and_is_told_for_how_long(
