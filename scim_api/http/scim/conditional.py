@@ -13,6 +13,7 @@ from scim_api.http.response import ScimResponse
 from scim_api.store.errors import VersionMismatch
 
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_WITH_LOCATION: Final = frozenset({200, 201})
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
@@ -43,11 +44,14 @@ def requested_projection(request: ScimRequest, kind: ResourceKind) -> Projection
     )
 
 
-def resource_headers(request: ScimRequest, resource: Resource, status: int = 200) -> Headers:
-    """ETag and Content-Location, and for 201 Location: the public URL's, whatever the request's Host."""
+def resource_headers(request: ScimRequest, resource: Resource, status: int) -> Headers:
+    """ETag and Content-Location, and beside a body Location: the public URL's, whatever the request's Host.
+
+    RFC 7644 has Location in its examples of GET, PUT and PATCH too (sections 3.4.1, 3.5), and clients read it.
+    """
     address = location(resource.kind, resource.id, request.service.base_url).encode()
     headers = ((b"etag", etag(resource.version).encode()), (b"content-location", address))
-    return (*headers, (b"location", address)) if status == 201 else headers
+    return (*headers, (b"location", address)) if status in _WITH_LOCATION else headers
 
 
 def is_not_modified(request: ScimRequest, resource: Resource) -> bool:
@@ -66,7 +70,7 @@ def is_not_modified(request: ScimRequest, resource: Resource) -> bool:
 
 def not_modified(request: ScimRequest, resource: Resource) -> ScimResponse:
     """304, for a client that has this version already."""
-    return ScimResponse(304, b"", resource_headers(request, resource))
+    return ScimResponse(304, b"", resource_headers(request, resource, 304))
 
 
 async def expected_version(request: ScimRequest, kind: ResourceKind, identity: str) -> int | None:

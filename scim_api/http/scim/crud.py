@@ -84,7 +84,7 @@ class ResourceHandlers:
             request, identity, lambda current: self.patch_resource(request.tenant_schema, current, operations)
         )
         if requested is None and not self.patch_returns_body:
-            return ScimResponse(204, b"", resource_headers(request, resource))
+            return ScimResponse(204, b"", resource_headers(request, resource, 204))
         return await self.render(request, resource, requested, 200)
 
     async def delete(self, request: ScimRequest) -> ScimResponse:
