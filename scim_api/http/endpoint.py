@@ -22,6 +22,7 @@ from scim_api.http.request import (
     ScimRequest,
     ServiceContext,
     discard_body,
+    encoding_of,
     has_body,
 )
 from scim_api.http.response import (
@@ -31,6 +32,7 @@ from scim_api.http.response import (
     error_response,
     send_response,
     too_many_requests,
+    unsupported_encoding,
 )
 
 log = structlog.get_logger(__name__)
@@ -115,6 +117,8 @@ class ScimEndpoint:
                     405, f"{scope['method'][:20]} is not possible here; the header Allow lists what is."
                 )
                 return ScimResponse(405, refusal.body(), ((b"allow", self._allow),))
+            if b"content-encoding" in headers and (encoding := encoding_of(scope["headers"])):
+                return unsupported_encoding(encoding)
             if has_body(headers):
                 body = await service.bodies.read(receive, limits.MAX_BODY)
             body_read = True

@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -166,6 +166,17 @@ async def discard_body(receive: Receive) -> None:
                 remaining -= len(message.get("body", b""))
     except TimeoutError:
         return
+
+
+def encoding_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """How a body with these headers is encoded, as its Content-Encoding says; empty for not at all.
+
+    Args:
+        headers: all of them, names in lower case; the same name may come several times.
+    """
+    values = [value.decode("latin-1").strip() for name, value in headers if name == b"content-encoding"]
+    codings = {coding.strip().lower() for value in values for coding in value.split(",")}
+    return ", ".join(values) if codings - {"", "identity"} else ""
 
 
 def has_body(headers: Mapping[bytes, bytes]) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 from starlette.types import Send
 
 from scim_api.core import limits
-from scim_api.core.errors import ScimError, too_many, uniqueness
+from scim_api.core.errors import ScimError, quoted, too_many, uniqueness
 from scim_api.core.resources.members import unknown_members
 from scim_api.http.request import BodyTooLarge, TooManyBodies
 from scim_api.store.errors import Conflict, TooSlow, Unavailable, UnknownMembers, VersionMismatch
@@ -78,6 +78,19 @@ def too_many_requests(detail: str, wait: float) -> ScimResponse:
     return ScimResponse(
         429, ScimError(429, detail).body(), ((b"retry-after", str(math.ceil(wait)).encode()),)
     )
+
+
+def unsupported_encoding(encoding: str) -> ScimResponse:
+    """415 for a body that is compressed, with what is taken (RFC 9110 sections 12.5.3 and 15.5.16).
+
+    Args:
+        encoding: the request's Content-Encoding.
+    """
+    detail = (
+        f"The request has Content-Encoding {quoted(encoding)}, and only identity is taken: send the body as it is,"
+        " without Content-Encoding."
+    )
+    return ScimResponse(415, ScimError(415, detail).body(), ((b"accept-encoding", b"identity"),))
 
 
 UNAUTHORIZED: Final = ScimResponse(

@@ -1,11 +1,14 @@
 """One request through an endpoint: who is let in, who waits, and what is counted."""
 
+import gzip
+
 import httpx
 import pytest
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.conftest import Scim
+from api.test_bad_input import refused
 from scim_api.contract.admin import RateLimit
 from scim_api.http import endpoint
 from scim_api.http.endpoint import _agent_family
@@ -39,6 +42,35 @@ async def test_a_method_that_is_not_possible_names_those_that_are(scim: Scim) ->
     response = await scim.client.put("/Users", headers=headers, json={})
     assert response.status_code == 405
     assert response.headers["allow"] == "GET, HEAD, POST"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "Deflate", "gzip, identity", "zstd, gzip", "x-unknown"])
+async def test_an_encoded_body_is_415_and_told_what_is_taken(scim: Scim, encoding: str) -> None:
+    headers = {**await scim.connect(), "content-type": "application/scim+json"}
+    body = gzip.compress(b'{"userName":"ada","emails":[{"type":"work","value":"a@b.c"}]}')
+    some = "6f1f6e0c-0000-4000-8000-000000000000"
+    for method, path in (
+        ("POST", "/Users"), ("PUT", f"/Users/{some}"), ("PATCH", f"/Groups/{some}"), ("POST", "/Bulk"),
+        ("POST", "/.search"), ("DELETE", f"/Users/{some}"), ("GET", "/Users"), ("GET", "/Schemas"),
+    ):  # fmt: skip
+        response = await scim.client.request(
+            method, path, content=body, headers={**headers, "content-encoding": encoding}
+        )
+        assert f'"{encoding}"' in refused(response, 415), (method, path)
+        assert response.headers["accept-encoding"] == "identity"
+    assert (await scim.client.get("/Users", headers=headers)).json()["totalResults"] == 0
+
+
+@pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
+async def test_a_body_that_is_not_encoded_may_say_so(scim: Scim, encoding: str) -> None:
+    headers = {**await scim.connect(), "content-encoding": encoding}
+    response = await scim.client.post("/Groups", json={"displayName": "Staff"}, headers=headers)
+    assert response.status_code == 201
+
+
+async def test_without_a_token_an_encoded_body_is_401_as_any_other(scim: Scim) -> None:
+    response = await scim.client.post("/Users", content=b"x", headers={"content-encoding": "gzip"})
+    refused(response, 401)
 
 
 async def test_a_tenant_over_its_rate_waits_and_is_told_for_how_long(

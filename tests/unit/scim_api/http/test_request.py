@@ -20,6 +20,7 @@ from scim_api.http.request import (
     ScimRequest,
     TooManyBodies,
     discard_body,
+    encoding_of,
     has_body,
 )
 
@@ -147,6 +148,27 @@ async def test_a_client_that_sends_nothing_more_is_not_waited_for(monkeypatch: p
 )
 def test_a_body_is_announced_by_its_length_or_by_chunks(headers: dict[bytes, bytes], announced: bool) -> None:
     assert has_body(headers) is announced
+
+
+@pytest.mark.parametrize(
+    ("values", "encoding"),
+    [
+        ([], ""),
+        ([b""], ""),
+        ([b"identity"], ""),
+        ([b"Identity , identity", b"IDENTITY"], ""),
+        ([b"gzip"], "gzip"),
+        ([b" br "], "br"),
+        ([b"identity", b"gzip"], "identity, gzip"),
+        ([b"gzip", b"identity"], "gzip, identity"),
+        ([b"gzip, deflate"], "gzip, deflate"),
+    ],
+)
+def test_a_body_is_encoded_unless_every_header_says_that_it_is_not(
+    values: list[bytes], encoding: str
+) -> None:
+    headers = [(b"content-type", b"gzip"), *((b"content-encoding", value) for value in values)]
+    assert encoding_of(headers) == encoding
 
 
 @pytest.mark.parametrize(
