@@ -9,7 +9,7 @@ not kept). Decisions where the RFC leaves room:
 * An empty value (``""``, ``null``) in Add or Replace removes its target; ``[]`` replaces by nothing and
   adds nothing; ``{}`` replaces by nothing.
 * An array around the one value of a single-valued attribute is taken off (older Entra jobs send
-  ``[{"$ref": null, "value": "x"}]``), and one entry for a multi-valued attribute may come without it.
+  ``[{"$ref": null, "value": "x"}]``; SCIM-SDK wraps value objects), and one entry for a multi-valued attribute may come without it.
 * A read-only attribute named by a path is refused (mutability); in a value object, which may be a whole
   resource sent back, it is ignored. ``schemas`` and ``password`` are ignored in both.
 * Remove on a multi-valued attribute with a value removes the entries it names, and no others.
@@ -130,6 +130,7 @@ def _read_operation(table: AttributeTable, raw: Json) -> Iterator[PatchOperation
         return
     if op is Op.REMOVE:
         raise no_target('A Remove needs a "path" that says what to remove.')
+    value = _without_array(value)
     if not isinstance(value, dict):
         raise invalid_syntax(
             f'Operation {op} has no "path", so its "value" must be an object of attributes and values.'
@@ -151,6 +152,7 @@ def _change_named(op: Op, table: AttributeTable, name: str, value: Json) -> Iter
         raise invalid_path("A value object has an empty key; every key must name an attribute.")
     target = resolve_path(table, name)
     if target is None:
+        value = _without_array(value)
         if not isinstance(value, dict):
             raise invalid_syntax(f"{quoted(name)} must hold an object of attributes and values.")
         for inner, item in value.items():
@@ -208,6 +210,7 @@ def _membership(op: Op, target: Target, value: Json) -> Iterator[PatchOperation]
 
 
 def _extension(op: Op, container: Attribute, value: Json) -> Iterator[PatchOperation]:
+    value = _without_array(value)
     if op is Op.REMOVE or value is None or value == "":
         for attribute in container.sub_attributes:
             yield PatchOperation(Op.REMOVE, Target(attribute))
@@ -239,6 +242,11 @@ def _single(op: Op, target: Target, leaf: Attribute, value: Json) -> Iterator[Pa
     yield PatchOperation(Op.REMOVE if read is None else op, target, read)
 
 
+def _without_array(value: Json) -> Json:
+    """The one value in an array of one: SCIM-SDK sends a value object so."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
 def _unwrap(value: Json) -> Json:
     """The one value in an array of one, itself or as ``{"value": …}``."""
     if not isinstance(value, list) or len(value) > 1:
@@ -260,7 +268,7 @@ def _reference(op: Op, attribute: Attribute, sub: Attribute | None, value: Json)
 
 def _complex(op: Op, attribute: Attribute, value: Json) -> Iterator[PatchOperation]:
     """A complex attribute: its sub-attributes one by one, others stay (RFC 7644 section 3.5.2.3)."""
-    value = value[0] if isinstance(value, list) and len(value) == 1 else value
+    value = _without_array(value)
     empty = value is None or value in ("", [])
     if op is Op.REMOVE or empty or (value == {} and op is Op.REPLACE):
         yield PatchOperation(Op.REMOVE, Target(attribute))
@@ -295,7 +303,7 @@ def _selected(op: Op, target: Target, value: Json) -> Iterator[PatchOperation]:
     if target.sub_attribute is not None:
         yield from _single(op, target, target.sub_attribute, value)
         return
-    value = value[0] if isinstance(value, list) and len(value) == 1 else value
+    value = _without_array(value)
     if op is Op.REMOVE or value is None or value in ("", []):
         yield PatchOperation(Op.REMOVE, target)
         return
