@@ -190,7 +190,7 @@ async def test_a_form_is_not_json(scim: Scim, entra: dict[str, str]) -> None:
     "operations",
     [
         None,
-        [],
+        {},
         "x",
         [5],
         [{}],

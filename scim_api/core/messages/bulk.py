@@ -86,10 +86,8 @@ def read_bulk(body: Mapping[str, Any]) -> BulkRequest:
     """
     values = {name.lower(): value for name, value in body.items()}
     operations, limit = values.get("operations"), values.get("failonerrors")
-    if not isinstance(operations, list) or not operations:
-        raise invalid_syntax(
-            'Operations must be an array with at least one operation; send "Operations": […].'
-        )
+    if not isinstance(operations, list):
+        raise invalid_syntax('Operations must be an array; send "Operations": […].')
     if len(operations) > MAX_BULK_OPERATIONS:
         raise too_large(
             f"The request has {len(operations)} operations; at most {MAX_BULK_OPERATIONS} are possible. Send"

@@ -78,7 +78,7 @@ def read_patch(
         kind: of the resource that is changed.
 
     Returns:
-        Canonical operations in their order; none when all that was sent is noise.
+        Canonical operations in their order; none when all that was sent is noise, or nothing was sent.
 
     Raises:
         ScimError: 400 invalidSyntax for a body of another shape, invalidPath for a path that names no
@@ -104,14 +104,14 @@ def read_patch(
 def _raw_operations(body: dict[str, Json], most: int) -> list[Json]:
     names = {name.lower(): value for name, value in body.items()}
     schemas = names.get("schemas")
-    if schemas is not None and (
+    if schemas not in (None, []) and (
         not isinstance(schemas, list)
         or PATCH_OP.lower() not in (s.lower() for s in schemas if isinstance(s, str))
     ):
         raise invalid_syntax(f'The body of a PATCH needs "schemas": ["{PATCH_OP}"].')
     operations = names.get("operations")
-    if not isinstance(operations, list) or not operations:
-        raise invalid_syntax('The body of a PATCH needs "Operations", an array with one or more of them.')
+    if not isinstance(operations, list):
+        raise invalid_syntax('The body of a PATCH needs "Operations", an array of them.')
     if len(operations) > most:
         raise too_large(f"The PATCH has {len(operations)} operations; at most {most} are possible. Split it.")
     return operations

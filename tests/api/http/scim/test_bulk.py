@@ -216,12 +216,22 @@ async def test_operations_that_make_no_sense_fail_alone(
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"Operations": 5}, {"Operations": []}, {"Operations": [{}], "failOnErrors": -1}],
+    [{}, {"Operations": 5}, {"Operations": None}, {"Operations": [{}], "failOnErrors": -1}],
 )
 async def test_a_request_of_another_shape_is_refused_whole(
     scim: Scim, entra: dict[str, str], body: dict[str, Any]
 ) -> None:
     refused(await scim.client.post("/Bulk", json=body, headers=entra), 400)
+
+
+async def test_a_request_without_operations_does_nothing(scim: Scim, entra: dict[str, str]) -> None:
+    """Microsoft's validator sends one."""
+    answer = await scim.client.post("/Bulk", json={"schemas": [], "Operations": []}, headers=entra)
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkResponse"],
+        "Operations": [],
+    }
 
 
 async def test_the_limits_are_those_that_discovery_tells(scim: Scim, entra: dict[str, str]) -> None:

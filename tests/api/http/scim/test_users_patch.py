@@ -1,5 +1,6 @@
 """Entra's changes of users, line by line, on both databases."""
 
+import uuid
 from typing import Any
 
 import pytest
@@ -132,3 +133,24 @@ async def test_manager_comes_in_four_shapes_and_is_returned_as_a_value(
         f"/Users/{made['id']}", json=ops({"op": "Replace", "path": "manager", "value": ""}), headers=entra
     )
     assert "manager" not in gone.json()[ENTERPRISE]
+
+
+@pytest.mark.parametrize("schemas", [{}, {"schemas": []}, {"schemas": None}])
+async def test_no_operations_are_nothing_to_do_and_no_schemas_are_none_sent(
+    scim: Scim, entra: dict[str, str], person: Person, schemas: dict[str, Any]
+) -> None:
+    """Microsoft's validator sends both."""
+    made = await create(scim, entra, person("ada", **schemas))
+    group = await scim.client.post("/Groups", json={**schemas, "displayName": "Staff"}, headers=entra)
+    nothing = {**schemas, "Operations": []}
+    for path, status in ((f"/Users/{made['id']}", 200), (f"/Groups/{group.json()['id']}", 204)):
+        before = await scim.client.get(path, headers=entra)
+        answer = await scim.client.patch(path, json=nothing, headers=entra)
+        assert (answer.status_code, answer.headers["etag"]) == (status, before.headers["etag"]), answer.text
+        assert (await scim.client.get(path, headers=entra)).json() == before.json()
+        late = await scim.client.patch(path, json=nothing, headers={**entra, "if-match": 'W/"7"'})
+        assert late.status_code == 412
+        done = ops({"op": "replace", "path": "displayName", "value": "New"}) | schemas
+        assert (await scim.client.patch(path, json=done, headers=entra)).status_code == status
+    gone = await scim.client.patch(f"/Users/{uuid.UUID(int=1)}", json=nothing, headers=entra)
+    assert gone.status_code == 404

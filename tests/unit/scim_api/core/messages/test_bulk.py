@@ -36,7 +36,7 @@ def read(operation: Any) -> BulkOperation | InvalidOperation:
     ("body", "status", "named"),
     [
         ({}, 400, "Operations"),
-        ({"Operations": []}, 400, "Operations"),
+        ({"Operations": None}, 400, "Operations"),
         ({"Operations": {}}, 400, "Operations"),
         ({"Operations": [post("a")], "failOnErrors": 0}, 400, "failOnErrors"),
         ({"Operations": [post("a")], "failOnErrors": "1"}, 400, "failOnErrors"),

@@ -252,7 +252,7 @@ def test_what_cannot_be_done_is_refused_with_its_reason(
     "body",
     [
         {},
-        {"Operations": []},
+        {"Operations": None},
         {"Operations": {}},
         {"Operations": ["x"]},
         {"schemas": "x", "Operations": [values({"title": "X"})]},
