@@ -40,6 +40,9 @@ class ResourceWrite:
     """Normalized values of all work e-mails, without repetition."""
     members: tuple[MemberChange, ...] = ()
     """Of a group: what becomes of its members, which are rows of their own and not part of ``doc``."""
+    same_body: bool = False
+    """``doc`` is what is stored already: nothing is written, unless the normal form is another one by now, as
+    after a custom field was declared with another type."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

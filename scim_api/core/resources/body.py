@@ -52,6 +52,14 @@ def serialize_body(doc: dict[str, Json]) -> str:
     return text.decode()
 
 
+def is_same_body(one: dict[str, Json], other: dict[str, Json]) -> bool:
+    """Whether two bodies say the same; the order of names says nothing, and true is not 1."""
+    if one != other:
+        return False
+    option = orjson.OPT_SORT_KEYS
+    return orjson.dumps(one, option=option) == orjson.dumps(other, option=option)
+
+
 def index_key(name: str, value: str, *, case_exact: bool) -> str:
     """The normal form of an indexed value. Raises 400 when an index cannot hold it."""
     key = comparison_key(value, case_exact=case_exact)

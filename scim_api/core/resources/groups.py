@@ -7,9 +7,13 @@ is known, and ``$ref`` follows from the id. A group cannot contain itself; large
 for, since nothing here ever walks them (only direct members are published).
 """
 
+import dataclasses
+
+import orjson
+
 from scim_api.core.errors import invalid_value, quoted
 from scim_api.core.model import MemberChange, Resource, ResourceWrite
-from scim_api.core.resources.body import index_key, read_body, serialize_body, with_schemas
+from scim_api.core.resources.body import index_key, is_same_body, read_body, serialize_body, with_schemas
 from scim_api.core.resources.members import read_members
 from scim_api.core.schema.tenant_schema import TenantSchema
 from scim_api.core.types import Json
@@ -31,12 +35,19 @@ def create_group(tenant_schema: TenantSchema, body: dict[str, Json]) -> Resource
 def replace_group(tenant_schema: TenantSchema, current: Resource, body: dict[str, Json]) -> ResourceWrite:
     """Check and normalise the body of a PUT: members that it does not name leave the group.
 
+    Returns:
+        What to store; with the stored body where that says the same, so that nothing is written when the
+        members stay as well.
+
     Raises:
         ScimError: as for ``create_group``.
     """
     ids = _member_ids(tenant_schema, body)
     refuse_self_membership(current, ids)
-    return _prepare_complete(tenant_schema, body, (MemberChange("replace", ids),))
+    write = _prepare_complete(tenant_schema, body, (MemberChange("replace", ids),))
+    if is_same_body(orjson.loads(write.doc), orjson.loads(current.doc)):
+        return dataclasses.replace(write, doc=current.doc)
+    return write
 
 
 def _member_ids(tenant_schema: TenantSchema, body: dict[str, Json]) -> tuple[str, ...]:

@@ -11,13 +11,22 @@ A custom field that is no longer declared keeps its stored value: no client can 
 client's PUT or PATCH clears it, and it is there when the field is declared again.
 """
 
+import dataclasses
+
 import orjson
 
 from scim_api.contract.admin import Matching
 from scim_api.contract.urns import CUSTOM_USER
 from scim_api.core.errors import invalid_value, unprocessable
 from scim_api.core.model import Resource, ResourceWrite
-from scim_api.core.resources.body import check_primaries, index_key, read_body, serialize_body, with_schemas
+from scim_api.core.resources.body import (
+    check_primaries,
+    index_key,
+    is_same_body,
+    read_body,
+    serialize_body,
+    with_schemas,
+)
 from scim_api.core.schema.tenant_schema import TenantSchema
 from scim_api.core.types import Json
 from scim_api.core.values.comparison import comparison_key
@@ -40,6 +49,10 @@ def create_user(tenant_schema: TenantSchema, body: dict[str, Json]) -> ResourceW
 def replace_user(tenant_schema: TenantSchema, current: Resource, body: dict[str, Json]) -> ResourceWrite:
     """Check and normalise the body of a PUT; read-only attributes in it are ignored.
 
+    Returns:
+        What to store; marked as ``same_body`` when that is stored already, as authentik sends everybody at
+        every sync.
+
     Raises:
         ScimError: as for ``create_user``.
     """
@@ -49,6 +62,9 @@ def replace_user(tenant_schema: TenantSchema, current: Resource, body: dict[str,
     unseen = _undeclared_custom_values(tenant_schema, before)
     if unseen:
         doc[CUSTOM_USER] = {**unseen, **doc.get(CUSTOM_USER, {})}
+    before.pop("schemas", None)
+    if is_same_body(doc, before):
+        return dataclasses.replace(_prepare_complete(tenant_schema, before), same_body=True)
     return _prepare_complete(tenant_schema, doc)
 
 

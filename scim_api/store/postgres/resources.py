@@ -95,6 +95,11 @@ class ResourceWriter:
         self, tenant: int, kind: ResourceKind, resource: Resource, write: ResourceWrite, actor: str
     ) -> Resource | None:
         """Write a change of a user; None when it is no longer as it was. Raises ``Conflict``."""
+        if write.same_body and await self._database.read(
+            statements.IS_STORED, *_stored_parameters(tenant, kind, resource, write)
+        ):
+            self._resource_cache.put(tenant, resource)
+            return resource
         try:
             rows = await self._database.write(
                 statements.UPDATE, *_update_parameters(tenant, kind, resource, write, actor)
@@ -148,6 +153,9 @@ class ResourceWriter:
                 check_version(resource.version, expected_version)
                 write = transform(resource)
                 if write is None:
+                    return resource
+                stored = _stored_parameters(tenant, kind, resource, write)
+                if write.same_body and await connection.fetch(statements.IS_STORED, *stored):
                     return resource
                 update = _update_parameters(tenant, kind, resource, write, actor)
                 now = await connection.fetchval(statements.UPDATE, *update)
@@ -222,6 +230,13 @@ class ResourceWriter:
 
 def _shard() -> int:
     return random.randrange(statements.COUNTER_SHARDS)  # noqa: S311 - spreads load, guards nothing
+
+
+def _stored_parameters(
+    tenant: int, kind: ResourceKind, resource: Resource, write: ResourceWrite
+) -> tuple[Any, ...]:
+    """The parameters of ``statements.IS_STORED``."""
+    return (tenant, kind, resource.id, resource.version, resource.modified, write.normal_form)
 
 
 def _update_parameters(

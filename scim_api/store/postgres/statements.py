@@ -91,6 +91,13 @@ SELECT modified FROM changed
 when the resource is no longer at that version. A version alone may come again after a restore of the
 database; one of that moment does not."""
 
+IS_STORED: Final = """
+SELECT 1 FROM resource
+WHERE tenant + 0 = $1::bigint AND kind = $2::text AND id = $3::text AND version = $4::bigint AND modified = $5::text
+    AND keys = $6::jsonb
+"""
+"""tenant, kind, id, version, modified, keys -> a row when the resource is as it was, with this normal form."""
+
 DELETE: Final = f"""
 WITH containers AS (
     SELECT g.pk FROM resource r JOIN membership m ON m.member = r.pk JOIN resource g ON g.pk = m.container

@@ -91,7 +91,7 @@ def modify(
     resource = Resource(*columns)
     check_version(resource.version, expected_version)
     write = transform(resource)
-    if write is None:
+    if write is None or (write.same_body and _is_stored(connection, resource.pk, write)):
         return resource
     body = (now, write.doc, write.normal_form, resource.pk)
     keys = (write.match_key, write.name_key, write.external_key)
@@ -107,6 +107,12 @@ def modify(
     return Resource(
         resource.id, resource.version + 1, resource.created, now, write.doc, resource.pk, resource.kind
     )
+
+
+def _is_stored(connection: apsw.Connection, pk: int, write: ResourceWrite) -> bool:
+    """Whether the normal form is stored already, too."""
+    select = "SELECT 1 FROM resource WHERE pk = ? AND keys = ?"
+    return bool(fetch(connection, select, (pk, write.normal_form)))
 
 
 def _modify_group(
