@@ -2,14 +2,16 @@
 
 import asyncio
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive
 
-from scim_api.core.errors import ScimError
+from scim_api.core.errors import ScimError, invalid_value, quoted
 from scim_api.core.json_body import decode_json
+from scim_api.core.messages.search_request import SINGLE_PARAMETERS
 from scim_api.core.schema.tenant_schema import TenantSchema
 from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics
@@ -22,6 +24,11 @@ MAX_DISCARDED_BYTES: Final = 32 * 1024 * 1024
 
 DISCARD_SECONDS: Final = 5.0
 """How long that may take."""
+_LISTS: Final = frozenset({"attributes", "excludedattributes"})
+_QUOTED_IN_QUERY: Final = re.compile(
+    r'(?:"|%22)(?:(?:%5C|\\)(?:%..|.)|(?!"|%22).)*+(?:"|%22|\Z)', re.IGNORECASE | re.DOTALL
+)
+"""A string of a filter, still percent-encoded, up to its end; ``%5C`` is the backslash before a character."""
 MAX_UNCOUNTED_BYTES: Final = 128 * 1024
 """Bodies no longer than this are not counted: the number of connections bounds them."""
 MAX_BUFFERED_BODIES: Final = 64 * 1024 * 1024
@@ -130,12 +137,20 @@ class ScimRequest:
         return decode_json(self.body)
 
     def query_parameters(self) -> dict[str, str]:
-        """Query parameters with lower-case names; unknown ones, such as Entra's flags, are ignored."""
+        """Query parameters with lower-case names; unknown ones, such as Entra's flags, are ignored.
+
+        Raises:
+            ScimError: 400 invalidValue for a query that cannot be read, or that says the same thing twice; the
+                values of a parameter that is a list are joined.
+        """
         if not self.query:
             return {}
         try:
             pairs = parse_qsl(
-                self.query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100
+                _with_literal_plus(self.query.decode("ascii")),
+                keep_blank_values=True,
+                errors="strict",
+                max_num_fields=100,
             )
         except ValueError as error:
             raise ScimError(
@@ -143,7 +158,34 @@ class ScimRequest:
                 "The query string has more than 100 parameters, or is not percent-encoded UTF-8; correct it.",
                 "invalidValue",
             ) from error
-        return {name.lower(): value for name, value in pairs}
+        parameters: dict[str, str] = {}
+        for name, value in pairs:
+            key = name.lower()
+            if key in parameters:
+                value = _both(key, parameters[key], value)
+            parameters[key] = value
+        return parameters
+
+
+def _with_literal_plus(query: str) -> str:
+    """The query such that ``+`` is a blank wherever it stands.
+
+    Forms write blanks as ``+``, and a plus as ``%2B``. Clients that follow RFC 3986 write blanks as ``%20``, and
+    a plus as itself: in ``%20eq%20"ada+test@…"`` it belongs to the value between the quotation marks.
+    """
+    if "%20" not in query or "+" not in query:
+        return query
+    return _QUOTED_IN_QUERY.sub(lambda match: match[0].replace("+", "%2B"), query)
+
+
+def _both(key: str, one: str, other: str) -> str:
+    """The value of a parameter that comes twice. Raises 400 invalidValue when it can have one value alone."""
+    if key in _LISTS:
+        return ",".join(value for value in (one, other) if value)
+    if key not in SINGLE_PARAMETERS:
+        return other
+    name = SINGLE_PARAMETERS[key]
+    raise invalid_value(f"The query has {name} twice, {quoted(one)} and {quoted(other)}; send it once.")
 
 
 class BodyTooLarge(Exception):

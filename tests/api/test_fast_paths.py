@@ -287,9 +287,11 @@ async def test_requests_in_the_rfcs_spelling_take_the_shortcut(
     [
         ("filter=userName+eq+%22ADA%22", 1),
         ("filter=userName%20eq%20%22nobody%22", 0),
-        ("filter=externalId+eq+%22Ext%20ada%22", 1),
-        ("filter=externalId+eq+%22ext%20ada%22", 0),
+        ("filter=externalId%20eq%20%22Ext%20ada%22", 1),
+        ("filter=externalId+eq+%22ext+ada%22", 0),
         ("filter=emails%5Btype+eq+%22work%22%5D.value+eq+%22Zo%C3%AB%40x%22", 1),
+        ("filter=userName%20eq%20%22a+b%22", 1),
+        ("filter=userName+eq+%22a+b%22", 0),
         ("startIndex=1&count=100", len(NAMES)),
         ("startIndex=3&count=2", 2),
     ],

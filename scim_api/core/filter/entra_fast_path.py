@@ -38,8 +38,10 @@ def read_user_lookup(query: bytes) -> tuple[Lookup, str] | None:
     """
     if not query.startswith(_PREFIX) or b"&" in query:
         return None
+    if b"%20" not in query:  # else blanks are written so, and a plus is one
+        query = query.replace(b"+", b" ")
     try:
-        text = unquote(query[7:].decode("ascii").replace("+", " "), errors="strict")
+        text = unquote(query[7:].decode("ascii"), errors="strict")
     except UnicodeDecodeError:
         return None
     match = _EQUALITY.fullmatch(text)

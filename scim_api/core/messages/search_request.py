@@ -36,6 +36,10 @@ _NAMES: Final = {
         "cursor",
     )
 }
+SINGLE_PARAMETERS: Final[Mapping[str, str]] = {
+    key: name for key, name in _NAMES.items() if key not in {"attributes", "excludedattributes"}
+}
+"""The parameters that have one value, by their names in lower case; the others are lists."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

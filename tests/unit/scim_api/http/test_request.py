@@ -1,6 +1,7 @@
 """Reading a request within bounds, as ASGI hands it over in pieces."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -186,12 +187,57 @@ def test_another_media_type_is_415() -> None:
 
 
 def test_parameters_are_decoded_with_names_in_lower_case() -> None:
-    assert request(query=b"startIndex=3&FILTER=a%20eq+%22b%22&empty=").query_parameters() == {
+    assert request(query=b"startIndex=3&FILTER=a%20eq%20%22b%22&empty=").query_parameters() == {
         "startindex": "3",
         "filter": 'a eq "b"',
         "empty": "",
     }
     assert request().query_parameters() == {}
+
+
+@pytest.mark.parametrize(
+    ("query", "filter_"),
+    [
+        (b'userName%20eq%20"a+b@x"', 'userName eq "a+b@x"'),
+        (b"userName%20eq%20%22a+b@x%22", 'userName eq "a+b@x"'),
+        (b"userName%20eq%20%22a%2Bb@x%22", 'userName eq "a+b@x"'),
+        (b"userName+eq+%22a+b@x%22", 'userName eq "a b@x"'),
+        (b"userName+eq+%22a%2bb@x%22", 'userName eq "a+b@x"'),
+        (b"title+eq+%22a%20b%2Bc%22", 'title eq "a b+c"'),
+        (b"title+eq+%22a%20b+c%22+and+active+eq+true", 'title eq "a b+c" and active eq true'),
+        (b'title%20eq%20"%5C%22+%5c"+"%20or%20title%20eq%20"+"', 'title eq "\\"+\\"+" or title eq "+"'),
+        (b'title%20eq%20"\\"+"', 'title eq "\\"+"'),
+        (b'title%20eq%20"+', 'title eq "+'),
+        (b'title%20eq%20"%2522+"', 'title eq "%22+"'),
+    ],
+)
+def test_a_plus_is_a_blank_unless_blanks_are_written_otherwise(query: bytes, filter_: str) -> None:
+    assert request(query=b"filter=" + query).query_parameters() == {"filter": filter_}
+
+
+def test_a_string_without_an_end_is_read_in_one_go() -> None:
+    started = time.process_time()
+    request(query=b"a=%20+" + b'%5C"' * 20_000).query_parameters()
+    assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("name", ["attributes", "excludedAttributes"])
+def test_a_list_that_comes_in_parts_is_joined(name: str) -> None:
+    query = f"{name}=a,b&count=1&{name.upper()}=&{name}=c%2Cd".encode()
+    assert request(query=query).query_parameters() == {name.lower(): "a,b,c,d", "count": "1"}
+
+
+@pytest.mark.parametrize("name", ["filter", "sortBy", "sortOrder", "startIndex", "count", "cursor"])
+def test_a_parameter_with_one_value_comes_once(name: str) -> None:
+    for other in ("2", "1", ""):
+        with pytest.raises(ScimError) as refused:
+            request(query=f"{name}=1&x=y&{name.upper()}={other}".encode()).query_parameters()
+        assert (refused.value.status, refused.value.scim_type) == (400, "invalidValue")
+        assert f'{name} twice, "1" and "{other}"' in refused.value.detail
+
+
+def test_a_parameter_that_means_nothing_may_come_twice() -> None:
+    assert request(query=b"flag&flag=1").query_parameters() == {"flag": "1"}
 
 
 @pytest.mark.parametrize("query", [b"a=%ff", b"a=\xff", b"&".join(b"a%d=1" % n for n in range(101))])
