@@ -53,6 +53,8 @@ def patch_user(
         return None
     lacks = missing_required(tenant_schema, doc)
     if lacks is not None:
+        lacks = missing_required(tenant_schema, doc, orjson.loads(current.doc))
+    if lacks is not None:
         name, reason = lacks
         raise mutability(
             f"{name} cannot be cleared: {reason}. Send a new value, or disable the user (active: false)."

@@ -6,6 +6,7 @@ from scim_api.core.errors import mutability
 from scim_api.core.model import MemberChange, Resource, ResourceWrite
 from scim_api.core.patch.apply import apply_operation
 from scim_api.core.patch.request import PatchOperation
+from scim_api.core.resources.body import is_missing
 from scim_api.core.resources.groups import prepare_group, refuse_self_membership
 from scim_api.core.schema.tenant_schema import TenantSchema
 from scim_api.core.types import Json
@@ -38,6 +39,6 @@ def patch_group(
             apply_operation(doc, operation)
     if doc == before and not changes:
         return None
-    if "displayName" not in doc:
+    if is_missing(doc.get("displayName"), before.get("displayName")):
         raise mutability("displayName cannot be cleared: every group needs one. Send a new value.")
     return prepare_group(tenant_schema, doc, tuple(changes))

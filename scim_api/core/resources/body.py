@@ -52,6 +52,16 @@ def serialize_body(doc: dict[str, Json]) -> str:
     return text.decode()
 
 
+def is_missing(value: str | None, stored: str | None = None) -> bool:
+    """Whether a required value is absent, or nothing but white space (Unicode's).
+
+    Args:
+        value: as it would be stored.
+        stored: what is stored now: what was let in once is no reason to refuse another change.
+    """
+    return value is None or (value != stored and (not value or value.isspace()))
+
+
 def is_same_body(one: dict[str, Json], other: dict[str, Json]) -> bool:
     """Whether two bodies say the same; the order of names says nothing, and true is not 1."""
     if one != other:

@@ -13,7 +13,14 @@ import orjson
 
 from scim_api.core.errors import invalid_value, quoted
 from scim_api.core.model import MemberChange, Resource, ResourceWrite
-from scim_api.core.resources.body import index_key, is_same_body, read_body, serialize_body, with_schemas
+from scim_api.core.resources.body import (
+    index_key,
+    is_missing,
+    is_same_body,
+    read_body,
+    serialize_body,
+    with_schemas,
+)
 from scim_api.core.resources.members import read_members
 from scim_api.core.schema.tenant_schema import TenantSchema
 from scim_api.core.types import Json
@@ -69,7 +76,7 @@ def _prepare_complete(
     tenant_schema: TenantSchema, body: dict[str, Json], changes: tuple[MemberChange, ...]
 ) -> ResourceWrite:
     doc = read_body(tenant_schema.group, body)
-    if "displayName" not in doc:
+    if is_missing(doc.get("displayName")):
         raise invalid_value(f"{_NAMELESS}. Fill the source attribute in Entra ID, or map another one to it.")
     return prepare_group(tenant_schema, doc, changes)
 

@@ -1,6 +1,6 @@
 """Users: what a body must have, and what becomes of it.
 
-A user needs a userName (400 without) and, since Entra finds users by it again, the attribute that the
+A user needs a userName (400 without, or with nothing but white space) and, since Entra finds users by it again, the attribute that the
 tenant matches on: without it POST and PUT answer 422, which Entra logs as UnprocessableEntry. A PATCH
 that would clear either is refused with 400 mutability (RFC 7644 section 3.5.2.2).
 
@@ -12,6 +12,8 @@ client's PUT or PATCH clears it, and it is there when the field is declared agai
 """
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import orjson
 
@@ -22,6 +24,7 @@ from scim_api.core.model import Resource, ResourceWrite
 from scim_api.core.resources.body import (
     check_primaries,
     index_key,
+    is_missing,
     is_same_body,
     read_body,
     serialize_body,
@@ -102,7 +105,7 @@ def prepare_user(tenant_schema: TenantSchema, doc: dict[str, Json]) -> ResourceW
     )
 
 
-def work_emails(doc: dict[str, Json]) -> list[str]:
+def work_emails(doc: Mapping[str, Json]) -> list[str]:
     """The normalized values of all work e-mails, the primary one first."""
     keys: list[str] = []
     for entry in doc.get("emails", ()):
@@ -113,13 +116,25 @@ def work_emails(doc: dict[str, Json]) -> list[str]:
     return keys
 
 
-def missing_required(tenant_schema: TenantSchema, doc: dict[str, Json]) -> tuple[str, str] | None:
-    """The required attribute that a user lacks, and why it is required; None when all are there."""
-    if "userName" not in doc:
+def missing_required(
+    tenant_schema: TenantSchema, doc: dict[str, Json], stored: Mapping[str, Json] = MappingProxyType({})
+) -> tuple[str, str] | None:
+    """The required attribute that a user lacks, and why it is required; None when all are there.
+
+    Args:
+        tenant_schema: the tenant's.
+        doc: of the user.
+        stored: the user as stored, for a PATCH: what it has now may stay.
+    """
+    if is_missing(doc.get("userName"), stored.get("userName")):
         return "userName", "every user needs one"
-    if tenant_schema.matching is Matching.WORK_EMAIL and not work_emails(doc):
-        return WORK_EMAIL, "this tenant matches users by their work e-mail"
-    if tenant_schema.matching is Matching.EXTERNAL_ID and "externalId" not in doc:
+    if tenant_schema.matching is Matching.WORK_EMAIL:
+        emails = work_emails(doc)
+        if all(map(is_missing, emails)) and (not emails or emails != work_emails(stored)):
+            return WORK_EMAIL, "this tenant matches users by their work e-mail"
+    if tenant_schema.matching is Matching.EXTERNAL_ID and is_missing(
+        doc.get("externalId"), stored.get("externalId")
+    ):
         return "externalId", "this tenant matches users by it"
     return None
 
