@@ -188,7 +188,9 @@ async def test_a_restart_matches_the_existing_users_and_duplicates_none(
 async def test_groups_disabled_answers_as_a_server_without_groups(connect: Connect, person: Person) -> None:
     tenant = await connect(groups="Disabled")
     made = await tenant.create(person("ada"))
-    for method, path in (("GET", "/Groups"), ("POST", "/Groups"), ("GET", f"/Groups/{made['id']}")):
+    assert listed(await tenant.send("GET", "/Groups")) == [], "Test Connection was seen to ask for it"
+    assert await tenant.find('displayName eq "x"', "/Groups") == []
+    for method, path in (("POST", "/Groups"), ("GET", f"/Groups/{made['id']}")):
         body = {"displayName": "x"} if method == "POST" else None
         refusal(await tenant.send(method, path, body), 404)
     schemas = [schema["id"] for schema in listed(await tenant.send("GET", "/Schemas"))]

@@ -158,7 +158,6 @@ async def test_groups_that_are_switched_off_answer_as_a_server_without_groups(
     headers = await scim.connect(groups="Disabled")
     some = str(uuid.uuid4())
     for method, path in (
-        ("GET", "/Groups"),
         ("POST", "/Groups"),
         ("POST", "/Groups/.search"),
         ("GET", f"/Groups/{some}"),
@@ -174,6 +173,36 @@ async def test_groups_that_are_switched_off_answer_as_a_server_without_groups(
     await scim.client.post("/Users", json=person(), headers=headers)
     everything = await scim.client.post("/.search", json={}, headers=headers)
     assert everything.json()["totalResults"] == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "start"),
+    [
+        ("", 1),
+        ("?startIndex=3&count=7", 3),
+        ("?cursor&count=7", None),
+        ("?excludedAttributes=members&sortBy=displayName", 1),
+        ("?filter=displayName eq %22x%22", 1),
+        ("?filter=id eq %22x%22 and members[value eq %22y%22]", 1),
+    ],
+)
+async def test_a_list_of_groups_that_are_switched_off_is_empty(
+    scim: Scim, query: str, start: int | None
+) -> None:
+    headers = await scim.connect(groups="Disabled")
+    for path in ("/Groups", "/groups/"):
+        answer = await scim.client.get(f"{BASE}{path}{query}", headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert answer.json() == {
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
+            "totalResults": 0,
+            "itemsPerPage": 0,
+            "Resources": [],
+        } | ({} if start is None else {"startIndex": start})
+        head = await scim.client.head(f"{BASE}{path}{query}", headers=headers)
+        assert head.headers == answer.headers
+    for broken in ("?count=x", "?startIndex=1&startIndex=1"):
+        assert (await scim.client.get(f"/Groups{broken}", headers=headers)).status_code == 400
 
 
 async def test_a_list_holds_members_unless_they_are_excluded(
