@@ -10,7 +10,7 @@ import click
 
 from scim_api.cli import issuance
 from scim_api.cli.common import CONTEXT, database_option, read_settings, run, with_store
-from scim_api.contract.admin import Connection, CustomField, Matching, TenantSettings
+from scim_api.contract.admin import RATE_BOUNDS, Connection, CustomField, Matching, RateLimit, TenantSettings
 from scim_api.contract.durations import LONGEST, SHORTEST, parse_duration
 from scim_api.store.protocol import Store
 
@@ -122,6 +122,22 @@ _PUBLIC_URL = click.option(
     metavar="NAME",
     help="An attribute of the custom extension, type Any; may be repeated.",
 )
+@click.option(
+    "--requests-per-second",
+    type=click.IntRange(*RATE_BOUNDS),
+    metavar="N",
+    default=RateLimit().requests_per_second,
+    show_default=True,
+    help="How many requests the tenant may send each second, to each process of `serve`; at least 25.",
+)
+@click.option(
+    "--burst",
+    type=click.IntRange(*RATE_BOUNDS),
+    metavar="N",
+    default=RateLimit().burst,
+    show_default=True,
+    help="How many it may send at once after a quiet time; at least 25. Beyond both it is answered 429.",
+)
 @_JSON
 @_PUBLIC_URL
 @database_option
@@ -132,6 +148,8 @@ def create(
     matching: str,
     groups: str,
     custom_fields: tuple[str, ...],
+    requests_per_second: int,
+    burst: int,
     as_json: bool,
     public_url: str | None,
     database_url: str | None,
@@ -144,6 +162,7 @@ def create(
                 "matching": matching,
                 "groups": groups,
                 "customFields": [CustomField.model_validate({"name": field}) for field in custom_fields],
+                "rateLimit": {"requestsPerSecond": requests_per_second, "burst": burst},
             }
         )
     except ValueError as error:
@@ -199,10 +218,13 @@ def rotate(
 
 
 def _row(item: Connection) -> dict[str, object]:
+    rate = (item.settings or TenantSettings()).rate_limit
     return {
         "connection": f"{item.namespace}/{item.name}",
         "tenant": item.tenant,
         "users": item.resources,
+        "requestsPerSecond": rate.requests_per_second,
+        "burst": rate.burst,
         "tokens": [
             {
                 "tokenId": credential.id,
@@ -230,7 +252,7 @@ def list_connections(as_json: bool, database_url: str | None) -> None:
     if not rows:
         click.echo("no connections; `scim-api connection create NAMESPACE/NAME` makes one", err=True)
         return
-    lines = [("CONNECTION", "TENANT", "USERS", "TOKEN ID", "EXPIRES", "LAST USED")]
+    lines = [("CONNECTION", "TENANT", "USERS", "REQUESTS/S", "BURST", "TOKEN ID", "EXPIRES", "LAST USED")]
     for row in rows:
         tokens: Any = row["tokens"] or [{"tokenId": "-", "expiresAt": "-", "lastUsedAt": None}]
         lines += [
@@ -238,13 +260,15 @@ def list_connections(as_json: bool, database_url: str | None) -> None:
                 str(row["connection"]),
                 str(row["tenant"]),
                 str(row["users"]),
+                str(row["requestsPerSecond"]),
+                str(row["burst"]),
                 token["tokenId"],
                 token["expiresAt"],
                 token["lastUsedAt"] or "never",
             )
             for token in tokens
         ]
-    widths = [max(len(line[column]) for line in lines) for column in range(6)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
         click.echo("  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip())
 

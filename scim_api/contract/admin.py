@@ -6,7 +6,7 @@ fields that a side does not know are ignored, and new ones have defaults. Times 
 
 import enum
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -40,11 +40,16 @@ class CustomField(_Model):
     multi_valued: bool = False
 
 
+RATE_BOUNDS: Final = (25, 100_000)
+"""The least and the most that a rate limit may be."""
+_Rate = Annotated[int, Field(ge=RATE_BOUNDS[0], le=RATE_BOUNDS[1])]
+
+
 class RateLimit(_Model):
     """A token bucket for each tenant and API process."""
 
-    requests_per_second: Annotated[int, Field(ge=25, le=100_000)] = 50
-    burst: Annotated[int, Field(ge=25, le=100_000)] = 100
+    requests_per_second: _Rate = 50
+    burst: _Rate = 100
 
 
 class TenantSettings(_Model):

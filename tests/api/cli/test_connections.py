@@ -193,17 +193,56 @@ def test_the_list_has_a_row_for_each_live_token_and_never_a_token(command: Comma
     command.ask(use)
     done = command.run("list")
     header, *rows = [re.split(r"\s{2,}", line) for line in done.stdout.splitlines()]
-    assert header == ["CONNECTION", "TENANT", "USERS", "TOKEN ID", "EXPIRES", "LAST USED"]
-    assert rows[0] == ["apps/silent", "silent", "0", "-", "-", "never"]
+    assert header == [
+        "CONNECTION",
+        "TENANT",
+        "USERS",
+        "REQUESTS/S",
+        "BURST",
+        "TOKEN ID",
+        "EXPIRES",
+        "LAST USED",
+    ]
+    assert rows[0] == ["apps/silent", "silent", "0", "50", "100", "-", "-", "never"]
     assert [row[:3] for row in rows[1:]] == [["demo/entra", "entra", "1"]] * 2
-    assert {row[3]: row[4] for row in rows[1:]} == {one["tokenId"]: one["expiresAt"] for one in issued}
-    assert sorted(row[5] == "never" for row in rows[1:]) == [False, True]
+    assert {row[5]: row[6] for row in rows[1:]} == {one["tokenId"]: one["expiresAt"] for one in issued}
+    assert sorted(row[7] == "never" for row in rows[1:]) == [False, True]
     assert "sct_" not in done.output
 
     silent, entra = command.json("list")
-    assert silent == {"connection": "apps/silent", "tenant": "silent", "users": 0, "tokens": []}
+    assert silent == {
+        "connection": "apps/silent",
+        "tenant": "silent",
+        "users": 0,
+        "requestsPerSecond": 50,
+        "burst": 100,
+        "tokens": [],
+    }
     assert {token["tokenId"] for token in entra["tokens"]} == {one["tokenId"] for one in issued}
     assert sum(token["lastUsedAt"] is None for token in entra["tokens"]) == 1
+
+
+def test_a_connection_has_the_rate_limit_that_is_asked_for_and_the_list_shows_it(command: Command) -> None:
+    command.json("create", "demo/plain")
+    command.json("create", "demo/slow", "--requests-per-second", "25", "--burst", "25")
+    command.json("create", "demo/fast", "--requests-per-second", "100000", "--burst", "99999")
+    limits = {row["connection"]: (row["requestsPerSecond"], row["burst"]) for row in command.json("list")}
+    assert limits == {"demo/plain": (50, 100), "demo/slow": (25, 25), "demo/fast": (100_000, 99_999)}
+    table = [re.split(r"\s{2,}", line) for line in command.run("list").stdout.splitlines()]
+    assert {row[0]: row[3:5] for row in table[1:]} == {
+        name: [str(rate), str(burst)] for name, (rate, burst) in limits.items()
+    }
+
+
+@pytest.mark.parametrize("option", ["--requests-per-second", "--burst"])
+@pytest.mark.parametrize("number", ["24", "0", "-1", "100001", "1e3", "50.5", "many", ""])
+def test_a_rate_that_a_scimtoken_would_not_take_is_refused_by_the_options_name(
+    command: Command, tmp_path: Path, option: str, number: str
+) -> None:
+    done = command.run("create", "demo/entra", f"{option}={number}")
+    assert done.exit_code == 2
+    assert f"'{option}'" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_empty_list_says_how_a_connection_is_made(command: Command) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from scim_api.contract.admin import Matching, TenantSettings
+from scim_api.contract.admin import RATE_BOUNDS, Matching, RateLimit, TenantSettings
 from scim_operator.api import scimtoken as models
 from scim_operator.api.scimtoken import Condition, Key, ScimToken, ScimTokenStatus, TokenState, TokenStatus
 from scim_operator.planning import ports
@@ -183,6 +183,14 @@ def test_the_annotations_are_what_is_asked_for() -> None:
     )
     assert (token.rotate_request, token.revoke_request) == ("now", "all-superseded")
     assert (scimtoken().rotate_request, scimtoken().revoke_request) == (None, None)
+
+
+def test_a_rate_limit_has_the_bounds_and_defaults_of_the_scim_api() -> None:
+    ours, theirs = (model.model_json_schema()["properties"] for model in (models.RateLimitSpec, RateLimit))
+    for name in ("requestsPerSecond", "burst"):
+        for bound in ("minimum", "maximum", "default"):
+            assert ours[name][bound] == theirs[name][bound]
+        assert (theirs[name]["minimum"], theirs[name]["maximum"]) == RATE_BOUNDS
 
 
 def test_a_deletion_timestamp_means_deleting() -> None:
