@@ -98,10 +98,21 @@ def custom_extension(fields: tuple[CustomField, ...]) -> Attribute:
     )
 
 
+def _as_matching(attribute: Attribute) -> Attribute:
+    """The attribute that users are matched by: required and unique, as its value is where it has entries."""
+    if attribute.type != "complex":
+        return dataclasses.replace(attribute, required=True, uniqueness="server")
+    subs = (
+        dataclasses.replace(sub, uniqueness="server") if sub.name == "value" else sub
+        for sub in attribute.sub_attributes
+    )
+    return dataclasses.replace(attribute, required=True, sub_attributes_by_name=by_name(subs))
+
+
 def _user_table(matching: Matching, groups: str, custom: tuple[CustomField, ...]) -> AttributeTable:
-    required = {Matching.WORK_EMAIL: "emails", Matching.EXTERNAL_ID: "externalId"}.get(matching)
+    matched = {Matching.WORK_EMAIL: "emails", Matching.EXTERNAL_ID: "externalId"}.get(matching)
     attributes = tuple(
-        dataclasses.replace(attribute, required=True) if attribute.name == required else attribute
+        _as_matching(attribute) if attribute.name == matched else attribute
         for attribute in USER_ATTRIBUTES
         if attribute.name != "groups" or groups == "Enabled"
     )

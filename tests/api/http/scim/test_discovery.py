@@ -1,5 +1,8 @@
 """Discovery over HTTP: what a tenant is told is what it gets."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from api.conftest import BASE, Scim
@@ -44,6 +47,33 @@ async def test_without_groups_there_are_neither_schema_nor_type_nor_group(scim: 
         assert detail.endswith(".")
     refused(await scim.client.post("/Groups", json={"displayName": "x"}, headers=headers), 404)
     assert "Group" not in (await scim.client.get("/ResourceTypes", headers=headers)).text
+
+
+async def uniqueness(scim: Scim, headers: dict[str, str]) -> dict[str, str]:
+    """What /Schemas says about the attributes of users that may be unique."""
+    schema = (await scim.client.get(f"/Schemas/{USER}", headers=headers)).json()
+    tops = {one["name"]: one for one in schema["attributes"]}
+    values = {one["name"]: one for one in tops["emails"]["subAttributes"]}
+    told = {name: tops[name]["uniqueness"] for name in ("userName", "externalId", "displayName")}
+    return told | {"emails.value": values["value"]["uniqueness"]}
+
+
+@pytest.mark.parametrize("matching", ["workEmail", "userName", "externalId"])
+async def test_what_is_told_to_be_unique_is_refused_twice_and_nothing_else(
+    scim: Scim, person: Callable[..., dict[str, Any]], matching: str
+) -> None:
+    headers = await scim.connect(matching=matching)
+    first = person("ada")
+    assert (await scim.client.post("/Users", json=first, headers=headers)).status_code == 201
+    told = await uniqueness(scim, headers)
+    for number, (path, said) in enumerate(told.items()):
+        name = path.partition(".")[0]
+        other = person(f"other{number}", **{name: first[name]})
+        answer = await scim.client.post("/Users", json=other, headers=headers)
+        assert answer.status_code == (409 if said == "server" else 201), path
+    assert (told["userName"], told["displayName"]) == ("server", "none")
+    assert told["externalId"] == ("server" if matching == "externalId" else "none")
+    assert told["emails.value"] == ("server" if matching == "workEmail" else "none")
 
 
 async def test_pages_are_as_large_as_is_told(scim: Scim, entra: dict[str, str]) -> None:

@@ -117,6 +117,30 @@ def test_emails_are_required_where_users_match_by_them() -> None:
         assert user["userName"]["required"] is True
 
 
+def test_what_is_unique_in_a_tenant_is_published_as_unique_and_nothing_else() -> None:
+    expected = {
+        Matching.WORK_EMAIL: {"userName", "emails.value", "displayName"},
+        Matching.USER_NAME: {"userName", "displayName"},
+        Matching.EXTERNAL_ID: {"userName", "externalId", "displayName"},
+    }
+    for matching in Matching:
+        published = schemas(profile_of(matching))
+        unique = {
+            name
+            for content in published.values()
+            for top in content["attributes"]
+            for name, one in [
+                (top["name"], top),
+                *((f"{top['name']}.{sub['name']}", sub) for sub in top.get("subAttributes", ())),
+            ]
+            if one.get("uniqueness") == "server"
+        }
+        assert unique == expected[matching]
+        group = attributes(published[CORE_GROUP])
+        assert group["externalId"]["uniqueness"] == "none"
+        assert group["displayName"]["uniqueness"] == "server"
+
+
 def holds(read: Any, published: Any) -> bool:
     """Whether the library understood every name and value; its own defaults may be there, too."""
     if isinstance(published, dict):
