@@ -4,6 +4,10 @@ A detail names the attribute, the problem and the remedy, and never repeats more
 what the client sent.
 """
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 import orjson
 
 from scim_api.contract import urns
@@ -35,10 +39,31 @@ class ScimError(Exception):
 
 
 def quoted(value: object) -> str:
-    """A client's value for a sentence: quoted, on one line, at most 100 characters of it."""
-    text = value if isinstance(value, str) else repr(value)
+    """A client's value for a sentence, as it was sent: a string between quotation marks, all else as JSON.
+
+    On one line, and at most 100 characters of it.
+    """
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     short = text[:MAX_QUOTED] + ("…" if len(text) > MAX_QUOTED else "")
-    return '"' + "".join(c if c.isprintable() else "\ufffd" for c in short) + '"'
+    line = "".join(c if c.isprintable() else "\ufffd" for c in short)
+    return f'"{line}"' if isinstance(value, str) else line
+
+
+def described(value: object) -> str:
+    """As ``quoted``, but objects and arrays are only named: what is in them may be confidential."""
+    return (
+        "an object" if isinstance(value, dict) else "an array" if isinstance(value, list) else quoted(value)
+    )
+
+
+def told(values: Mapping[str, Any], name: str) -> str:
+    """What a message says under a name, for a sentence after ``is``: absent and null are two things.
+
+    Args:
+        values: of the message, by name in lower case.
+        name: in lower case.
+    """
+    return described(values[name]) if name in values else "missing"
 
 
 def invalid_syntax(detail: str) -> ScimError:

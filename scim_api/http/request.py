@@ -128,11 +128,13 @@ class ScimRequest:
 
     def json(self) -> dict[str, Any]:
         """The body as an object. Raises ``ScimError`` 415 or 400 (invalidSyntax)."""
-        content_type = self.headers.get(b"content-type", b"").split(b";", 1)[0].strip().lower()
+        sent = self.headers.get(b"content-type", b"")
+        content_type = sent.split(b";", 1)[0].strip().lower()
         if content_type not in (b"", b"application/scim+json", b"application/json"):
             raise ScimError(
                 415,
-                "Send the body as application/scim+json or application/json: its Content-Type is another one.",
+                f"Send the body as application/scim+json or application/json: its Content-Type is"
+                f" {quoted(sent.decode('latin-1'))}.",
             )
         return decode_json(self.body)
 

@@ -133,12 +133,18 @@ def _path_in_entry(attribute: Attribute, leaf: Attribute) -> AttributePath:
 
 def _operand(attribute: Attribute, op: Operator, operand: Operand, name: str) -> Operand:
     if isinstance(operand, str) and not is_storable(operand):
-        raise invalid_filter(f"The value compared with {quoted(name)} has a character that cannot be stored.")
+        raise invalid_filter(
+            f"{quoted(name)} is compared with {quoted(operand)}, which has a character that cannot be stored."
+        )
     if op in _ORDER and attribute.type in {"boolean", "binary"}:
         raise invalid_filter(f"{quoted(name)} is {attribute.type} and has no order: use eq or ne, not {op}.")
     if op in _SUBSTRING:
-        if attribute.type not in {"string", "reference", "any"} or not isinstance(operand, str):
-            raise invalid_filter(f"{op} compares text, but {quoted(name)} or its value is not text: use eq.")
+        if attribute.type not in {"string", "reference", "any"}:
+            raise invalid_filter(f"{op} compares text, but {quoted(name)} is {attribute.type}: use eq.")
+        if not isinstance(operand, str):
+            raise invalid_filter(
+                f"{op} compares text, but {quoted(name)} is compared with {quoted(operand)}: use eq."
+            )
     elif operand is None:
         return None
     try:
@@ -152,7 +158,7 @@ def _operand(attribute: Attribute, op: Operator, operand: Operand, name: str) ->
 def _metadata(attribute: Attribute, sub: str | None, op: Operator, operand: Operand, name: str) -> Predicate:
     if attribute.name == "id":
         if not isinstance(operand, str):
-            raise invalid_filter("id is a string: compare it with one.")
+            raise invalid_filter(f"id is a string: compare it with one, not with {quoted(operand)}.")
         return Comparison(
             AttributePath((), "string", column="id"), op, _operand(attribute, op, operand, name)
         )
@@ -167,7 +173,10 @@ def _metadata(attribute: Attribute, sub: str | None, op: Operator, operand: Oper
     moment = to_microseconds(operand) if isinstance(operand, str) else None
     text = None if moment is None else from_microseconds(moment)
     if text is None or op in _SUBSTRING:
-        raise invalid_filter(f"{quoted(name)} is compared with a moment such as 2026-01-23T04:56:22Z.")
+        raise invalid_filter(
+            f"{quoted(name)} is compared with {quoted(operand)} by {op}: compare it, by eq or an order, with a moment"
+            " such as 2026-01-23T04:56:22Z."
+        )
     return Comparison(AttributePath((), "string", column=_META_COLUMNS[leaf.name]), op, text)
 
 
@@ -185,22 +194,25 @@ def sort_attribute(table: AttributeTable, path: str) -> AttributePath:
 
 def _sort_attribute(table: AttributeTable, path: str) -> AttributePath:
     name, sub = path, None
-    if table.find(path) is None:
-        name, _, sub = path.rpartition(".")
+    head, dot, tail = path.rpartition(".")
+    if dot and table.find(path) is None and table.find(head) is not None:
+        name, sub = head, tail
     attribute = _attribute_named(table, name)
     if attribute.name == "id":
         return AttributePath((), "string", column="id")
     leaf = attribute if sub is None else _sub_attribute(attribute, sub)
     if attribute.name == "meta":
         if leaf.name not in _META_COLUMNS:
-            raise invalid_filter("sort by meta.created, meta.lastModified or meta.resourceType.")
+            raise invalid_filter(
+                f"{quoted(path)} has no order: sort by meta.created, meta.lastModified or meta.resourceType."
+            )
         return AttributePath((), "string", column=_META_COLUMNS[leaf.name])
     if attribute.is_membership or attribute.name == "schemas":
-        raise invalid_filter(f"{attribute.path} has no order.")
+        raise invalid_filter(f"{quoted(path)} has no order; leave it out, or sort by another attribute.")
     if leaf.type == "complex":
         leaf = (
             leaf.sub_attributes_by_name.get("value") or leaf.sub_attributes_by_name.get("formatted") or leaf
         )
         if leaf.type == "complex":
-            raise invalid_filter(f"{attribute.path} is complex: sort by one of its sub-attributes.")
+            raise invalid_filter(f"{quoted(path)} is complex: sort by one of its sub-attributes.")
     return _path_of(attribute, leaf)

@@ -11,7 +11,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-from scim_api.core.errors import ScimError, invalid_path, invalid_syntax, invalid_value, quoted, too_large
+from scim_api.core.errors import (
+    ScimError,
+    described,
+    invalid_path,
+    invalid_syntax,
+    invalid_value,
+    quoted,
+    told,
+    too_large,
+)
 from scim_api.core.limits import MAX_BULK_OPERATIONS
 from scim_api.core.types import ResourceKind
 
@@ -87,7 +96,9 @@ def read_bulk(body: Mapping[str, Any]) -> BulkRequest:
     values = {name.lower(): value for name, value in body.items()}
     operations, limit = values.get("operations"), values.get("failonerrors")
     if not isinstance(operations, list):
-        raise invalid_syntax('Operations must be an array; send "Operations": […].')
+        raise invalid_syntax(
+            f'Operations is {told(values, "operations")}; it must be an array: send "Operations": […].'
+        )
     if len(operations) > MAX_BULK_OPERATIONS:
         raise too_large(
             f"The request has {len(operations)} operations; at most {MAX_BULK_OPERATIONS} are possible. Send"
@@ -95,7 +106,8 @@ def read_bulk(body: Mapping[str, Any]) -> BulkRequest:
         )
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise invalid_value(
-            "failOnErrors must be an integer of 1 or more; leave it out to do all that can be done."
+            f"failOnErrors is {described(limit)}; it must be an integer of 1 or more: leave it out to do all that can be"
+            " done."
         )
     read: list[BulkOperation | InvalidOperation] = []
     taken: set[str] = set()
@@ -110,7 +122,8 @@ def read_bulk(body: Mapping[str, Any]) -> BulkRequest:
 def _read(value: Any, taken: set[str]) -> BulkOperation | InvalidOperation:
     if not isinstance(value, dict):
         error = invalid_syntax(
-            "An operation must be an object with method, path and, unless it deletes, data."
+            "An operation must be an object with method, path and, unless it deletes, data, but"
+            f" {described(value)} was sent."
         )
         return InvalidOperation(error, None, None, None)
     values = {name.lower(): item for name, item in value.items()}
@@ -132,10 +145,12 @@ def _operation(
 ) -> BulkOperation:
     verb = _METHODS.get((method or "").upper())
     if verb is None:
-        raise invalid_value("method must be POST, PUT, PATCH or DELETE.")
-    kind, target = _path(verb, path)
+        raise invalid_value(f"method is {told(values, 'method')}; it must be POST, PUT, PATCH or DELETE.")
+    kind, target = _path(verb, path, told(values, "path"))
     if verb == "POST" and bulk_id is None:
-        raise invalid_value("bulkId is missing: a POST needs one, a string that no other operation has.")
+        raise invalid_value(
+            f"bulkId is {told(values, 'bulkid')}; a POST needs one, a string that no other operation has."
+        )
     if bulk_id in taken:
         raise invalid_value(
             f"bulkId {quoted(bulk_id)} is that of an earlier operation, too; choose another one."
@@ -144,21 +159,26 @@ def _operation(
     if verb == "DELETE":
         data = None
     elif not isinstance(data, dict):
-        raise invalid_syntax(f"data is missing or no object: it holds what the body of a single {verb} does.")
+        raise invalid_syntax(
+            f"data is {told(values, 'data')}; it must be an object, as the body of a single {verb}."
+        )
     version = values.get("version")
     if version is not None and not isinstance(version, str):
-        raise invalid_value('version must be a string, an entity tag such as W/"1".')
+        raise invalid_value(
+            f'version is {described(version)}; it must be a string, an entity tag such as W/"1".'
+        )
     references = frozenset(_references(data)) | frozenset(_references(target))
     return BulkOperation(verb, kind, target, path or "", data, bulk_id, version or None, references)
 
 
-def _path(method: Method, path: str | None) -> tuple[ResourceKind, str | None]:
+def _path(method: Method, path: str | None, sent: str) -> tuple[ResourceKind, str | None]:
+    """The kind and the id of a path; ``sent`` is what messages call it."""
     parts = [part for part in (path or "").split("/") if part]
     kind = _KINDS.get(parts[0].lower()) if parts else None
     expected = 1 if method == "POST" else 2
     if kind is None or len(parts) != expected:
         example = "/Users" if method == "POST" else "/Users/<id>"
-        raise invalid_path(f"path is {quoted(path or '')}; a {method} takes one such as {example}.")
+        raise invalid_path(f"path is {sent}; a {method} takes one such as {example}.")
     return kind, parts[1] if expected == 2 else None
 
 

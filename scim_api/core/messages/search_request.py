@@ -16,7 +16,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from scim_api.core.errors import ScimError, invalid_syntax, invalid_value, quoted
+from scim_api.core.errors import ScimError, described, invalid_syntax, invalid_value, quoted
 from scim_api.core.limits import DEFAULT_RESULTS, MAX_RESULTS
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
@@ -104,14 +104,16 @@ def _text(name: str, value: object) -> str:
             return ",".join(value)
         if isinstance(value, str):
             return value
-        raise invalid_value(f'{name} must be an array of attribute names, such as ["userName"].')
+        raise invalid_value(
+            f'{name} is {quoted(value)}; it must be an array of attribute names, such as ["userName"].'
+        )
     if name in {"startIndex", "count"}:
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise _no_integer(name, str(value), cursor=False)
+            raise _no_integer(name, value, cursor=False)
         return str(value)
     if isinstance(value, str):
         return value
-    raise invalid_value(f"{name} must be a string, but {quoted(value)} was sent; write it between quotes.")
+    raise invalid_value(f"{name} must be a string, but {described(value)} was sent; write it between quotes.")
 
 
 def _search(get: Any) -> SearchRequest:
@@ -121,9 +123,10 @@ def _search(get: Any) -> SearchRequest:
             "startIndex and cursor exclude each other: send startIndex to page by index, or cursor to page by"
             " cursor."
         )
-    order = (get("sortorder") or "ascending").lower()
+    sent = get("sortorder") or "ascending"
+    order = sent.lower()
     if order not in {"ascending", "descending"}:
-        raise invalid_value(f"sortOrder is {quoted(order)}; write ascending or descending.")
+        raise invalid_value(f"sortOrder is {quoted(sent)}; write ascending or descending.")
     count = _integer("count", get("count"), DEFAULT_RESULTS, 0, cursor=cursor is not None)
     return SearchRequest(
         attributes=get("attributes"),
@@ -146,8 +149,8 @@ def _integer(name: str, text: str | None, default: int, lowest: int, *, cursor: 
     return max(lowest, min(int(text), _MAX_OFFSET))
 
 
-def _no_integer(name: str, text: str, *, cursor: bool) -> ScimError:
-    detail = f"{name} is {quoted(text)}, which is no integer; write a number such as {DEFAULT_RESULTS}."
+def _no_integer(name: str, value: object, *, cursor: bool) -> ScimError:
+    detail = f"{name} is {described(value)}, which is no integer; write a number such as {DEFAULT_RESULTS}."
     return ScimError(400, detail, "invalidCount" if cursor else "invalidValue")
 
 

@@ -22,12 +22,14 @@ from collections.abc import Iterator
 from scim_api.contract.urns import CUSTOM_USER, PATCH_OP
 from scim_api.core.errors import (
     ScimError,
+    described,
     invalid_path,
     invalid_syntax,
     invalid_value,
     mutability,
     no_target,
     quoted,
+    told,
     too_large,
 )
 from scim_api.core.limits import MAX_GROUP_OPERATIONS, MAX_PATCH_CHANGES, MAX_USER_OPERATIONS, MAX_VALUES
@@ -108,10 +110,14 @@ def _raw_operations(body: dict[str, Json], most: int) -> list[Json]:
         not isinstance(schemas, list)
         or PATCH_OP.lower() not in (s.lower() for s in schemas if isinstance(s, str))
     ):
-        raise invalid_syntax(f'The body of a PATCH needs "schemas": ["{PATCH_OP}"].')
+        raise invalid_syntax(
+            f'The body of a PATCH needs "schemas": ["{PATCH_OP}"], but {quoted(schemas)} was sent.'
+        )
     operations = names.get("operations")
     if not isinstance(operations, list):
-        raise invalid_syntax('The body of a PATCH needs "Operations", an array of them.')
+        raise invalid_syntax(
+            f'"Operations" is {told(names, "operations")}; the body of a PATCH needs an array of them.'
+        )
     if len(operations) > most:
         raise too_large(f"The PATCH has {len(operations)} operations; at most {most} are possible. Split it.")
     return operations
@@ -119,11 +125,13 @@ def _raw_operations(body: dict[str, Json], most: int) -> list[Json]:
 
 def _read_operation(table: AttributeTable, raw: Json) -> Iterator[PatchOperation]:
     if not isinstance(raw, dict):
-        raise invalid_syntax('Each of "Operations" must be a JSON object with "op".')
+        raise invalid_syntax(
+            f'Each of "Operations" must be a JSON object with "op", but {described(raw)} was sent.'
+        )
     names = {name.lower(): value for name, value in raw.items()}
-    op, path, value = _op(names.get("op")), names.get("path"), names.get("value")
+    op, path, value = _op(names), names.get("path"), names.get("value")
     if path is not None and not isinstance(path, str):
-        raise invalid_path('The "path" of an operation must be a string.')
+        raise invalid_path(f'The "path" of an operation must be a string, but {described(path)} was sent.')
     target = resolve_path(table, path) if path and path.strip() else None
     if target is not None:
         yield from _change(op, target, value)
@@ -133,17 +141,19 @@ def _read_operation(table: AttributeTable, raw: Json) -> Iterator[PatchOperation
     value = _without_array(value)
     if not isinstance(value, dict):
         raise invalid_syntax(
-            f'Operation {op} has no "path", so its "value" must be an object of attributes and values.'
+            f'An operation {quoted(names["op"])} without "path" needs a "value" that is an object of attributes and'
+            f" values; it is {told(names, 'value')}."
         )
     for name, item in value.items():
         yield from _change_named(op, table, name, item)
 
 
-def _op(op: Json) -> Op:
+def _op(names: dict[str, Json]) -> Op:
+    op = names.get("op")
     try:
         return Op(op.lower() if isinstance(op, str) else "")
     except ValueError:
-        raise invalid_syntax(f'"op" must be add, replace or remove, not {quoted(op)}.') from None
+        raise invalid_syntax(f'"op" is {told(names, "op")}; it must be add, replace or remove.') from None
 
 
 def _change_named(op: Op, table: AttributeTable, name: str, value: Json) -> Iterator[PatchOperation]:
@@ -154,7 +164,9 @@ def _change_named(op: Op, table: AttributeTable, name: str, value: Json) -> Iter
     if target is None:
         value = _without_array(value)
         if not isinstance(value, dict):
-            raise invalid_syntax(f"{quoted(name)} must hold an object of attributes and values.")
+            raise invalid_syntax(
+                f"{quoted(name)} must hold an object of attributes and values, but {described(value)} was sent."
+            )
         for inner, item in value.items():
             inner_target = resolve_path(table, inner)
             if inner_target is None:

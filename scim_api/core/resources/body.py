@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from scim_api.contract.urns import CUSTOM_USER
-from scim_api.core.errors import ScimError, invalid_syntax, invalid_value, quoted, too_large
+from scim_api.core.errors import ScimError, described, invalid_syntax, invalid_value, quoted, too_large
 from scim_api.core.limits import MAX_BODY, MAX_INDEX_KEY
 from scim_api.core.schema.attributes import Attribute
 from scim_api.core.schema.tenant_schema import AttributeTable
@@ -110,7 +110,9 @@ def _check_schemas(table: AttributeTable, body: dict[str, Json]) -> None:
     """Only the shape: undeclared URNs are tolerated, and what is stored is computed."""
     schemas = body.get("schemas")
     if schemas is not None and not isinstance(schemas, list):
-        raise invalid_syntax(f'schemas must be an array of URNs, such as ["{table.urn}"].')
+        raise invalid_syntax(
+            f'schemas must be an array of URNs, such as ["{table.urn}"], but {described(schemas)} was sent.'
+        )
 
 
 def _refuse_undeclared(name: str) -> None:
@@ -123,7 +125,9 @@ def _read_extension(doc: dict[str, Json], container: Attribute, value: Json) -> 
     if value is None or value == "":
         return
     if not isinstance(value, dict):
-        raise invalid_value(f"{container.name} takes a JSON object with the attributes of that schema.")
+        raise invalid_value(
+            f"{container.name} takes a JSON object with the attributes of that schema, but {described(value)} was sent."
+        )
     for name, item in value.items():
         attribute = container.sub_attributes_by_name.get(name) or container.sub_attributes_by_name.get(
             name.lower()

@@ -3,7 +3,7 @@
 import re
 from typing import Literal
 
-from scim_api.core.errors import ScimError, invalid_path, invalid_value, quoted
+from scim_api.core.errors import ScimError, described, invalid_path, invalid_value, quoted
 from scim_api.core.model import MemberChange
 from scim_api.core.predicate import AttributePath, Comparison, Predicate
 from scim_api.core.types import Json
@@ -45,17 +45,13 @@ def _member_id(entry: Json, *, removing: bool) -> str | None:
     if named is None or named == "":
         return None
     if not isinstance(named, str):
-        raise invalid_value(f"members.value takes the id of a user or group, but {_kind(named)} was sent.")
+        raise invalid_value(
+            f"members.value takes the id of a user or group, but {described(named)} was sent."
+        )
     canonical = named.lower()
     if _ID.fullmatch(canonical) is None and not removing:
         raise unknown_members((named,))
     return canonical
-
-
-def _kind(value: Json) -> str:
-    return (
-        "an array" if isinstance(value, list) else "an object" if isinstance(value, dict) else quoted(value)
-    )
 
 
 def unknown_members(ids: tuple[str, ...]) -> ScimError:

@@ -23,7 +23,7 @@ import math
 import re
 from collections.abc import Callable
 
-from scim_api.core.errors import ScimError, invalid_value, quoted
+from scim_api.core.errors import ScimError, described, invalid_value
 from scim_api.core.limits import MAX_VALUES
 from scim_api.core.schema.attributes import Attribute
 from scim_api.core.types import AttributeType, Json
@@ -117,12 +117,9 @@ def duplicate_attribute(attribute: Attribute) -> ScimError:
 
 
 def type_mismatch(attribute: Attribute, value: Json, expected: str) -> ScimError:
-    """The value does not fit the attribute; ``wanted`` says what does."""
-    sent = (
-        "an object" if isinstance(value, dict) else "an array" if isinstance(value, list) else quoted(value)
-    )
+    """The value does not fit the attribute; ``expected`` says what does."""
     return invalid_value(
-        f"{attribute.path} takes {expected}, but {sent} was sent. Correct its attribute mapping."
+        f"{attribute.path} takes {expected}, but {described(value)} was sent. Correct its attribute mapping."
     )
 
 

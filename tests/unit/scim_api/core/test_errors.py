@@ -6,7 +6,7 @@ import pytest
 
 from scim_api.contract.urns import ERROR
 from scim_api.core import errors
-from scim_api.core.errors import ScimError, quoted
+from scim_api.core.errors import ScimError, described, quoted, told
 from scim_api.core.limits import MAX_QUOTED
 
 
@@ -34,8 +34,29 @@ def test_a_quotation_is_cut_after_so_many_characters() -> None:
 
 def test_a_quotation_stays_on_one_line() -> None:
     assert quoted("a\nb\x00c\u202ed é") == '"a\ufffdb\ufffdc\ufffdd é"'
-    assert quoted(["a"]) == "\"['a']\""
-    assert quoted(None) == '"None"'
+
+
+def test_what_is_no_string_is_quoted_as_json_has_it() -> None:
+    for value, text in (
+        (None, "null"),
+        (True, "true"),
+        (7, "7"),
+        (1.5, "1.5"),
+        (2**70, str(2**70)),
+        ("7", '"7"'),
+    ):
+        assert quoted(value) == described(value) == text
+    assert quoted({"a": ["é", None]}) == '{"a": ["é", null]}'
+    assert quoted(["x" * 200]) == '["' + "x" * (MAX_QUOTED - 2) + "…"
+
+
+def test_objects_and_arrays_are_described_without_what_is_in_them() -> None:
+    assert (described({"a": 1}), described([1])) == ("an object", "an array")
+
+
+def test_what_is_missing_is_told_from_what_is_null() -> None:
+    values: dict[str, object] = {"a": None, "b": "", "c": {}}
+    assert [told(values, name) for name in "abcd"] == ["null", '""', "an object", "missing"]
 
 
 @pytest.mark.parametrize(
