@@ -102,8 +102,8 @@ def verify(
         SignatureRefused: with a reason fit for the operator's log.
     """
     try:
-        kid = jwt.get_unverified_header(token).get("kid", "")
-        if not isinstance(kid, str) or _KID.fullmatch(kid) is None:
+        kid: str = jwt.get_unverified_header(token).get("kid", "")
+        if _KID.fullmatch(kid) is None:
             raise SignatureRefused("the JWT names no key; is the caller a scim-operator?")
         key = find_key(kid)
         if key is None:
@@ -121,6 +121,8 @@ def verify(
         raise SignatureRefused("the call is meant for another installation") from error
     except jwt.PyJWTError as error:
         raise SignatureRefused(f"the JWT does not hold: {type(error).__name__}") from error
+    if int(claims["exp"]) - int(claims["iat"]) > LIFETIME.total_seconds():
+        raise SignatureRefused(f"the JWT lives longer than {LIFETIME.seconds} seconds")
     for claim, value in {"htm": method, "htu": target, "ifm": if_match or ""}.items():
         if claims.get(claim) != value:
             raise SignatureRefused(f"the JWT was made for another call ({claim} differs)")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -270,7 +271,8 @@ async def test_other_requests_are_answered_between_operations(scim: Scim, entra:
     finished: list[str] = []
 
     async def bulk() -> None:
-        await send(scim, entra, *([{"method": "DELETE", "path": "/Users/x"}] * 500))
+        unknown = f"/Users/{uuid.uuid4()}"  # the database is asked for each
+        await send(scim, entra, *([{"method": "DELETE", "path": unknown}] * 500))
         finished.append("bulk")
 
     async def single() -> None:

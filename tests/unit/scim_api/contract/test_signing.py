@@ -1,11 +1,15 @@
 """The admin signature covers the whole request: changed in any one part, it is refused."""
 
+import base64
 import dataclasses
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from scim_api.contract.signing import (
@@ -14,6 +18,7 @@ from scim_api.contract.signing import (
     LIFETIME,
     SignatureRefused,
     key_id,
+    public_pem,
     sign,
     verify,
     verify_body,
@@ -116,6 +121,53 @@ def test_every_claim_is_required(claim: str) -> None:
     token = jwt.encode(claims, KEY, algorithm=ALGORITHM, headers={"kid": key_id(KEY.public_key())})
     with pytest.raises(SignatureRefused):
         SIGNED.verify(token)
+
+
+def signed_anew(headers: dict[str, Any] | None = None, **changes: Any) -> str:
+    """The good request's JWT with other claims or headers, and a signature that holds."""
+    claims = jwt.decode(SIGNED.sign(), options={"verify_signature": False}) | changes
+    return jwt.encode(claims, KEY, algorithm=ALGORITHM, headers=headers or {"kid": key_id(KEY.public_key())})
+
+
+def test_another_issuer_is_refused() -> None:
+    SIGNED.verify(signed_anew())
+    with pytest.raises(SignatureRefused, match="InvalidIssuerError"):
+        SIGNED.verify(signed_anew(iss="somebody"))
+
+
+@pytest.mark.parametrize("longer", [1, 3600, 10 * 365 * 86_400])
+def test_a_signature_for_longer_than_a_call_takes_is_refused(longer: int) -> None:
+    issued = int(datetime.now(UTC).timestamp())
+    SIGNED.verify(signed_anew(iat=issued, exp=issued + 60))
+    with pytest.raises(SignatureRefused, match="lives longer than 60 seconds"):
+        SIGNED.verify(signed_anew(iat=issued, exp=issued + 60 + longer))
+
+
+@pytest.mark.parametrize("kid", ["../../../etc/passwd", "0" * 15, "0" * 17, "G" * 16, ""])
+def test_a_key_id_that_could_not_be_ours_is_not_even_looked_for(kid: str) -> None:
+    head = dataclasses.asdict(SIGNED)
+    del head["body"]
+    with pytest.raises(SignatureRefused, match="names no key"):
+        verify(signed_anew({"kid": kid}), lambda kid: pytest.fail(f"{kid} was looked for"), **head)
+
+
+def test_a_key_id_that_is_no_string_is_refused() -> None:
+    header, _, rest = SIGNED.sign().partition(".")
+    fields = json.loads(base64.urlsafe_b64decode(header + "=="))
+    other = base64.urlsafe_b64encode(json.dumps(fields | {"kid": 5}).encode()).decode().rstrip("=")
+    with pytest.raises(SignatureRefused):
+        SIGNED.verify(f"{other}.{rest}")
+
+
+def test_the_public_half_is_published_as_pem() -> None:
+    read = serialization.load_pem_public_key(public_pem(KEY).encode())
+    assert isinstance(read, Ed25519PublicKey)
+    assert key_id(read) == key_id(KEY.public_key())
+
+
+def test_times_are_those_that_the_documentation_promises() -> None:
+    promised = f"valid for {LIFETIME.seconds} seconds (clocks may differ by {LEEWAY.seconds})"
+    assert promised in (Path(__file__).parents[4] / "docs" / "security.md").read_text()
 
 
 @pytest.mark.parametrize("token", ["", "x", "x.y.z", "a.b", "é.é.é"])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scim_api.contract.admin import TenantSettings
 from scim_api.contract.signing import PROOF_AGENT
 from scim_api.contract.tokens import digest, new_token
+from scim_api.http import authentication
 from scim_api.http.authentication import FRESH_SECONDS, Authenticator
 from scim_api.store.errors import Unavailable
 from scim_api.store.protocol import Access, AuthGeneration, CredentialUse, Store
@@ -371,3 +372,23 @@ async def test_the_caches_age_is_counted_from_when_the_database_was_asked() -> N
     assert await authenticator.authenticate(TOKEN, None) is not None
     store.clock.now = asked_at + FRESH_SECONDS + 0.01
     assert await authenticator.authenticate(TOKEN, None) is None
+
+
+async def test_a_token_that_cannot_be_one_of_ours_is_not_looked_up(
+    credentials: Authenticator, store: FakeStore
+) -> None:
+    assert not await accepted(credentials, "not-a-token")
+    assert not await accepted(credentials, TOKEN[:-1] + ("a" if TOKEN[-1] != "a" else "b"))
+    assert store.looked_up == 0
+
+
+async def test_refused_tokens_take_no_room_from_accepted_ones(
+    credentials: Authenticator, store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "MAX_ENTRIES", 2)
+    assert await accepted(credentials)
+    for _ in range(5):
+        assert not await accepted(credentials, new_token())
+    assert store.looked_up == 6
+    assert await accepted(credentials)
+    assert store.looked_up == 6
