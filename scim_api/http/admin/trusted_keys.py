@@ -13,11 +13,16 @@ from scim_api.contract.signing import key_id
 
 INSTALLATION_FILE: Final = "installation-id"
 REREAD_SECONDS: Final = 1.0
-"""An unknown key id makes the directory be read again, at most this often: any caller can send one."""
+"""The directory is read at most this often, and a key that is gone from it is trusted no longer than this."""
 
 
 class TrustedKeys:
-    """Public keys by name, reread when an unknown one is named (the operator renewed its key)."""
+    """Public keys by id, as they are in the directory now: one may be renewed, or have leaked and be gone.
+
+    Args:
+        directory: with the files; None trusts nobody.
+        clock: seconds that only go forward.
+    """
 
     def __init__(self, directory: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._directory = directory
@@ -29,14 +34,12 @@ class TrustedKeys:
     @property
     def installation(self) -> str | None:
         """The installation id, once the operator has published it."""
-        if self._installation is None:
-            self._reread()
+        self._reread()
         return self._installation
 
     def find(self, kid: str) -> Ed25519PublicKey | None:
         """The key with this id."""
-        if kid not in self._keys:
-            self._reread()
+        self._reread()
         return self._keys.get(kid)
 
     def _reread(self) -> None:

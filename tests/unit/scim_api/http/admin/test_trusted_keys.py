@@ -57,14 +57,16 @@ def test_a_renewed_key_is_found_once_one_may_look_again(tmp_path: Path, clock: C
     assert found(keys, kid)
 
 
-def test_a_key_that_is_gone_is_forgotten_at_the_next_look(tmp_path: Path, clock: Clock) -> None:
-    kid = publish(tmp_path)
+def test_a_key_that_is_gone_is_trusted_no_longer_than_the_directory_goes_unread(
+    tmp_path: Path, clock: Clock
+) -> None:
+    leaked, other = publish(tmp_path), publish(tmp_path)
     keys = TrustedKeys(tmp_path, clock)
-    assert found(keys, kid)
-    (tmp_path / f"{kid}.pem").unlink()
+    assert found(keys, leaked)
+    (tmp_path / f"{leaked}.pem").unlink()
     clock.now += REREAD_SECONDS
-    assert not found(keys, "unknown")
-    assert not found(keys, kid)
+    assert not found(keys, leaked)
+    assert found(keys, other)
 
 
 def test_files_that_hold_no_key_of_ours_are_passed_over(tmp_path: Path) -> None:
