@@ -161,7 +161,8 @@ class Store(Protocol):
     async def rendered_users(
         self, tenant: int, base_url: str, *, offset: int, limit: int
     ) -> SerializedPage | None:
-        """A slice of all users in the order of creation, each as ``serialization.serialize_resource`` has it.
+        """A slice of all users in the order of creation, each as ``serialization.serialize_resource`` has it but for
+        ``manager.$ref``, which ``serialization.splice_manager`` adds.
 
         The database puts each text together: a page of a hundred costs half of what rows do that become
         records, strings and bytes one after the other.

@@ -105,7 +105,7 @@ def _sub_attribute(attribute: Attribute, name: str) -> Attribute:
     sub = attribute.sub_attributes_by_name.get(name.lower())
     if sub is None:
         raise invalid_filter(f"{attribute.path} has no sub-attribute {quoted(name)}; /Schemas lists them.")
-    if attribute.is_membership and sub.name in {"$ref", "display"}:
+    if (attribute.is_membership or attribute.is_reference) and sub.name in {"$ref", "display"}:
         raise invalid_filter(f"{sub.path} is not kept: compare {attribute.path}.value, which holds the id.")
     return sub
 

@@ -156,8 +156,13 @@ def _attribute(attribute: Attribute) -> dict[str, Any]:
     if attribute.reference_types:
         content["referenceTypes"] = list(attribute.reference_types)
     if attribute.sub_attributes_by_name:
-        content["subAttributes"] = [_attribute(sub) for sub in attribute.sub_attributes]
+        content["subAttributes"] = [_attribute(sub) for sub in attribute.sub_attributes if _is_served(sub)]
     return content
+
+
+def _is_served(attribute: Attribute) -> bool:
+    """Whether anybody can write or read it: ``manager.displayName`` is known, so as to be ignored in bodies."""
+    return attribute.mutability != "readOnly" or attribute.returned != "never"
 
 
 def _resource_type(table: AttributeTable, base_url: str) -> dict[str, Any]:

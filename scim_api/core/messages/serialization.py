@@ -3,7 +3,8 @@
 import functools
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
+from urllib.parse import quote
 
 import orjson
 
@@ -12,6 +13,10 @@ from scim_api.core.model import GroupReference, Member, Resource
 from scim_api.core.types import ResourceKind
 
 _TAG = re.compile(r'((?:[Ww]/)?"[^"]*"|[^,"]*)(?:,|$)')
+MANAGER: Final = '"manager":{"value":"'
+"""How a manager begins in a stored body, and nothing else does: within a string the quotes would be escaped."""
+_MANAGER: Final = re.compile(r'"manager":\{"value":"((?:[^"\\]|\\.)*)"\}')
+_UNRESERVED: Final = re.compile(r"[0-9A-Za-z._~-]*", re.ASCII)
 _OUR_TAG = re.compile(r'(?:[Ww]/)?"?([0-9]{1,18})"?', re.ASCII)
 
 
@@ -22,13 +27,33 @@ def serialize_resource(resource: Resource, base_url: str) -> str:
         resource: as the store returned it.
         base_url: of the SCIM service, without a slash at the end.
     """
-    kind = resource.kind
+    kind, doc = resource.kind, resource.doc
+    if MANAGER in doc:
+        doc = splice_manager(doc, base_url)
     return (
-        f'{resource.doc[:-1]},"id":"{resource.id}","meta":{{"resourceType":"{kind}",'
+        f'{doc[:-1]},"id":"{resource.id}","meta":{{"resourceType":"{kind}",'
         f'"created":"{resource.created}","lastModified":"{resource.modified}",'
         f'"location":"{json_string_content(base_url)}/{kind}s/{resource.id}",'
         f'"version":"W/\\"{resource.version}\\""}}}}'
     )
+
+
+def splice_manager(text: str, base_url: str) -> str:
+    """JSON text of users with ``manager.$ref``, which follows from ``manager.value`` and is never stored.
+
+    Args:
+        text: stored bodies as they are, or what holds them; to be called for what contains ``MANAGER``.
+        base_url: of the SCIM service, without a slash at the end.
+    """
+    users = f"{json_string_content(base_url)}/Users/"
+    return _MANAGER.sub(
+        lambda match: f'{MANAGER}{match[1]}","$ref":"{users}{_path_segment(match[1])}"}}', text
+    )
+
+
+def _path_segment(content: str) -> str:
+    """An id as it stands between the quotes of JSON text, as part of an address: clients choose managers' ids."""
+    return content if _UNRESERVED.fullmatch(content) else quote(orjson.loads(f'"{content}"'), safe="")
 
 
 def serialize_member(member: Member, base_url: str) -> str:

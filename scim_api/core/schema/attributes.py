@@ -206,7 +206,10 @@ ENTERPRISE_EXTENSION = extension_attribute(
                     "$ref", "reference", "The address of the manager's User resource.", case_exact=True,
                     reference_types=("User",),
                 ),
-                Attribute("displayName", description="The manager's name.", mutability="readOnly"),
+                Attribute(
+                    "displayName", description="The manager's name: read it from their own resource.",
+                    mutability="readOnly", returned="never",
+                ),
             ),
             is_reference=True,
         ),

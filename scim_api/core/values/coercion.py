@@ -12,7 +12,7 @@ Noise that is accepted and not kept; everything else is stored or refused:
 * unknown attributes of a POST or PUT body and unknown sub-attributes of any complex value, except fields
   under the CustomExtensionName URN, which are refused when they are not declared;
 * read-only attributes in bodies and value objects: ``id``, ``meta``, ``groups``, ``manager.displayName``;
-* ``manager.$ref`` beside ``manager.value``: it says the same, and depends on the address of the server;
+* ``manager.$ref`` beside ``manager.value``: answers compute it (``core.messages.serialization``);
 * ``schemas``, which is computed from what is present, and ``password``, which is never stored;
 * ``display``, ``type`` and ``$ref`` beside the ``value`` of a group's member (``core.resources.members``);
 * entries of a multi-valued attribute that have nothing but ``type`` and ``primary``;

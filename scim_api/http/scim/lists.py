@@ -16,7 +16,13 @@ from scim_api.core.messages.search_request import (
     read_query,
     read_search,
 )
-from scim_api.core.messages.serialization import list_response_head, serialize_resource, splice_groups
+from scim_api.core.messages.serialization import (
+    MANAGER,
+    list_response_head,
+    serialize_resource,
+    splice_groups,
+    splice_manager,
+)
 from scim_api.core.model import GroupReference, Lookup, Resource
 from scim_api.core.predicate import AttributePath, Comparison, LogicalExpression, Predicate, ValuePath
 from scim_api.core.schema.tenant_schema import AttributeTable
@@ -31,6 +37,7 @@ from scim_api.store.protocol import ListQuery, Page, Sort
 NEAR_OFFSET: Final = 1_000
 """A page at a larger offset is left to the store's own query."""
 Projections = Mapping[ResourceKind, Projection | None]
+_MANAGER: Final = MANAGER.encode()
 _EMAILS: Final = AttributePath(("emails",), "complex", multi_valued=True)
 _COMPARED: Final[Mapping[Lookup, AttributePath]] = {
     Lookup.ID: AttributePath((), "string", column="id"),
@@ -92,7 +99,10 @@ async def _page_of_all_users(request: ScimRequest, start_index: int, count: int)
     if page is None:
         return None
     head = list_response_head(page.total, len(page.texts), start_index=start_index).encode()
-    return ScimResponse(200, b"%b%b]}" % (head, b",".join(page.texts)))
+    users = b",".join(page.texts)
+    if _MANAGER in users:
+        users = splice_manager(users.decode(), request.service.base_url).encode()
+    return ScimResponse(200, b"%b%b]}" % (head, users))
 
 
 async def _respond(request: ScimRequest, kind: ResourceKind | None, search: SearchRequest) -> ScimResponse:

@@ -137,7 +137,7 @@ async def test_scim_update_manager_sets_changes_and_removes_it(contoso: Conversa
     made, *bosses = [await contoso.create(person(name)) for name in ("ada", "bob", "cy")]
     for kind, boss in zip(("Add", "Replace"), bosses, strict=True):
         now = await contoso.patch(made["id"], op(kind, MANAGER, boss["id"]))
-        assert now[ENTERPRISE]["manager"] == {"value": boss["id"]}
+        assert now[ENTERPRISE]["manager"] == {"value": boss["id"], "$ref": boss["meta"]["location"]}
     now = await contoso.patch(made["id"], op("Replace", MANAGER, ""))
     assert "manager" not in now.get(ENTERPRISE, {})
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from api.conftest import BASE
 from entra_standin.mapping import value_at
 from support.conversation import (
     ENTERPRISE,
@@ -170,7 +171,7 @@ async def test_several_attributes_come_in_one_operation_with_dotted_and_urn_keys
     assert now[ENTERPRISE] == {
         "department": "Engines",
         "employeeNumber": "7",
-        "manager": {"value": "boss"},
+        "manager": {"value": "boss", "$ref": f"{BASE}/Users/boss"},
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from api.conftest import BASE
 from support.conversation import (
     CUSTOM,
     ENTERPRISE,
@@ -96,7 +97,8 @@ async def test_the_rest_of_the_core_and_enterprise_user_schemas_is_stored_and_re
         "x509Certificates": [{"value": "MIIDQzCCAqygAwIBAgICEAAwDQYJKoZIhvcNAQEFBQAw"}],
         ENTERPRISE: {
             "employeeNumber": "701984", "costCenter": "4130", "organization": "Universal",
-            "division": "Theme Park", "department": "Tour", "manager": {"value": "boss"},
+            "division": "Theme Park", "department": "Tour",
+            "manager": {"value": "boss", "$ref": f"{BASE}/Users/boss"},
         },
     }  # fmt: skip
     made = await contoso.create(person("ada", **rest))

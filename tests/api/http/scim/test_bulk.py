@@ -114,7 +114,9 @@ async def test_references_forward_and_back_are_resolved(
         result["location"] for result in results if result is not patched and result is not staff
     }
     user = await read(scim, entra, results[1]["location"])
-    assert user[ENTERPRISE] == {"manager": {"value": ada["location"].rpartition("/")[2]}}
+    assert user[ENTERPRISE] == {
+        "manager": {"value": ada["location"].rpartition("/")[2], "$ref": ada["location"]}
+    }
     assert bob["location"] in {member["$ref"] for member in found["members"]}
 
 
@@ -128,7 +130,7 @@ async def test_circular_references_are_resolved(scim: Scim, entra: dict[str, str
     boss = person("own", **{ENTERPRISE: {"manager": {"value": "bulkId:own"}}})
     (own,) = await send(scim, entra, post("own", boss))
     user = await read(scim, entra, own["location"])
-    assert user[ENTERPRISE]["manager"] == {"value": user["id"]}
+    assert user[ENTERPRISE]["manager"] == {"value": user["id"], "$ref": user["meta"]["location"]}
 
 
 async def test_a_resource_that_cannot_be_completed_is_taken_back(scim: Scim, entra: dict[str, str]) -> None:

@@ -97,7 +97,7 @@ def test_an_attribute_without_anything_left_is_absent() -> None:
 def test_excluded_attributes_leave_the_rest() -> None:
     rest = without(f"id,schemas,emails,name.givenName,{ENT}:department,meta.version")
     assert rest["name"] == {"familyName": "L"}
-    assert rest[ENT] == {"manager": {"value": "m"}}
+    assert rest[ENT] == {"manager": {"value": "m", "$ref": "https://scim.example.com/scim/v2/Users/m"}}
     assert rest.keys() == WHOLE.keys() - {"emails"}
     assert without("emails.type")["emails"] == [{"value": "a@x"}, {"value": "b@x"}]
 

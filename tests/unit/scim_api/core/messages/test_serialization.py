@@ -1,11 +1,15 @@
 """From stored text to answers: splicing, projection, lists, entity tags."""
 
 import json
+from urllib.parse import unquote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scim_api.core.errors import not_found, uniqueness
 from scim_api.core.messages.serialization import (
+    MANAGER,
     etag,
     list_response_head,
     parse_etags,
@@ -43,7 +47,28 @@ def test_id_and_meta_are_spliced_into_the_stored_body() -> None:
         "location": f"{BASE}/Users/{USER.id}",
         "version": 'W/"1"',
     }
+    assert document[ENT]["manager"].pop("$ref") == f"{BASE}/Users/m"
     assert {k: v for k, v in document.items() if k not in {"id", "meta"}} == json.loads(USER.doc)
+
+
+@given(value=st.text(max_size=12) | st.sampled_from(['"}', "\\", '\\"}', MANAGER, "a/b?c#d%", "\ud7ff"]))
+def test_a_managers_address_is_that_of_the_id_whatever_the_id_is(value: str) -> None:
+    body = {
+        "userName": "ada",
+        "title": MANAGER + value,
+        ENT: {"manager": value, "department": MANAGER},
+    }
+    user = resource(create_user(TENANT, body))
+    document = json.loads(serialize_resource(user, 'https://x/"'))
+    found = document[ENT].pop("manager", None)
+    if not value:
+        assert found is None
+        return
+    assert found["value"] == value
+    head, _, tail = found["$ref"].rpartition("/")
+    assert (head, unquote(tail)) == ('https://x/"/Users', value)
+    assert tail.isascii()
+    assert (document["title"], document[ENT]["department"]) == (MANAGER + value, MANAGER)
 
 
 def test_a_base_url_is_escaped_as_json() -> None:
