@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from scim_api.contract import urns
+from scim_api.core import json_numbers
 from scim_api.core.limits import MAX_QUOTED
 
 
@@ -43,10 +44,17 @@ def quoted(value: object) -> str:
 
     On one line, and at most 100 characters of it.
     """
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else _json(value)
     short = text[:MAX_QUOTED] + ("…" if len(text) > MAX_QUOTED else "")
     line = "".join(c if c.isprintable() else "\ufffd" for c in short)
     return f'"{line}"' if isinstance(value, str) else line
+
+
+def _json(value: object) -> str:
+    try:
+        return json_numbers.dumps(value).decode()
+    except TypeError:  # an integer of more than 64 bits, in a filter
+        return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def described(value: object) -> str:

@@ -1,12 +1,15 @@
 """Reading a request body as JSON, safely: no duplicate keys, no NUL, no bottomless nesting."""
 
 import json
+import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
-from scim_api.core.errors import ScimError, invalid_syntax, quoted
+from scim_api.core.errors import ScimError, invalid_syntax, invalid_value, quoted
+from scim_api.core.json_numbers import Number, has_exact_numbers, loads_exactly
 from scim_api.core.limits import MAX_DEPTH
 
 _KEY_LIKE = re.compile(rb'"\s*:')
@@ -16,16 +19,16 @@ _CONTAINERS = frozenset({dict, list})
 def decode_json(body: bytes) -> dict[str, Any]:
     """Read a request body.
 
-    Numbers are kept as orjson reads them: integers of 64 bits exactly, larger ones and fractions as
-    double precision.
+    Numbers that the parser would change become a ``json_numbers.Number``.
 
     Raises:
-        ScimError: 400 invalidSyntax for what is no JSON object in UTF-8, has the same key twice, a NUL
+        ScimError: 400 invalidValue for a number beyond double precision; invalidSyntax for what is no JSON object in UTF-8, has the same key twice, a NUL
             character, a lone surrogate, or too many levels.
     """
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        _refuse_infinite(body)
         raise invalid_syntax(
             f"The body is not valid JSON in UTF-8 (line {error.lineno}, column {error.colno}):"
             " send one JSON object."
@@ -37,6 +40,9 @@ def decode_json(body: bytes) -> dict[str, Any]:
         _refuse_duplicates(body)
     if b"\\u0000" in body:
         _refuse_nul(document)
+    if has_exact_numbers(body):
+        exact: dict[str, Any] = loads_exactly(body.decode())
+        return exact
     return document
 
 
@@ -76,10 +82,34 @@ def _refuse_duplicates(body: bytes) -> None:
         raise invalid_syntax("The body is not valid JSON in UTF-8: send one JSON object.") from None
 
 
-def _refuse_nul(document: dict[str, Any]) -> None:
+def _refuse_infinite(body: bytes) -> None:
+    """The true reason, where the parser gave up on a number that is too large."""
+    try:
+        document = loads_exactly(body.decode()) if has_exact_numbers(body) else None
+    except (ValueError, RecursionError):
+        return
+    for name, node in _nodes(document):
+        if isinstance(node, Number) and math.isinf(node):
+            raise invalid_value(
+                f"{quoted(name)} is {quoted(node)}, which is beyond the numbers that can be kept (double precision, up"
+                " to 1.8e308); send a smaller one, or a string."
+            )
+
+
+def _nodes(document: Any) -> Iterator[tuple[str, Any]]:
+    """Every value of a tree under the name that it stands at."""
     pending: list[tuple[str, Any]] = [("", document)]
     while pending:
         name, node = pending.pop()
+        yield name, node
+        if isinstance(node, dict):
+            pending.extend(node.items())
+        elif isinstance(node, list):
+            pending.extend((name, item) for item in node)
+
+
+def _refuse_nul(document: dict[str, Any]) -> None:
+    for name, node in _nodes(document):
         if isinstance(node, str):
             if "\x00" in node:
                 raise invalid_syntax(
@@ -87,11 +117,8 @@ def _refuse_nul(document: dict[str, Any]) -> None:
                     " stored; remove it."
                 )
         elif isinstance(node, dict):
-            for key, value in node.items():
+            for key in node:
                 if "\x00" in key:
                     raise invalid_syntax(
                         f"The key {quoted(key)} contains the character NUL (\\u0000); remove it."
                     )
-                pending.append((key, value))
-        elif isinstance(node, list):
-            pending.extend((name, item) for item in node)

@@ -4,7 +4,8 @@ Importing this module takes about a second, because it imports the library; so n
 a filter comes that the regular expressions do not know (``parser.warm_up`` does it ahead of time).
 """
 
-from typing import cast
+import re
+from typing import Final, cast
 
 from scim2_models import Path, ScimFilter
 from scim2_models.exceptions import SCIMException
@@ -22,11 +23,16 @@ from scim2_models.path import (
 from scim_api.core import predicate
 from scim_api.core.errors import invalid_filter, invalid_path, quoted
 from scim_api.core.filter import resolver
-from scim_api.core.limits import MAX_FILTER_DEPTH, MAX_FILTER_TERMS, MAX_PATH_TERMS
+from scim_api.core.json_numbers import Number, is_exact
+from scim_api.core.limits import MAX_FILTER_DEPTH, MAX_FILTER_TERMS, MAX_PATH_TERMS, MAX_QUOTED
 from scim_api.core.predicate import Predicate
 from scim_api.core.schema.attributes import Attribute
 from scim_api.core.schema.tenant_schema import AttributeTable
 from scim_api.core.types import Equalities, Operand
+
+_STRING_OR_FRACTION: Final = re.compile(
+    r'"(?:[^"\\]|\\.)*"|(?<![\w.:-])(-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+))'
+)
 
 
 def read_filter(table: AttributeTable, text: str) -> Predicate:
@@ -39,6 +45,7 @@ def read_filter(table: AttributeTable, text: str) -> Predicate:
         tree = ScimFilter(text).ast
     except (SCIMException, ValueError) as error:
         raise invalid_filter(f"The filter cannot be read: {_reason(error)}.") from None
+    _refuse_inexact(text)
     return _Resolver(table).visit(tree)
 
 
@@ -56,6 +63,7 @@ def read_path(table: AttributeTable, text: str) -> tuple[Attribute, Predicate, E
         tree = Path(text).ast
     except (SCIMException, ValueError) as error:
         raise invalid_path(f"The path {quoted(text)} cannot be read: {_reason(error)}.") from None
+    _refuse_inexact(text)
     if not isinstance(tree, ValuePath):
         raise invalid_path(
             f'The path {quoted(text)} is none of attribute, attribute.sub and attribute[type eq "work"].sub.'
@@ -77,6 +85,15 @@ def _equalities(node: FilterNode) -> Equalities | None:
             return None
         equalities.extend(inner)
     return tuple(equalities)
+
+
+def _refuse_inexact(text: str) -> None:
+    """Of a fraction with more digits than a double has, the tree knows the double alone."""
+    for match in _STRING_OR_FRACTION.finditer(text):
+        if match[1] and not is_exact(Number(match[1])):
+            raise invalid_filter(
+                f"{match[1][:MAX_QUOTED]} has more digits than double precision (15 to 17): compare with fewer."
+            )
 
 
 def _reason(error: Exception) -> str:

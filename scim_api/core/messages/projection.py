@@ -9,9 +9,8 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from scim_api.core.errors import invalid_value
+from scim_api.core.json_numbers import dumps, loads
 from scim_api.core.limits import MAX_ATTRIBUTE_NAMES
 from scim_api.core.schema.tenant_schema import AttributeTable
 
@@ -51,7 +50,7 @@ class Projection:
         """The same for JSON text."""
         if self.kept is None and self.dropped.keys() <= self.stored_apart:
             return text
-        return orjson.dumps(self.apply(orjson.loads(text))).decode()
+        return dumps(self.apply(loads(text))).decode()
 
 
 def projection(table: AttributeTable, attributes: str | None, excluded: str | None) -> Projection | None:

@@ -8,9 +8,8 @@ are dropped at the end as well, so that clearing a value twice, or setting its p
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 from scim_api.core.errors import invalid_value, mutability, no_target
+from scim_api.core.json_numbers import dumps, loads
 from scim_api.core.limits import MAX_VALUES
 from scim_api.core.model import Resource, ResourceWrite
 from scim_api.core.patch.path import Target
@@ -43,17 +42,17 @@ def patch_user(
             brackets select nothing and do not say what to create; invalidValue for two primary entries
             or too many of them; 413 when the user grows too large.
     """
-    doc: dict[str, Json] = orjson.loads(current.doc)
+    doc: dict[str, Json] = loads(current.doc)
     del doc["schemas"]
-    before = orjson.dumps(doc, option=orjson.OPT_SORT_KEYS)
+    before = dumps(doc, sort_keys=True)
     for operation in operations:
         apply_operation(doc, operation)
     _drop_empty_entries(doc)
-    if orjson.dumps(doc, option=orjson.OPT_SORT_KEYS) == before:
+    if dumps(doc, sort_keys=True) == before:
         return None
     lacks = missing_required(tenant_schema, doc)
     if lacks is not None:
-        lacks = missing_required(tenant_schema, doc, orjson.loads(current.doc))
+        lacks = missing_required(tenant_schema, doc, loads(current.doc))
     if lacks is not None:
         name, reason = lacks
         raise mutability(
@@ -132,7 +131,7 @@ def _apply_to_all(
 
 
 def _identity(attribute: Attribute, entry: Json) -> bytes:
-    return orjson.dumps(normal_value(attribute, entry), option=orjson.OPT_SORT_KEYS)
+    return dumps(normal_value(attribute, entry), sort_keys=True)
 
 
 def _identifying_form(attribute: Attribute, item: Json) -> Any:

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from scim_api.contract.urns import CUSTOM_USER
 from scim_api.core.errors import ScimError, described, invalid_syntax, invalid_value, quoted, too_large
+from scim_api.core.json_numbers import dumps
 from scim_api.core.limits import MAX_BODY, MAX_INDEX_KEY
 from scim_api.core.schema.attributes import Attribute
 from scim_api.core.schema.tenant_schema import AttributeTable
@@ -46,7 +45,7 @@ def with_schemas(table: AttributeTable, doc: dict[str, Json]) -> dict[str, Json]
 
 def serialize_body(doc: dict[str, Json]) -> str:
     """The stored text of a body. Raises 413 when it is too large."""
-    text = orjson.dumps(doc)
+    text = dumps(doc)
     if len(text) > MAX_BODY:
         raise too_large(f"The resource would have {len(text)} bytes; at most {MAX_BODY} are kept. Send less.")
     return text.decode()
@@ -64,10 +63,7 @@ def is_missing(value: str | None, stored: str | None = None) -> bool:
 
 def is_same_body(one: dict[str, Json], other: dict[str, Json]) -> bool:
     """Whether two bodies say the same; the order of names says nothing, and true is not 1."""
-    if one != other:
-        return False
-    option = orjson.OPT_SORT_KEYS
-    return orjson.dumps(one, option=option) == orjson.dumps(other, option=option)
+    return one == other and dumps(one, sort_keys=True) == dumps(other, sort_keys=True)
 
 
 def index_key(name: str, value: str, *, case_exact: bool) -> str:

@@ -15,11 +15,10 @@ import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import orjson
-
 from scim_api.contract.admin import Matching
 from scim_api.contract.urns import CUSTOM_USER
 from scim_api.core.errors import invalid_value, unprocessable
+from scim_api.core.json_numbers import loads
 from scim_api.core.model import Resource, ResourceWrite
 from scim_api.core.resources.body import (
     check_primaries,
@@ -59,7 +58,7 @@ def replace_user(tenant_schema: TenantSchema, current: Resource, body: dict[str,
     Raises:
         ScimError: as for ``create_user``.
     """
-    doc, before = read_body(tenant_schema.user, body), orjson.loads(current.doc)
+    doc, before = read_body(tenant_schema.user, body), loads(current.doc)
     if "active" not in doc:
         doc["active"] = before.get("active", True)
     unseen = _undeclared_custom_values(tenant_schema, before)

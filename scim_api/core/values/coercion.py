@@ -23,15 +23,24 @@ import math
 import re
 from collections.abc import Callable
 
-from scim_api.core.errors import ScimError, described, invalid_value
+from scim_api.core.errors import ScimError, described, invalid_value, quoted
+from scim_api.core.json_numbers import (
+    MAX_INTEGER,
+    MIN_INTEGER,
+    Number,
+    is_exact,
+    read_fraction,
+    read_integer,
+)
 from scim_api.core.limits import MAX_VALUES
 from scim_api.core.schema.attributes import Attribute
 from scim_api.core.types import AttributeType, Json
 from scim_api.core.values.comparison import to_microseconds
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
-_DECIMAL = re.compile(r"[+-]?[0-9]{1,60}(\.[0-9]{1,60})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
-_MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**63 - 1
+_DECIMAL = re.compile(
+    r"(?P<sign>[+-]?)(?P<whole>[0-9]{1,60})(?P<rest>(\.[0-9]{1,60})?([eE][+-]?[0-9]{1,3})?)", re.ASCII
+)
 _VALUELESS = frozenset({"type", "primary"})
 
 
@@ -139,24 +148,47 @@ def _boolean(attribute: Attribute, value: Json) -> bool:
     raise type_mismatch(attribute, value, "true or false")
 
 
-def _integer(attribute: Attribute, value: Json) -> int:
+def _integer(attribute: Attribute, value: Json) -> int | float:
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and _MIN_INTEGER <= value <= _MAX_INTEGER:
+    if isinstance(value, int) and not isinstance(value, bool) and MIN_INTEGER <= value <= MAX_INTEGER:
+        return value
+    if isinstance(value, Number) and value.text == "-0":
         return value
     raise type_mismatch(attribute, value, "an integer of at most 64 bits")
 
 
 def _decimal(attribute: Attribute, value: Json) -> int | float:
-    if isinstance(value, str) and _DECIMAL.fullmatch(value):
-        value = int(value) if _INTEGER.fullmatch(value) else float(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and _fits(value):
+    if isinstance(value, str) and (match := _DECIMAL.fullmatch(value)):
+        value = _read_decimal(match)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _number(attribute, value)
+    raise type_mismatch(attribute, value, "a number")
+
+
+def _read_decimal(match: re.Match[str]) -> int | float:
+    """A number in a string as JSON has it: without a plus sign, and without zeros ahead."""
+    sign, whole, rest = match["sign"].replace("+", ""), match["whole"].lstrip("0") or "0", match["rest"]
+    return (read_fraction if rest else read_integer)(f"{sign}{whole}{rest}")
+
+
+def _number(attribute: Attribute, value: float) -> int | float:
+    """A number that is kept and compared without loss, on both databases. Raises 400 for any other."""
+    if isinstance(value, int):
+        if MIN_INTEGER <= value <= MAX_INTEGER:
+            return value
+        value = Number(str(value))
+    if is_exact(value):
         return value
-    raise type_mismatch(attribute, value, "a number in double precision")
-
-
-def _fits(value: float) -> bool:
-    return math.isfinite(value) if isinstance(value, float) else _MIN_INTEGER <= value <= _MAX_INTEGER
+    problem = (
+        f"of which only {quoted(float(value))} could be compared"
+        if math.isfinite(value)
+        else "which is too large"
+    )
+    raise invalid_value(
+        f"{attribute.path} takes integers of 64 bits and numbers of double precision (15 to 17 digits), but"
+        f" {quoted(value)} was sent, {problem}. Send fewer digits, or declare the field as a String."
+    )
 
 
 def _date_time(attribute: Attribute, value: Json) -> str:
@@ -166,8 +198,10 @@ def _date_time(attribute: Attribute, value: Json) -> str:
 
 
 def _any(attribute: Attribute, value: Json) -> Json:
-    if isinstance(value, str | bool) or (isinstance(value, int | float) and _fits(value)):
+    if isinstance(value, str | bool):
         return value
+    if isinstance(value, int | float):
+        return _number(attribute, value)
     raise type_mismatch(attribute, value, "a single string, number or boolean")
 
 

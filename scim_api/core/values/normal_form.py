@@ -1,7 +1,8 @@
 """The normal form of a resource: what filters look at, in both databases and in Python.
 
 Attribute names are in lower case, extensions under their URN in lower case. Strings went through
-``comparison.comparison_key``, date-times are microseconds since 1970 (UTC), booleans and numbers are themselves.
+``comparison.comparison_key``, date-times are microseconds since 1970 (UTC), booleans and numbers are themselves; whole numbers are
+integers, however they were written.
 Nothing empty is in it, so that "present" means "the key is there".
 """
 
@@ -10,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from scim_api.core.json_numbers import comparable
 from scim_api.core.schema.attributes import Attribute
 from scim_api.core.schema.tenant_schema import AttributeTable
 from scim_api.core.values.comparison import comparison_key, to_microseconds
@@ -56,7 +58,7 @@ def normal_value(attribute: Attribute, value: Any) -> Any:
         return _normal_object(attribute, value)
     if kind is list:
         return [key for item in value if (key := normal_value(attribute, item)) is not None] or None
-    return value
+    return comparable(value) if isinstance(value, float) else value
 
 
 def _normal_object(attribute: Attribute, value: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ import structlog
 
 from scim_api.contract.urns import BULK_RESPONSE
 from scim_api.core.errors import ScimError, quoted
+from scim_api.core.json_numbers import dumps
 from scim_api.core.limits import MAX_PATH
 from scim_api.core.messages.bulk import (
     BulkOperation,
@@ -157,7 +158,7 @@ class _Job:
         data = resolve_references(operation.data, self._ids, without)
         target = resolve_references(target, self._ids)
         version = None if operation.method == "POST" else operation.version
-        body = b"" if data is None else orjson.dumps(data)
+        body = b"" if data is None else dumps(data)
         return await self._send(operation.kind, method, target, body, version)
 
     async def _send(

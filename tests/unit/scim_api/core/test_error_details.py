@@ -124,9 +124,11 @@ def spellings(value: Any) -> set[str]:
         cut = value[:MAX_QUOTED] + ("…" if len(value) > MAX_QUOTED else "")
         return {'"' + "".join(c if c.isprintable() else "\ufffd" for c in cut) + '"'}
     if isinstance(value, dict):
-        return {"an object", json.dumps(value)}
+        return {"an object", json.dumps(value, separators=(",", ":"))}
     if isinstance(value, list):  # the array around a single value is taken off
-        return {"an array", json.dumps(value)} | (spellings(value[0]) if len(value) == 1 else set())
+        return {"an array", json.dumps(value, separators=(",", ":"))} | (
+            spellings(value[0]) if len(value) == 1 else set()
+        )
     return {json.dumps(value)}
 
 

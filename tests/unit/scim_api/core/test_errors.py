@@ -46,7 +46,7 @@ def test_what_is_no_string_is_quoted_as_json_has_it() -> None:
         ("7", '"7"'),
     ):
         assert quoted(value) == described(value) == text
-    assert quoted({"a": ["é", None]}) == '{"a": ["é", null]}'
+    assert quoted({"a": ["é", None]}) == '{"a":["é",null]}'
     assert quoted(["x" * 200]) == '["' + "x" * (MAX_QUOTED - 2) + "…"
 
 

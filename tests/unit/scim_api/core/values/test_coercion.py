@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from scim_api.core.errors import ScimError
+from scim_api.core.json_numbers import Number, comparable, dumps
 from scim_api.core.limits import MAX_VALUES
 from scim_api.core.schema.attributes import Attribute, complex_attribute
 from scim_api.core.types import AttributeType
@@ -55,8 +56,7 @@ def test_every_form_of_nothing_is_no_value(name: str, value: Any) -> None:
         ("integer", "+12", 12),
         ("integer", -(2**63), -(2**63)),
         ("integer", "9223372036854775807", 2**63 - 1),
-        ("decimal", "1.50", 1.5),
-        ("decimal", "1e2", 100.0),
+        ("decimal", "1.5", 1.5),
         ("decimal", "7", 7),
         ("decimal", 2**63 - 1, 2**63 - 1),
         ("dateTime", "2024-01-01T00:00:00+01:00", "2024-01-01T00:00:00+01:00"),
@@ -69,6 +69,62 @@ def test_every_form_of_nothing_is_no_value(name: str, value: Any) -> None:
 def test_a_value_that_fits_is_kept_as_its_type_has_it(kind: AttributeType, sent: Any, kept: Any) -> None:
     read = coerce_value(plain(kind), sent)
     assert (read, type(read)) == (kept, type(kept))
+
+
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [
+        ("1.50", "1.50"),
+        ("1e2", "1e2"),
+        ("+1.10", "1.10"),
+        ("-007.50", "-7.50"),
+        ("000", "0"),
+        ("0.0", "0.0"),
+        ("+7", "7"),
+        ("100000000000000000000", "100000000000000000000"),
+        (Number("1.10"), "1.10"),
+        (Number("100000000000000000000"), "100000000000000000000"),
+    ],
+)
+def test_a_decimal_keeps_its_digits(sent: Any, text: str) -> None:
+    read = coerce_value(plain("decimal"), sent)
+    assert dumps(read).decode() == text
+    assert comparable(float(read)) == float(text)
+
+
+@pytest.mark.parametrize("kind", ["decimal", "any"])
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (
+            Number("18446744073709551617"),
+            "but 18446744073709551617 was sent, of which only 1.8446744073709552e+19",
+        ),
+        (2**64, "but 18446744073709551616 was sent, of which only"),
+        (2**64 - 1, "but 18446744073709551615 was sent, of which only"),
+        (Number("-9223372036854775809"), "but -9223372036854775809 was sent, of which only"),
+        (
+            Number("0.1234567890123456789"),
+            "but 0.1234567890123456789 was sent, of which only 0.12345678901234568",
+        ),
+        (Number("1e400"), "but 1e400 was sent, which is too large"),
+        (10**400, "was sent, which is too large"),
+    ],
+)
+def test_a_number_that_would_be_rounded_is_refused_with_the_true_reason(
+    kind: AttributeType, sent: Any, said: str
+) -> None:
+    detail = refusal(plain(kind), sent)
+    assert detail.startswith("x takes integers of 64 bits and numbers of double precision")
+    assert said in detail
+
+
+def test_an_integer_beyond_64_bits_is_refused_as_it_was_sent() -> None:
+    for sent in ("18446744073709551617", "-9223372036854775809", "1.0", "1e2"):
+        assert f"an integer of at most 64 bits, but {sent} was sent" in refusal(
+            plain("integer"), Number(sent)
+        )
+    assert dumps(coerce_value(plain("integer"), Number("-0"))) == b"-0"
 
 
 @pytest.mark.parametrize(
