@@ -19,6 +19,9 @@ class MemberChange:
     selected_by: Predicate | None = None
     """With ``remove``: instead of ids, those members that satisfy it; its normal form is
     ``{"value": id, "type": "user" or "group"}``."""
+    required_path: str | None = None
+    """With ``remove``: the path, as sent, that has to select a member; the store raises ``NoMembersSelected``
+    when it selects none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -9,9 +9,16 @@ from starlette.types import Send
 
 from scim_api.core import limits
 from scim_api.core.errors import ScimError, quoted, too_many, uniqueness
-from scim_api.core.resources.members import unknown_members
+from scim_api.core.resources.members import no_member_selected, unknown_members
 from scim_api.http.request import BodyTooLarge, TooManyBodies
-from scim_api.store.errors import Conflict, TooSlow, Unavailable, UnknownMembers, VersionMismatch
+from scim_api.store.errors import (
+    Conflict,
+    NoMembersSelected,
+    TooSlow,
+    Unavailable,
+    UnknownMembers,
+    VersionMismatch,
+)
 
 MEDIA_TYPE: Final = b"application/scim+json"
 
@@ -42,6 +49,8 @@ def error_response(error: Exception) -> ScimResponse:
         return ScimResponse(409, uniqueness(error.attribute).body())
     if isinstance(error, UnknownMembers):
         return error_response(unknown_members(error.ids))
+    if isinstance(error, NoMembersSelected):
+        return error_response(no_member_selected(error.path))
     if isinstance(error, VersionMismatch):
         return ScimResponse(
             412,

@@ -27,6 +27,14 @@ class UnknownMembers(StoreError):
         self.ids = ids
 
 
+class NoMembersSelected(StoreError):
+    """A path that has to select members of a group selects none; ``path`` is it, as sent. -> 400 noTarget"""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("no member is selected")
+        self.path = path
+
+
 class VersionMismatch(StoreError):
     """The resource is no longer at the version that the caller expected. -> 412"""
 

@@ -212,8 +212,8 @@ class Store(Protocol):
         """Read, transform and write one resource atomically; None when there is none.
 
         No concurrent change is lost: the transform sees the state it replaces. The version stays when
-        neither body nor members change. Raises ``Conflict``, ``UnknownMembers``, ``VersionMismatch``, and
-        what the transform raises.
+        neither body nor members change. Raises ``Conflict``, ``UnknownMembers``, ``NoMembersSelected``,
+        ``VersionMismatch``, and what the transform raises.
         """
 
     async def delete(

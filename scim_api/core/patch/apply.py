@@ -25,6 +25,8 @@ from scim_api.core.values.normal_form import normal_value
 
 _NOT_IDENTIFYING = frozenset({"$ref", "display"})
 """Sub-attributes that do not identify an entry which a Remove names."""
+_NEVER_CLEARED = "active"
+"""Cleared or removed it stays as it is, as with a PUT that does not name it: nobody is enabled by omission."""
 
 
 def patch_user(
@@ -77,10 +79,10 @@ def apply_operation(doc: dict[str, Json], operation: PatchOperation) -> None:
 
 
 def _set(holder: dict[str, Json], attribute: Attribute, operation: PatchOperation) -> None:
-    if operation.op is Op.REMOVE:
-        holder.pop(attribute.name, None)
-    else:
+    if operation.op is not Op.REMOVE:
         holder[attribute.name] = operation.value
+    elif attribute.path != _NEVER_CLEARED:
+        holder.pop(attribute.name, None)
 
 
 def _drop_empty(holder: dict[str, Json], name: str) -> None:

@@ -29,6 +29,8 @@ class Selection:
     """The entries that brackets select."""
 
     predicate: Predicate
+    path: str
+    """The whole path, as sent."""
     template: Json
     """The entry to create when none is selected; None where brackets ask for more than equality, so that
     no such entry can be derived from them."""
@@ -106,7 +108,7 @@ def _select(table: AttributeTable, head: str, path: str) -> Target:
 
         attribute, predicate, equalities, tail = read_path(table, path)
     sub = None if tail is None else _sub(attribute, tail, path)
-    return Target(attribute, sub, Selection(predicate, _template(attribute, equalities)))
+    return Target(attribute, sub, Selection(predicate, path, _template(attribute, equalities)))
 
 
 def _literal(text: str) -> str | bool | None:

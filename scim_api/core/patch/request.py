@@ -6,8 +6,10 @@ there is one form: an operation sets or removes one attribute, one sub-attribute
 multi-valued attribute, and its value has been read (``core.values.coercion``, which also lists the noise that is
 not kept). Decisions where the RFC leaves room:
 
-* An empty value (``""``, ``null``) in Add or Replace removes its target; ``[]`` replaces by nothing and
-  adds nothing; ``{}`` replaces by nothing.
+* A value that is *absent* is refused (RFC 7644 sections 3.5.2.1 and 3.12: a required value was missing); a
+  value that is *empty* says that there is none: ``""`` and ``null`` in Add or Replace clear their target, as
+  Entra needs it; ``[]`` and ``{}`` replace by nothing, and add nothing.
+* Whatever it comes with, an Add takes nothing out of a list: neither members, nor plain values in brackets.
 * An array around the one value of a single-valued attribute is taken off (older Entra jobs send
   ``[{"$ref": null, "value": "x"}]``; SCIM-SDK wraps value objects), and one entry for a multi-valued attribute may come without it.
 * A read-only attribute named by a path is refused (mutability); in a value object, which may be a whole
@@ -44,6 +46,7 @@ from scim_api.core.values.coercion import (
     coerce_reference,
     coerce_scalar,
     coerce_value,
+    names_reference,
     type_mismatch,
 )
 
@@ -129,16 +132,19 @@ def _read_operation(table: AttributeTable, raw: Json) -> Iterator[PatchOperation
             f'Each of "Operations" must be a JSON object with "op", but {described(raw)} was sent.'
         )
     names = {name.lower(): value for name, value in raw.items()}
-    op, path, value = _op(names), names.get("path"), names.get("value")
+    op, path = _op(names), names.get("path")
     if path is not None and not isinstance(path, str):
         raise invalid_path(f'The "path" of an operation must be a string, but {described(path)} was sent.')
     target = resolve_path(table, path) if path and path.strip() else None
+    if op is not Op.REMOVE and "value" not in names:
+        raise _without_value(op, path)
+    value = names.get("value")
     if target is not None:
         yield from _change(op, target, value)
         return
     if op is Op.REMOVE:
         raise no_target('A Remove needs a "path" that says what to remove.')
-    value = _without_array(value)
+    value = _out_of_array(value)
     if not isinstance(value, dict):
         raise invalid_syntax(
             f'An operation {quoted(names["op"])} without "path" needs a "value" that is an object of attributes and'
@@ -146,6 +152,15 @@ def _read_operation(table: AttributeTable, raw: Json) -> Iterator[PatchOperation
         )
     for name, item in value.items():
         yield from _change_named(op, table, name, item)
+
+
+def _without_value(op: Op, path: str | None) -> ScimError:
+    """Nothing says what to set: no reason to clear what is there (RFC 7644 section 3.12, invalidValue)."""
+    where = f"on {quoted(path)}" if path and path.strip() else 'without "path"'
+    return invalid_value(
+        f'Operation {op} {where} has no "value", so nothing was changed. Send the value; to clear an attribute,'
+        ' send a remove, or a replace with "value": null.'
+    )
 
 
 def _op(names: dict[str, Json]) -> Op:
@@ -162,7 +177,7 @@ def _change_named(op: Op, table: AttributeTable, name: str, value: Json) -> Iter
         raise invalid_path("A value object has an empty key; every key must name an attribute.")
     target = resolve_path(table, name)
     if target is None:
-        value = _without_array(value)
+        value = _out_of_array(value)
         if not isinstance(value, dict):
             raise invalid_syntax(
                 f"{quoted(name)} must hold an object of attributes and values, but {described(value)} was sent."
@@ -216,13 +231,19 @@ def _membership(op: Op, target: Target, value: Json) -> Iterator[PatchOperation]
     """Members of a group, as steps of a change."""
     if target.sub_attribute is not None:
         raise mutability(f"{target.path} cannot be changed: remove the member and add another one.")
-    chosen = target.selection.predicate if target.selection else None
-    for change in read_member_changes(op.value, value, path=target.path, chosen=chosen):
+    chosen = target.selection
+    changes = read_member_changes(
+        op.value,
+        value,
+        path=chosen.path if chosen else target.path,
+        chosen=chosen.predicate if chosen else None,
+    )
+    for change in changes:
         yield PatchOperation(op, target, change)
 
 
 def _extension(op: Op, container: Attribute, value: Json) -> Iterator[PatchOperation]:
-    value = _without_array(value)
+    value = _out_of_array(value)
     if op is Op.REMOVE or value is None or value == "":
         for attribute in container.sub_attributes:
             yield PatchOperation(Op.REMOVE, Target(attribute))
@@ -250,13 +271,10 @@ def _single(op: Op, target: Target, leaf: Attribute, value: Json) -> Iterator[Pa
     if op is Op.REMOVE:
         yield PatchOperation(op, target)
         return
+    if op is Op.ADD and value == []:
+        return
     read = coerce_value(leaf, _unwrap(value))
     yield PatchOperation(Op.REMOVE if read is None else op, target, read)
-
-
-def _without_array(value: Json) -> Json:
-    """The one value in an array of one: SCIM-SDK sends a value object so."""
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _unwrap(value: Json) -> Json:
@@ -270,20 +288,36 @@ def _unwrap(value: Json) -> Json:
     return inner
 
 
+def _out_of_array(value: Json) -> Json:
+    """The one value in an array of one; an array within an array is no value of anything."""
+    return (
+        value[0] if isinstance(value, list) and len(value) == 1 and not isinstance(value[0], list) else value
+    )
+
+
+def _adds_nothing(op: Op, value: Json) -> bool:
+    return op is Op.ADD and value in ([], {})
+
+
 def _reference(op: Op, attribute: Attribute, sub: Attribute | None, value: Json) -> Iterator[PatchOperation]:
     """A manager, in any of its shapes, or its ``value`` or ``$ref`` alone."""
-    read = None
-    if op is not Op.REMOVE and value is not None and value != "":
-        read = coerce_reference(attribute, value if sub is None else {sub.name: value})
+    value = _out_of_array(value) if sub is None else {sub.name: value}
+    if op is Op.REMOVE or value is None or value in ("", [], {}):
+        if not _adds_nothing(op, value):
+            yield PatchOperation(Op.REMOVE, Target(attribute))
+        return
+    if isinstance(value, dict) and not names_reference(value):
+        return  # such as a displayName, which is not kept; the sub-attributes that are not sent stay
+    read = coerce_reference(attribute, value)
     yield PatchOperation(Op.REMOVE if read is None else Op.REPLACE, Target(attribute), read)
 
 
 def _complex(op: Op, attribute: Attribute, value: Json) -> Iterator[PatchOperation]:
     """A complex attribute: its sub-attributes one by one, others stay (RFC 7644 section 3.5.2.3)."""
-    value = _without_array(value)
-    empty = value is None or value in ("", [])
-    if op is Op.REMOVE or empty or (value == {} and op is Op.REPLACE):
-        yield PatchOperation(Op.REMOVE, Target(attribute))
+    value = _out_of_array(value)
+    if op is Op.REMOVE or value is None or value in ("", [], {}):
+        if not _adds_nothing(op, value):
+            yield PatchOperation(Op.REMOVE, Target(attribute))
         return
     if not isinstance(value, dict):
         raise type_mismatch(attribute, value, "an object with sub-attributes")
@@ -315,12 +349,19 @@ def _selected(op: Op, target: Target, value: Json) -> Iterator[PatchOperation]:
     if target.sub_attribute is not None:
         yield from _single(op, target, target.sub_attribute, value)
         return
-    value = _without_array(value)
+    value = _out_of_array(value)
     if op is Op.REMOVE or value is None or value in ("", []):
-        yield PatchOperation(Op.REMOVE, target)
+        if not _adds_nothing(op, value):
+            yield PatchOperation(Op.REMOVE, target)
         return
-    reader = coerce_object if target.attribute.type == "complex" else coerce_scalar
-    read = reader(target.attribute, value)
+    if target.attribute.type != "complex":
+        plain = coerce_scalar(target.attribute, value)
+        if op is Op.ADD:  # it stands beside those that the brackets select
+            yield PatchOperation(op, Target(target.attribute), [plain])
+        else:
+            yield PatchOperation(op, target, plain)
+        return
+    read = coerce_object(target.attribute, value)
     if read is not None:
         yield PatchOperation(op, target, read)
     elif op is Op.REPLACE:

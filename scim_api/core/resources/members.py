@@ -1,13 +1,15 @@
 """How a request names members of a group: in every shape that clients send, as ids in canonical form."""
 
+import json
 import re
 from typing import Literal
 
-from scim_api.core.errors import ScimError, described, invalid_path, invalid_value, quoted
+from scim_api.core.errors import ScimError, described, invalid_path, invalid_value, no_target, quoted
 from scim_api.core.model import MemberChange
 from scim_api.core.predicate import AttributePath, Comparison, Predicate
 from scim_api.core.types import Json
 
+_NAMING = frozenset({"value", "$ref"})
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -15,22 +17,23 @@ def read_members(value: Json) -> tuple[str, ...]:
     """The ids that ``members`` names: a list of objects, of ids, or one of either.
 
     Args:
-        value: as sent; null, "" and empty entries name nobody. ``type`` and ``display`` are noise, and
-            ``$ref`` counts where ``value`` is missing.
+        value: as sent; null, "" and [] are no members. ``type`` and ``display`` are noise, and ``$ref``
+            counts where ``value`` is missing.
 
     Raises:
-        ScimError: 400 invalidValue for what is no id.
+        ScimError: 400 invalidValue for what is no id, and for an entry that names nobody.
     """
-    return _member_ids(value, removing=False)
+    return () if value is None or value == "" else _member_ids(value, removing=False)
 
 
 def _member_ids(value: Json, *, removing: bool) -> tuple[str, ...]:
     entries = value if isinstance(value, list) else [value]
-    ids = (_member_id(entry, removing=removing) for entry in entries)
+    ids = (_member_id(entry, position, removing=removing) for position, entry in enumerate(entries, 1))
     return tuple(dict.fromkeys(member_id for member_id in ids if member_id is not None))
 
 
-def _member_id(entry: Json, *, removing: bool) -> str | None:
+def _member_id(entry: Json, position: int, *, removing: bool) -> str | None:
+    """The id that an entry names; None for an empty one in a Remove, which removes nobody."""
     named = entry
     if isinstance(entry, dict):
         subs = {name.lower(): item for name, item in entry.items()}
@@ -38,20 +41,26 @@ def _member_id(entry: Json, *, removing: bool) -> str | None:
         if named is None or named == "":
             reference = subs.get("$ref")
             named = reference.rstrip("/").rpartition("/")[2] if isinstance(reference, str) else reference
-        if (named is None or named == "") and set(subs) - {"value", "$ref"}:
-            raise invalid_value(
-                'An entry of members has no "value"; send {"value": "<id of a user or group>"}.'
-            )
     if named is None or named == "":
-        return None
+        if removing and (not isinstance(entry, dict) or subs.keys() <= _NAMING):
+            return None
+        raise _names_nobody(entry, position)
     if not isinstance(named, str):
         raise invalid_value(
-            f"members.value takes the id of a user or group, but {described(named)} was sent."
+            f"members.value takes the id of a user or group, but {described(named)} was sent in entry {position}."
         )
     canonical = named.lower()
     if _ID.fullmatch(canonical) is None and not removing:
         raise unknown_members((named,))
     return canonical
+
+
+def _names_nobody(entry: Json, position: int) -> ScimError:
+    """An entry without an id: what it was meant to say is not known, so it is not left out in silence."""
+    return invalid_value(
+        f'Entry {position} of members, {quoted(json.dumps(entry, ensure_ascii=False))}, has no "value"; send'
+        ' {"value": "<id of a user or group>"}, or leave the entry out.'
+    )
 
 
 def unknown_members(ids: tuple[str, ...]) -> ScimError:
@@ -67,6 +76,14 @@ def unknown_members(ids: tuple[str, ...]) -> ScimError:
     )
 
 
+def no_member_selected(path: str) -> ScimError:
+    """RFC 7644 section 3.5.2.3: a Replace whose brackets select nobody fails."""
+    return no_target(
+        f"{quoted(path)} selects no member of the group, so there is none to replace. Add members with the path"
+        ' "members".'
+    )
+
+
 def read_member_changes(
     op: Literal["add", "remove", "replace"], value: Json, *, path: str, chosen: Predicate | None
 ) -> tuple[MemberChange, ...]:
@@ -74,28 +91,21 @@ def read_member_changes(
 
     A Remove without brackets and without a value removes everybody, as does a Replace by nothing. A list
     names those it names, so that an empty one removes nobody; so does one of members who are not in the
-    group, or not there at all any more. An Add of nothing adds nobody.
+    group, or not there at all any more. An Add of nothing adds nobody, and no Add removes anybody.
 
     Args:
         op: what the operation does.
         value: as sent.
-        path: as sent, for messages.
+        path: as sent.
         chosen: the predicate between the brackets of the path, or None.
 
     Raises:
         ScimError: 400 invalidValue for what names no member; invalidPath for an Add with brackets.
     """
-    empty = value is None or value == ""
     if chosen is not None:
-        ids = _id_compared(chosen)
-        gone = MemberChange("remove", ids=ids) if ids else MemberChange("remove", selected_by=chosen)
-        if op == "remove" or empty:
-            return (gone,)
-        if op == "add":
-            raise invalid_path(f'{quoted(path)} selects members to remove; add some with the path "members".')
-        return gone, MemberChange("add", read_members(value))
+        return _selected_changes(op, value, path, chosen)
     if op == "remove":
-        if empty:
+        if value is None or value == "":
             return (MemberChange("replace"),)
         ids = _member_ids(value, removing=True)
         return (MemberChange("remove", ids),) if ids else ()
@@ -103,6 +113,18 @@ def read_member_changes(
     if op == "replace":
         return (MemberChange("replace", ids),)
     return (MemberChange("add", ids),) if ids else ()
+
+
+def _selected_changes(
+    op: Literal["add", "remove", "replace"], value: Json, path: str, chosen: Predicate
+) -> tuple[MemberChange, ...]:
+    """The steps of an operation on the members between brackets."""
+    if op == "add":
+        raise invalid_path(f'{quoted(path)} selects members to remove; add some with the path "members".')
+    ids = _id_compared(chosen)
+    gone = MemberChange("remove", ids, None if ids else chosen, path if op == "replace" else None)
+    fresh = read_members(value) if op == "replace" else ()
+    return (gone, MemberChange("add", fresh)) if fresh else (gone,)
 
 
 def _id_compared(chosen: Predicate) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ A user needs a userName (400 without, or with nothing but white space) and, sinc
 tenant matches on: without it POST and PUT answer 422, which Entra logs as UnprocessableEntry. A PATCH
 that would clear either is refused with 400 mutability (RFC 7644 section 3.5.2.2).
 
-``active`` is true when a new user does not say; a PUT that does not mention it leaves it as it was, so
-that nobody is enabled by omission. User has no immutable attributes.
+``active`` is true when a new user does not say; a PUT that does not mention it leaves it as it was, and so
+does a PATCH that clears it, so that nobody is enabled by omission. User has no immutable attributes.
 
 A custom field that is no longer declared keeps its stored value: no client can name it any more, so no
 client's PUT or PATCH clears it, and it is there when the field is declared again.

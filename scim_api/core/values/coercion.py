@@ -15,6 +15,7 @@ Noise that is accepted and not kept; everything else is stored or refused:
 * ``manager.$ref`` beside ``manager.value``: answers compute it (``core.messages.serialization``);
 * ``schemas``, which is computed from what is present, and ``password``, which is never stored;
 * ``display``, ``type`` and ``$ref`` beside the ``value`` of a group's member (``core.resources.members``);
+* a manager in a PATCH that has neither ``value`` nor ``$ref``;
 * entries of a multi-valued attribute that have nothing but ``type`` and ``primary``;
 * the ``value`` of a PATCH Remove on an attribute that holds a single value.
 """
@@ -42,6 +43,7 @@ _DECIMAL = re.compile(
     r"(?P<sign>[+-]?)(?P<whole>[0-9]{1,60})(?P<rest>(\.[0-9]{1,60})?([eE][+-]?[0-9]{1,3})?)", re.ASCII
 )
 _VALUELESS = frozenset({"type", "primary"})
+_REFERRING = frozenset({"value", "$ref"})
 
 
 def coerce_value(attribute: Attribute, value: Json) -> Json:
@@ -104,7 +106,7 @@ def coerce_reference(attribute: Attribute, value: Json) -> dict[str, Json] | Non
             raise type_mismatch(attribute, value, "one id, not several")
         value = value[0] if value else None
     if isinstance(value, dict):
-        value = _referenced_id(value)
+        value = _referenced_id(attribute, value)
     if value is None or value == "":
         return None
     if not isinstance(value, str):
@@ -112,12 +114,22 @@ def coerce_reference(attribute: Attribute, value: Json) -> dict[str, Json] | Non
     return {"value": value}
 
 
-def _referenced_id(value: dict[str, Json]) -> Json:
+def names_reference(value: dict[str, Json]) -> bool:
+    """Whether an object says which resource it means, or that it means none."""
+    return any(key.lower() in _REFERRING for key in value)
+
+
+def _referenced_id(attribute: Attribute, value: dict[str, Json]) -> Json:
     names = {key.lower(): item for key, item in value.items()}
     if names.get("value") not in (None, ""):
         return names["value"]
     reference = names.get("$ref")
-    return reference.rstrip("/").rpartition("/")[2] if isinstance(reference, str) else reference
+    if not isinstance(reference, str) or not reference:
+        return reference
+    identity = reference.rstrip("/").rpartition("/")[2]
+    if not identity:
+        raise type_mismatch(attribute, reference, "in $ref an address that ends with an id")
+    return identity
 
 
 def duplicate_attribute(attribute: Attribute) -> ScimError:

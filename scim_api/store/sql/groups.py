@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from scim_api.core.model import MemberChange, Resource, ResourceWrite
-from scim_api.core.predicate import matches
+from scim_api.core.predicate import Predicate, matches
 from scim_api.core.types import ResourceKind
 from scim_api.store.dialect import Dialect
-from scim_api.store.errors import UnknownMembers
+from scim_api.store.errors import NoMembersSelected, UnknownMembers
 from scim_api.store.protocol import Transform
 from scim_api.store.sql.resource_ids import new_resource_id
 from scim_api.store.sql.rows import check_version
@@ -70,7 +70,7 @@ def modify(
 ) -> TransactionScript[Resource | None]:
     """Read, transform and write a group; its version changes when its body or its members do.
 
-    Raises what the transform raises, ``VersionMismatch`` and ``UnknownMembers``.
+    Raises what the transform raises, ``VersionMismatch``, ``UnknownMembers`` and ``NoMembersSelected``.
     """
     lock = " FOR NO KEY UPDATE" if dialect == "postgresql" else ""
     rows = yield Statement(GET + lock, (tenant, kind, resource_id))
@@ -93,17 +93,21 @@ def modify(
 def _apply_changes(
     dialect: Dialect, tenant: int, container: int, changes: Sequence[MemberChange]
 ) -> TransactionScript[bool]:
-    """Take all steps; whether any of them changed something."""
+    """Take all steps; whether any of them changed something. Raises ``UnknownMembers``, ``NoMembersSelected``."""
     changed = False
     for change in changes:
         match change:
             case MemberChange("add", ids):
                 keys = yield from _member_keys(dialect, tenant, ids)
                 changed |= yield from _add_members(dialect, tenant, container, keys)
-            case MemberChange("remove", _, None):
-                changed |= yield from _remove_by_id(dialect, tenant, container, change.ids)
             case MemberChange("remove"):
-                changed |= yield from _remove_selected(dialect, tenant, container, change)
+                if change.selected_by is None:
+                    removed = yield from _remove_by_id(dialect, tenant, container, change.ids)
+                else:
+                    removed = yield from _remove_selected(dialect, tenant, container, change.selected_by)
+                if not removed and change.required_path is not None:
+                    raise NoMembersSelected(change.required_path)
+                changed |= removed
             case MemberChange("replace", ids):
                 keys = yield from _member_keys(dialect, tenant, ids)
                 changed |= yield from _remove_members(
@@ -182,16 +186,10 @@ def _remove_members(
 
 
 def _remove_selected(
-    dialect: Dialect, tenant: int, container: int, change: MemberChange
+    dialect: Dialect, tenant: int, container: int, chosen: Predicate
 ) -> TransactionScript[bool]:
-    if change.selected_by is None:
-        return False
     rows = yield Statement(MEMBERS, (container, tenant, 0, _NO_LIMIT))
-    keys = [
-        pk
-        for pk, identity, kind in rows
-        if matches(change.selected_by, {"value": identity, "type": kind.lower()})
-    ]
+    keys = [pk for pk, identity, kind in rows if matches(chosen, {"value": identity, "type": kind.lower()})]
     return (
         yield from _remove_members(
             tenant, container, f"member IN (SELECT {_key(dialect)} FROM {_list(dialect)})", keys

@@ -80,7 +80,8 @@ def modify(
 ) -> Resource | None:
     """Read, transform and write.
 
-    Raises ``Conflict``, ``UnknownMembers``, ``VersionMismatch`` and what the transform raises.
+    Raises ``Conflict``, ``UnknownMembers``, ``NoMembersSelected``, ``VersionMismatch`` and what the transform
+    raises.
     """
     if kind == "Group":
         return _modify_group(connection, tenant, kind, resource_id, transform, actor, expected_version, now)

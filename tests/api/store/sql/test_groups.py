@@ -14,7 +14,7 @@ from scim_api.core.patch.groups import patch_group
 from scim_api.core.patch.request import read_patch
 from scim_api.core.resources.groups import create_group, replace_group
 from scim_api.core.types import ResourceKind
-from scim_api.store.errors import Conflict, UnknownMembers, VersionMismatch
+from scim_api.store.errors import Conflict, NoMembersSelected, UnknownMembers, VersionMismatch
 from scim_api.store.protocol import ListQuery, Store
 from support.scim_core import profile_of
 from support.stored import connect, credential, digest_of, prepared, retitle
@@ -116,6 +116,19 @@ class TestMembers:
         assert await members(store, tenant, made) == [ada]
         await patched(store, tenant, made, {"op": "remove", "path": f'members[value eq "{ada.upper()}"]'})
         assert await members(store, tenant, made) == []
+
+    async def test_a_replace_that_selects_no_member_is_refused_and_nothing_changes(
+        self, store: Store, tenant: int
+    ) -> None:
+        ada, bob = await person(store, tenant, "ada"), await person(store, tenant, "bob")
+        made = await group(store, tenant, "staff", [ada])
+
+        for path in ('members[value eq "bogus"]', f'members[value eq "{bob}"]', 'members[type eq "Group"]'):
+            exchange: dict[str, object] = {"op": "replace", "path": path, "value": {"value": bob}}
+            with pytest.raises(NoMembersSelected) as refused:
+                await patched(store, tenant, made, remove(ada), exchange)
+            assert refused.value.path == path
+        assert await members(store, tenant, made) == [ada]
 
     async def test_an_unknown_member_is_refused_by_name_and_nothing_changes(
         self, store: Store, tenant: int

@@ -153,6 +153,26 @@ def test_an_attribute_is_cleared_with_an_empty_string_and_again_with_null(path: 
     assert '""' not in json.dumps(once)
 
 
+@pytest.mark.parametrize("active", [True, False])
+@pytest.mark.parametrize("kind", ["Add", "Replace", "Remove"])
+@pytest.mark.parametrize("nothing", [None, "", [None]])
+def test_nobody_is_enabled_or_disabled_by_clearing_the_flag(active: bool, kind: str, nothing: Any) -> None:
+    user = create_user(TENANT, {"userName": "ada", "active": active})
+    assert patched(TENANT, user, replace("active", nothing, kind), replace("title", "T"))["active"] is active
+    assert (
+        patch_user(TENANT, resource(user), read_patch(TENANT, {"Operations": [values({"active": nothing})]}))
+        is None
+    )
+
+
+def test_a_value_added_to_a_selected_plain_value_stands_beside_it() -> None:
+    user = create_user(TENANT, {"userName": "ada", CUSTOM: {"skills": ["a", "b"]}})
+    path = f'{CUSTOM}:skills[value eq "A"]'
+    assert patched(TENANT, user, replace(path, "c", "Add"))[CUSTOM]["skills"] == ["a", "b", "c"]
+    assert patched(TENANT, user, replace(path, "B", "Add"))[CUSTOM]["skills"] == ["a", "b"]
+    assert patched(TENANT, user, replace(path, "c"))[CUSTOM]["skills"] == ["c", "b"]
+
+
 def test_clearing_a_work_email_leaves_no_husk() -> None:
     assert patched(TENANT, ADA, replace(WORK, ""))["emails"] == [{"type": "home", "value": "h@x"}]
 

@@ -64,7 +64,11 @@ def test_nothing_as_a_value_removes(op: str, path: str, nothing: Any) -> None:
         ("add", "emails", [{"type": "work"}], []),
         ("replace", "name", {}, [("remove", "name", None)]),
         ("add", "name", {}, []),
-        ("add", "name", [], [("remove", "name", None)]),
+        ("add", "name", [], []),
+        ("replace", "name", [], [("remove", "name", None)]),
+        ("add", "title", [], []),
+        ("add", "name.givenName", [], []),
+        ("replace", "name.givenName", [], [("remove", "name.givenName", None)]),
         ("replace", "name", [{"givenName": "a"}], [("replace", "name.givenName", "a")]),
         ("replace", "name", {"GIVENNAME": "a", "x": 1}, [("replace", "name.givenName", "a")]),
         ("replace", "title", ["x"], [("replace", "title", "x")]),
@@ -75,13 +79,24 @@ def test_nothing_as_a_value_removes(op: str, path: str, nothing: Any) -> None:
         ("add", f"{ENT}:manager.value", "7", [("replace", f"{ENT}:manager", {"value": "7"})]),
         ("add", f"{ENT}:manager.$ref", "x/7", [("replace", f"{ENT}:manager", {"value": "7"})]),
         ("remove", f"{ENT}:manager", "7", [("remove", f"{ENT}:manager", None)]),
+        ("add", f"{ENT}:manager", [{"VALUE": "7"}], [("replace", f"{ENT}:manager", {"value": "7"})]),
+        ("add", f"{ENT}:manager", {"value": ""}, [("remove", f"{ENT}:manager", None)]),
+        ("add", f"{ENT}:manager", {"$ref": None}, [("remove", f"{ENT}:manager", None)]),
+        ("add", f"{ENT}:manager", {"displayName": "x"}, []),
+        ("replace", f"{ENT}:manager", {"displayName": "x"}, []),
+        ("add", f"{ENT}:manager", [], []),
+        ("add", f"{ENT}:manager", [{}], []),
+        ("replace", f"{ENT}:manager", {}, [("remove", f"{ENT}:manager", None)]),
         ("add", ENT, {"DEPARTMENT": "x", "schemas": []}, [("add", f"{ENT}:department", "x")]),
         ("replace", 'emails[type eq "work"]', [{"value": "a"}], [("replace", "emails", {"value": "a"})]),
         ("replace", 'emails[type eq "work"]', {}, [("remove", "emails", None)]),
         ("add", 'emails[type eq "work"]', {}, []),
-        ("add", 'emails[type eq "work"]', [], [("remove", "emails", None)]),
+        ("add", 'emails[type eq "work"]', [], []),
+        ("replace", 'emails[type eq "work"]', [], [("remove", "emails", None)]),
+        ("add", 'emails[type eq "work"].value', [], []),
         ("remove", 'emails[type eq "work"].value', "x", [("remove", "emails.value", None)]),
-        ("add", f'{CUSTOM}:skills[value eq "a"]', "b", [("add", f"{CUSTOM}:skills", "b")]),
+        ("add", f'{CUSTOM}:skills[value eq "a"]', "b", [("add", f"{CUSTOM}:skills", ["b"])]),
+        ("replace", f'{CUSTOM}:skills[value eq "a"]', "b", [("replace", f"{CUSTOM}:skills", "b")]),
         ("add", "password", "x", []),
         ("remove", "schemas", None, []),
     ],
@@ -90,6 +105,34 @@ def test_each_shape_becomes_its_canonical_operation(
     op: str, path: str, value: Any, expected: list[Step]
 ) -> None:
     assert one(op, path, value) == expected
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "title",
+        "active",
+        "name.givenName",
+        "emails",
+        'emails[type eq "work"]',
+        ENT,
+        "password",
+        "id",
+        CORE,
+        "",
+        None,
+    ],
+)
+@pytest.mark.parametrize("op", ["add", "Replace"])
+def test_a_value_that_is_absent_is_refused_and_says_where(op: str, path: str | None) -> None:
+    error = refusal({"op": op} if path is None else {"op": op, "path": path})
+    assert (error.status, error.scim_type) == (400, "invalidValue")
+    assert (path or 'without "path"') in error.detail
+    assert refusal({"op": op, "path": path, "values": "x"}).scim_type == "invalidValue"
+
+
+def test_a_path_that_names_nothing_is_refused_before_a_value_is_missed() -> None:
+    assert refusal({"op": "add", "path": "shoeSize"}).scim_type == "invalidPath"
 
 
 @pytest.mark.parametrize("value", [None, ""])
@@ -127,6 +170,10 @@ def test_what_is_read_only_is_refused_by_path_and_ignored_within_an_object() -> 
         ({"op": "add", "path": CUSTOM, "value": {"x": 1}}, "invalidPath"),
         ({"op": "add", "path": "name", "value": "x"}, "invalidValue"),
         ({"op": "add", "path": "title", "value": ["a", "b"]}, "invalidValue"),
+        ({"op": "add", "path": "name", "value": [[]]}, "invalidValue"),
+        ({"op": "replace", "path": "manager", "value": [[]]}, "invalidValue"),
+        ({"op": "replace", "path": "manager", "value": {"$ref": "/"}}, "invalidValue"),
+        ({"op": "replace", "path": 'emails[type eq "work"]', "value": [[]]}, "invalidValue"),
         ({"op": "add", "path": 'emails[type eq "work"]', "value": "x"}, "invalidValue"),
     ],
 )

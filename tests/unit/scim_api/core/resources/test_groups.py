@@ -60,7 +60,6 @@ def test_a_group_is_stored_without_its_members_and_without_noise() -> None:
             "members": [
                 {"value": ADA.upper(), "$ref": None, "type": "User", "display": "Ada"},
                 BOB,
-                {"value": None},
             ],
             "meta": {"resourceType": "Group"},
             "unknown": 1,
@@ -93,6 +92,7 @@ def test_a_group_may_be_created_without_members(members: object) -> None:
         ({"displayName": "x", "members": ["bob"]}, '"bob"'),
         ({"displayName": "x", "members": [{"type": "User"}]}, 'no "value"'),
         ({"displayName": "x", "members": [{"value": 5}]}, "takes the id"),
+        ({"displayName": "x", "members": [ADA, {}]}, "Entry 2 of members"),
         ({"displayName": "x", "members": [], "Members": []}, "sent twice"),
     ],
 )
@@ -148,8 +148,9 @@ def test_brackets_remove_the_member_they_name() -> None:
 
 
 def test_a_replace_with_brackets_exchanges_one_member_for_another() -> None:
-    assert steps({"op": "replace", "path": f'members[value eq "{ADA}"]', "value": {"value": BOB}}) == (
-        MemberChange("remove", (ADA,)),
+    path = f'MEMBERS[value eq "{ADA}"]'
+    assert steps({"op": "replace", "path": path, "value": {"value": BOB}}) == (
+        MemberChange("remove", (ADA,), required_path=path),
         MemberChange("add", (BOB,)),
     )
 

@@ -16,6 +16,7 @@ from scim_api.core.values.coercion import (
     coerce_scalar,
     coerce_value,
     is_empty_entry,
+    names_reference,
 )
 from support.scim_core import CUSTOM, ENT, profile_of
 
@@ -217,9 +218,17 @@ def test_a_manager_is_an_id_in_whatever_shape_it_comes(sent: Any, kept: Any) -> 
     assert coerce_reference(attribute(f"{ENT}:manager"), sent) == kept
 
 
-@pytest.mark.parametrize("sent", [["1", "2"], 42, {"value": {"a": 1}}])
+@pytest.mark.parametrize(
+    "sent", [["1", "2"], 42, {"value": {"a": 1}}, {"$ref": "/"}, [{"value": None, "$ref": "//"}]]
+)
 def test_what_is_not_one_id_is_no_manager(sent: Any) -> None:
     assert refusal(attribute(f"{ENT}:manager"), sent).startswith(f"{ENT}:manager takes ")
+
+
+def test_an_object_names_a_reference_by_its_value_or_its_address() -> None:
+    assert all(names_reference({name: None}) for name in ("value", "VALUE", "$ref", "$REF"))
+    assert not names_reference({"displayName": "Bob"})
+    assert not names_reference({})
 
 
 def test_a_filter_compares_with_one_plain_value() -> None:
