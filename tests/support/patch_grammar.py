@@ -6,7 +6,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from support.nearly_right import mostly
-from support.patch_model import ENTERPRISE, NULLS, Place, Places
+from support.patch_model import CUSTOM, ENTERPRISE, NULLS, Place, Places
 from support.patch_model_groups import ADA, BOB, INNER, NOBODY, PLACES_OF_GROUPS, SELF
 from support.patch_model_users import PLACES_OF_USERS
 
@@ -101,6 +101,21 @@ def _group_value(place: Place) -> Strategy:
     return mostly(_simple["string"] if place.kind == "simple" else member_values, member_values, 4)
 
 
+_VALUES: Final[tuple[Any, ...]] = (None, "", [], {}, 5, "n@x", ADA, BOB)
+ODD_VALUES: Final[tuple[Any, ...]] = (
+    None, "", [], {}, [None], [""], [[]], [{}], [[None]], 5, True, "True", "x", "3", ["x"], ["x", "y"], [["x"]],
+    *({"value": inner} for inner in _VALUES),
+    *([{"value": inner}] for inner in _VALUES),
+    *({"$ref": inner} for inner in (*_VALUES, "/", "https://x/Users/m7", f"https://x/Users/{BOB}")),
+    {"value": None, "$ref": "m8"}, {"type": "work"}, {"type": "work", "value": "w@x"}, {"primary": True},
+    [{"value": "p@x", "primary": "True"}], [{"value": "p", "primary": True}, {"value": "q", "primary": True}],
+    {"unknown": 1}, {"displayName": "x"}, {"display": "x"}, [{"display": "x"}],
+    *({"givenName": inner} for inner in _VALUES),
+    *({"department": inner} for inner in _VALUES), {"manager": {}}, {"manager": None}, {"skills": []},
+    [{"value": ADA}, {}], [{"value": BOB}, None], [ADA, ""], [ADA, {"value": INNER}], [SELF], NOBODY, ADA, INNER,
+)  # fmt: skip
+"""Values that say little or nothing, are of a wrong type, or stand deeper than they should."""
+
 # -- operations -------------------------------------------------------------------------------------
 _WRONG_OPS: Final = [None, "", " add", "move", 5, True, ["add"], {"op": "add"}]
 _WRONG_PATHS: Final = ["shoeSize", "name.nick", "emails[type eq", "emails[].value", 5, True, ["title"], {}]
@@ -135,7 +150,7 @@ def _operations(places: Places, value_of: Callable[[Place], Strategy]) -> Strate
     none = st.one_of(st.sampled_from([None, "add", 5]), whole.map(lambda one: [one]))
     broken = st.one_of(lacking, lacking, misplaced, mostly(misplaced, none, 5))
     right = st.one_of(whole, whole, whole, pathless, spelling)
-    return mostly(right, broken, 5).filter(lambda one: _is_decided_here(one, places.core))
+    return mostly(right, broken, 5).filter(lambda one: is_decided_here(one, places.core))
 
 
 def _without(operation: dict[str, Any], name: str) -> dict[str, Any]:
@@ -158,7 +173,7 @@ def _misplaced(operation: dict[str, Any], where: str) -> dict[str, Any]:
     return {"op": rest["op"], "value": {"path": rest["path"], "value": value}}
 
 
-def _is_decided_here(operation: Any, core: str) -> bool:
+def is_decided_here(operation: Any, core: str) -> bool:
     """Not a list of exactly one object without a path, which stands for that object."""
     if not isinstance(operation, dict):
         return True
@@ -171,27 +186,30 @@ def _is_decided_here(operation: Any, core: str) -> bool:
 user_patches = st.lists(_operations(PLACES_OF_USERS, _user_value), min_size=1, max_size=3)
 group_patches = st.lists(_operations(PLACES_OF_GROUPS, _group_value), min_size=1, max_size=3)
 
-users = st.fixed_dictionaries(
-    {"userName": st.just("ada"), "active": st.booleans()},
-    optional={
-        "displayName": st.just("Ada"),
-        "title": st.just("T"),
-        "name": st.just({"givenName": "G", "familyName": "F"}),
-        "emails": st.sampled_from(
-            [
-                [{"value": "a@x", "type": "work", "primary": True}, {"value": "h@x", "type": "home"}],
-                [{"value": "a@x", "type": "work"}],
-                [{"value": "h@x", "type": "home", "display": "H"}],
-            ]
-        ),
-        "roles": st.just([{"value": "reader", "primary": True}, {"value": "A"}]),
-        ENTERPRISE: st.sampled_from(
-            [{"department": "D", "manager": {"value": "m1"}}, {"manager": {"value": "m1"}}]
-        ),
-        "urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User": st.just(
-            {"floor": 3, "skills": ["a", "b"]}
-        ),
-    },
+FULL_USER: Final = {
+    "userName": "ada",
+    "active": False,
+    "displayName": "Ada",
+    "title": "T",
+    "externalId": "e",
+    "name": {"givenName": "G", "familyName": "F"},
+    "emails": [
+        {"value": "a@x", "type": "work", "primary": True},
+        {"value": "h@x", "type": "home", "display": "H"},
+    ],
+    "roles": [{"value": "reader", "primary": True}, {"value": "A"}],
+    ENTERPRISE: {"department": "D", "manager": {"value": "m1"}},
+    CUSTOM: {"floor": 3, "skills": ["a", "b"]},
+}
+_required = {name: st.just(FULL_USER[name]) for name in ("userName", "active")}
+_optional = {name: st.just(value) for name, value in FULL_USER.items() if name not in _required}
+_emails = st.sampled_from(
+    [[{"value": "a@x", "type": "work"}], [{"value": "h@x", "type": "home", "display": "H"}]]
+)
+users = st.one_of(
+    st.just(FULL_USER),
+    st.fixed_dictionaries(_required, optional=_optional),
+    st.fixed_dictionaries(_required | {"active": st.booleans()}, optional=_optional | {"emails": _emails}),
 )
 """Users as they are stored."""
 memberships = st.sets(st.sampled_from([ADA, BOB, INNER]))

@@ -1,8 +1,10 @@
 """PATCHes that lack, null, empty or misplace each part, judged by a model of RFC 7644 section 3.5.2."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -16,9 +18,10 @@ from scim_api.core.predicate import matches
 from scim_api.core.resources.groups import create_group
 from scim_api.core.resources.users import create_user
 from support import patch_grammar, patch_model_groups, patch_model_users
-from support.patch_grammar import losses, may_remove
-from support.patch_model import Refused
-from support.patch_model_groups import ADA, BOB, THERE, Group
+from support.patch_grammar import FULL_USER, ODD_VALUES, is_decided_here, losses, may_remove
+from support.patch_model import Places, Refused
+from support.patch_model_groups import ADA, BOB, INNER, PLACES_OF_GROUPS, THERE, Group
+from support.patch_model_users import PLACES_OF_USERS
 from support.scim_core import profile_of, resource
 
 TENANT = profile_of()
@@ -75,17 +78,60 @@ def group_after(group: Group, operations: Operations) -> Group | str:
     return members if isinstance(members, str) else Group(attributes, members)
 
 
+def check_user(user: Doc, operations: Operations, *, by_work_email: bool = False) -> None:
+    expected = patch_model_users.patch_user(user, operations, by_work_email=by_work_email)
+    after = user_after(user, operations, by_work_email=by_work_email)
+    if isinstance(expected, Refused):
+        assert after in expected.scim_types, operations
+        return
+    assert after == expected, operations
+    assert isinstance(expected["active"], bool)
+    assert any(may_remove(one) for one in operations) or losses(user, after) == []
+
+
+def check_group(members: set[str], operations: Operations) -> None:
+    group = Group({"displayName": "Staff", "externalId": "g"}, members)
+    expected = patch_model_groups.patch_group(group, operations)
+    after = group_after(group, operations)
+    if isinstance(expected, Refused):
+        assert after in expected.scim_types, operations
+        return
+    assert after == expected, operations
+    assert any(may_remove(one) for one in operations) or expected.members >= members
+
+
+def operations_at(places: Places, op: str) -> Iterator[Operations]:
+    """Each odd value at each place, with a path and without; and none at all."""
+    for path in places.by_path:
+        yield [{"op": op, "path": path}]
+        for value in ODD_VALUES:
+            with_path = {"op": op, "path": path, "value": value}
+            if is_decided_here(with_path, places.core):
+                yield [with_path]
+            yield [{"op": op, "value": {path: value}}]
+
+
+@pytest.mark.parametrize("op", ["add", "Replace", "remove"])
+@pytest.mark.parametrize("user", [FULL_USER, {"userName": "ada", "active": True}], ids=["full", "bare"])
+def test_every_odd_value_at_every_place_of_a_user_does_what_the_model_says(user: Doc, op: str) -> None:
+    for operations in operations_at(PLACES_OF_USERS, op):
+        check_user(user, operations)
+
+
+@pytest.mark.parametrize("op", ["Add", "replace", "remove"])
+@pytest.mark.parametrize("members", [{ADA, INNER}, {ADA, BOB}, set()], ids=["two", "users", "nobody"])
+def test_every_odd_value_at_every_place_of_a_group_does_what_the_model_says(
+    members: set[str], op: str
+) -> None:
+    for operations in operations_at(PLACES_OF_GROUPS, op):
+        check_group(members, operations)
+
+
 @MANY
 @given(patch_grammar.users, patch_grammar.user_patches, st.booleans())
 def test_a_user_becomes_what_the_model_says(user: Doc, operations: Operations, by_work_email: bool) -> None:
     by_work_email &= any(one.get("type") == "work" for one in user.get("emails", []))
-    expected = patch_model_users.patch_user(user, operations, by_work_email=by_work_email)
-    after = user_after(user, operations, by_work_email=by_work_email)
-    if isinstance(expected, Refused):
-        assert after in expected.scim_types
-    else:
-        assert after == expected
-        assert isinstance(expected["active"], bool)
+    check_user(user, operations, by_work_email=by_work_email)
 
 
 @MANY
@@ -93,13 +139,7 @@ def test_a_user_becomes_what_the_model_says(user: Doc, operations: Operations, b
 @example({ADA}, [{"op": "add", "path": f'members[value eq "{ADA}"]', "value": None}])
 @example({ADA}, [{"op": "replace", "path": 'members[value eq "bogus"]', "value": {"value": BOB}}])
 def test_a_group_becomes_what_the_model_says(members: set[str], operations: Operations) -> None:
-    group = Group({"displayName": "Staff", "externalId": "g"}, members)
-    expected = patch_model_groups.patch_group(group, operations)
-    after = group_after(group, operations)
-    if isinstance(expected, Refused):
-        assert after in expected.scim_types
-    else:
-        assert after == expected
+    check_group(members, operations)
 
 
 @MANY
