@@ -56,7 +56,7 @@ def patch_group(group: Group, operations: list[Any]) -> Group | Refused:
         refusals |= perform(
             operation, PLACES_OF_GROUPS, lambda place, op, value: _write(after, place, op, value)
         )
-    if not refusals and "displayName" not in after.attributes:
+    if "displayName" not in after.attributes:
         refusals.add("mutability")
     return Refused(frozenset(refusals)) if refusals else after
 
