@@ -13,16 +13,36 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (naive on purpose: plain arithmet
 _MICROSECOND = timedelta(microseconds=1)
 
 
+_EXPANDING = re.compile("([\u00df\u0149\u0587\u1e9a\u1e9e\ufb00-\ufb06\ufb13-\ufb17])")
+"""The letters that ``str.casefold`` makes several of, after NFD; their simple folding is their lower case."""
+
+
 def comparison_key(value: str, *, case_exact: bool) -> str:
     """The form that equality, order and substrings are decided on.
 
-    NFC, and lower case unless the attribute is caseExact: the comparison key of scim2-models, so that
-    its ``ScimFilter.match`` can be the oracle.
+    NFC for caseExact attributes. For the others canonical caseless matching (Unicode 3.13, D145) with the
+    simple case foldings of CaseFolding.txt: NFD, each code point folded by itself, NFC. So a letter has one
+    key wherever it stands (final sigma is a sigma), no letter becomes two ("\u00df" is not "ss"), and
+    ``key(a + b) == key(a) + key(b)`` unless ``b`` begins with what composes with the end of ``a``, such as a
+    combining accent: a letter with its accent is one letter, however it was typed. Folding works on the
+    decomposed form, because capital and small letters do not compose with the same accents.
+
+    Keys are stored: whoever changes what they are raises ``normal_form.KEY_FORM``.
     """
     if value.isascii():
         return value if case_exact else value.lower()
-    composed = normalize("NFC", value)
-    return composed if case_exact else normalize("NFC", composed.lower())
+    if case_exact:
+        return normalize("NFC", value)
+    return normalize("NFC", _fold(normalize("NFD", value)))
+
+
+def _fold(decomposed: str) -> str:
+    """Each code point by its simple case folding."""
+    folded = decomposed.casefold()
+    if len(folded) == len(decomposed):
+        return folded
+    parts = _EXPANDING.split(decomposed)
+    return "".join(part.lower() if place % 2 else part.casefold() for place, part in enumerate(parts))
 
 
 def to_microseconds(value: str) -> int | None:

@@ -1,6 +1,6 @@
 """Values in the world's scripts: byte for byte as they were sent, and matched alike on both databases.
 
-The rules: attributes that are not caseExact compare in NFC and lower case as Unicode has it; caseExact ones
+The rules: attributes that are not caseExact compare in NFC and by simple case folding as Unicode has it; caseExact ones
 (externalId) in NFC alone. Both databases run this file, so a difference between them fails on one.
 """
 

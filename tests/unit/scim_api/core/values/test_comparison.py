@@ -1,6 +1,7 @@
 """How values compare: text without regard to its spelling, moments as numbers."""
 
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given, settings
@@ -8,15 +9,83 @@ from hypothesis import strategies as st
 from scim2_models import Path, User
 
 from scim_api.core.values.comparison import comparison_key, from_microseconds, is_storable, to_microseconds
+from support.case_pairs import AFTER, BEFORE, CASE_PAIRS, CODE_POINTS, LETTERS
 
 
 @settings(max_examples=200)
 @given(st.text(max_size=12))
-def test_strings_compare_as_in_scim2_models(value: str) -> None:
-    for name, case_exact in (("userName", False), ("externalId", True)):
-        binding = Path[User[Any]](name).resolve()
-        assert binding is not None
-        assert comparison_key(value, case_exact=case_exact) == binding.comparable(value)
+def test_strings_whose_case_counts_compare_as_in_scim2_models(value: str) -> None:
+    binding = Path[User[Any]]("externalId").resolve()
+    assert binding is not None
+    assert comparison_key(value, case_exact=True) == binding.comparable(value)
+
+
+def key(text: str) -> str:
+    return comparison_key(text, case_exact=False)
+
+
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("after", AFTER)
+def test_the_two_letters_of_every_case_pair_have_one_key_wherever_they_stand(before: str, after: str) -> None:
+    apart = {
+        (first, second)
+        for first, second in CASE_PAIRS
+        if key(before + first + after) != key(before + second + after)
+    }
+    assert apart == set()
+
+
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("after", AFTER)
+def test_a_key_is_the_keys_of_its_parts_for_every_letter_with_case_in_every_place(
+    before: str, after: str
+) -> None:
+    apart = {
+        first for first in LETTERS if key(before + first + after) != key(before) + key(first) + key(after)
+    }
+    assert apart == set()
+
+
+@pytest.mark.parametrize("mark", ["\u0301", "\u0307", "\u0308", "\u0323", "\u0345", "\u3099"])
+def test_a_case_pair_under_a_combining_mark_is_a_pair(mark: str) -> None:
+    apart = {pair for pair in CASE_PAIRS if key(pair[0] + mark) != key(pair[1] + mark)}
+    # The iota below is a mark itself and its capital a letter, so that a second mark is on one or the other.
+    assert apart <= {pair for pair in CASE_PAIRS if "\u0345" in pair}
+
+
+def test_a_key_is_its_own_key_and_that_of_every_normal_form() -> None:
+    for letter in map(chr, CODE_POINTS):
+        first = key(letter)
+        assert key(first) == first, hex(ord(letter))
+        assert key(normalize("NFC", letter)) == key(normalize("NFD", letter)) == first, hex(ord(letter))
+
+
+def test_no_letter_becomes_two_but_by_its_decomposition() -> None:
+    for letter in map(chr, CODE_POINTS):
+        assert len(normalize("NFD", key(letter))) == len(normalize("NFD", letter)), hex(ord(letter))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ("\u039d\u0399\u039a\u039f\u03a3", "\u03bd\u03b9\u03ba\u03bf\u03c3", True),
+        ("\u03bd\u03b9\u03ba\u03bf\u03c2", "\u03bd\u03b9\u03ba\u03bf\u03c3", True),
+        ("STRA\u1e9eE", "stra\u00dfe", True),
+        ("stra\u00dfe", "strasse", False),
+        ("\ufb01sh", "fish", False),
+        ("\u0130", "I\u0307", True),
+        ("\u0130", "i\u0307", True),
+        ("\u0130", "i", False),
+        ("\u0131", "I", False),
+        ("\u1fb3", "\u0391\u0399", True),
+        ("\u00b5", "\u039c", True),
+        ("\u017f", "S", True),
+        ("e\u0301", "e", False),
+        ("\u00df\u03a3\ufb01", "\u1e9e\u03c2\ufb01", True),
+    ],
+)
+def test_what_is_equal_without_its_case_is_unicodes_simple_folding(one: str, other: str, equal: bool) -> None:
+    assert (key(one) == key(other)) is equal
 
 
 @pytest.mark.parametrize(
