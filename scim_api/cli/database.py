@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from scim_api.cli.common import database_option, read_settings, run
+from scim_api.store.protocol import KeyRebuild
 from scim_api.store.sql.transfer_tables import Table
 from scim_api.store.transfer import copy as run_copy
 from scim_api.store.urls import redact_url
@@ -15,12 +16,47 @@ from scim_api.store.urls import redact_url
 @click.command()
 @database_option
 def migrate(database_url: str | None) -> None:
-    """Bring the database's schema up to this release. Safe to run twice, and by several at once."""
+    """Bring the database up to this release: its schema, and the keys that users and groups are found by.
+
+    Safe to run twice, by several at once, and while APIs of this release and the one before run. If it is
+    ended early, run it again, or start the API: either goes on where it was.
+    """
     settings = read_settings(database_url=database_url)
     from scim_api.store.migrate import migrate as run_migrations
+    from scim_api.store.migrate import rebuild_all_keys
 
     version = run(lambda: run_migrations(settings.database_url))
     click.echo(f"schema version {version}")
+    done = _KeyProgress()
+    run(lambda: rebuild_all_keys(settings.database_url, done))
+    done.end()
+
+
+class _KeyProgress:
+    """A line now and then while keys are rebuilt, and one at the end if there were any."""
+
+    every = 20_000
+
+    def __init__(self) -> None:
+        self._looked_at = self._conflicts = self._reported = 0
+
+    def __call__(self, done: KeyRebuild) -> None:
+        """Report a batch."""
+        self._looked_at += done.looked_at
+        self._conflicts += done.conflicts
+        if self._looked_at >= self._reported + self.every:
+            self._reported = self._looked_at
+            click.echo(f"keys: {self._looked_at} users and groups so far")
+
+    def end(self) -> None:
+        """Report all of them."""
+        if self._looked_at:
+            click.echo(f"keys: {self._looked_at} users and groups have those of this release")
+        if self._conflicts:
+            click.echo(
+                f"{self._conflicts} of them should have a key that another has; they are served as before.",
+                err=True,
+            )
 
 
 def _url_of(option: str, url: str | None, variable: str | None) -> str:

@@ -17,6 +17,10 @@ AUTH_GENERATION_SECONDS: Final = 0.25
 LAST_USE_SECONDS: Final = 5.0
 PURGE_SECONDS: Final = 5.0
 PURGE_BATCH: Final = 500
+KEY_REBUILD_SECONDS: Final = 5.0
+"""How long keys that a process of an earlier release wrote wait to be rebuilt, at most."""
+KEY_REBUILD_PAUSE: Final = 0.02
+"""Between two batches, for the requests."""
 WARM_UP_SECONDS: Final = 0.5
 
 Job = Callable[[], Awaitable[float | None]]
@@ -40,10 +44,17 @@ def start(service: ServiceContext) -> list["asyncio.Task[None]"]:
     async def purge() -> float | None:
         return 0.0 if await service.store.purge(PURGE_BATCH) >= PURGE_BATCH else None
 
+    async def rebuild_keys() -> float | None:
+        done = await service.store.rebuild_keys()
+        if done.conflicts:
+            log.warning("keys of other resources", resources=done.conflicts)
+        return KEY_REBUILD_PAUSE if done.looked_at else None
+
     jobs: tuple[tuple[str, float, Job], ...] = (
         ("auth generation", AUTH_GENERATION_SECONDS, refresh_auth_generation),
         ("last use", LAST_USE_SECONDS, write_last_uses),
         ("purge", PURGE_SECONDS, purge),
+        ("key rebuild", KEY_REBUILD_SECONDS, rebuild_keys),
     )
     return [asyncio.create_task(_repeat(seconds, name, job), name=name) for name, seconds, job in jobs]
 

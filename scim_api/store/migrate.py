@@ -5,12 +5,13 @@ a newer release has migrated is left alone; expand/contract migrations make it f
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
 from scim_api.store.dialect import Dialect
 from scim_api.store.factory import create_store
-from scim_api.store.protocol import Store
+from scim_api.store.protocol import KeyRebuild, Store
 from scim_api.store.sql.schema import ADVISORY_LOCK, MIGRATIONS
 from scim_api.store.sql.timestamps import to_text
 from scim_api.store.sql.transaction_script import Statement, TransactionScript
@@ -36,6 +37,25 @@ async def migrate(target: str | Store) -> int:
     if store.dialect == "sqlite":
         return await asyncio.to_thread(_migrate_sqlite, store.url)
     return await _migrate_postgresql(store.url)
+
+
+async def rebuild_all_keys(url: str, progress: Callable[[KeyRebuild], None]) -> None:
+    """Rebuild the keys that an earlier release wrote, to the end; begun and ended anew at any time.
+
+    Args:
+        url: of a database that is migrated.
+        progress: told each batch.
+
+    Raises:
+        Unavailable: the database cannot be reached or written; what was done is done.
+    """
+    store = create_store(url)
+    await store.open()
+    try:
+        while (done := await store.rebuild_keys()).looked_at:
+            progress(done)
+    finally:
+        await store.close()
 
 
 def _upgrade(dialect: Dialect) -> TransactionScript[int]:

@@ -8,7 +8,7 @@ test class. Every statement about resources carries the tenant. Times inside are
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from scim_api.contract.admin import Connection, ConnectionPage, PutConnection, TenantSettings
 from scim_api.core.model import GroupReference, Lookup, Member, Resource, ResourceWrite
@@ -57,6 +57,21 @@ class SerializedPage:
 
     total: int
     texts: Sequence[bytes]
+
+
+KEY_BATCH: Final = 200
+"""Resources whose keys are rebuilt in one transaction: some milliseconds in which they cannot be changed."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class KeyRebuild:
+    """What one batch of rebuilding keys did."""
+
+    looked_at: int = 0
+    """Resources; 0 when nothing is left to do."""
+    conflicts: int = 0
+    """Those of them that keep an earlier key, because another resource of their tenant has the one they should
+    have."""
 
 
 Transform = Callable[[Resource], ResourceWrite | None]
@@ -227,6 +242,11 @@ class Store(Protocol):
     ) -> bool:
         """Delete one resource and its memberships; False when there is none. Groups that lose a member get a
         new version. Raises ``VersionMismatch``.
+        """
+
+    async def rebuild_keys(self, batch: int = KEY_BATCH) -> KeyRebuild:
+        """Give at most ``batch`` resources that have keys of an earlier release those of this one, in one
+        transaction. Bodies and versions stay. Several processes may do it at once, and any may be killed.
         """
 
     # -- administration ---------------------------------------------------------------------------

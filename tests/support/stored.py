@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from scim_api.contract.admin import Connection, Credential, PutConnection, TenantSettings
 from scim_api.core.model import Resource, ResourceWrite
+from scim_api.core.values.normal_form import KEY_FORM, KEY_FORM_NAME
 from scim_api.store.protocol import Store
 
 
@@ -49,7 +50,7 @@ def prepared(
     document = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": name, "title": title}
     return ResourceWrite(
         doc=json.dumps(document, separators=(",", ":")),
-        normal_form=json.dumps({"username": name, "title": title}),
+        normal_form=json.dumps({"username": name, "title": title, KEY_FORM_NAME: KEY_FORM}),
         match_key=match or email or None,
         name_key=name,
         external_key=f"ext-{name}",

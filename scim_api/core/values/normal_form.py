@@ -4,10 +4,13 @@ Attribute names are in lower case, extensions under their URN in lower case. Str
 ``comparison.comparison_key``, date-times are microseconds since 1970 (UTC), booleans and numbers are themselves; whole numbers are
 integers, however they were written.
 Nothing empty is in it, so that "present" means "the key is there".
+
+What is stored has the form of its keys beside the attributes, so that keys which a process of an earlier release
+wrote are found and rebuilt (``store.sql.key_rebuild``).
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -16,17 +19,25 @@ from scim_api.core.schema.attributes import Attribute
 from scim_api.core.schema.tenant_schema import AttributeTable
 from scim_api.core.values.comparison import comparison_key, to_microseconds
 
+KEY_FORM: Final = 2
+"""Which keys are stored: 1 (not written) is NFC and ``str.lower``, 2 is NFC and simple case folding. A change of
+``comparison_key`` is a new form, and a migration that makes its triggers anew and has all keys rebuilt."""
+KEY_FORM_NAME: Final = "#"
+"""Where a stored normal form says it; no attribute has such a name."""
+
 _UNDECLARED = Attribute("", "any", "A custom field that was declared once.")
 
 
 def normal_form_text(table: AttributeTable, doc: dict[str, Any]) -> str:
-    """JSON text of the normal form of a resource.
+    """JSON text of the normal form of a resource, as it is stored.
 
     Args:
         table: of its resource type.
         doc: the resource as stored, ``schemas`` included, without ``id`` and ``meta``.
     """
-    return orjson.dumps(normal_form(table, doc)).decode()
+    form = normal_form(table, doc)
+    form[KEY_FORM_NAME] = KEY_FORM
+    return orjson.dumps(form).decode()
 
 
 def normal_form(table: AttributeTable, doc: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from scim_api.store.postgres import statements
 from scim_api.store.postgres.database import Database
 from scim_api.store.postgres.insert_batcher import InsertBatcher, UserInsert
 from scim_api.store.postgres.resource_cache import ResourceCache
-from scim_api.store.protocol import Transform
+from scim_api.store.protocol import KeyRebuild, Transform
 from scim_api.store.sql import groups
+from scim_api.store.sql.key_rebuild import rebuild_keys
 from scim_api.store.sql.resource_ids import new_resource_id
 from scim_api.store.sql.rows import check_version, conflict_attribute
 from scim_api.store.sql.statements import GET, name_taken
@@ -128,6 +129,15 @@ class ResourceWriter:
         if not deleted and version is not None and expected_version is not None:
             raise VersionMismatch(f"the resource is at version {version}, not {expected_version}")
         return bool(deleted)
+
+    async def rebuild_keys(self, batch: int) -> KeyRebuild:
+        """Give resources with keys of an earlier release those of this one; see ``Store``."""
+        for _ in range(OPTIMISTIC_ATTEMPTS):
+            try:
+                return await self._database.transaction(lambda _now: rebuild_keys("postgresql", batch))
+            except asyncpg.UniqueViolationError:
+                continue  # somebody took a key after it was looked for: now it is seen
+        raise Unavailable("PostgreSQL: others took the same keys too often")
 
     async def _modify_locked(
         self,

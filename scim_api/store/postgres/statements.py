@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from scim_api.store.sql.statements import kept_key
+
 NOW: Final = """to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 """The database's clock in the form of ``timestamps``."""
 
@@ -70,7 +72,7 @@ key -> id, time and key of each that was written. One whose key is taken is left
 
 UPDATE: Final = f"""
 WITH changed AS (
-    UPDATE resource SET match_key = $5::text, name_key = $6::text, external_key = $7::text,
+    UPDATE resource SET match_key = {kept_key("match", "$5::text")}, name_key = {kept_key("name", "$6::text")}, external_key = $7::text,
         version = version + 1, modified = {NOW}, doc = $8::text, keys = $9::jsonb
     WHERE tenant + 0 = $1::bigint AND kind = $2::text AND id = $3::text AND version = $4::bigint
         AND modified = $12::text

@@ -14,9 +14,11 @@ from scim_api.store.postgres.database import Database
 from scim_api.store.postgres.resource_cache import ResourceCache
 from scim_api.store.postgres.resources import ResourceWriter
 from scim_api.store.protocol import (
+    KEY_BATCH,
     Access,
     AuthGeneration,
     CredentialUse,
+    KeyRebuild,
     ListQuery,
     Page,
     SerializedPage,
@@ -205,6 +207,10 @@ class PostgresStore:
         return await self._writer.delete(
             tenant, kind, resource_id, actor=actor, expected_version=expected_version
         )
+
+    async def rebuild_keys(self, batch: int = KEY_BATCH) -> KeyRebuild:
+        """Give resources with keys of an earlier release those of this one; see ``Store``."""
+        return await self._writer.rebuild_keys(batch)
 
     # -- administration ---------------------------------------------------------------------------
     async def connection(self, namespace: str, name: str) -> Connection:

@@ -18,15 +18,15 @@ from scim_api.store.errors import NoMembersSelected, UnknownMembers
 from scim_api.store.protocol import Transform
 from scim_api.store.sql.resource_ids import new_resource_id
 from scim_api.store.sql.rows import check_version
-from scim_api.store.sql.statements import AUDIT, COUNT, GET, MEMBERS
+from scim_api.store.sql.statements import AUDIT, COUNT, GET, MEMBERS, kept_key, kept_keys
 from scim_api.store.sql.transaction_script import Statement, TransactionScript
 
 _INSERT: Final = """
 INSERT INTO resource (tenant, kind, id, match_key, name_key, external_key, version, created, modified, doc, keys)
 VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?) RETURNING pk
 """
-_UPDATE: Final = """
-UPDATE resource SET match_key = ?, name_key = ?, external_key = ?, version = version + 1, modified = ?,
+_UPDATE: Final = f"""
+UPDATE resource SET match_key = {kept_key("match", "?")}, name_key = {kept_key("name", "?")}, external_key = ?, version = version + 1, modified = ?,
     doc = ?, keys = ?
 WHERE pk = ? RETURNING pk
 """
@@ -84,8 +84,7 @@ def modify(
     changed = yield from _apply_changes(dialect, tenant, resource.pk, write.members)
     if not changed and write.doc == resource.doc:
         return resource
-    keys = (write.match_key, write.name_key, write.external_key)
-    yield Statement(_UPDATE, (*keys, now, write.doc, write.normal_form, resource.pk))
+    yield Statement(_UPDATE, (*kept_keys(write), now, write.doc, write.normal_form, resource.pk))
     yield Statement(AUDIT, (now, tenant, kind, resource_id, "modify", actor))
     return Resource(resource_id, resource.version + 1, resource.created, now, write.doc, resource.pk, kind)
 

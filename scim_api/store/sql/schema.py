@@ -139,6 +139,72 @@ CREATE TABLE audit (
 CREATE INDEX audit_at ON audit (at);
 """
 
+_KEY_REBUILD: Final = """
+-- How far the keys of what is stored are rebuilt: up to this resource; NULL when all are.
+CREATE TABLE key_rebuild (
+    singleton {integer} PRIMARY KEY CHECK (singleton = 1),
+    after_pk  {bigint}
+){table};
+INSERT INTO key_rebuild (singleton, after_pk) VALUES (1, 0);
+
+-- Resources that a process of an earlier release has written since, with its keys: filled by triggers.
+CREATE TABLE key_rebuild_queue (
+    resource {bigint} PRIMARY KEY
+){table_without_rowid};
+
+-- Keys that a resource should have, and that another of its tenant has: it keeps the one it had before.
+CREATE TABLE key_conflict (
+    resource  {bigint} NOT NULL REFERENCES resource (pk) ON DELETE CASCADE,
+    attribute {text} NOT NULL CHECK (attribute IN ('name', 'match')),
+    key       {text} NOT NULL,
+    tenant    {bigint} NOT NULL,
+    kind      {text} NOT NULL,
+    PRIMARY KEY (resource, attribute)
+){table_without_rowid};
+CREATE INDEX key_conflict_taken ON key_conflict (tenant, kind, key, resource);
+"""
+
+# What an earlier release writes has no key form in it ("#", see core.values.normal_form); a conflict ends with
+# the key that was kept. Triggers, because the processes that write such keys know nothing of all this.
+_KEY_TRIGGERS_SQLITE: Final = """
+CREATE TRIGGER resource_inserted AFTER INSERT ON resource WHEN json_extract(NEW.keys, '$."#"') IS NOT 2
+BEGIN
+    INSERT OR IGNORE INTO key_rebuild_queue (resource) VALUES (NEW.pk);
+END;
+CREATE TRIGGER resource_updated AFTER UPDATE OF keys ON resource WHEN json_extract(NEW.keys, '$."#"') IS NOT 2
+BEGIN
+    INSERT OR IGNORE INTO key_rebuild_queue (resource) VALUES (NEW.pk);
+END;
+CREATE TRIGGER resource_rekeyed AFTER UPDATE OF name_key, match_key ON resource
+WHEN NEW.name_key IS NOT OLD.name_key OR NEW.match_key IS NOT OLD.match_key
+BEGIN
+    DELETE FROM key_conflict WHERE resource = NEW.pk
+        AND CASE attribute WHEN 'name' THEN NEW.name_key IS NOT OLD.name_key
+            ELSE NEW.match_key IS NOT OLD.match_key END;
+END;
+"""
+_KEY_TRIGGERS_POSTGRESQL: Final = """
+CREATE FUNCTION queue_key_rebuild() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO key_rebuild_queue (resource) VALUES (NEW.pk) ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+CREATE FUNCTION end_key_conflict() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM key_conflict c WHERE c.resource = NEW.pk
+        AND CASE c.attribute WHEN 'name' THEN NEW.name_key IS DISTINCT FROM OLD.name_key
+            ELSE NEW.match_key IS DISTINCT FROM OLD.match_key END;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER resource_inserted AFTER INSERT ON resource FOR EACH ROW
+    WHEN (NEW.keys -> '#' IS DISTINCT FROM '2'::jsonb) EXECUTE FUNCTION queue_key_rebuild();
+CREATE TRIGGER resource_updated AFTER UPDATE OF keys ON resource FOR EACH ROW
+    WHEN (NEW.keys -> '#' IS DISTINCT FROM '2'::jsonb) EXECUTE FUNCTION queue_key_rebuild();
+CREATE TRIGGER resource_rekeyed AFTER UPDATE OF name_key, match_key ON resource FOR EACH ROW
+    WHEN (NEW.name_key IS DISTINCT FROM OLD.name_key OR NEW.match_key IS DISTINCT FROM OLD.match_key)
+    EXECUTE FUNCTION end_key_conflict();
+"""
+
 _SQLITE: Final = {
     "integer": "INTEGER", "bigint": "INTEGER", "text": "TEXT", "plain_text": "TEXT", "json": "TEXT",
     "blob": "BLOB", "serial": "INTEGER PRIMARY KEY", "serial_unique": "INTEGER PRIMARY KEY AUTOINCREMENT",
@@ -158,6 +224,12 @@ MIGRATIONS: Final = (
         name="first schema",
         sqlite=_TABLES.format_map(_SQLITE),
         postgresql=_TABLES.format_map(_POSTGRESQL),
+    ),
+    Migration(
+        number=2,
+        name="keys by simple case folding",
+        sqlite=_KEY_REBUILD.format_map(_SQLITE) + _KEY_TRIGGERS_SQLITE,
+        postgresql=_KEY_REBUILD.format_map(_POSTGRESQL) + _KEY_TRIGGERS_POSTGRESQL,
     ),
 )
 """All steps, in order, numbered from 1 without gaps."""

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from scim_api.core.messages.serialization import json_string_content
-from scim_api.core.model import Lookup
+from scim_api.core.model import Lookup, ResourceWrite
 from scim_api.core.predicate import Predicate
 from scim_api.core.types import ResourceKind
 from scim_api.store.dialect import Dialect
@@ -30,20 +30,29 @@ WHERE id = ? AND (last_used_at IS NULL OR last_used_at < ?)
 # "tenant + 0" is what the keys' indexes hold; the reason is in `schema`.
 GET: Final = f"SELECT {RESOURCE} FROM resource r WHERE r.tenant + 0 = ? AND r.kind = ? AND r.id = ?"
 
-_LOOKUP: Final = {
-    Lookup.ID: (GET, ""),
+# Who has a name, and then who should have it and keeps an earlier key, because it is taken (`key_rebuild`).
+_LOOKUP: Final[Mapping[Lookup, tuple[tuple[str, ...], str]]] = {
+    Lookup.ID: ((GET,), ""),
     Lookup.NAME: (
-        f"SELECT {RESOURCE} FROM resource r WHERE r.tenant + 0 = ? AND r.kind = ? AND r.name_key = ?",
+        (
+            f"SELECT {RESOURCE} FROM resource r WHERE r.tenant + 0 = ? AND r.kind = ? AND r.name_key = ?",
+            (
+                f"SELECT {RESOURCE} FROM key_conflict c JOIN resource r ON r.pk = c.resource"
+                " WHERE c.tenant = ? AND c.kind = ? AND c.key = ? AND c.attribute = 'name'"
+            ),
+        ),
         "",
     ),
     Lookup.EXTERNAL: (
-        f"SELECT {RESOURCE} FROM resource r WHERE r.tenant + 0 = ? AND r.kind = ? AND r.external_key = ?",
+        (f"SELECT {RESOURCE} FROM resource r WHERE r.tenant + 0 = ? AND r.kind = ? AND r.external_key = ?",),
         " ORDER BY r.pk",
     ),
     Lookup.WORK_EMAIL: (
         (
-            f"SELECT {RESOURCE} FROM resource r WHERE r.pk IN (SELECT e.resource FROM resource_email e"
-            " WHERE e.tenant = ? AND e.kind = ? AND e.email_key = ?)"
+            (
+                f"SELECT {RESOURCE} FROM resource r WHERE r.pk IN (SELECT e.resource FROM resource_email e"
+                " WHERE e.tenant = ? AND e.kind = ? AND e.email_key = ?)"
+            ),
         ),
         " ORDER BY r.pk",
     ),
@@ -54,11 +63,32 @@ def lookup(
     dialect: Dialect, tenant: int, kind: ResourceKind, by: Lookup, key: str, rest: Predicate | None = None
 ) -> Statement:
     """Those with this normalized key that also meet the rest of a filter."""
-    select, order = _LOOKUP[by]
+    selects, order = _LOOKUP[by]
     if rest is None:
-        return Statement(select + order, (tenant, kind, key))
+        return Statement(" UNION ALL ".join(selects) + order, (tenant, kind, key) * len(selects))
     where = compile_filter(rest, dialect)
-    return Statement(f"{select} AND ({where.sql}){order}", (tenant, kind, key, *where.parameters))
+    sql = " UNION ALL ".join(f"{select} AND ({where.sql})" for select in selects)
+    return Statement(sql + order, (tenant, kind, key, *where.parameters) * len(selects))
+
+
+def kept_key(attribute: Literal["name", "match"], key: str) -> str:
+    """SQL, in an UPDATE of ``resource``: the key, or the stored one where the key is known to be another's.
+
+    So a resource whose key became another's when the form of keys changed can be changed in everything else.
+
+    Args:
+        attribute: which key.
+        key: its placeholder; it is in the result twice.
+    """
+    return (
+        f"CASE WHEN EXISTS (SELECT 1 FROM key_conflict c WHERE c.resource = resource.pk"
+        f" AND c.attribute = '{attribute}' AND c.key = {key}) THEN resource.{attribute}_key ELSE {key} END"
+    )
+
+
+def kept_keys(write: ResourceWrite) -> tuple[str | None, ...]:
+    """The parameters of ``match_key``, ``name_key`` (both by ``kept_key``) and ``external_key``."""
+    return (write.match_key, write.match_key, write.name_key, write.name_key, write.external_key)
 
 
 # "pk + 0" is the order that the index `resource_order` holds. The one row of `counted` carries the total when the page is empty.

@@ -33,7 +33,7 @@ class Table:
     numbered: bool = False
     """Whether the database numbers its rows."""
     seeded: bool = False
-    """Whether the schema comes with a row."""
+    """Whether the schema comes with rows, or fills it by triggers while other tables are written."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -71,6 +71,9 @@ TABLES: Final = (
     ),
     Table("resource_email", ("resource", "email_key"), ("tenant", "kind")),
     Table("membership", ("container", "member"), ("tenant",)),
+    Table("key_rebuild", ("singleton",), ("after_pk",), seeded=True),
+    Table("key_rebuild_queue", ("resource",), (), seeded=True),
+    Table("key_conflict", ("resource", "attribute"), ("key", "tenant", "kind")),
     Table("resource_count", ("tenant", "kind", "shard"), ("number",)),
     Table("audit", ("pk",), ("at", "tenant", "kind", "resource_id", "action", "actor"), numbered=True),
 )  # fmt: skip

@@ -11,15 +11,15 @@ from scim_api.store.protocol import Transform
 from scim_api.store.sql import groups
 from scim_api.store.sql.resource_ids import new_resource_id
 from scim_api.store.sql.rows import check_version, conflict_attribute
-from scim_api.store.sql.statements import AUDIT, COUNT, GET, name_taken
+from scim_api.store.sql.statements import AUDIT, COUNT, GET, kept_key, kept_keys, name_taken
 from scim_api.store.sqlite.connection import fetch, run_script
 
 _INSERT = """
 INSERT INTO resource (tenant, kind, id, match_key, name_key, external_key, version, created, modified, doc, keys)
 VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?) RETURNING pk
 """
-_UPDATE = """
-UPDATE resource SET match_key = ?, name_key = ?, external_key = ?, version = version + 1, modified = ?,
+_UPDATE = f"""
+UPDATE resource SET match_key = {kept_key("match", "?")}, name_key = {kept_key("name", "?")}, external_key = ?, version = version + 1, modified = ?,
     doc = ?, keys = ?
 WHERE pk = ?
 """
@@ -100,7 +100,7 @@ def modify(
         connection.execute(_UPDATE_BODY, body)
     else:
         try:
-            connection.execute(_UPDATE, (*keys, *body))
+            connection.execute(_UPDATE, (*kept_keys(write), *body))
         except apsw.ConstraintError as error:
             raise _constraint_error(connection, tenant, kind, write, resource_id, error) from error
     _replace_emails(connection, resource.pk, tenant, kind, write.email_keys)

@@ -21,15 +21,18 @@ from scim_api.core.predicate import Predicate
 from scim_api.core.types import ResourceKind
 from scim_api.store.errors import TooSlow, Unavailable
 from scim_api.store.protocol import (
+    KEY_BATCH,
     Access,
     AuthGeneration,
     CredentialUse,
+    KeyRebuild,
     ListQuery,
     Page,
     SerializedPage,
     Transform,
 )
 from scim_api.store.sql import administration
+from scim_api.store.sql.key_rebuild import rebuild_keys
 from scim_api.store.sql.rows import to_access, to_groups_by_member, to_members, to_page, to_serialized_page
 from scim_api.store.sql.search_locks import TenantSearchLocks
 from scim_api.store.sql.statements import (
@@ -235,6 +238,10 @@ class SqliteStore:
                 connection, tenant, kind, resource_id, actor, expected_version, _now()
             )
         )
+
+    async def rebuild_keys(self, batch: int = KEY_BATCH) -> KeyRebuild:
+        """Give resources with keys of an earlier release those of this one; see ``Store``."""
+        return await self._write_script(lambda: rebuild_keys("sqlite", batch))
 
     # -- administration ---------------------------------------------------------------------------
     async def connection(self, namespace: str, name: str) -> Connection:

@@ -13,6 +13,7 @@ from scim_api.cli.database import _Progress
 from scim_api.cli.main import main
 from scim_api.store.migrate import REQUIRED_VERSION, migrate
 from scim_api.store.sql.transfer_tables import TABLES
+from support.earlier_release import EarlierRelease
 from support.stored import prepared, tenant_of
 from support.transfer import Life, content, opened
 
@@ -25,6 +26,25 @@ def test_migrating_says_the_version_and_may_be_done_again(database_url: str) -> 
     for _ in range(2):
         done = CliRunner().invoke(main, ["migrate"], env={"SCIM_API_DATABASE_URL": database_url})
         assert (done.exit_code, done.stdout) == (0, f"schema version {REQUIRED_VERSION}\n")
+
+
+def test_migrating_rebuilds_keys_and_says_how_many_another_has(database_url: str) -> None:
+    async def write() -> None:
+        await migrate(database_url)
+        async with opened(database_url) as store:
+            earlier = EarlierRelease(database_url, await tenant_of(store))
+        await earlier.create(
+            "Group", {"displayName": "x\u03c3"}, {"displayName": "X\u03a3"}, {"displayName": "y"}
+        )
+
+    asyncio.run(write())
+    done = CliRunner().invoke(main, ["migrate"], env={"SCIM_API_DATABASE_URL": database_url})
+    assert done.exit_code == 0
+    assert "keys: " in done.stdout
+    assert "users and groups have those of this release" in done.stdout
+    assert "another has; they are served as before" in done.stderr
+    again = CliRunner().invoke(main, ["migrate"], env={"SCIM_API_DATABASE_URL": database_url})
+    assert again.stdout == f"schema version {REQUIRED_VERSION}\n"
 
 
 def test_an_option_names_another_database_than_the_environment(tmp_path: Path) -> None:

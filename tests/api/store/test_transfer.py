@@ -16,6 +16,7 @@ from scim_api.store.protocol import ListQuery
 from scim_api.store.sql.transfer_tables import TABLES, Digest, TransferRefused
 from scim_api.store.transfer import copy, database_of
 from support.database import run_sql
+from support.earlier_release import EarlierRelease
 from support.stored import connect, credential, prepared, tenant_of
 from support.transfer import BASE, Life, Way, content, opened, served, unseen
 
@@ -54,10 +55,23 @@ async def test_every_token_gets_the_same_answers_afterwards(way: Way, person: An
         assert await store.public_url() == BASE
 
 
+async def share_with_an_earlier_release(url: str) -> None:
+    """Leave two that have one key, and one whose keys are not rebuilt yet."""
+    [[tenant]] = await run_sql(url, "SELECT min(pk) FROM tenant")
+    earlier = EarlierRelease(url, tenant)
+    async with opened(url) as store:
+        await earlier.create("Group", {"displayName": "\u03c3"}, {"displayName": "x\u03a3"})
+        await earlier.create("Group", {"displayName": "x\u03c3"})
+        while (await store.rebuild_keys()).looked_at:
+            pass
+    await earlier.create("Group", {"displayName": "y\u03a3"})
+
+
 async def test_every_row_of_every_table_is_the_same_and_the_source_is_untouched(
     way: Way, person: Any
 ) -> None:
     await Life().live(way.source, person)
+    await share_with_an_earlier_release(way.source)
     before = await content(way.source)
     assert all(rows for rows, _ in before.values())
 

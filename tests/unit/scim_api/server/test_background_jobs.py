@@ -19,12 +19,15 @@ from scim_api.http.request import ServiceContext
 from scim_api.server import background_jobs
 from scim_api.server.background_jobs import (
     AUTH_GENERATION_SECONDS,
+    KEY_REBUILD_PAUSE,
+    KEY_REBUILD_SECONDS,
     LAST_USE_SECONDS,
     PURGE_BATCH,
     PURGE_SECONDS,
     WARM_UP_SECONDS,
 )
 from scim_api.store.errors import Unavailable
+from scim_api.store.protocol import KeyRebuild
 
 GONE = Unavailable("nobody there")
 
@@ -98,7 +101,7 @@ class Service:
     def __init__(self) -> None:
         self.metrics = Metrics()
         self.authenticator = SimpleNamespace(refresh=forever, write_uses=forever)
-        self.store = SimpleNamespace(purge=forever)
+        self.store = SimpleNamespace(purge=forever, rebuild_keys=forever)
 
     async def run(self, name: str) -> None:
         """Until this job has done what it was told."""
@@ -153,6 +156,17 @@ async def test_a_purge_goes_on_at_once_as_long_as_its_batches_are_full(pauses: l
     await service.run("purge")
     assert set(batches) == {PURGE_BATCH}
     assert pauses == [0.0, 0.0, PURGE_SECONDS, PURGE_SECONDS]
+
+
+async def test_keys_are_rebuilt_batch_after_batch_and_then_looked_for_at_a_slow_pace(
+    pauses: list[float],
+) -> None:
+    service = Service()
+    service.store.rebuild_keys = Told(KeyRebuild(200), KeyRebuild(7, conflicts=2), KeyRebuild()).job
+    with capture_logs() as logs:
+        await service.run("key rebuild")
+    assert pauses == [KEY_REBUILD_PAUSE, KEY_REBUILD_PAUSE, KEY_REBUILD_SECONDS]
+    assert [(log["event"], log["resources"]) for log in logs] == [("keys of other resources", 2)]
 
 
 async def test_warming_up_waits_for_the_first_answers_and_leaves_the_loop_alone(
