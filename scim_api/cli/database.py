@@ -54,7 +54,8 @@ class _KeyProgress:
             click.echo(f"keys: {self._looked_at} users and groups have those of this release")
         if self._conflicts:
             click.echo(
-                f"{self._conflicts} of them should have a key that another has; they are served as before.",
+                f"{self._conflicts} of them should have a key that another has; they are served as before."
+                " `scim-api connection duplicates` lists them.",
                 err=True,
             )
 

@@ -41,6 +41,8 @@ class ResourceWrite:
     """``externalId`` (case exact); unique only where it is the matching attribute."""
     email_keys: tuple[str, ...] = ()
     """Normalized values of all work e-mails, without repetition."""
+    unique_email_keys: tuple[str, ...] = ()
+    """Those of them that nobody else of the tenant may have: all where users match by work e-mail, else none."""
     members: tuple[MemberChange, ...] = ()
     """Of a group: what becomes of its members, which are rows of their own and not part of ``doc``."""
     same_body: bool = False

@@ -47,7 +47,9 @@ def start(service: ServiceContext) -> list["asyncio.Task[None]"]:
     async def rebuild_keys() -> float | None:
         done = await service.store.rebuild_keys()
         if done.conflicts:
-            log.warning("keys of other resources", resources=done.conflicts)
+            log.warning(
+                "keys of other resources", resources=done.conflicts, command="scim-api connection duplicates"
+            )
         return KEY_REBUILD_PAUSE if done.looked_at else None
 
     jobs: tuple[tuple[str, float, Job], ...] = (

@@ -74,6 +74,21 @@ class KeyRebuild:
     have."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Duplicate:
+    """Resources of a tenant that share a value which is to be unique."""
+
+    tenant: str
+    """``namespace/name``."""
+    kind: ResourceKind
+    attribute: str
+    """As SCIM names it: ``userName``, ``displayName`` or ``emails[type eq "work"].value``."""
+    key: str
+    """The comparison key of the value."""
+    ids: tuple[str, ...]
+    """The oldest first; all of them are served, and nobody else gets the value."""
+
+
 Transform = Callable[[Resource], ResourceWrite | None]
 """A pure, synchronous change of one resource; None means that nothing changes. What it raises reaches
 the caller and nothing is written. It may be called again when another write came between."""
@@ -248,6 +263,9 @@ class Store(Protocol):
         """Give at most ``batch`` resources that have keys of an earlier release those of this one, in one
         transaction. Bodies and versions stay. Several processes may do it at once, and any may be killed.
         """
+
+    async def duplicates(self) -> Sequence[Duplicate]:
+        """What is to be unique and is not, of all tenants; reads all work e-mails."""
 
     # -- administration ---------------------------------------------------------------------------
     async def connection(self, namespace: str, name: str) -> Connection:

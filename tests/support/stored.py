@@ -55,6 +55,7 @@ def prepared(
         name_key=name,
         external_key=f"ext-{name}",
         email_keys=(email,) if email else (),
+        unique_email_keys=(email,) if email else (),
     )
 
 

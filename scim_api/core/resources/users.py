@@ -87,6 +87,7 @@ def prepare_user(tenant_schema: TenantSchema, doc: dict[str, Json]) -> ResourceW
     if external is not None:
         external = index_key("externalId", external, case_exact=True)
     emails = work_emails(doc)
+    email_keys = tuple(dict.fromkeys(emails))
     match tenant_schema.matching:
         case Matching.WORK_EMAIL:
             match_key = emails[0] if emails else None
@@ -100,7 +101,8 @@ def prepare_user(tenant_schema: TenantSchema, doc: dict[str, Json]) -> ResourceW
         match_key=match_key,
         name_key=name,
         external_key=external,
-        email_keys=tuple(dict.fromkeys(emails)),
+        email_keys=email_keys,
+        unique_email_keys=email_keys if tenant_schema.matching is Matching.WORK_EMAIL else (),
     )
 
 

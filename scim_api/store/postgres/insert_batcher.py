@@ -140,7 +140,9 @@ class InsertBatcher:
         write = new.write
         keys = (write.match_key, write.name_key, write.external_key)
         body = (write.doc, write.normal_form, list(write.email_keys))
-        [row] = await self._write(CREATE, new.tenant, "User", new.resource_id, *keys, *body, new.actor)
+        [row] = await self._write(
+            CREATE, new.tenant, "User", new.resource_id, *keys, *body, new.actor, write.unique_email_keys
+        )
         return InsertedUser(*row)
 
 
@@ -150,7 +152,11 @@ def _columns(batch: Sequence[UserInsert]) -> tuple[list[Any], ...]:
     """
     batch = sorted(batch, key=lambda new: new.write.name_key)
     writes = [new.write for new in batch]
-    mails = [(new.resource_id, email) for new in batch for email in new.write.email_keys]
+    mails = [
+        (new.resource_id, email, email if email in new.write.unique_email_keys else None)
+        for new in batch
+        for email in new.write.email_keys
+    ]
     return (
         [new.tenant for new in batch],
         [new.resource_id for new in batch],
@@ -160,8 +166,9 @@ def _columns(batch: Sequence[UserInsert]) -> tuple[list[Any], ...]:
         [write.doc for write in writes],
         [write.normal_form for write in writes],
         [new.actor for new in batch],
-        [identity for identity, _ in mails],
-        [email for _, email in mails],
+        [identity for identity, _, _ in mails],
+        [email for _, email, _ in mails],
+        [unique for _, _, unique in mails],
     )
 
 

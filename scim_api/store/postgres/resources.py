@@ -255,7 +255,8 @@ def _update_parameters(
     """The parameters of ``statements.UPDATE``."""
     keys = (write.match_key, write.name_key, write.external_key)
     body = (write.doc, write.normal_form, list(write.email_keys))
-    return (tenant, kind, resource.id, resource.version, *keys, *body, actor, resource.modified)
+    versions = (actor, resource.modified, write.unique_email_keys)
+    return (tenant, kind, resource.id, resource.version, *keys, *body, *versions)
 
 
 def _updated(resource: Resource, write: ResourceWrite, now: str) -> Resource:

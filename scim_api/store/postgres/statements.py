@@ -32,15 +32,16 @@ WITH moment AS MATERIALIZED (
     SELECT $1::bigint, $2::text, $3::text, $4::text, $5::text, $6::text, 1, now, now, $7::text, $8::jsonb
     FROM moment RETURNING pk, created
 ), mailed AS (
-    INSERT INTO resource_email (resource, email_key, tenant, kind)
-    SELECT pk, email, $1, $2 FROM made, unnest($9::text[]) AS email
+    INSERT INTO resource_email (resource, email_key, tenant, kind, unique_key)
+    SELECT pk, email, $1, $2, CASE WHEN email = ANY ($11::text[]) THEN email END
+    FROM made, unnest($9::text[]) AS email
 ), counted AS ({_COUNTED.format(shard=_SHARD, change="1", source="made")}), audited AS (
     INSERT INTO audit (at, tenant, kind, resource_id, action, actor)
     SELECT created, $1, $2, $3, 'create', $10::text FROM made
 )
 SELECT created, pk FROM made
 """
-"""tenant, kind, id, match, name, external, doc, keys, e-mails, actor -> the time, the key."""
+"""tenant, kind, id, match, name, external, doc, keys, e-mails, actor, unique e-mails -> the time, the key."""
 
 CREATE_MANY: Final = f"""
 WITH moment AS MATERIALIZED (
@@ -54,9 +55,10 @@ WITH moment AS MATERIALIZED (
     SELECT tenant, 'User', id, match_key, name_key, external_key, 1, now, now, doc, keys::jsonb
     FROM wanted, moment ON CONFLICT DO NOTHING RETURNING pk, tenant, id, created
 ), mailed AS (
-    INSERT INTO resource_email (resource, email_key, tenant, kind)
-    SELECT made.pk, mail.email_key, made.tenant, 'User'
-    FROM made JOIN unnest($9::text[], $10::text[]) AS mail(id, email_key) ON mail.id = made.id
+    INSERT INTO resource_email (resource, email_key, tenant, kind, unique_key)
+    SELECT made.pk, mail.email_key, made.tenant, 'User', mail.unique_key
+    FROM made JOIN unnest($9::text[], $10::text[], $11::text[]) AS mail(id, email_key, unique_key)
+        ON mail.id = made.id
 ), counted AS (
     INSERT INTO resource_count (tenant, kind, shard, number)
     SELECT tenant, 'User', {_SHARD}, count(*) FROM made GROUP BY tenant ORDER BY tenant
@@ -67,8 +69,8 @@ WITH moment AS MATERIALIZED (
 )
 SELECT id, created, pk FROM made
 """
-"""Arrays of tenant, id, match, name, external, doc, keys, actor; and, of all e-mails, of the user's id and the
-key -> id, time and key of each that was written. One whose key is taken is left out."""
+"""Arrays of tenant, id, match, name, external, doc, keys, actor; and, of all e-mails, of the user's id, the
+key and the key if it is unique -> id, time and key of each that was written. One whose key is taken is left out."""
 
 UPDATE: Final = f"""
 WITH changed AS (
@@ -81,16 +83,17 @@ WITH changed AS (
     DELETE FROM resource_email e USING changed
     WHERE e.resource = changed.pk AND e.email_key <> ALL ($10::text[])
 ), mailed AS (
-    INSERT INTO resource_email (resource, email_key, tenant, kind)
-    SELECT pk, email, $1, $2 FROM changed, unnest($10::text[]) AS email ON CONFLICT DO NOTHING
+    INSERT INTO resource_email (resource, email_key, tenant, kind, unique_key)
+    SELECT pk, email, $1, $2, CASE WHEN email = ANY ($13::text[]) THEN email END
+    FROM changed, unnest($10::text[]) AS email ON CONFLICT (resource, email_key) DO NOTHING
 ), audited AS (
     INSERT INTO audit (at, tenant, kind, resource_id, action, actor)
     SELECT modified, $1, $2, $3, 'modify', $11::text FROM changed
 )
 SELECT modified FROM changed
 """
-"""tenant, kind, id, version, match, name, external, doc, keys, e-mails, actor, modified -> the time, or no row
-when the resource is no longer at that version. A version alone may come again after a restore of the
+"""tenant, kind, id, version, match, name, external, doc, keys, e-mails, actor, modified, unique e-mails -> the time,
+or no row when the resource is no longer at that version. A version alone may come again after a restore of the
 database; one of that moment does not."""
 
 IS_STORED: Final = """

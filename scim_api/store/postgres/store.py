@@ -18,6 +18,7 @@ from scim_api.store.protocol import (
     Access,
     AuthGeneration,
     CredentialUse,
+    Duplicate,
     KeyRebuild,
     ListQuery,
     Page,
@@ -25,6 +26,7 @@ from scim_api.store.protocol import (
     Transform,
 )
 from scim_api.store.sql import administration
+from scim_api.store.sql.duplicates import find_duplicates
 from scim_api.store.sql.rows import (
     to_access,
     to_groups_by_member,
@@ -211,6 +213,10 @@ class PostgresStore:
     async def rebuild_keys(self, batch: int = KEY_BATCH) -> KeyRebuild:
         """Give resources with keys of an earlier release those of this one; see ``Store``."""
         return await self._writer.rebuild_keys(batch)
+
+    async def duplicates(self) -> Sequence[Duplicate]:
+        """What is to be unique and is not, of all tenants."""
+        return await self._database.read_script(lambda _now: find_duplicates())
 
     # -- administration ---------------------------------------------------------------------------
     async def connection(self, namespace: str, name: str) -> Connection:

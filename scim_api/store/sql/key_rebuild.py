@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
+from scim_api.contract.admin import Matching
 from scim_api.core.errors import ScimError
 from scim_api.core.model import ResourceWrite
 from scim_api.core.resources.groups import prepare_group
@@ -40,8 +41,24 @@ SELECT DISTINCT c.resource FROM key_conflict c WHERE NOT EXISTS (
 ) AND NOT EXISTS (
     SELECT 1 FROM resource r WHERE r.tenant + 0 = c.tenant AND r.kind = c.kind AND r.pk <> c.resource
         AND c.attribute = 'match' AND r.match_key = c.key
+) AND NOT EXISTS (
+    SELECT 1 FROM resource_email e JOIN resource_email o
+        ON o.tenant = c.tenant AND o.kind = c.kind AND o.unique_key = c.key
+    WHERE c.attribute = 'email' AND e.resource = c.resource AND e.email_key = c.key
 ) ORDER BY c.resource LIMIT ?"""
-"""Who can have a key now that another has had."""
+"""Who can have a key now that another has had, or does not want it any more."""
+_CLAIM: Final = """
+UPDATE resource_email SET unique_key = email_key WHERE resource IN ({marks}) AND unique_key IS NULL
+    AND NOT EXISTS (
+        SELECT 1 FROM resource_email o WHERE o.tenant = resource_email.tenant AND o.kind = resource_email.kind
+            AND o.email_key = resource_email.email_key
+            AND (o.unique_key IS NOT NULL OR o.resource < resource_email.resource)
+    )"""
+"""Of several who have an address, the one that was created first."""
+_UNCLAIMED: Final = """
+INSERT INTO key_conflict (resource, attribute, key, tenant, kind)
+SELECT e.resource, 'email', e.email_key, e.tenant, e.kind FROM resource_email e
+WHERE e.resource IN ({marks}) AND e.unique_key IS NULL RETURNING resource"""
 _SCHEMAS: Final = 256
 
 
@@ -76,7 +93,7 @@ def rebuild_keys(dialect: Dialect, limit: int) -> TransactionScript[KeyRebuild]:
         return (yield from _walk(dialect, limit))
     free = yield Statement(_FREE, (limit,))
     yield from _rebuild(dialect, [row[0] for row in free])
-    return KeyRebuild(len(free))
+    return KeyRebuild()
 
 
 def _walk(dialect: Dialect, limit: int) -> TransactionScript[KeyRebuild]:
@@ -98,24 +115,42 @@ def _rebuild(dialect: Dialect, pks: Sequence[int]) -> TransactionScript[int]:
         return 0
     lock = " FOR NO KEY UPDATE OF r" if dialect == "postgresql" else ""
     rows = yield Statement(_ROWS.format(marks=_marks(pks)) + lock, tuple(pks))
-    conflicts = 0
+    conflicting: set[int] = set()
+    unique: list[int] = []
     for row in rows:
         stored = _Stored(*row)
+        if stored.kind == "User" and _schema_of(stored.settings).matching is Matching.WORK_EMAIL:
+            unique.append(stored.pk)
         if stored.doc.isascii():  # the forms of keys differ in nothing that such a body may hold
             continue
         write = _write_of(stored)
-        if write is not None:
-            conflicts += yield from _rebuild_one(stored, write)
-    return conflicts
+        if write is not None and (yield from _rebuild_one(stored, write)):
+            conflicting.add(stored.pk)
+    conflicting |= yield from _claim_emails(unique)
+    return len(conflicting)
 
 
-def _rebuild_one(stored: _Stored, write: ResourceWrite) -> TransactionScript[int]:
-    match_key, name_key, conflicts = write.match_key, write.name_key, 0
-    yield Statement("DELETE FROM key_conflict WHERE resource = ?", (stored.pk,))
+def _claim_emails(pks: Sequence[int]) -> TransactionScript[set[int]]:
+    """Make the work e-mails of these users unique; those of them who have one that another has had before."""
+    if not pks:
+        return set()
+    marks = _marks(pks)
+    yield Statement(_CLAIM.format(marks=marks), tuple(pks))
+    yield Statement(
+        f"DELETE FROM key_conflict WHERE attribute = 'email' AND resource IN ({marks})", tuple(pks)
+    )
+    shared = yield Statement(_UNCLAIMED.format(marks=marks), tuple(pks))
+    return {row[0] for row in shared}
+
+
+def _rebuild_one(stored: _Stored, write: ResourceWrite) -> TransactionScript[bool]:
+    """Write the keys of one resource that differ; whether it has to keep one."""
+    match_key, name_key = write.match_key, write.name_key
+    yield Statement("DELETE FROM key_conflict WHERE attribute <> 'email' AND resource = ?", (stored.pk,))
     if match_key is not None and (yield from _is_taken(stored, "match", match_key, stored.match_key)):
-        conflicts, match_key = 1, stored.match_key
+        match_key = stored.match_key
     if (yield from _is_taken(stored, "name", name_key, stored.name_key)):
-        conflicts, name_key = 1, stored.name_key
+        name_key = stored.name_key
     present = (stored.match_key, stored.name_key, stored.external_key)
     if (match_key, name_key, write.external_key) != present or _form(write.normal_form) != _form(stored.keys):
         keys = (match_key, name_key, write.external_key, write.normal_form)
@@ -130,7 +165,7 @@ def _rebuild_one(stored: _Stored, write: ResourceWrite) -> TransactionScript[int
                 (stored.pk, attribute, key, stored.tenant, stored.kind),
             )
     yield from _replace_emails(stored, write.email_keys)
-    return conflicts
+    return (match_key, name_key) != (write.match_key, write.name_key)
 
 
 def _is_taken(

@@ -155,13 +155,22 @@ CREATE TABLE key_rebuild_queue (
 -- Keys that a resource should have, and that another of its tenant has: it keeps the one it had before.
 CREATE TABLE key_conflict (
     resource  {bigint} NOT NULL REFERENCES resource (pk) ON DELETE CASCADE,
-    attribute {text} NOT NULL CHECK (attribute IN ('name', 'match')),
+    attribute {text} NOT NULL CHECK (attribute IN ('name', 'match', 'email')),
     key       {text} NOT NULL,
     tenant    {bigint} NOT NULL,
     kind      {text} NOT NULL,
-    PRIMARY KEY (resource, attribute)
+    PRIMARY KEY (resource, attribute, key)
 ){table_without_rowid};
 CREATE INDEX key_conflict_taken ON key_conflict (tenant, kind, key, resource);
+"""
+
+_UNIQUE_EMAILS: Final = """
+-- email_key where nobody else of the tenant may have it: in tenants that match by work e-mail. NULL elsewhere,
+-- in what an earlier release wrote until its keys are rebuilt, and where another has the address already.
+ALTER TABLE resource_email ADD COLUMN unique_key {text};
+CREATE UNIQUE INDEX resource_email_unique ON resource_email (unique_key, kind, tenant)
+    WHERE unique_key IS NOT NULL;
+UPDATE key_rebuild SET after_pk = 0;
 """
 
 # What an earlier release writes has no key form in it ("#", see core.values.normal_form); a conflict ends with
@@ -180,7 +189,7 @@ WHEN NEW.name_key IS NOT OLD.name_key OR NEW.match_key IS NOT OLD.match_key
 BEGIN
     DELETE FROM key_conflict WHERE resource = NEW.pk
         AND CASE attribute WHEN 'name' THEN NEW.name_key IS NOT OLD.name_key
-            ELSE NEW.match_key IS NOT OLD.match_key END;
+            WHEN 'match' THEN NEW.match_key IS NOT OLD.match_key ELSE false END;
 END;
 """
 _KEY_TRIGGERS_POSTGRESQL: Final = """
@@ -193,7 +202,7 @@ CREATE FUNCTION end_key_conflict() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM key_conflict c WHERE c.resource = NEW.pk
         AND CASE c.attribute WHEN 'name' THEN NEW.name_key IS DISTINCT FROM OLD.name_key
-            ELSE NEW.match_key IS DISTINCT FROM OLD.match_key END;
+            WHEN 'match' THEN NEW.match_key IS DISTINCT FROM OLD.match_key ELSE false END;
     RETURN NULL;
 END $$;
 CREATE TRIGGER resource_inserted AFTER INSERT ON resource FOR EACH ROW
@@ -230,6 +239,12 @@ MIGRATIONS: Final = (
         name="keys by simple case folding",
         sqlite=_KEY_REBUILD.format_map(_SQLITE) + _KEY_TRIGGERS_SQLITE,
         postgresql=_KEY_REBUILD.format_map(_POSTGRESQL) + _KEY_TRIGGERS_POSTGRESQL,
+    ),
+    Migration(
+        number=3,
+        name="every work e-mail is unique",
+        sqlite=_UNIQUE_EMAILS.format_map(_SQLITE),
+        postgresql=_UNIQUE_EMAILS.format_map(_POSTGRESQL),
     ),
 )
 """All steps, in order, numbered from 1 without gaps."""

@@ -69,11 +69,11 @@ TABLES: Final = (
         json=("keys",),
         numbered=True,
     ),
-    Table("resource_email", ("resource", "email_key"), ("tenant", "kind")),
+    Table("resource_email", ("resource", "email_key"), ("tenant", "kind", "unique_key")),
     Table("membership", ("container", "member"), ("tenant",)),
     Table("key_rebuild", ("singleton",), ("after_pk",), seeded=True),
     Table("key_rebuild_queue", ("resource",), (), seeded=True),
-    Table("key_conflict", ("resource", "attribute"), ("key", "tenant", "kind")),
+    Table("key_conflict", ("resource", "attribute", "key"), ("tenant", "kind")),
     Table("resource_count", ("tenant", "kind", "shard"), ("number",)),
     Table("audit", ("pk",), ("at", "tenant", "kind", "resource_id", "action", "actor"), numbered=True),
 )  # fmt: skip

@@ -60,9 +60,9 @@ def create(
     values = (tenant, kind, identity, *keys, now, now, write.doc, write.normal_form)
     try:
         [(pk,)] = fetch(connection, _INSERT, values)
+        _add_emails(connection, pk, tenant, kind, write, write.email_keys)
     except apsw.ConstraintError as error:
         raise _constraint_error(connection, tenant, kind, write, identity, error) from error
-    _add_emails(connection, pk, tenant, kind, write.email_keys)
     connection.execute(COUNT, (tenant, kind, _SHARD, 1))
     connection.execute(AUDIT, (now, tenant, kind, identity, "create", actor))
     return Resource(identity, 1, now, now, write.doc, pk, kind)
@@ -96,14 +96,14 @@ def modify(
         return resource
     body = (now, write.doc, write.normal_form, resource.pk)
     keys = (write.match_key, write.name_key, write.external_key)
-    if keys == (match_key, name_key, external_key):
-        connection.execute(_UPDATE_BODY, body)
-    else:
-        try:
+    try:
+        if keys == (match_key, name_key, external_key):
+            connection.execute(_UPDATE_BODY, body)
+        else:
             connection.execute(_UPDATE, (*kept_keys(write), *body))
-        except apsw.ConstraintError as error:
-            raise _constraint_error(connection, tenant, kind, write, resource_id, error) from error
-    _replace_emails(connection, resource.pk, tenant, kind, write.email_keys)
+        _replace_emails(connection, resource.pk, tenant, kind, write)
+    except apsw.ConstraintError as error:
+        raise _constraint_error(connection, tenant, kind, write, resource_id, error) from error
     connection.execute(AUDIT, (now, tenant, kind, resource_id, "modify", actor))
     return Resource(
         resource.id, resource.version + 1, resource.created, now, write.doc, resource.pk, resource.kind
@@ -169,21 +169,30 @@ def delete(
 
 
 def _replace_emails(
-    connection: apsw.Connection, pk: int, tenant: int, kind: ResourceKind, emails: tuple[str, ...]
+    connection: apsw.Connection, pk: int, tenant: int, kind: ResourceKind, write: ResourceWrite
 ) -> None:
     rows = fetch(connection, "SELECT email_key FROM resource_email WHERE resource = ?", (pk,))
     stored = {row[0] for row in rows}
-    for email in stored - set(emails):
+    for email in stored - set(write.email_keys):
         connection.execute("DELETE FROM resource_email WHERE resource = ? AND email_key = ?", (pk, email))
-    _add_emails(connection, pk, tenant, kind, (email for email in emails if email not in stored))
+    added = (email for email in write.email_keys if email not in stored)
+    _add_emails(connection, pk, tenant, kind, write, added)
 
 
 def _add_emails(
-    connection: apsw.Connection, pk: int, tenant: int, kind: ResourceKind, emails: Iterable[str]
+    connection: apsw.Connection,
+    pk: int,
+    tenant: int,
+    kind: ResourceKind,
+    write: ResourceWrite,
+    emails: Iterable[str],
 ) -> None:
-    insert = "INSERT INTO resource_email (resource, email_key, tenant, kind) VALUES (?, ?, ?, ?)"
+    insert = (
+        "INSERT INTO resource_email (resource, email_key, tenant, kind, unique_key) VALUES (?, ?, ?, ?, ?)"
+    )
     for email in emails:
-        connection.execute(insert, (pk, email, tenant, kind))
+        unique = email if email in write.unique_email_keys else None
+        connection.execute(insert, (pk, email, tenant, kind, unique))
 
 
 def _constraint_error(

@@ -25,6 +25,7 @@ from scim_api.store.protocol import (
     Access,
     AuthGeneration,
     CredentialUse,
+    Duplicate,
     KeyRebuild,
     ListQuery,
     Page,
@@ -32,6 +33,7 @@ from scim_api.store.protocol import (
     Transform,
 )
 from scim_api.store.sql import administration
+from scim_api.store.sql.duplicates import find_duplicates
 from scim_api.store.sql.key_rebuild import rebuild_keys
 from scim_api.store.sql.rows import to_access, to_groups_by_member, to_members, to_page, to_serialized_page
 from scim_api.store.sql.search_locks import TenantSearchLocks
@@ -242,6 +244,10 @@ class SqliteStore:
     async def rebuild_keys(self, batch: int = KEY_BATCH) -> KeyRebuild:
         """Give resources with keys of an earlier release those of this one; see ``Store``."""
         return await self._write_script(lambda: rebuild_keys("sqlite", batch))
+
+    async def duplicates(self) -> Sequence[Duplicate]:
+        """What is to be unique and is not, of all tenants."""
+        return self._read_script(find_duplicates())
 
     # -- administration ---------------------------------------------------------------------------
     async def connection(self, namespace: str, name: str) -> Connection:

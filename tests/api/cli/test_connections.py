@@ -15,6 +15,8 @@ from scim_api.contract.admin import Connection, Credential, PutConnection
 from scim_api.contract.tokens import digest
 from scim_api.store.factory import create_store
 from scim_api.store.protocol import CredentialUse, Store
+from support.database import run_sql
+from support.earlier_release import EarlierRelease
 from support.stored import prepared
 
 RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
@@ -284,3 +286,45 @@ class _Terminal:
     @staticmethod
     def isatty() -> bool:
         return True
+
+
+def test_duplicates_are_listed_with_an_exit_code_of_their_own(command: Command) -> None:
+    assert command.run("create", "demo/entra").exit_code == 0
+    none = command.run("duplicates")
+    assert (none.exit_code, none.stdout, none.stderr) == (0, "", "no duplicates\n")
+    assert command.run("duplicates", "--json").stdout == "[]\n"
+
+    async def share(_store: Store) -> list[str]:
+        bodies = [
+            {
+                "userName": name,
+                "emails": [{"type": "work", "value": value} for value in (f"{name}@x", "one@x")],
+            }
+            for name in ("ada", "bob")
+        ]
+        [[tenant]] = await run_sql(command.url, "SELECT pk FROM tenant")
+        return await EarlierRelease(command.url, tenant).create("User", *bodies)
+
+    ids = command.ask(share)
+    told = command.run("duplicates")
+    assert told.exit_code == 3
+    heading, *lines = told.stdout.splitlines()
+    assert heading == 'demo/entra  User  emails[type eq "work"].value  "one@x"'
+    assert [line.strip() for line in lines] == ids
+    asked = command.run("duplicates", "--json")
+    assert asked.exit_code == 3
+    assert json.loads(asked.stdout) == [
+        {
+            "tenant": "demo/entra",
+            "resourceType": "User",
+            "attribute": 'emails[type eq "work"].value',
+            "value": "one@x",
+            "ids": ids,
+        }
+    ]
+
+
+def test_the_help_of_duplicates_says_what_to_do(command: Command) -> None:
+    text = " ".join(command.run("duplicates", "--help").stdout.split())
+    for words in ("Entra's matching query finds several and stops", "exit code is 0", "jq -r '.[].ids[]'"):
+        assert words in text

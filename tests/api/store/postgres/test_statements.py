@@ -44,6 +44,7 @@ async def create(session: Session, tenant: int, name: str = "ada", *emails: str)
         "{}",
         list(emails),
         "c",
+        [],
     )
 
 
@@ -92,6 +93,7 @@ async def test_of_many_users_those_whose_key_is_taken_are_left_out(session: Sess
     written = await session.fetch(
         statements.CREATE_MANY, [tenant] * 3, [f"new-{name}" for name in names], [None] * 3, names, [None] * 3,
         ["{}"] * 3, ["{}"] * 3, ["c"] * 3, ["new-bob", "new-bob", "new-ada"], ["b1@x", "b2@x", "a@x"],
+        [None] * 3,
     )  # fmt: skip
     assert {row["id"] for row in written} == {"new-bob", "new-eve"}
     assert await held(session, tenant) == {
@@ -108,7 +110,7 @@ async def test_an_update_needs_the_version_and_the_moment_that_it_was_made_for(
     async def update(version: int, modified: str, of: int = tenant) -> Any:
         return await session.fetchval(
             statements.UPDATE, of, "User", "id-ada", version, "m", "n", "e", '{"a":1}', "{}",
-            ["kept@x", "new@x"], "c", modified,
+            ["kept@x", "new@x"], "c", modified, [],
         )  # fmt: skip
 
     for wrong in ((2, created), (1, "another moment"), (1, created, tenant + 1)):

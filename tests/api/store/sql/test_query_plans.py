@@ -82,7 +82,7 @@ CROWD = (
        FROM generate_series(1, 20000) AS n""",
     "INSERT INTO resource_email SELECT pk, match_key, tenant, kind FROM resource",
 )
-PARAMETERS_OF_UPDATE = (1, "User", "x", 1, "m", "n", "e", "{}", "{}", ["m"], "actor", "now")
+PARAMETERS_OF_UPDATE = (1, "User", "x", 1, "m", "n", "e", "{}", "{}", ["m"], "actor", "now", ["m"])
 
 
 @pytest.mark.parametrize("statistics", ["young", "fresh"])

@@ -15,6 +15,7 @@ from scim_api.core.patch.request import read_patch
 from scim_api.core.predicate import matches
 from scim_api.core.resources.groups import create_group, replace_group
 from scim_api.core.schema.tenant_schema import compile_tenant_schema
+from scim_api.core.values.normal_form import KEY_FORM, KEY_FORM_NAME
 from support.scim_core import profile_of
 
 TENANT = profile_of()
@@ -72,6 +73,7 @@ def test_a_group_is_stored_without_its_members_and_without_noise() -> None:
         "schemas": [CORE_GROUP],
         "externalid": "E-1",
         "displayname": "r&d (all)",
+        KEY_FORM_NAME: KEY_FORM,
     }
 
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from scim_api.core.values.normal_form import normal_form, normal_form_text
+from scim_api.core.values.normal_form import KEY_FORM, KEY_FORM_NAME, normal_form, normal_form_text
 from support.scim_core import CUSTOM, ENT, profile_of
 
 TABLE = profile_of().user
@@ -56,5 +56,7 @@ def test_each_entry_of_a_multi_valued_attribute_has_its_form() -> None:
     assert form(**skills)[CUSTOM.lower()] == {"skills": ["python", "sql"]}
 
 
-def test_the_text_is_the_form_in_json() -> None:
-    assert json.loads(normal_form_text(TABLE, {"title": "É"})) == {"schemas": [], "title": "é"}
+def test_the_text_is_the_form_in_json_and_says_of_which_form_its_keys_are() -> None:
+    text = json.loads(normal_form_text(TABLE, {"title": "É"}))
+    assert text == {"schemas": [], "title": "é", KEY_FORM_NAME: KEY_FORM}
+    assert KEY_FORM_NAME not in TABLE.names
