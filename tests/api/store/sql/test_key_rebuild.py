@@ -2,10 +2,16 @@
 
 import asyncio
 import json
+import random
 import signal
 import sys
+import time
+from pathlib import Path
 from typing import Any, Final
 
+import apsw
+import asyncpg
+import httpx
 import pytest
 
 from api.conftest import Scim
@@ -21,6 +27,7 @@ from scim_api.store.protocol import ListQuery, Store
 from support.conversation import Conversation, op, refusal
 from support.database import run_sql
 from support.earlier_release import EarlierRelease, migrate_as_then
+from support.scim_service import running_service
 from support.stored import prepared, tenant_of
 
 CAPITALS: Final = "\u039d\u0399\u039a\u039f\u03a3"
@@ -242,23 +249,49 @@ async def test_the_other_twin_has_the_name_alone_when_its_holder_leaves(
     refusal(await contoso.send("POST", "/Users", user(SMALL)), 409, "uniqueness")
 
 
-MIGRATE: Final = "from scim_api.cli.main import main; main()"
+REBUILD: Final = """
+import asyncio, sys, time
+from scim_api.store.factory import create_store
+from scim_api.store.migrate import migrate
+
+async def main(url):
+    await migrate(url)
+    store = create_store(url)
+    await store.open()
+    while (await store.rebuild_keys(20)).looked_at:
+        time.sleep(0.01)  # so that there is a time to be killed in
+
+asyncio.run(main(sys.argv[1]))
+"""
+MIGRATE: Final = (
+    "import sys; from scim_api.cli.main import main; main(['migrate', '--database-url', sys.argv[1]])"
+)
 MANY: Final = 3_000
 
 
-async def start_migration(url: str) -> asyncio.subprocess.Process:
-    """``scim-api migrate`` as a process of its own."""
+async def started(code: str, url: str) -> asyncio.subprocess.Process:
+    """Python code as a process of its own."""
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-c", MIGRATE, "migrate", "--database-url", url,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        sys.executable, "-c", code, url, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+
+
+async def until_nobody_is_connected(url: str) -> None:
+    """PostgreSQL ends the session of a client that is gone in its own time."""
+    others = (
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND backend_type = 'client backend'"
+    )
+    async with asyncio.timeout(30):
+        while not url.startswith("sqlite") and await run_sql(url, others):
+            await asyncio.sleep(0.02)
 
 
 async def progress_of(url: str) -> int | None:
-    """The resource up to which the keys are rebuilt; None at the end."""
+    """The resource up to which the keys are rebuilt; None at the end, 0 before the migration."""
     try:
         [[after]] = await run_sql(url, "SELECT after_pk FROM key_rebuild")
-    except Exception:
+    except (apsw.SQLError, asyncpg.UndefinedTableError):
         return 0
     return None if after is None else int(after)
 
@@ -271,29 +304,51 @@ async def test_a_rebuild_that_is_killed_again_and_again_goes_on_where_it_was_and
     before = await bodies_of(old_url)
     reached: list[int] = []
 
-    for goal in (1, MANY // 4, MANY // 2):
-        process = await start_migration(old_url)
-        while (now := await progress_of(old_url)) is not None and now < goal:
+    for goal in (1, MANY // 8, MANY // 4, MANY // 2):
+        process = await started(REBUILD, old_url)
+        while (await progress_of(old_url) or 0) < goal:
             assert process.returncode is None, "it ended before it could be killed"
             await asyncio.sleep(0.001)
+        await asyncio.sleep(random.random() / 100)  # anywhere in a batch
         process.send_signal(signal.SIGKILL)
         await process.communicate()
-        reached.append(await progress_of(old_url) or MANY)
+        await until_nobody_is_connected(old_url)
+        reached.append(await progress_of(old_url) or 0)
         assert await bodies_of(old_url) == before
-    done = await start_migration(old_url)
+    done = await started(MIGRATE, old_url)
     out, err = await done.communicate()
 
     assert (done.returncode, err.decode()) == (0, "")
-    assert reached == sorted(set(reached)), "each went on where the one before was"
+    assert reached == sorted(reached), "each went on where the one before was"
     assert await progress_of(old_url) is None
     assert await wrong_keys(old_url) == {}
     assert await bodies_of(old_url) == before
-    looked_at = int(out.decode().split("keys: ")[-1].split()[0])
-    assert looked_at == MANY - len([pk for pk in await all_keys(old_url) if pk <= reached[-1]])
+    left = [pk for (pk,) in await run_sql(old_url, "SELECT pk FROM resource") if pk > reached[-1]]
+    assert f"keys: {len(left)} users and groups have those of this release" in out.decode()
+    assert 0 < len(left) < MANY
 
 
-async def all_keys(url: str) -> list[int]:
-    return [pk for (pk,) in await run_sql(url, "SELECT pk FROM resource")]
+def test_a_service_that_runs_rebuilds_what_an_earlier_one_beside_it_writes(
+    database_url: str, tmp_path: Path
+) -> None:
+    asyncio.run(migrate(database_url))
+    with running_service(tmp_path, database_url) as service:
+        endpoint = service.connect("contoso")
+        [[tenant]] = asyncio.run(run_sql(database_url, "SELECT pk FROM tenant"))
+        earlier = EarlierRelease(database_url, tenant)
+        headers = {"authorization": f"Bearer {endpoint.token}"}
+
+        def found(name: str) -> list[str]:
+            query = {"filter": f'userName eq "{name}"'}
+            page = httpx.get(f"{endpoint.url}/Users", params=query, headers=headers, timeout=30).json()
+            return [one["id"] for one in page["Resources"]]
+
+        for name in (CAPITALS, "\u039f\u0394\u039f\u03a3"):
+            [made] = asyncio.run(earlier.create("User", user(name)))
+            deadline = time.monotonic() + 30
+            while found(name) != [made]:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
 
 
 async def test_several_processes_share_a_rebuild_while_requests_go_on(
