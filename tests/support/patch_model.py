@@ -86,6 +86,7 @@ def perform(operation: Any, places: Places, write_to: Write) -> set[str]:
         return attempt(lambda: write_to(place, op, value))
     if op == "remove":
         return {"noTarget"}  # 3.5.2.2: "If path is unspecified, the operation fails"
+    value = one_of(value)
     if not isinstance(value, dict):
         return {"invalidSyntax"}
     return set[str]().union(*(_attribute(places, write_to, op, name, item) for name, item in value.items()))
@@ -127,6 +128,7 @@ def _attribute(places: Places, write_to: Write, op: str, name: str, value: Any, 
     if place.kind == "core":
         if depth:
             return {"invalidPath"}
+        value = one_of(value)
         if not isinstance(value, dict):
             return {"invalidSyntax"}
         inner = (_attribute(places, write_to, op, key, item, 1) for key, item in value.items())
@@ -163,7 +165,7 @@ def single(op: str, kind: Type, value: Any) -> Any:
 
 
 def one_of(value: Any) -> Any:
-    """What stands in an array of one, as older jobs send it (Entra)."""
+    """What stands in an array of one, as older jobs (Entra) and SCIM-SDK send it."""
     return (
         value[0] if isinstance(value, list) and len(value) == 1 and not isinstance(value[0], list) else value
     )

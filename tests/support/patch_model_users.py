@@ -131,6 +131,7 @@ def write(doc: Doc, place: Place, op: str, value: Any) -> None:
 
 
 def _write_extension(doc: Doc, urn: str, op: str, value: Any) -> None:
+    value = one_of(value)
     if op == "remove" or value in NULLS:
         doc.pop(urn, None)
         return
