@@ -130,6 +130,7 @@ async def test_a_user_becomes_what_the_model_says(tenant: Tenant, user: Json, op
 @given(members=patch_grammar.memberships, operations=patch_grammar.group_patches)
 @example(members={ADA}, operations=[{"op": "replace", "path": "members"}])
 @example(members={ADA}, operations=[{"op": "add", "path": f'members[value eq "{ADA}"]', "value": ""}])
+@example(members={ADA}, operations=[{"op": "add", "path": f'members[value eq "{ADA}"]', "value": None}])
 @example(
     members={ADA},
     operations=[{"op": "replace", "path": 'members[value eq "bogus"]', "value": {"value": BOB}}],
