@@ -18,7 +18,8 @@ FLAG = ("remove", "active")
 
 def is_about_the_flag_alone(result: CheckResult) -> bool:
     """The flag that was to be removed is what it was."""
-    return named(result) == FLAG and result.data["modify_actual"] == result.data["initial_value"]
+    data = result.data if isinstance(result.data, dict) else {}
+    return named(result) == FLAG and data["modify_actual"] == data["initial_value"]
 
 
 def named(result: CheckResult) -> tuple[str, str] | None:
