@@ -65,7 +65,10 @@ def load_sqlite(path: str, tenant: int, count: int, *, first: int = 0) -> None:
     connection.execute("PRAGMA cache_size = -500000")
     base: Any = connection.execute("SELECT coalesce(max(pk), 0) + 1 FROM resource").fetchall()[0][0]
     insert = f"INSERT INTO resource (pk, {', '.join(_COLUMNS)}) VALUES (?{', ?' * len(_COLUMNS)})"
-    mail = "INSERT INTO resource_email (resource, email_key, tenant, kind) VALUES (?, ?, ?, 'User')"
+    mail = (
+        "INSERT INTO resource_email (resource, email_key, tenant, kind, unique_key)"
+        " VALUES (?1, ?2, ?3, 'User', ?2)"
+    )
     for start in range(first, first + count, BATCH):
         rows, mails = [], []
         for number, one in _prepared(start, min(start + BATCH, first + count)):
@@ -92,7 +95,7 @@ async def load_postgres(url: str, tenant: int, count: int, *, first: int = 0) ->
         rows, mails = [], []
         for number, one in _prepared(start, min(start + BATCH, first + count)):
             rows.append((base + number - first, *_row(tenant, number, one)))
-            mails += [(base + number - first, email, tenant, "User") for email in one.email_keys]
+            mails += [(base + number - first, email, tenant, "User", email) for email in one.email_keys]
         await connection.copy_records_to_table("resource", records=rows, columns=("pk", *_COLUMNS))
         await connection.copy_records_to_table("resource_email", records=mails)
     await connection.execute("SELECT setval(pg_get_serial_sequence('resource', 'pk'), max(pk)) FROM resource")
