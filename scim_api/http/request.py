@@ -68,6 +68,15 @@ class BufferedBodies:
             TooManyBodies: there is no room for it.
         """
         message = await receive()
+        if (
+            "more_body" in message
+            and not message["more_body"]
+            and len(message["body"]) <= MAX_UNCOUNTED_BYTES
+        ):
+            short: bytes = message["body"]
+            if len(short) > limit:
+                raise BodyTooLarge
+            return short
         parts, size, held = list[bytes](), 0, 0
         try:
             while True:

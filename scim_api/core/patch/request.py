@@ -137,7 +137,7 @@ def _read_operation(table: AttributeTable, raw: Json) -> Iterator[PatchOperation
         raise invalid_path(f'The "path" of an operation must be a string, but {described(path)} was sent.')
     target = resolve_path(table, path) if path and path.strip() else None
     if op is not Op.REMOVE and "value" not in names:
-        raise _without_value(op, path)
+        raise _without_value(names["op"], path)
     value = names.get("value")
     if target is not None:
         yield from _change(op, target, value)
@@ -154,11 +154,11 @@ def _read_operation(table: AttributeTable, raw: Json) -> Iterator[PatchOperation
         yield from _change_named(op, table, name, item)
 
 
-def _without_value(op: Op, path: str | None) -> ScimError:
+def _without_value(op: Json, path: str | None) -> ScimError:
     """Nothing says what to set: no reason to clear what is there (RFC 7644 section 3.12, invalidValue)."""
     where = f"on {quoted(path)}" if path and path.strip() else 'without "path"'
     return invalid_value(
-        f'Operation {op} {where} has no "value", so nothing was changed. Send the value; to clear an attribute,'
+        f'Operation {quoted(op)} {where} has no "value", so nothing was changed. Send the value; to clear an attribute,'
         ' send a remove, or a replace with "value": null.'
     )
 

@@ -51,7 +51,7 @@ async def test_a_body_is_refused_by_what_it_says(
         ({"op": value, "path": "title"}, f'"op" is {shown};'),
         ({"op": None, "path": "title"}, '"op" is null;'),
         ({"path": "title", "value": value}, '"op" is missing;'),
-        ({"op": "Add"}, '"Add" without "path" needs a "value"'),
+        ({"op": "Add"}, '"Add" without "path" has no "value"'),
     ):
         answer = await scim.client.patch(path, json=ops(operation), headers=entra)
         assert said in refused(answer, 400)
