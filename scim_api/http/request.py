@@ -68,15 +68,10 @@ class BufferedBodies:
             TooManyBodies: there is no room for it.
         """
         message = await receive()
-        if (
-            "more_body" in message
-            and not message["more_body"]
-            and len(message["body"]) <= MAX_UNCOUNTED_BYTES
-        ):
-            short: bytes = message["body"]
-            if len(short) > limit:
-                raise BodyTooLarge
-            return short
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            whole: bytes = message.get("body", b"")
+            if len(whole) <= min(limit, MAX_UNCOUNTED_BYTES):
+                return whole
         parts, size, held = list[bytes](), 0, 0
         try:
             while True:

@@ -130,16 +130,6 @@ def public_secret_data(token: LedgerEntry, endpoint: str) -> dict[str, str]:
     return {"endpoint": endpoint, "token-id": token.id, "expires-at": format_time(token.expires_at)}
 
 
-def _superseded_to_keep(lifecycle: TokenLifecycle) -> list[LedgerEntry]:
-    """Superseded tokens that the ledger goes on to hold: neither revoked nor retired."""
-    return [
-        item
-        for item in lifecycle.superseded()
-        if item.id not in lifecycle.to_revoke
-        and (lifecycle.retires_at(item) or item.expires_at) > lifecycle.now
-    ]
-
-
 def newest_first(tokens: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
     """The order of entries in a ledger."""
     return tuple(sorted(tokens, key=lambda item: (item.issued_at, item.id), reverse=True))
