@@ -72,6 +72,18 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {**HOST, "watchNamespaces": ["team-a"], "tests": {"namespace": "team-b"}},
         "add it to watchNamespaces",
     ),
+    "a label that objects are found by": (
+        {**HOST, "commonLabels": {"app.kubernetes.io/instance": "mine"}},
+        "commonLabels holds app.kubernetes.io/instance, by which this chart's objects find each other: leave it out",
+    ),
+    "a label that pods are found by": (
+        {**HOST, "api": {"podLabels": {"app.kubernetes.io/component": "web"}}},
+        "api.podLabels holds app.kubernetes.io/component",
+    ),
+    "an environment variable without a name": (
+        {**HOST, "operator": {"extraEnv": [{"value": "1"}]}},
+        "at '/operator/extraEnv/0': missing property 'name'",
+    ),
     "an unknown key": (
         {**HOST, "replicas": 2},
         "'left out, for there is no such value; here are host, endpointUrl,",

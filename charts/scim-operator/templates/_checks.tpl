@@ -22,6 +22,13 @@
 {{- fail (printf "%s.replicas is %d: write 0 or more" $part (int $values.replicas)) -}}
 {{- end -}}
 {{- end -}}
+{{- range $place, $labels := dict "commonLabels" .Values.commonLabels "operator.podLabels" .Values.operator.podLabels "api.podLabels" $api.podLabels -}}
+{{- range $label := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" -}}
+{{- if hasKey ($labels | default dict) $label -}}
+{{- fail (printf "%s holds %s, by which this chart's objects find each other: leave it out" $place $label) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if eq $database.type "sqlite" -}}
 {{- if gt (int $api.replicas) 1 -}}
 {{- fail (printf "api.replicas is %d, but SQLite serves one pod: write `api.replicas: 1`, or `api.database.type: postgresql` with `api.database.existingSecret.name`" (int $api.replicas)) -}}

@@ -22,19 +22,14 @@
 {{- end -}}
 
 {{- define "scim-operator.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{ include "scim-operator.podLabels" . }}
+{{- $chart := dict "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") -}}
+{{- include "scim-operator.map" (list $chart (include "scim-operator.podLabels" .) .Values.commonLabels) -}}
 {{- end -}}
 
 {{/* Without the chart's version: a new chart alone starts no pod anew. */}}
 {{- define "scim-operator.podLabels" -}}
-{{ include "scim-operator.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-app.kubernetes.io/part-of: scim-operator
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $told := dict "app.kubernetes.io/version" .Chart.AppVersion "app.kubernetes.io/managed-by" .Release.Service "app.kubernetes.io/part-of" "scim-operator" -}}
+{{- include "scim-operator.map" (list (include "scim-operator.selector" .) $told .Values.commonLabels) -}}
 {{- end -}}
 
 {{- define "scim-operator.selector" -}}
