@@ -241,7 +241,7 @@ def test_the_api_goes_to_its_database_and_nowhere_else(helm: Helm) -> None:
 
     assert egress(HOST) == []
     names, database = egress(EVERYTHING)
-    assert {port["port"] for port in names["ports"]} == {53}
+    assert {port["port"] for port in names["ports"]} == {53, 5353}
     assert database["ports"] == [{"port": 5433, "protocol": "TCP"}]
     assert database["to"] == [{"ipBlock": {"cidr": "192.0.2.10/32"}}]
 
