@@ -22,7 +22,7 @@ def test_the_next_commands_name_this_release(helm: Helm) -> None:
 
 
 def test_a_token_is_suggested_where_an_operator_watches(helm: Helm) -> None:
-    assert "namespace: team-a" in helm.notes(HOST, {"watchNamespaces": ["team-a", "team-b"]})
+    assert 'namespace: "team-a"' in helm.notes(HOST, {"watchNamespaces": ["team-a", "team-b"]})
 
 
 def test_scim_tokens_of_the_values_are_waited_for(helm: Helm) -> None:

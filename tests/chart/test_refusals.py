@@ -72,6 +72,18 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {**HOST, "watchNamespaces": ["team-a"], "tests": {"namespace": "team-b"}},
         "add it to watchNamespaces",
     ),
+    "a name with capitals": (
+        {**HOST, "nameOverride": "My.App"},
+        'nameOverride is "My.App", but names of Services are made of it: write lower case letters, digits and dashes, such as `nameOverride: my-app`',
+    ),
+    "a full name with an underscore": (
+        {**HOST, "fullnameOverride": "_"},
+        "such as `fullnameOverride: scim`",
+    ),
+    "a Secret's name that none can have": (
+        {**HOST, "api": {"database": {"type": "postgresql", "existingSecret": {"name": "db_url"}}}},
+        'api.database.existingSecret.name is "db_url", and no object of Kubernetes has such a name',
+    ),
     "a label that objects are found by": (
         {**HOST, "commonLabels": {"app.kubernetes.io/instance": "mine"}},
         "commonLabels holds app.kubernetes.io/instance, by which this chart's objects find each other: leave it out",

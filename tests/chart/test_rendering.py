@@ -1,8 +1,10 @@
 """Every values file of the repository renders to objects that Kubernetes accepts."""
 
 import json
+import re
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,16 +76,63 @@ def test_kubeconform_would_find_a_mistake(helm: Helm, chart_tools: Tools, schema
     assert summary["errors"] == summary["skipped"] == 0
 
 
-@pytest.mark.parametrize("release", ["scim-operator", "scim", "a" * 53])
+@pytest.mark.parametrize(
+    "release",
+    [
+        "scim-operator", "scim", "a" * 53, "contoso.scim", "my.scim-operator", "1scim", "365", "1.2e3",
+        "9" * 53, f"{'a' * 46}.scim", f"{'a.' * 26}a", "true",
+    ],
+)  # fmt: skip
 def test_any_release_name_gives_names_that_kubernetes_takes(
     helm: Helm, plane: ControlPlane, release: str
 ) -> None:
-    for item in helm.render(EVERYTHING, release=release).objects:
+    """Helm takes names with dots, and such that begin with a digit; a Service does not."""
+    rendered = helm.render(EVERYTHING, release=release)
+    for item in rendered.objects:
         name = item["metadata"]["name"]
         assert len(name) <= 63 or item["kind"].startswith("ClusterRole")
-    plane.kubectl(
-        "apply", "--server-side", "--dry-run=server", "-f", "-", input=helm.text(EVERYTHING, release=release)
-    )
+    for service in rendered.of_kind("Service"):
+        assert re.fullmatch("[a-z]([-a-z0-9]*[a-z0-9])?", service["metadata"]["name"])
+        assert service["spec"]["selector"]["app.kubernetes.io/instance"] == release
+    done = plane.kubectl(
+        "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-",
+        input=helm.text(EVERYTHING, release=release), check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["on", "null", "365", "1e3"])
+def test_a_name_stays_a_name_where_yaml_would_read_something_else(helm: Helm, name: str) -> None:
+    values = {
+        **HOST,
+        "watchNamespaces": [name],
+        "fullnameOverride": name,
+        "trustedCa": {"secret": name, "key": name},
+        "operator": {"serviceAccount": {"name": name}},
+        "ingress": {"className": name, "tls": {"secretName": name}},
+    }
+    wrong = [
+        f"{item['kind']}: {key}: {value!r}"
+        for item in helm.render(values).objects
+        for key, value in leaves(item)
+        if key in NAMES and not isinstance(value, str)
+    ]
+    assert not wrong
+
+
+NAMES = ("name", "namespace", "secretName", "serviceAccountName", "ingressClassName", "key")
+
+
+def leaves(item: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value that holds no others, with its key; the items of a list have the list's."""
+    if isinstance(item, dict):
+        for name, below in item.items():
+            yield from leaves(below, name)
+    elif isinstance(item, list):
+        for below in item:
+            yield from leaves(below, key)
+    else:
+        yield key, item
 
 
 def test_what_is_not_asked_for_is_not_there(helm: Helm) -> None:

@@ -17,6 +17,17 @@
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- fail "httpRoute.enabled is true, but httpRoute.parentRefs is empty: name the Gateway, such as `parentRefs: [{name: public, namespace: gateways}]`" -}}
 {{- end -}}
+{{- range $place, $name := dict "nameOverride" .Values.nameOverride "fullnameOverride" .Values.fullnameOverride -}}
+{{- if and $name (not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" $name)) -}}
+{{- fail (printf "%s is %q, but names of Services are made of it: write lower case letters, digits and dashes, such as `%s: %s`" $place $name $place (regexReplaceAll "[^a-z0-9]+" (lower $name) "-" | trimAll "-" | default "scim")) -}}
+{{- end -}}
+{{- end -}}
+{{- $names := dict "operator.serviceAccount.name" .Values.operator.serviceAccount.name "api.serviceAccount.name" $api.serviceAccount.name "api.database.existingSecret.name" $database.existingSecret.name "api.database.persistence.existingClaim" $database.persistence.existingClaim "api.database.persistence.storageClass" $database.persistence.storageClass "trustedCa.configMap" .Values.trustedCa.configMap "trustedCa.secret" .Values.trustedCa.secret "ingress.className" .Values.ingress.className "ingress.tls.secretName" .Values.ingress.tls.secretName "tests.namespace" .Values.tests.namespace -}}
+{{- range $place, $name := $names -}}
+{{- if and $name (or (gt (len $name) 253) (not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$" $name))) -}}
+{{- fail (printf "%s is %q, and no object of Kubernetes has such a name: write lower case letters, digits, dashes and dots" $place $name) -}}
+{{- end -}}
+{{- end -}}
 {{- range $part, $values := dict "operator" .Values.operator "api" $api -}}
 {{- if lt (int $values.replicas) 0 -}}
 {{- fail (printf "%s.replicas is %d: write 0 or more" $part (int $values.replicas)) -}}

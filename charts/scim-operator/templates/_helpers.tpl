@@ -2,18 +2,18 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* Names end in up to 15 characters more, and a Service's name has at most 63. */}}
+{{/*
+A Service's name is at most 63 letters, digits and dashes and begins with a letter; names end in up to 15 characters
+more. A release's name may have dots, and begin with a digit.
+*/}}
 {{- define "scim-operator.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 47 | trimSuffix "-" -}}
-{{- else -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
-{{- if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 47 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 47 | trimSuffix "-" -}}
+{{- $full := .Values.fullnameOverride | default (ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name)) -}}
+{{- $full = $full | replace "." "-" -}}
+{{- if regexMatch "^[0-9]" $full -}}
+{{- $full = printf "scim-%s" $full -}}
 {{- end -}}
-{{- end -}}
+{{- $full | trunc 47 | trimAll "-" -}}
 {{- end -}}
 
 {{/* Names of what belongs to no namespace: two releases of one name, in two namespaces, don't meet. */}}
@@ -33,8 +33,8 @@
 {{- end -}}
 
 {{- define "scim-operator.selector" -}}
-app.kubernetes.io/name: {{ include "scim-operator.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "scim-operator.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* Arguments: root, image (operator.image or api.image). */}}
@@ -108,7 +108,7 @@ affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
@@ -146,10 +146,10 @@ topologySpreadConstraints:
 {{- with .Values.trustedCa }}
 {{- if .configMap }}
 - name: trusted-ca
-  configMap: {name: {{ .configMap }}, items: [{key: {{ .key }}, path: ca.crt}]}
+  configMap: {name: {{ .configMap | quote }}, items: [{key: {{ .key | quote }}, path: ca.crt}]}
 {{- else if .secret }}
 - name: trusted-ca
-  secret: {secretName: {{ .secret }}, items: [{key: {{ .key }}, path: ca.crt}]}
+  secret: {secretName: {{ .secret | quote }}, items: [{key: {{ .key | quote }}, path: ca.crt}]}
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -188,8 +188,8 @@ topologySpreadConstraints:
 {{- else if .Values.api.database.existingSecret.name }}
   valueFrom:
     secretKeyRef:
-      name: {{ .Values.api.database.existingSecret.name }}
-      key: {{ .Values.api.database.existingSecret.key }}
+      name: {{ .Values.api.database.existingSecret.name | quote }}
+      key: {{ .Values.api.database.existingSecret.key | quote }}
 {{- else }}
   valueFrom:
     secretKeyRef:
