@@ -42,3 +42,32 @@ def test_without_a_dns_port_only_the_database_is_reached(helm: Helm) -> None:
 @pytest.mark.parametrize("settings", [{"dnsPorts": [0]}, {"dnsPorts": ["dns"]}, {"dns": [{}]}])
 def test_a_port_or_peer_that_is_none_is_refused(helm: Helm, settings: dict[str, Any]) -> None:
     assert "at '/networkPolicy/dns" in helm.refusal({**HOST, "networkPolicy": settings})
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "expected"),
+    [
+        ("postgresql://db/scim", 0, [5432]),
+        ("postgresql://u:5433@db/scim", 0, [5432]),
+        ("postgresql://u:p@db:5432/scim", 0, [5432]),
+        ("postgres://db:6432", 0, [6432]),
+        ("postgresql://u:p4@db:6432/scim?sslmode=require", 0, [6432]),
+        ("postgresql://u:p@[fd00::5]:6432/scim", 0, [6432]),
+        ("postgresql://u:p@[fd00::5]/scim", 0, [5432]),
+        ("postgresql://u:p@a:5433,b:5434,c/scim?target_session_attrs=read-write", 0, [5433, 5434, 5432]),
+        ("postgresql:///scim?host=db&port=6432", 0, [6432]),
+        ("postgresql://u:p@db:5432/scim", 6432, [5432, 6432]),
+        ("postgresql://u:p@db/scim", 6432, [5432, 6432]),
+        ("postgresql://u:p@db:6432/scim", 6432, [6432]),
+    ],
+)
+def test_the_api_reaches_the_port_of_the_address_and_the_one_behind_its_service(
+    helm: Helm, url: str, port: int, expected: list[int]
+) -> None:
+    _, database = policy(helm, {"type": "postgresql", "url": url}, databasePort=port)["egress"]
+    assert ports(database) == [("TCP", each) for each in expected]
+
+
+def test_the_port_of_an_address_in_a_secret_can_be_said(helm: Helm) -> None:
+    _, database = policy(helm, databasePort=6432)["egress"]
+    assert ports(database) == [("TCP", 6432)]

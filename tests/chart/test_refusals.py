@@ -55,10 +55,6 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {**HOST, "api": {"database": {"type": "postgresql", "url": "mysql://db/scim"}}},
         "write `postgresql://user:password@host/database`",
     ),
-    "a port that the network policy does not let through": (
-        {**HOST, "api": {"database": {"type": "postgresql", "url": "postgresql://u:p4@db:6432/scim?ssl=a"}}},
-        "names port 6432, but the network policy lets the API reach port 5432 only: write `networkPolicy.databasePort: 6432`",
-    ),
     "more pods at least than at most": (
         {**HOST, "api": {"database": POSTGRESQL, "autoscaling": {"enabled": True, "minReplicas": 9}}},
         "minReplicas (9) is above maxReplicas (6): swap them",
@@ -128,16 +124,3 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_mistake_is_refused_with_what_to_write(helm: Helm, values: dict[str, Any], sentence: str) -> None:
     said = " ".join(helm.refusal(values).split())
     assert sentence in said
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "postgresql://db/scim",
-        "postgresql://u:5433@db/scim",
-        "postgresql://u:p@db:5432/scim",
-        "postgres://db:5432",
-    ],
-)
-def test_an_address_that_the_network_policy_lets_through_is_taken(helm: Helm, url: str) -> None:
-    assert helm.render({**HOST, "api": {"database": {"type": "postgresql", "url": url}}}).of_kind("Secret")

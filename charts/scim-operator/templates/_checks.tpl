@@ -60,10 +60,6 @@
 {{- if and $database.url (not (regexMatch "^postgres(ql)?://" $database.url)) -}}
 {{- fail "api.database.url is no address of PostgreSQL: write `postgresql://user:password@host/database`" -}}
 {{- end -}}
-{{- $port := regexFind "[0-9]*$" (regexFind "^postgres(ql)?://[^/?]*:[0-9]+([/?]|$)" $database.url | trimAll "/?") -}}
-{{- if and .Values.networkPolicy.enabled $port (ne (int $port) (int .Values.networkPolicy.databasePort)) -}}
-{{- fail (printf "api.database.url names port %s, but the network policy lets the API reach port %d only: write `networkPolicy.databasePort: %s`" $port (int .Values.networkPolicy.databasePort) $port) -}}
-{{- end -}}
 {{- if and $api.autoscaling.enabled (gt (int $api.autoscaling.minReplicas) (int $api.autoscaling.maxReplicas)) -}}
 {{- fail (printf "api.autoscaling.minReplicas (%d) is above maxReplicas (%d): swap them" (int $api.autoscaling.minReplicas) (int $api.autoscaling.maxReplicas)) -}}
 {{- end -}}

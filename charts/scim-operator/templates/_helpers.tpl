@@ -197,3 +197,24 @@ topologySpreadConstraints:
       key: url
 {{- end }}
 {{- end -}}
+
+{{/*
+Ports at which the API reaches PostgreSQL, as a list in JSON: those of the URL, where it is in the values, and
+databasePort. A Service may lead from the one to the other, and whether a policy sees the port of the Service or of
+the pod depends on the network.
+*/}}
+{{- define "scim-operator.databasePorts" -}}
+{{- $ports := list -}}
+{{- with .Values.api.database.url -}}
+{{- $elsewhere := regexFindAll "[0-9]+" (regexFind "[?&]port=[0-9,]+" .) -1 -}}
+{{- $authority := regexFind "^[^/?#]*" (trimPrefix "postgres://" . | trimPrefix "postgresql://") -}}
+{{- range splitList "," (splitList "@" $authority | last) -}}
+{{- $port := trimPrefix ":" (regexFind ":[0-9]+$" .) -}}
+{{- $ports = concat $ports (ternary (list $port) ($elsewhere | default (list "5432")) (ne $port "")) -}}
+{{- end -}}
+{{- end -}}
+{{- if .Values.networkPolicy.databasePort -}}
+{{- $ports = append $ports (int .Values.networkPolicy.databasePort | toString) -}}
+{{- end -}}
+{{- $ports | default (list "5432") | uniq | toJson -}}
+{{- end -}}
