@@ -23,6 +23,8 @@ GATEWAY_HOST: Final = "gateway.test"
 KIND: Final = "scimtokens.scim-operator.io"
 CERTIFICATE: Final = "scim-tls"
 AUTHORITY: Final = "scim-authority"
+INGRESS: Final = ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}},)
+"""Where the node's Ingress controller and Gateway run, as peers of a NetworkPolicy."""
 
 
 def build_images(node: Node, tree: Path, tag: str) -> None:
@@ -62,6 +64,7 @@ class Release:
             "image": {"registry": "localhost", "pullPolicy": "Never"},
             "ingress": {"tls": {"secretName": CERTIFICATE}},
             "trustedCa": {"configMap": AUTHORITY},
+            "networkPolicy": {"ingressFrom": [*INGRESS]},
             **values,
         }
         self.authority = directory / "authority.crt"

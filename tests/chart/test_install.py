@@ -92,7 +92,9 @@ def test_an_upgrade_changes_the_release_and_a_rollback_takes_it_back(releases: R
         assert ingress is not None
         return str(ingress["spec"]["rules"][0]["host"])
 
-    releases.helm("upgrade", RELEASE, str(CHART), "-n", NAMESPACE, "--set", "host=other.example.com")
+    releases.helm(
+        "upgrade", RELEASE, str(CHART), "-n", NAMESPACE, "--reuse-values", "--set", "host=other.example.com"
+    )
     assert host() == "other.example.com"
     releases.helm("rollback", RELEASE, "1", "-n", NAMESPACE)
     assert host() == "scim.example.com"
@@ -103,7 +105,9 @@ def test_an_upgrade_brings_the_kind_along(releases: Releases) -> None:
     releases.plane.kubectl(
         "patch", "crd", CRD, "--type=json", "-p", '[{"op":"remove","path":"/spec/names/shortNames"}]'
     )
-    releases.helm("upgrade", RELEASE, str(CHART), "-n", NAMESPACE, "--set", "host=other.example.com")
+    releases.helm(
+        "upgrade", RELEASE, str(CHART), "-n", NAMESPACE, "--reuse-values", "--set", "host=other.example.com"
+    )
     crd = releases.get("crd", CRD)
     assert crd is not None
     assert crd["spec"]["names"]["shortNames"] == ["sct"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from support.chart import HOST, Helm, Object
+from support.chart import CONTROLLER, HOST, Helm, Object
 
 POSTGRESQL = {"type": "postgresql", "existingSecret": {"name": "scim-database"}}
 DNS_PODS = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "openshift-dns"}}}]
@@ -12,7 +12,11 @@ DNS_PODS = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name"
 
 def policy(helm: Helm, database: dict[str, Any] = POSTGRESQL, **settings: Any) -> Object:
     """The spec of the API's policy."""
-    values = {**HOST, "api": {"database": database}, "networkPolicy": settings}
+    values = {
+        **HOST,
+        "api": {"database": database},
+        "networkPolicy": {"ingressFrom": [CONTROLLER], **settings},
+    }
     spec: Object = helm.render(values).one("NetworkPolicy", "scim-operator-api")["spec"]
     return spec
 
@@ -71,3 +75,38 @@ def test_the_api_reaches_the_port_of_the_address_and_the_one_behind_its_service(
 def test_the_port_of_an_address_in_a_secret_can_be_said(helm: Helm) -> None:
     _, database = policy(helm, databasePort=6432)["egress"]
     assert ports(database) == [("TCP", 6432)]
+
+
+def public(spec: Object) -> Object:
+    """The rule for the port that Entra asks."""
+    rule: Object
+    (rule,) = [rule for rule in spec["ingress"] if rule["ports"][0]["port"] == "scim"]
+    return rule
+
+
+def test_only_the_ingress_controller_operator_and_self_test_reach_the_public_port(helm: Helm) -> None:
+    controller, ours = public(policy(helm))["from"]
+    assert controller == CONTROLLER
+    assert ours["podSelector"]["matchExpressions"][0]["values"] == ["operator", "self-test"]
+
+
+@pytest.mark.parametrize("peers", [[{}], [CONTROLLER, {}]])
+def test_an_empty_peer_lets_anybody_ask_the_public_port_alone(helm: Helm, peers: list[Object]) -> None:
+    spec = policy(helm, ingressFrom=peers)
+    assert "from" not in public(spec)
+    assert [rule for rule in spec["ingress"] if "from" in rule]
+    notes = helm.notes({**HOST, "networkPolicy": {"ingressFrom": peers}})
+    assert "NOTE: networkPolicy.ingressFrom lets anybody ask" in notes
+
+
+def test_without_policies_nobody_is_asked_who_may(helm: Helm) -> None:
+    rendered = helm.render({"host": "scim.example.com", "networkPolicy": {"enabled": False}})
+    assert not rendered.of_kind("NetworkPolicy")
+
+
+@pytest.mark.parametrize("part", ["prometheus", "database"])
+def test_the_admin_port_and_the_way_to_the_database_are_never_opened_to_anybody(
+    helm: Helm, part: str
+) -> None:
+    settings = {"ingressFrom": [CONTROLLER], part: [{}]}
+    assert f"at '/networkPolicy/{part}/0'" in helm.refusal({**HOST, "networkPolicy": settings})

@@ -68,6 +68,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {**HOST, "watchNamespaces": ["team-a"], "tests": {"namespace": "team-b"}},
         "add it to watchNamespaces",
     ),
+    "nobody who may ask": (
+        {"host": "scim.example.com"},
+        "networkPolicy.ingressFrom is not set: write from where the public port may be asked, your Ingress controller or Gateway, such as `ingressFrom: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}}]`; or `ingressFrom: [{}]` for anybody; or",
+    ),
     "a name with capitals": (
         {**HOST, "nameOverride": "My.App"},
         'nameOverride is "My.App", but names of Services are made of it: write lower case letters, digits and dashes, such as `nameOverride: my-app`',

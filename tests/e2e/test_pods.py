@@ -192,7 +192,7 @@ def test_an_uninstallation_leaves_scim_tokens_secrets_and_people_and_an_installa
     pods.kubectl("wait", "--for=condition=Ready", "sct/entra", "--timeout=90s")
 
 
-def test_a_network_policy_lets_nobody_but_the_operator_at_the_internal_port(pods: Pods) -> None:
+def test_a_network_policy_lets_strangers_at_no_port(pods: Pods) -> None:
     address = pods.pods("api")[0]["status"]["podIP"]
     ask = (
         "import sys, urllib.request as r\n"
@@ -237,7 +237,9 @@ def test_a_network_policy_lets_nobody_but_the_operator_at_the_internal_port(pods
         assert asked(operator, 8081, "/healthz") == "200"
         until("strangers are refused", lambda: "200" not in asked("stranger", 8081, "/healthz"), 30)
         assert asked("stranger", 8081, "/metrics") not in ("200", "404")
+        assert asked("stranger", 8080, "/scim/v2/Users") != "Unauthorized"
         assert asked(operator, 8081, "/healthz") == "200"
+        assert asked(operator, 8080, "/scim/v2/Users") == "Unauthorized"
     finally:
         pods.kubectl("delete", "pod", "stranger", "--grace-period=0", "--force")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from demo.console import until
+from inpods import INGRESS
 from localcluster.errors import ClusterError
 from localcluster.node import Node
 from localcluster.node.layout import NODE_IP as NODE_ADDRESS
@@ -58,6 +59,7 @@ def pods(
             "database": {"type": "postgresql", "existingSecret": {"name": "scim-database", "key": "url"}},
         },
         "networkPolicy": {
+            "ingressFrom": [*INGRESS],
             "databasePort": port,
             "database": [{"ipBlock": {"cidr": f"{NODE_ADDRESS}/32"}}],
         },

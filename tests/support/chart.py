@@ -16,7 +16,8 @@ RELEASE, NAMESPACE = "scim-operator", "scim-system"
 VALUES_FILES = sorted((CHART / "ci").glob("*.yaml")) + sorted((ROOT / "examples").glob("values-*.yaml"))
 EVERYTHING = CHART / "ci/everything-values.yaml"
 NAMESPACED = CHART / "ci/namespaced-values.yaml"
-HOST = {"host": "scim.example.com"}
+CONTROLLER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}}
+HOST: dict[str, Any] = {"host": "scim.example.com", "networkPolicy": {"ingressFrom": [CONTROLLER]}}
 
 Object = dict[str, Any]
 Values = Mapping[str, Any]

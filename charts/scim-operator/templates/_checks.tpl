@@ -17,6 +17,9 @@
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- fail "httpRoute.enabled is true, but httpRoute.parentRefs is empty: name the Gateway, such as `parentRefs: [{name: public, namespace: gateways}]`" -}}
 {{- end -}}
+{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.ingressFrom) -}}
+{{- fail "networkPolicy.ingressFrom is not set: write from where the public port may be asked, your Ingress controller or Gateway, such as `ingressFrom: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}}]`; or `ingressFrom: [{}]` for anybody; or `networkPolicy.enabled: false` where no policy is wanted" -}}
+{{- end -}}
 {{- range $place, $name := dict "nameOverride" .Values.nameOverride "fullnameOverride" .Values.fullnameOverride -}}
 {{- if and $name (not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" $name)) -}}
 {{- fail (printf "%s is %q, but names of Services are made of it: write lower case letters, digits and dashes, such as `%s: %s`" $place $name $place (regexReplaceAll "[^a-z0-9]+" (lower $name) "-" | trimAll "-" | default "scim")) -}}
