@@ -18,6 +18,7 @@ import structlog
 from kubernetes.aio import client, config
 from kubernetes.aio.client import ApiException
 
+from scim_api.contract import listening
 from scim_api.contract.backoff import Backoff
 from scim_operator.adapters.admin_api import HttpAdminApi, HttpCredentialVerifier
 from scim_operator.adapters.admin_key import AdminKey, AdminKeyStore
@@ -196,8 +197,8 @@ class Operator:
             port = await self._health.start(self._settings.health_host, self._settings.health_port)
         except OSError as error:
             raise StartError(
-                f"cannot listen on {self._settings.health_host}:{self._settings.health_port} ({error.strerror}); "
-                "set SCIM_OPERATOR_HEALTH_PORT"
+                f"cannot listen on {listening.shown(self._settings.health_host, self._settings.health_port)} "
+                f"({error.strerror}); set SCIM_OPERATOR_HEALTH_PORT"
             ) from error
         log.info(
             "started", version=version("scim-operator"), health_port=port, identity=self._settings.identity

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from scim_api.contract import listening
 from scim_operator.metrics import Metrics
 
 
@@ -40,7 +41,7 @@ class HealthServer:
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; returns the port, also when 0 asked for a free one.
+        """Listen at an address of ``listening.bound``; returns the port, also when 0 asked for a free one.
 
         Raises:
             OSError: when the port cannot be had.
@@ -51,7 +52,7 @@ class HealthServer:
         app.router.add_get("/metrics", self._render)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
+        await web.SockSite(self._runner, listening.bound(host, port)).start()
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:

@@ -79,7 +79,7 @@ class OperatorSettings(BaseSettings):
     """How often; once for all ScimTokens together."""
 
     health_host: str = "127.0.0.1"
-    """Address of ``/healthz``, ``/readyz`` and ``/metrics``; ``0.0.0.0`` in a pod."""
+    """Address of ``/healthz``, ``/readyz`` and ``/metrics``; in a pod ``::``, for all of IPv6 and IPv4."""
     health_port: Annotated[int, Field(ge=0, le=65_535)] = 8090
     """0 picks a free port and logs it."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

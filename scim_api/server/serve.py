@@ -17,6 +17,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from scim_api.contract import listening
 from scim_api.http.admin.trusted_keys import TrustedKeys
 from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics
@@ -62,17 +63,12 @@ class _Server(uvicorn.Server):
 
 
 def _listen(host: str, port: int, option: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
+        return listening.bound(host, port)
     except OSError as error:
-        listener.close()
         raise SettingsError(
-            f"can't listen on {host}:{port} ({error.strerror}); choose another --{option}"
+            f"can't listen on {listening.shown(host, port)} ({error.strerror}); choose another --{option}"
         ) from error
-    return listener
 
 
 def bind(settings: ApiSettings) -> tuple[ApiSettings, Listeners]:
@@ -206,10 +202,10 @@ async def _run(
     log.info(
         "started",
         endpoint=settings.endpoint,
-        listen=f"{settings.host}:{settings.port}",
+        listen=listening.shown(settings.host, settings.port),
         internal=None
         if settings.internal_port is None
-        else f"{settings.internal_host}:{settings.internal_port}",
+        else listening.shown(settings.internal_host, settings.internal_port),
         database=service.store.dialect,
     )
     ended = asyncio.create_task(stop.wait())

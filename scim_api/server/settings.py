@@ -25,7 +25,7 @@ class ApiSettings(BaseSettings):
     database_url: str = DEFAULT_DATABASE_URL
     """``sqlite:///file`` or ``postgresql://user@host/database``."""
     host: str = "127.0.0.1"
-    """Address of the public port: ``/scim/v2``."""
+    """Address of the public port: ``/scim/v2``. ``::`` for all, of IPv4 too."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     internal_host: str = "127.0.0.1"
     """Address of the internal port: ``/admin``, ``/healthz``, ``/readyz``, ``/metrics``. Never expose it."""

@@ -315,3 +315,24 @@ def test_another_password_of_the_database_starts_new_pods_and_its_digest_is_not_
     assert one != other
     fast = hashlib.sha256(b"postgresql://scim:one@db/scim").hexdigest()
     assert not any(fast.startswith(value) for value in one.values())
+
+
+def test_pods_listen_on_ipv6_and_ipv4_unless_told_otherwise(helm: Helm) -> None:
+    for values, address in ((HOST, "::"), (EVERYTHING, "0.0.0.0")):
+        for name, variables in (
+            ("scim-operator", ("SCIM_OPERATOR_HEALTH_HOST",)),
+            ("scim-operator-api", ("SCIM_API_HOST", "SCIM_API_INTERNAL_HOST")),
+        ):
+            found = environment(pod(helm, name, values)["containers"][0])
+            assert [found[variable] for variable in variables] == [address] * len(variables)
+
+
+def test_services_have_the_families_that_are_asked_for(helm: Helm) -> None:
+    asked = {**HOST, "ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv6", "IPv4"]}
+    services = helm.render(asked).of_kind("Service")
+    assert len(services) == 3
+    for service in services:
+        assert service["spec"]["ipFamilyPolicy"] == "RequireDualStack"
+        assert service["spec"]["ipFamilies"] == ["IPv6", "IPv4"]
+    for service in helm.render(HOST).of_kind("Service"):
+        assert not {"ipFamilyPolicy", "ipFamilies"} & service["spec"].keys()

@@ -12,7 +12,7 @@ import pytest
 
 from localcluster import ControlPlane, Tools
 from support.installed import ROOT
-from support.processes import Process, free_port, start_operator
+from support.processes import Process, answers, free_port, start_operator
 
 SYSTEM = "scim-system"
 QUICK = {"SCIM_OPERATOR_RESYNC_SECONDS": "1", "SCIM_OPERATOR_SHUTDOWN_SECONDS": "2"}
@@ -91,6 +91,15 @@ def test_a_started_operator_leads_and_publishes_its_key(with_crd: ControlPlane, 
         lambda: "installation-id" in read(with_crd, "configmap", "scim-operator-admin-keys").get("data", {})
     )
     until(lambda: "scim_operator_leader 1.0" in metrics(operator))
+
+
+def test_probes_answer_on_ipv6_and_ipv4_when_it_listens_everywhere(
+    with_crd: ControlPlane, start: Start
+) -> None:
+    operator = start(SCIM_OPERATOR_HEALTH_HOST="::")
+    operator.wait_ready()
+    for host in ("[::1]", "127.0.0.1"):
+        assert answers(operator.ready_url.replace("127.0.0.1", host))
 
 
 def test_sigterm_releases_the_lease_and_ends_with_0(with_crd: ControlPlane, start: Start) -> None:

@@ -227,3 +227,17 @@ def test_a_taken_port_is_told_with_the_option_to_change(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "--port" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_both_ports_answer_on_ipv6_and_ipv4_when_they_listen_everywhere(tmp_path: Path) -> None:
+    service = Serve(
+        tmp_path, f"sqlite:///{tmp_path / 'scim.db'}", "--host", "::", "--internal-host", "::",
+    )  # fmt: skip
+    try:
+        service.wait_ready()
+        for host in ("[::1]", "127.0.0.1"):
+            assert httpx.get(f"http://{host}:{service.internal}/readyz").status_code == 200
+            assert httpx.get(f"http://{host}:{service.port}/scim/v2/Users").status_code == 401
+        assert f'"listen": "[::]:{service.port}"' in service.log.read_text()
+    finally:
+        service.stop()

@@ -70,5 +70,5 @@ async def test_gauges_are_refreshed_for_every_scrape(probed: tuple[Probed, httpx
 async def test_a_port_that_is_taken_is_an_error_at_the_start(
     probed: tuple[Probed, httpx.AsyncClient],
 ) -> None:
-    with pytest.raises(OSError, match="address already in use"):
+    with pytest.raises(OSError, match="Address already in use"):
         await Probed().server.start("127.0.0.1", probed[1].base_url.port or 0)
