@@ -12,6 +12,7 @@ from scim_api.store.errors import Conflict, StoreError, Unavailable
 from scim_api.store.factory import create_store
 from scim_api.store.protocol import Store
 from scim_api.store.sql.transfer_tables import TransferRefused
+from scim_api.store.urls import ignored_parameters
 
 Result = TypeVar("Result")
 CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -50,10 +51,21 @@ def run(action: Callable[[], Awaitable[Result]]) -> Result:
         raise click.ClickException(f"{type(error).__name__}: {error}") from None
 
 
+def tell_ignored(url: str) -> None:
+    """Say on stderr which parameters of a database URL have no effect. Raises ``ClickException``."""
+    try:
+        ignored = ignored_parameters(url)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    if ignored:
+        click.echo(f"Warning: {ignored}", err=True)
+
+
 async def with_store(settings: ApiSettings, action: Callable[[Store, str], Awaitable[Result]]) -> Result:
     """Open the database (an SQLite file is made and migrated), run the action with its SCIM base URL, close."""
     from scim_api.store.migrate import REQUIRED_VERSION, migrate
 
+    tell_ignored(settings.database_url)
     store = create_store(settings.database_url)
     try:
         await store.open()

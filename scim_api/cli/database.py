@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from scim_api.cli.common import database_option, read_settings, run
+from scim_api.cli.common import database_option, read_settings, run, tell_ignored
 from scim_api.store.protocol import KeyRebuild
 from scim_api.store.sql.transfer_tables import Table
 from scim_api.store.transfer import copy as run_copy
@@ -25,6 +25,7 @@ def migrate(database_url: str | None) -> None:
     from scim_api.store.migrate import migrate as run_migrations
     from scim_api.store.migrate import rebuild_all_keys
 
+    tell_ignored(settings.database_url)
     version = run(lambda: run_migrations(settings.database_url))
     click.echo(f"schema version {version}")
     done = _KeyProgress()
@@ -111,6 +112,8 @@ def copy(source: str | None, from_env: str | None, target: str | None, to_env: s
     variable with --from-env or --to-env.
     """  # noqa: D301 (click reads the backspace)
     source_url, target_url = _url_of("from", source, from_env), _url_of("to", target, to_env)
+    for url in (source_url, target_url):
+        tell_ignored(url)
     counts = run(lambda: run_copy(source_url, target_url, _Progress()))
     click.echo(
         f"Copied and compared: {counts['resource']} users and groups, {counts['connection']} connections.\n"

@@ -31,6 +31,7 @@ from scim_api.store.errors import Unavailable
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import REQUIRED_VERSION, migrate
 from scim_api.store.protocol import Store
+from scim_api.store.urls import ignored_parameters
 
 log = structlog.get_logger(__name__)
 INTERNAL_CONNECTIONS: Final = 100
@@ -140,6 +141,8 @@ def _server(app: ASGIApp, settings: ApiSettings, connections: int) -> _Server:
 async def _opened(settings: ApiSettings, keys: TrustedKeys) -> AsyncIterator[Store]:
     """The store, migrated (SQLite) or checked (PostgreSQL), and claimed for this installation."""
     store = create_store(settings.database_url)
+    if ignored := ignored_parameters(settings.database_url):
+        log.warning("parameters without effect", remedy="take them out of the database URL", detail=ignored)
     try:
         await store.open()
         if store.dialect == "sqlite":

@@ -1,6 +1,9 @@
 """The driver for a database URL."""
 
+import re
+
 from scim_api.store.protocol import Store
+from scim_api.store.urls import is_postgres, parse_postgres
 
 
 def create_store(url: str) -> Store:
@@ -9,17 +12,19 @@ def create_store(url: str) -> Store:
     ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://user@host/name``.
 
     Raises:
-        ValueError: the URL is of neither form; the message says what to write.
+        ValueError: the URL is of neither form or malformed; the message says what to write.
     """
     if url.startswith("sqlite:///"):
         from scim_api.store.sqlite.store import SqliteStore
 
         return SqliteStore(url.removeprefix("sqlite:///"))
-    if url.startswith(("postgresql://", "postgres://")):
+    if is_postgres(url):
+        parse_postgres(url)
         from scim_api.store.postgres.store import PostgresStore
 
         return PostgresStore(url)
-    scheme = url.split(":", 1)[0]
+    scheme = re.match(r"[a-z][a-z0-9+.-]{0,30}(?=://)", url)  # anything else may be a part of a password
     raise ValueError(
-        f"database URL with scheme {scheme!r}: write sqlite:///scim.db or postgresql://user@host/database"
+        f"database URL {f'with scheme {scheme[0]!r}' if scheme else 'without scheme'}: "
+        "write sqlite:///scim.db or postgresql://user@host/database"
     )

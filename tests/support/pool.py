@@ -8,7 +8,8 @@ import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
-from scim_api.store.postgres.pool import Connection, Pool
+from scim_api.store.postgres.connecting import Connection
+from scim_api.store.postgres.pool import Pool
 
 TURNS = 8
 """Passes of the event loop after which everything that can happen without the test has happened."""

@@ -9,6 +9,7 @@ import asyncpg
 from scim_api.store.errors import TooSlow, Unavailable
 from scim_api.store.postgres import pool as postgres_pool
 from scim_api.store.postgres import statements
+from scim_api.store.postgres.connecting import Connection
 from scim_api.store.sql.transaction_script import Row, Statement, TransactionScript
 
 SEARCH_CONNECTIONS: Final = 2
@@ -66,7 +67,7 @@ class Database:
         """Run one statement as a transaction of its own."""
         return await postgres_pool.with_retries(lambda: _open(self._pool).fetch(sql, parameters))
 
-    def borrow(self) -> contextlib.AbstractAsyncContextManager[postgres_pool.Connection]:
+    def borrow(self) -> contextlib.AbstractAsyncContextManager[Connection]:
         """A connection for several statements."""
         return _open(self._pool).connection()
 

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: settings, bounds on every wait, and what its errors mean.
+"""Connections to PostgreSQL: settings, and bounds on every wait.
 
 Pooled connections carry no session state, so nothing has to be reset between two requests: that saves
 a round trip each. Whatever is lost is opened anew by the pool at the next request.
@@ -8,17 +8,25 @@ import asyncio
 import collections
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, TypeAlias, cast
+from typing import Final, cast
 
 import asyncpg
 
 from scim_api.contract.backoff import Backoff
 from scim_api.store.errors import Unavailable
+from scim_api.store.postgres.connecting import (
+    CONNECT_SECONDS,
+    UNAVAILABLE,
+    Connection,
+    Connector,
+    Session,
+    reason,
+    translated_errors,
+)
 from scim_api.store.sql.transaction_script import Row, T, TransactionScript, number_placeholders
 
-CONNECT_SECONDS: Final = 5.0
 ACQUIRE_SECONDS: Final = 5.0
 """How long a request waits for a connection of the pool."""
 COMMAND_SECONDS: Final = 5.0
@@ -29,24 +37,6 @@ _RETRY_BACKOFF: Final = Backoff(first=0.01, longest=1.0, jitter=1.0)
 
 IDLE_SECONDS: Final = 300.0
 """A connection that nobody needed for so long is closed: something on the way may have dropped it."""
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-
-_UNAVAILABLE: Final = (
-    OSError,  # a TimeoutError is one, too
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.exceptions.OperatorInterventionError,
-    asyncpg.exceptions.InsufficientResourcesError,
-    asyncpg.exceptions.InvalidAuthorizationSpecificationError,
-    asyncpg.exceptions.InvalidCatalogNameError,
-    asyncpg.exceptions.InsufficientPrivilegeError,
-    asyncpg.exceptions.ReadOnlySQLTransactionError,
-    asyncpg.exceptions.UndefinedTableError,
-    asyncpg.exceptions.ForeignKeyViolationError,
-)
-
 
 INDEX_ONLY_PLANNER: Final = MappingProxyType(
     {
@@ -106,8 +96,8 @@ class Pool:
             self._return(connection)
         except asyncpg.DataError:
             raise
-        except _UNAVAILABLE as error:
-            raise Unavailable(f"PostgreSQL: {_reason(error)}") from error
+        except UNAVAILABLE as error:
+            raise Unavailable(f"PostgreSQL: {reason(error)}") from error
         return cast("Sequence[Row]", rows)
 
     @contextlib.asynccontextmanager
@@ -134,7 +124,7 @@ class Pool:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(closing.wait(), 2 * COMMAND_SECONDS)
         for connection in [*self._borrowed, *(connection for _, connection in self._idle)]:
-            with contextlib.suppress(*_UNAVAILABLE):
+            with contextlib.suppress(*UNAVAILABLE):
                 await connection.close(timeout=CONNECT_SECONDS)
         self._idle.clear()
 
@@ -252,17 +242,8 @@ async def open_pool(
         Unavailable: the server does not answer or refuses.
         ValueError: the URL is malformed.
     """
-
-    async def connect() -> Connection:
-        return await asyncpg.connect(
-            url,
-            timeout=CONNECT_SECONDS,
-            command_timeout=COMMAND_SECONDS,
-            statement_cache_size=cache,
-            server_settings={**_settings(statement_seconds), **planner},
-        )
-
-    pool = Pool(connect, size)
+    session = Session({**_settings(statement_seconds), **planner}, COMMAND_SECONDS, cache)
+    pool = Pool(Connector(url, session), size)
     async with pool.connection():
         return pool
 
@@ -270,30 +251,13 @@ async def open_pool(
 @contextlib.asynccontextmanager
 async def single_connection(url: str) -> AsyncIterator[Connection]:
     """A connection of its own, for migrations: statements may take long."""
+    connect = Connector(url, Session(_settings(MIGRATE_SECONDS), MIGRATE_SECONDS))
     with translated_errors():
-        connection = await asyncpg.connect(
-            url,
-            timeout=CONNECT_SECONDS,
-            command_timeout=MIGRATE_SECONDS,
-            server_settings=_settings(MIGRATE_SECONDS),
-        )
+        connection = await connect()
         try:
             yield connection
         finally:
             await connection.close(timeout=CONNECT_SECONDS)
-
-
-@contextlib.contextmanager
-def translated_errors() -> Iterator[None]:
-    """Turns the errors of a database that is gone, full, read-only or not set up into ``Unavailable``."""
-    try:
-        yield
-    except asyncpg.exceptions.ClientConfigurationError as error:
-        raise ValueError(f"database URL: {error}; write postgresql://user@host/database") from error
-    except asyncpg.DataError:
-        raise
-    except _UNAVAILABLE as error:
-        raise Unavailable(f"PostgreSQL: {_reason(error)}") from error
 
 
 async def fetch(connection: Connection, sql: str, *parameters: object) -> Sequence[Row]:
@@ -343,15 +307,3 @@ def _settings(statement_seconds: float) -> dict[str, str]:
         "idle_in_transaction_session_timeout": "30000",
         "jit": "off",
     }
-
-
-def _reason(error: BaseException) -> str:
-    match error:
-        case asyncpg.exceptions.UndefinedTableError():
-            return "the database has no schema yet; run `scim-api migrate`"
-        case asyncpg.exceptions.ForeignKeyViolationError():
-            return "the tenant was deleted"
-        case TimeoutError():
-            return "no answer in time"
-        case _:
-            return f"{type(error).__name__}: {error}"

@@ -3,11 +3,17 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Final, TypeAlias
+from typing import Final
 
 import asyncpg
 
-from scim_api.store.postgres import pool as postgres_pool
+from scim_api.store.postgres.connecting import (
+    CONNECT_SECONDS,
+    Connection,
+    Connector,
+    Session,
+    translated_errors,
+)
 from scim_api.store.sql.schema import ADVISORY_LOCK
 from scim_api.store.sql.transaction_script import Row
 from scim_api.store.sql.transfer_tables import EMPTY, PAGE, TABLES, Pages, Table, TransferRefused
@@ -28,8 +34,6 @@ _SESSIONS: Final = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'scim-api'
 """
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 class PostgresTransferDatabase:
@@ -68,15 +72,14 @@ class PostgresTransferDatabase:
     async def _unserved(self) -> AsyncIterator[Connection]:
         """A connection to a database that no API has open."""
         try:
-            with postgres_pool.translated_errors():
-                connection = await asyncpg.connect(
-                    self.url, timeout=postgres_pool.CONNECT_SECONDS, server_settings=_SETTINGS
-                )
+            connect = Connector(self.url, Session(_SETTINGS))
+            with translated_errors():
+                connection = await connect()
                 try:
                     await self._check_sessions(connection)
                     yield connection
                 finally:
-                    await connection.close(timeout=postgres_pool.CONNECT_SECONDS)
+                    await connection.close(timeout=CONNECT_SECONDS)
         except asyncpg.LockNotAvailableError as error:
             raise TransferRefused(
                 f"{redact_url(self.url)} is in use: another session holds a lock on its tables for too long"

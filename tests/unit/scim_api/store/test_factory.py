@@ -24,18 +24,19 @@ def test_a_url_gets_the_driver_of_its_scheme_and_is_kept_as_it_is(url: str, dial
 @pytest.mark.parametrize(
     ("url", "scheme"),
     [
-        ("mysql://me:secret@host/db", "mysql"),
-        ("scim.db", "scim.db"),
-        ("sqlite://scim.db", "sqlite"),
-        ("", ""),
+        ("mysql://me:secret@host/db", "with scheme 'mysql'"),
+        ("postgresql+asyncpg://me:secret@host/db", "with scheme 'postgresql+asyncpg'"),
+        ("sqlite://scim.db", "with scheme 'sqlite'"),
+        ("scim.db", "without scheme"),
+        ("me:secret@host/db", "without scheme"),
+        ("secret", "without scheme"),
+        ("", "without scheme"),
     ],
 )
 def test_any_other_url_is_refused_with_the_forms_to_write_and_without_its_password(
     url: str, scheme: str
 ) -> None:
-    wanted = (
-        f"database URL with scheme {scheme!r}: write sqlite:///scim.db or postgresql://user@host/database"
-    )
+    wanted = f"database URL {scheme}: write sqlite:///scim.db or postgresql://user@host/database"
     with pytest.raises(ValueError, match=f"^{re.escape(wanted)}$"):
         create_store(url)
 
