@@ -9,7 +9,7 @@ from scim_api.http.admin import endpoints
 from scim_api.http.admin.context import AdminContext
 from scim_api.http.admin.trusted_keys import TrustedKeys
 from scim_api.http.request import ServiceContext
-from scim_api.store.errors import Unavailable
+from scim_api.store.errors import ReadOnly, Unavailable
 from scim_api.store.migrate import REQUIRED_VERSION
 
 READY_SECONDS = 3.0
@@ -32,7 +32,7 @@ def internal_app(service: ServiceContext, keys: TrustedKeys) -> FastAPI:
 
     @app.get("/readyz")
     async def readyz() -> Response:
-        """Ready: the database is available and its schema is new enough."""
+        """Ready: the database is available, takes writes, and its schema is new enough."""
         reason = await _not_ready(service)
         service.metrics.database_up.set(0 if reason and not service.stopping else 1)
         return Response(f"{reason or 'ok'}\n", 503 if reason else 200, media_type="text/plain")
@@ -52,7 +52,10 @@ async def _not_ready(service: ServiceContext) -> str | None:
         return "stopping"
     try:
         async with asyncio.timeout(READY_SECONDS):
+            await service.store.check_writable()
             version = await service.store.schema_version()
+    except ReadOnly as error:
+        return str(error)
     except (Unavailable, TimeoutError):
         return "the database does not answer"
     if version < REQUIRED_VERSION:

@@ -9,6 +9,10 @@ class Unavailable(StoreError):
     """The database does not answer, is full, or is locked for too long. Nothing was written. -> 503"""
 
 
+class ReadOnly(Unavailable):
+    """The database answers and takes no writes: a standby, or read-only by a setting. -> 503"""
+
+
 class Conflict(StoreError):
     """A unique key is taken. ``attribute`` is ``userName``, ``externalId``, ``emails`` or, of groups,
     ``displayName``. -> 409

@@ -145,6 +145,9 @@ class Store(Protocol):
     async def schema_version(self) -> int:
         """The number of the last migration applied; 0 for an empty database."""
 
+    async def check_writable(self) -> None:
+        """See that the database takes writes. Raises ``ReadOnly`` with the reason."""
+
     async def claim(self, installation: str) -> str:
         """Write the installation id if the database has none; the id it has now.
 

@@ -42,8 +42,16 @@ class Relay:
         """Let everything pass again."""
         self._open.set()
 
+    def lead_to(self, host: str, port: int) -> None:
+        """New connections go there; those that are open stay where they are, as when a name is changed."""
+        self._target = (host, port)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection(*self._target)
+        try:
+            there_reader, there_writer = await asyncio.open_connection(*self._target)
+        except OSError:
+            writer.close()
+            return
         for source, target in ((reader, there_writer), (there_reader, writer)):
             task = asyncio.create_task(self._copy(source, target))
             self._tasks.add(task)

@@ -84,6 +84,22 @@ class OwnServer:
             with (self.directory / "data" / "pg_hba.conf").open("a") as rules:
                 rules.write("host all all all scram-sha-256\n")
 
+    def copy_from(self, primary: "OwnServer") -> None:
+        """Make the cluster's files a copy of a running server's, to which this one will be a hot standby."""
+        if self._user is not None:
+            account = pwd.getpwnam(self._user)
+            os.chown(self.directory, account.pw_uid, account.pw_gid)
+        port = ("-p", str(primary._address[1])) if primary._address else ()
+        done = subprocess.run(
+            [
+                _binary("pg_basebackup"), "-D", str(self.directory / "data"), "-h", str(primary.directory), *port,
+                "-U", "postgres", "--write-recovery-conf", "--checkpoint=fast", "--no-sync",
+            ],
+            user=self._user, cwd=self.directory, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise RuntimeError(f"pg_basebackup failed: {done.stderr}")
+
     def start(self) -> None:
         """Start and wait until it answers."""
         options = {
@@ -170,6 +186,22 @@ def own_server(
     server = OwnServer(directory, address, settings)
     try:
         server.initialise()
+        server.start()
+        yield PostgresServer(server.url, server)
+    finally:
+        server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def standby_of(primary: PostgresServer, address: tuple[str, int]) -> Iterator[PostgresServer]:
+    """A hot standby of a server of one's own, at an address of its own; ``pg_promote()`` makes it a primary."""
+    assert primary.own is not None
+    directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    directory.chmod(0o700)
+    server = OwnServer(directory, address)
+    try:
+        server.copy_from(primary.own)
         server.start()
         yield PostgresServer(server.url, server)
     finally:

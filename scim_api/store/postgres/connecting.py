@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 import asyncpg
 
-from scim_api.store.errors import Unavailable
+from scim_api.store.errors import ReadOnly, Unavailable
 from scim_api.store.urls import SYSTEM_ROOTS, PostgresUrl, parse_postgres
 
 CONNECT_SECONDS: Final = 5.0
@@ -46,6 +46,10 @@ _NEXT_HOST: Final = (
     asyncpg.exceptions.InsufficientResourcesError,
 )
 """What another host may do better; a refused password is refused by all of them."""
+_READ_ONLY: Final = (
+    asyncpg.exceptions.ReadOnlySQLTransactionError,
+    asyncpg.exceptions.TargetServerAttributeNotMatched,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,7 +98,8 @@ class Connector:
             else:
                 self._first = place
                 return connection
-        raise Unavailable("; ".join(dict.fromkeys(map(str, errors)))) from errors[0]
+        kind = ReadOnly if any(isinstance(error, ReadOnly) for error in errors) else Unavailable
+        raise kind("; ".join(dict.fromkeys(map(str, errors)))) from errors[0]
 
     async def _connect(self, hosts: tuple[tuple[str, int], ...]) -> Connection:
         where: dict[str, Any] = {"port": self._url.port}
@@ -103,7 +108,7 @@ class Connector:
         try:
             return await asyncpg.connect(**where, **self._options)
         except (*UNAVAILABLE, asyncpg.PostgresError, ValueError) as error:
-            raise Unavailable(f"PostgreSQL: {reason(error)}") from error
+            raise unavailable(error) from error
 
 
 def check_user(url: PostgresUrl, known_user: Callable[[], str] = getpass.getuser) -> None:
@@ -186,7 +191,13 @@ def translated_errors() -> Iterator[None]:
     except asyncpg.DataError:
         raise
     except UNAVAILABLE as error:
-        raise Unavailable(f"PostgreSQL: {reason(error)}") from error
+        raise unavailable(error) from error
+
+
+def unavailable(error: BaseException) -> Unavailable:
+    """What the caller gets for an error of the driver."""
+    read_only = isinstance(error, _READ_ONLY)
+    return (ReadOnly if read_only else Unavailable)(f"PostgreSQL: {reason(error)}")
 
 
 def reason(error: BaseException) -> str:
@@ -196,8 +207,8 @@ def reason(error: BaseException) -> str:
             return "the database has no schema yet; run `scim-api migrate`"
         case asyncpg.exceptions.ForeignKeyViolationError():
             return "the tenant was deleted"
-        case asyncpg.TargetServerAttributeNotMatched():
-            return "it takes no writes: a standby, or read-only"
+        case asyncpg.exceptions.TargetServerAttributeNotMatched():
+            return "it takes no writes: a standby, or read-only by a setting"
         case TimeoutError():
             return "no answer in time"
         case _:

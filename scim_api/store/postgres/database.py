@@ -6,10 +6,11 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 
-from scim_api.store.errors import TooSlow, Unavailable
+from scim_api.store.errors import ReadOnly, TooSlow, Unavailable
 from scim_api.store.postgres import pool as postgres_pool
 from scim_api.store.postgres import statements
 from scim_api.store.postgres.connecting import Connection
+from scim_api.store.postgres.read_only import ReadOnlyWatch
 from scim_api.store.sql.transaction_script import Row, Statement, TransactionScript
 
 SEARCH_CONNECTIONS: Final = 2
@@ -31,20 +32,27 @@ class Database:
         self._url, self._pool_size, self._search_seconds = url, pool_size, search_seconds
         self._pool: postgres_pool.Pool | None = None
         self._search_pool: postgres_pool.Pool | None = None
+        self._watch = ReadOnlyWatch()
 
     async def open(self) -> None:
         """Connect; does not migrate. Raises ``Unavailable``."""
         if self._pool is not None:
             return
+        self._watch = watch = ReadOnlyWatch()
         pool = await postgres_pool.open_pool(
             self._url,
             size=self._pool_size,
             statement_seconds=postgres_pool.COMMAND_SECONDS,
             planner=postgres_pool.INDEX_ONLY_PLANNER,
+            watch=watch,
         )
         try:
             self._search_pool = await postgres_pool.open_pool(
-                self._url, size=SEARCH_CONNECTIONS, statement_seconds=self._search_seconds, cache=0
+                self._url,
+                size=SEARCH_CONNECTIONS,
+                statement_seconds=self._search_seconds,
+                cache=0,
+                watch=watch,
             )
         except BaseException:
             await pool.close()
@@ -58,6 +66,22 @@ class Database:
         for pool in pools:
             if pool is not None:
                 await pool.close()
+
+    async def check_writable(self) -> None:
+        """See that new transactions may write. Raises ``ReadOnly``."""
+        for again in (True, False):
+            [[read_only, standby]] = await self.read(
+                "SELECT current_setting('transaction_read_only'), pg_is_in_recovery()"
+            )
+            if read_only == "off":
+                return
+            if again:  # the connection may be of before a failover
+                self._watch.renew()
+        raise ReadOnly(
+            "the database takes no writes: it is a standby"
+            if standby
+            else "the database takes no writes: default_transaction_read_only is on"
+        )
 
     async def read(self, sql: str, *parameters: object) -> Sequence[Row]:
         """All rows of one statement."""

@@ -15,16 +15,17 @@ from typing import Final, cast
 import asyncpg
 
 from scim_api.contract.backoff import Backoff
-from scim_api.store.errors import Unavailable
+from scim_api.store.errors import ReadOnly, Unavailable
 from scim_api.store.postgres.connecting import (
     CONNECT_SECONDS,
     UNAVAILABLE,
     Connection,
     Connector,
     Session,
-    reason,
     translated_errors,
+    unavailable,
 )
+from scim_api.store.postgres.read_only import ReadOnlyWatch
 from scim_api.store.sql.transaction_script import Row, T, TransactionScript, number_placeholders
 
 ACQUIRE_SECONDS: Final = 5.0
@@ -66,6 +67,7 @@ class Pool:
         connect: opens a connection.
         size: connections at most.
         clock: seconds, monotonic.
+        on_read_only: called when a connection refuses a write; by default ``renew``.
     """
 
     def __init__(
@@ -73,10 +75,13 @@ class Pool:
         connect: Callable[[], Awaitable[Connection]],
         size: int,
         clock: Callable[[], float] = time.monotonic,
+        on_read_only: Callable[[], None] | None = None,
     ) -> None:
         self._connect, self._free, self._clock = connect, size, clock
+        self._on_read_only = on_read_only or self.renew
         self._idle: collections.deque[tuple[float, Connection]] = collections.deque()
         self._borrowed: set[Connection] = set()
+        self._outdated: set[Connection] = set()
         self._waiting: collections.deque[asyncio.Future[Connection | None]] = collections.deque()
         self._closing: asyncio.Event | None = None
 
@@ -97,7 +102,7 @@ class Pool:
         except asyncpg.DataError:
             raise
         except UNAVAILABLE as error:
-            raise Unavailable(f"PostgreSQL: {reason(error)}") from error
+            raise unavailable(error) from error
         return cast("Sequence[Row]", rows)
 
     @contextlib.asynccontextmanager
@@ -113,6 +118,14 @@ class Pool:
             if connection.is_in_transaction():
                 connection.terminate()
             self._return(connection)
+
+    def renew(self) -> None:
+        """End the connections that are open now: idle ones at once, those that are lent as they come back."""
+        self._outdated.update(self._borrowed)
+        for _, connection in self._idle:
+            connection.terminate()
+        self._free += len(self._idle)
+        self._idle.clear()
 
     async def close(self) -> None:
         """Let the borrowers finish, and disconnect."""
@@ -194,6 +207,9 @@ class Pool:
             self._free += 1
 
     def _return(self, connection: Connection) -> None:
+        if self._outdated and connection in self._outdated:
+            self._outdated.discard(connection)
+            connection.terminate()
         if connection.is_closed():
             self._borrowed.discard(connection)
             self._release_slot()
@@ -210,6 +226,9 @@ class Pool:
 
     def _return_after_error(self, connection: Connection, error: BaseException) -> None:
         """Take it back from a borrower that failed."""
+        refuses_writes = isinstance(error, asyncpg.exceptions.ReadOnlySQLTransactionError)
+        if refuses_writes and connection not in self._outdated:  # or it is known already
+            self._on_read_only()
         unknown = isinstance(error, (TimeoutError, asyncio.CancelledError, asyncpg.InterfaceError))
         if unknown or connection.is_closed() or connection.is_in_transaction():
             connection.terminate()
@@ -228,6 +247,7 @@ async def open_pool(
     statement_seconds: float,
     cache: int = 100,
     planner: Mapping[str, str] = _DEFAULT_PLANNER,
+    watch: ReadOnlyWatch | None = None,
 ) -> Pool:
     """A pool whose statements the server itself ends after ``statement_seconds``; it has answered once.
 
@@ -237,13 +257,22 @@ async def open_pool(
         statement_seconds: the server ends a statement after so long.
         cache: prepared statements kept for each connection.
         planner: more settings of a session.
+        watch: shared with other pools of the same database.
 
     Raises:
         Unavailable: the server does not answer or refuses.
         ValueError: the URL is malformed.
     """
     session = Session({**_settings(statement_seconds), **planner}, COMMAND_SECONDS, cache)
-    pool = Pool(Connector(url, session), size)
+    connector, watch = Connector(url, session), watch or ReadOnlyWatch()
+
+    async def connect() -> Connection:
+        connection = await connector()
+        watch.opened(connection)
+        return connection
+
+    pool = Pool(connect, size, on_read_only=watch.renew)
+    watch.add(pool)
     async with pool.connection():
         return pool
 
@@ -283,12 +312,19 @@ async def run_script(connection: Connection, script: TransactionScript[T]) -> T:
 
 
 async def with_retries(attempt: Callable[[], Awaitable[T]]) -> T:
-    """Run a transaction again that PostgreSQL has sacrificed to another (deadlock, serialisation)."""
+    """Run a transaction again that PostgreSQL has sacrificed to another (deadlock, serialisation), and once
+    more if the connection was to a standby: by now the database's name may lead to the primary.
+    """
+    moved = False
     for failures in range(1, _RETRIES + 1):
         try:
             return await attempt()
         except asyncpg.exceptions.TransactionRollbackError:
             await asyncio.sleep(_RETRY_BACKOFF.seconds(failures))
+        except ReadOnly:
+            if moved:
+                raise
+            moved = True
     raise Unavailable("PostgreSQL: the transaction met others too often")
 
 

@@ -89,6 +89,10 @@ class PostgresStore:
         [[version]] = await self._database.read("SELECT coalesce(max(version), 0) FROM schema_migration")
         return int(version)
 
+    async def check_writable(self) -> None:
+        """See that the database takes writes. Raises ``ReadOnly``."""
+        await self._database.check_writable()
+
     async def claim(self, installation: str) -> str:
         """Write the installation id if the database has none; the id it has now."""
         return await self._database.write_script(lambda _now: administration.claim(installation))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import apsw
 
-from scim_api.store.errors import Unavailable
+from scim_api.store.errors import ReadOnly, Unavailable
 from scim_api.store.sql.transaction_script import Row, T, TransactionScript
 
 CACHE_KIB: Final = 16 * 1024
@@ -44,7 +44,14 @@ def translate_error(error: apsw.Error, path: Path) -> Unavailable:
             reason = "has no schema yet; run `scim-api migrate`"
         case _:
             reason = f"{type(error).__name__}: {error}"
-    return Unavailable(f"SQLite database {path}: {reason}")
+    kind = ReadOnly if isinstance(error, (apsw.ReadOnlyError, apsw.PermissionsError)) else Unavailable
+    return kind(f"SQLite database {path}: {reason}")
+
+
+def check_writable(path: Path) -> None:
+    """See that neither file nor file system is read-only. Raises ``ReadOnly``."""
+    if path.exists() and not os.access(path, os.W_OK):
+        raise ReadOnly(f"the database takes no writes: {path} is read-only")
 
 
 @contextlib.contextmanager

@@ -52,6 +52,7 @@ from scim_api.store.sql.timestamps import text_of_posix, to_text
 from scim_api.store.sql.transaction_script import Row, Statement, TransactionScript
 from scim_api.store.sqlite import resources
 from scim_api.store.sqlite.connection import (
+    check_writable,
     connect,
     fetch,
     path_of,
@@ -129,6 +130,10 @@ class SqliteStore:
             return 0
         [[version]] = self._read("SELECT coalesce(max(version), 0) FROM schema_migration")
         return int(version)
+
+    async def check_writable(self) -> None:
+        """See that the file may be written. Raises ``ReadOnly``."""
+        await asyncio.to_thread(check_writable, self._path)
 
     async def claim(self, installation: str) -> str:
         """Write the installation id if the database has none; the id it has now."""

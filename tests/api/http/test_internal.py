@@ -4,7 +4,7 @@ import pytest
 
 from api.conftest import Scim
 from scim_api.http import internal
-from scim_api.store.errors import Unavailable
+from scim_api.store.errors import ReadOnly, Unavailable
 from scim_api.store.migrate import REQUIRED_VERSION
 
 
@@ -25,6 +25,18 @@ async def test_without_its_database_it_is_alive_but_not_ready(
     assert (ready.status_code, ready.text) == (503, "the database does not answer\n")
     assert (await scim.admin.get("/healthz")).status_code == 200
     assert "scim_api_database_up 0.0" in (await scim.admin.get("/metrics")).text
+
+
+async def test_while_its_database_takes_no_writes_it_is_not_ready_and_says_why(
+    scim: Scim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse() -> None:
+        raise ReadOnly("the database takes no writes: it is a standby")
+
+    monkeypatch.setattr(scim.service.store, "check_writable", refuse)
+    ready = await scim.admin.get("/readyz")
+    assert (ready.status_code, ready.text) == (503, "the database takes no writes: it is a standby\n")
+    assert (await scim.admin.get("/healthz")).status_code == 200
 
 
 async def test_an_older_schema_says_what_to_run(scim: Scim, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,16 @@ from pathlib import Path
 import apsw
 import pytest
 
-from scim_api.store.errors import Unavailable
+from scim_api.store.errors import ReadOnly, Unavailable
 from scim_api.store.sql.transaction_script import Statement, TransactionScript
-from scim_api.store.sqlite.connection import connect, fetch, path_of, run_script, translate_error
+from scim_api.store.sqlite.connection import (
+    check_writable,
+    connect,
+    fetch,
+    path_of,
+    run_script,
+    translate_error,
+)
 
 
 @pytest.fixture
@@ -144,3 +151,13 @@ def test_a_script_is_sent_the_rows_of_each_statement_and_closed_when_one_fails(p
 )
 def test_three_slashes_name_a_relative_and_four_an_absolute_file(url: str, path: str) -> None:
     assert path_of(url) == Path(path)
+
+
+def test_a_file_that_became_read_only_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_writable(path)  # SQLite makes it
+    path.touch()
+    check_writable(path)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(ReadOnly, match=r"takes no writes: .*scim\.db is read-only"):
+        check_writable(path)
+    assert isinstance(translate_error(apsw.ReadOnlyError("of SQLite"), path), ReadOnly)

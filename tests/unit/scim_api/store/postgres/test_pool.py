@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from scim_api.store.errors import Unavailable
+from scim_api.store.errors import ReadOnly, Unavailable
 from scim_api.store.postgres import pool as module
 from scim_api.store.postgres.pool import IDLE_SECONDS
 from support.pool import Borrower, World, borrowing, finish, settle
@@ -203,6 +203,61 @@ class TestAfterFailure:
         await finish(borrower)
 
         assert world.opened[0].closed
+
+
+class TestReadOnly:
+    async def test_a_refused_write_ends_all_that_are_idle_and_those_that_are_lent_as_they_come_back(
+        self,
+    ) -> None:
+        world = World(4)
+        await finish(*await borrowing(world, 4))
+        refused, lent = await borrowing(world, 2)
+        refused.end.set_exception(asyncpg.ReadOnlySQLTransactionError("cannot execute INSERT"))
+        await finish(refused)
+
+        with pytest.raises(ReadOnly, match="cannot execute INSERT"):
+            await refused.task
+        assert world.open == [lent.held]
+        await finish(lent)
+        assert world.open == []
+        await finish(*await borrowing(world, 4))
+        assert len(world.opened) == 8
+
+    async def test_what_was_opened_since_outlives_who_is_refused_later_on_an_old_connection(self) -> None:
+        world = World(3)
+        first, second = await borrowing(world, 2)
+        for late in (first, second):
+            late.end.set_exception(asyncpg.ReadOnlySQLTransactionError("cannot execute INSERT"))
+        await finish(first)
+        await finish(*await borrowing(world, 1))
+        await finish(second)
+
+        assert world.open == [world.opened[2]]
+
+    async def test_who_waits_gets_a_new_connection_and_not_the_old_one(self) -> None:
+        world = World(1)
+        holder, waiter = await borrowing(world, 2)
+        world.pool.renew()
+        await finish(holder)
+        await settle()
+        world.connect()
+        await settle()
+
+        assert waiter.held is world.opened[1]
+        assert world.open == [world.opened[1]]
+        await finish(waiter)
+
+    async def test_a_write_on_a_standby_is_tried_once_more_and_no_oftener(self) -> None:
+        tries = 0
+
+        async def attempt() -> int:
+            nonlocal tries
+            tries += 1
+            raise ReadOnly("a standby")
+
+        with pytest.raises(ReadOnly):
+            await module.with_retries(attempt)
+        assert tries == 2
 
 
 class TestClosing:

@@ -18,6 +18,7 @@ ENDS: st.SearchStrategy[Exception | None] = st.one_of(
     st.builds(asyncpg.InterfaceError, st.just("in use")),
     st.builds(asyncpg.UniqueViolationError, st.just("taken")),
     st.builds(asyncpg.ConnectionDoesNotExistError, st.just("gone")),
+    st.builds(asyncpg.ReadOnlySQLTransactionError, st.just("cannot execute INSERT")),
 )
 
 
@@ -118,6 +119,12 @@ class Lending(RuleBasedStateMachine):
         """The server ends a connection, idle or lent."""
         self.world.opened[which % len(self.world.opened)].closed = True
 
+    @rule()
+    def renew(self) -> None:
+        """Somebody else found out that the server takes no writes."""
+        self.run(self.world.pool.renew)
+        assert not self.world.pool._idle
+
     @rule(seconds=st.sampled_from([1.0, IDLE_SECONDS + 1]))
     def wait(self, seconds: float) -> None:
         self.world.now += seconds
@@ -143,6 +150,10 @@ class Lending(RuleBasedStateMachine):
         if any(not waiter.done() for waiter in self.world.pool._waiting):
             assert not self.world.pool._free
             assert not self.world.pool._idle
+
+    @invariant()
+    def what_is_outdated_is_lent_and_never_idle(self) -> None:
+        assert self.world.pool._outdated <= self.world.pool._borrowed
 
     @invariant()
     def none_comes_back_in_a_transaction(self) -> None:
