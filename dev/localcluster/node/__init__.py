@@ -177,10 +177,6 @@ class Node:
         """
         return self._builder.build(context, image, target=target, build_args=build_args, file=file)
 
-    def load_image(self, archive: Path) -> None:
-        """Give the images of an OCI or docker archive to the node."""
-        self._builder.load(archive)
-
     def components(self) -> dict[str, tuple[int, int] | None]:
         """Process id and resident bytes of each component; None for one that does not run."""
         found = {name: Service(self._layout, name) for name in COMPONENTS}
