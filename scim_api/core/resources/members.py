@@ -1,6 +1,5 @@
 """How a request names members of a group: in every shape that clients send, as ids in canonical form."""
 
-import json
 import re
 from typing import Literal
 
@@ -58,7 +57,7 @@ def _member_id(entry: Json, position: int, *, removing: bool) -> str | None:
 def _names_nobody(entry: Json, position: int) -> ScimError:
     """An entry without an id: what it was meant to say is not known, so it is not left out in silence."""
     return invalid_value(
-        f'Entry {position} of members, {quoted(json.dumps(entry, ensure_ascii=False))}, has no "value"; send'
+        f'Entry {position} of members, {quoted(entry)}, has no "value"; send'
         ' {"value": "<id of a user or group>"}, or leave the entry out.'
     )
 

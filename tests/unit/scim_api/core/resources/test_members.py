@@ -56,7 +56,8 @@ def test_an_entry_that_names_nobody_is_refused_with_its_place_and_as_it_was_sent
         with pytest.raises(ScimError) as refused:
             read_members(value)
         assert (refused.value.status, refused.value.scim_type) == (400, "invalidValue")
-        assert f'Entry 2 of members, "{json.dumps(entry)}", has no "value"' in refused.value.detail
+        sent = json.dumps(entry, separators=(",", ":"))
+        assert f'Entry 2 of members, {sent}, has no "value"' in refused.value.detail
 
 
 def test_a_remove_of_what_names_nobody_removes_nobody() -> None:
