@@ -29,3 +29,7 @@ class TokenBucket:
             self.tokens -= amount
             return 0.0
         return (1.0 - self.tokens) / rate
+
+    def charge(self, amount: float) -> None:
+        """Take ``amount`` whatever there is; more than there is leaves a debt."""
+        self.tokens -= amount

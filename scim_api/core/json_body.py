@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from scim_api.core.errors import ScimError, invalid_syntax, invalid_value, quoted
+from scim_api.core.errors import ScimError, invalid_syntax, invalid_value, quoted, too_large
 from scim_api.core.json_numbers import Number, has_exact_numbers, loads_exactly
-from scim_api.core.limits import MAX_DEPTH
+from scim_api.core.limits import MAX_BODY_VALUES, MAX_DEPTH
 
 _KEY_LIKE = re.compile(rb'"\s*:')
 _CONTAINERS = frozenset({dict, list})
@@ -22,9 +22,12 @@ def decode_json(body: bytes) -> dict[str, Any]:
     Numbers that the parser would change become a ``json_numbers.Number``.
 
     Raises:
-        ScimError: 400 invalidValue for a number beyond double precision; invalidSyntax for what is no JSON object in UTF-8, has the same key twice, a NUL
-            character, a lone surrogate, or too many levels.
+        ScimError: 400 invalidValue for a number beyond double precision; 400 invalidSyntax for what is no JSON object
+            in UTF-8, has the same key twice, a NUL character, a lone surrogate, or too many levels; 413 for too
+            many values.
     """
+    if len(body) > MAX_BODY_VALUES:  # shorter, it can't have as many
+        _refuse_too_many_values(body)
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -44,6 +47,22 @@ def decode_json(body: bytes) -> dict[str, Any]:
         exact: dict[str, Any] = loads_exactly(body.decode())
         return exact
     return document
+
+
+def _refuse_too_many_values(body: bytes) -> None:
+    """Before anything is parsed: a million of empty arrays keeps everybody waiting who shares the process."""
+    if _count_values(body) <= MAX_BODY_VALUES:
+        return
+    unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    strings = unescaped.count(b'"') // 2  # of which at least every other one is a value
+    if strings > 2 * MAX_BODY_VALUES or _count_values(b"".join(unescaped.split(b'"')[::2])) > MAX_BODY_VALUES:
+        raise too_large(
+            f"The body has more than {MAX_BODY_VALUES} values, objects and arrays; send less at once."
+        )
+
+
+def _count_values(text: bytes) -> int:
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
 def _count_keys(document: dict[str, Any]) -> int:

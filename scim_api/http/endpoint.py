@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from scim_api.core import limits
 from scim_api.core.errors import ScimError
 from scim_api.core.schema.tenant_schema import compile_tenant_schema
+from scim_api.http.rate_limit import BYTES_PER_REQUEST
 from scim_api.http.request import (
     ClientDisconnected,
     ScimRequest,
@@ -121,6 +122,8 @@ class ScimEndpoint:
                 return unsupported_encoding(encoding)
             if has_body(headers):
                 body = await service.bodies.read(receive, limits.MAX_BODY)
+                if len(body) >= BYTES_PER_REQUEST:
+                    service.limiter.charge_body(access.tenant, len(body))
             body_read = True
             request = ScimRequest(
                 service,

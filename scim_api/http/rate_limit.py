@@ -2,9 +2,13 @@
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 from scim_api.contract.admin import RateLimit
 from scim_api.contract.token_bucket import TokenBucket
+
+BYTES_PER_REQUEST: Final = 16 * 1024
+"""A body counts as one request, and as one more for each of these: what a request costs grows with its length."""
 
 
 class RateLimiter:
@@ -29,6 +33,13 @@ class RateLimiter:
         All of its operations are paid for at once, on credit: the next one waits until the debt is gone.
         """
         return self._take(self._bulk, tenant, limit, operations)
+
+    def charge_body(self, tenant: int, size: int) -> None:
+        """Count the body of a request that was let through: one request more for each ``BYTES_PER_REQUEST``.
+
+        What the tenant has no tokens for is a debt, which its next requests wait for.
+        """
+        self._buckets[tenant].charge(size // BYTES_PER_REQUEST)
 
     def _take(self, buckets: dict[int, TokenBucket], tenant: int, limit: RateLimit, tokens: int) -> float:
         now = self._clock()

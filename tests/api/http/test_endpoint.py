@@ -73,6 +73,21 @@ async def test_without_a_token_an_encoded_body_is_401_as_any_other(scim: Scim) -
     refused(response, 401)
 
 
+async def test_a_body_of_very_many_values_is_refused_and_its_length_is_paid_for(
+    scim: Scim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "REFUSAL_DELAY_SECONDS", 0.0)
+    headers = await scim.connect(rate_limit=RateLimit(requests_per_second=25, burst=25))
+    neighbour = await scim.connect("neighbour", tenant="neighbour")
+    body = b'{"userName":[' + b"[]," * 300_000 + b"1]}"
+    detail = refused(await scim.client.post("/Users", content=body, headers=headers), 413)
+    assert "more than 50000 values" in detail
+    wait = await scim.client.get("/Users?count=0", headers=headers)
+    refused(wait, 429)
+    assert int(wait.headers["retry-after"]) in {1, 2}
+    assert (await scim.client.get("/Users?count=0", headers=neighbour)).status_code == 200
+
+
 async def test_a_tenant_over_its_rate_waits_and_is_told_for_how_long(
     scim: Scim, monkeypatch: pytest.MonkeyPatch
 ) -> None:

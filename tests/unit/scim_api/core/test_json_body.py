@@ -39,6 +39,47 @@ def test_a_body_that_cannot_be_stored_is_refused_with_its_reason(body: bytes, sa
     assert said in refusal.value.detail
 
 
+def members(number: int, **more: str) -> bytes:
+    """The body of a group with so many members."""
+    return json.dumps({"members": [{"value": "x" * 36, **more} for _ in range(number)]}).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":[' + b",".join([b"[]"] * 25_000) + b"]}",
+        b'{"a":[' + b",".join([b"1"] * 50_000) + b"]}",
+        b'{"a":[' + b",".join([b"1"] * 50_000),
+        json.dumps({"a": ['"', "[\\", ","] * 17_000}, separators=(",", ":")).encode(),
+        json.dumps({str(number): "\\" for number in range(60_000)}).encode(),
+        json.dumps([""] * 250_000, separators=(",", ":")).encode(),
+        members(25_000),
+    ],
+    ids=["arrays", "numbers", "no JSON", "strings", "keys", "empty strings", "members"],
+)
+def test_a_body_of_too_many_values_is_refused_before_it_is_parsed(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orjson.loads", lambda _: pytest.fail("it was parsed"))
+    with pytest.raises(ScimError) as refusal:
+        decode_json(body)
+    assert (refusal.value.status, refusal.value.scim_type) == (413, None)
+    assert "more than 50000 values" in refusal.value.detail
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        members(20_000),
+        json.dumps({"title": ',[{"' * 30_000, "b": "\\" + "," * 60_000}).encode(),
+        b'{"a":[' + b",".join([b"1"] * 49_000) + b"]}",
+    ],
+    ids=["members", "strings", "numbers"],
+)
+def test_as_many_values_as_a_large_group_needs_are_read_and_strings_are_one_value_each(body: bytes) -> None:
+    assert decode_json(body) == json.loads(body)
+
+
 @pytest.mark.parametrize(
     "value",
     ['looks like a key": ', '":', "a\\u0000b", "\\", "", "\u2028", 'x" :', "1e999"],

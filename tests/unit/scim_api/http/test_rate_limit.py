@@ -3,7 +3,7 @@
 import pytest
 
 from scim_api.contract.admin import RateLimit
-from scim_api.http.rate_limit import RateLimiter
+from scim_api.http.rate_limit import BYTES_PER_REQUEST, RateLimiter
 
 LIMIT = RateLimit(requests_per_second=50, burst=25)
 
@@ -70,3 +70,15 @@ def test_a_limit_that_changes_counts_at_once(limiter: RateLimiter, clock: Clock)
         sum(limiter.wait_seconds(1, RateLimit(requests_per_second=100, burst=60)) == 0 for _ in range(99))
         == 60
     )
+
+
+def test_a_long_body_counts_as_more_requests_which_the_next_ones_wait_for(
+    limiter: RateLimiter, clock: Clock
+) -> None:
+    assert passed(limiter, 1) == 1
+    limiter.charge_body(1, BYTES_PER_REQUEST * 64 + 5)
+    assert passed(limiter, 10) == 0
+    assert limiter.wait_seconds(1, LIMIT) == pytest.approx((1 + 64 - 24) / 50)
+    assert passed(limiter, 1, tenant=2) == 1
+    clock.now += 41 / 50 + 0.001
+    assert passed(limiter, 10) == 1
