@@ -26,6 +26,7 @@ from scim_operator.adapters.endpoint_probe import EndpointProbe
 from scim_operator.adapters.events import EventRecorder
 from scim_operator.adapters.kubernetes import KubernetesCluster
 from scim_operator.adapters.leader_election import LeaderElector
+from scim_operator.adapters.proxies import inside_client, kubernetes_client, outside_client
 from scim_operator.api.scimtoken import GROUP, PLURAL, VERSION
 from scim_operator.commands import apply as applying
 from scim_operator.commands import release_finalizers as releasing
@@ -71,11 +72,14 @@ async def run(settings: OperatorSettings, trace: Callable[[str], None] | None = 
         loop.add_signal_handler(number, stop.set)
     await load_kube_config()
     async with (
-        client.ApiClient() as kube,
-        client.ApiClient() as lease_api,
-        httpx.AsyncClient(timeout=_HTTP_TIMEOUT) as http,
+        kubernetes_client() as kube,
+        kubernetes_client() as lease_api,
+        inside_client(timeout=_HTTP_TIMEOUT) as inside,
+        outside_client(timeout=_HTTP_TIMEOUT) as outside,
     ):
-        await Operator(settings, kube=kube, lease_api=lease_api, http=http, trace=trace).run(stop)
+        await Operator(
+            settings, kube=kube, lease_api=lease_api, inside=inside, outside=outside, trace=trace
+        ).run(stop)
     log.info("stopped")
 
 
@@ -90,7 +94,7 @@ async def release(settings: OperatorSettings, *, hold: int) -> int:
         StartError: it could not be done.
     """
     await load_kube_config()
-    async with client.ApiClient() as kube:
+    async with kubernetes_client() as kube:
         try:
             return await releasing.release_finalizers(kube, settings, hold=hold)
         except releasing.NotReleased as error:
@@ -108,7 +112,7 @@ async def apply(documents: Sequence[applying.Document], say: Callable[[str], Non
         NotApplied: it refused one.
     """
     await load_kube_config()
-    async with client.ApiClient() as kube:
+    async with kubernetes_client() as kube:
         await applying.apply(kube, documents, say=say)
 
 
@@ -124,7 +128,7 @@ async def self_test(settings: self_test_command.Settings, say: Callable[[str], N
         context = ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else True
     except (ssl.SSLError, OSError) as error:
         raise StartError(f"{settings.ca_file} holds no certificates in PEM ({error})") from None
-    async with client.ApiClient() as kube, httpx.AsyncClient(verify=context) as http:
+    async with kubernetes_client() as kube, outside_client(verify=context, timeout=_HTTP_TIMEOUT) as http:
         await self_test_command.SelfTest(kube, http, settings, say).run()
 
 
@@ -152,7 +156,8 @@ class Operator:
         settings: checked settings.
         kube: the API client for all but the Lease.
         lease_api: the API client for the Lease, so that a busy pool never delays a renewal.
-        http: for the SCIM API.
+        inside: for the SCIM API's Services.
+        outside: for the endpoint as Entra reaches it, which may lead through a proxy.
         trace: called with the name of each step of each reconcile.
     """
 
@@ -162,10 +167,12 @@ class Operator:
         *,
         kube: client.ApiClient,
         lease_api: client.ApiClient,
-        http: httpx.AsyncClient,
+        inside: httpx.AsyncClient,
+        outside: httpx.AsyncClient,
         trace: Callable[[str], None] | None = None,
     ) -> None:
-        self._settings, self._kube, self._http, self._trace = settings, kube, http, trace
+        self._settings, self._kube, self._trace = settings, kube, trace
+        self._inside, self._outside = inside, outside
         self._metrics, self._cache = Metrics(), InformerCache()
         self._is_leader = asyncio.Event()
         self._leading: asyncio.Task[None] | None = None
@@ -249,11 +256,11 @@ class Operator:
         """What a leader does, until cancelled or no longer leading."""
         try:
             key = await self._admin_key()
-            api = HttpAdminApi(self._settings.admin_url, key.private, key.installation_id, self._http)
+            api = HttpAdminApi(self._settings.admin_url, key.private, key.installation_id, self._inside)
             recorder = EventRecorder(self._kube)
             check = self._probe = EndpointProbe(
                 self._settings.endpoint_url,
-                self._http,
+                self._outside,
                 interval=self._settings.endpoint_check_seconds if self._settings.endpoint_check else None,
                 changed=self._on_endpoint_changed,
             )
@@ -262,7 +269,10 @@ class Operator:
                 cluster=KubernetesCluster(
                     self._kube, self._elector.check_leading, recorder, self._cache.record_own_write
                 ),
-                verifier=HttpCredentialVerifier(self._settings.verification_url, self._http),
+                verifier=HttpCredentialVerifier(
+                    self._settings.verification_url,
+                    self._inside if self._settings.scim_url else self._outside,
+                ),
                 endpoint=self._settings.endpoint_url,
                 trace=self._trace or _no_trace,
                 endpoint_verdict=lambda: check.verdict,

@@ -96,6 +96,17 @@ def test_the_job_before_an_uninstallation_has_the_operators_settings(helm: Helm)
     assert environment(container)["SCIM_OPERATOR_LEASE_NAME"] == "other"
 
 
+def test_helm_test_goes_by_the_operators_proxy_and_takes_nothing_else_of_it(helm: Helm) -> None:
+    proxies = [
+        {"name": "HTTPS_PROXY", "value": "http://proxy:3128"},
+        {"name": "no_proxy", "value": "10.0.0.0/8"},
+    ]
+    extra = [*proxies, {"name": "SCIM_OPERATOR_WORKERS", "value": "1"}]
+    containers = dict(helm.render({**HOST, "operator": {"extraEnv": extra}}).containers())
+    assert containers["Job/scim-operator-self-test/self-test"]["env"] == proxies
+    assert "env" not in dict(helm.render(HOST).containers())["Job/scim-operator-self-test/self-test"]
+
+
 def test_volumes_and_mounts_are_replaced_by_name_and_path(helm: Helm) -> None:
     for name in ("scim-operator", "scim-operator-api"):
         pod = helm.render(ADDED).one("Deployment", name)["spec"]["template"]["spec"]

@@ -13,6 +13,7 @@ import pytest
 from localcluster import ControlPlane, Tools
 from support.installed import ROOT
 from support.processes import Process, answers, free_port, start_operator
+from support.recording_proxy import recording_proxy
 
 SYSTEM = "scim-system"
 QUICK = {"SCIM_OPERATOR_RESYNC_SECONDS": "1", "SCIM_OPERATOR_SHUTDOWN_SECONDS": "2"}
@@ -100,6 +101,28 @@ def test_probes_answer_on_ipv6_and_ipv4_when_it_listens_everywhere(
     operator.wait_ready()
     for host in ("[::1]", "127.0.0.1"):
         assert answers(operator.ready_url.replace("127.0.0.1", host))
+
+
+@pytest.mark.parametrize("no_proxy", ["10.0.0.0/8,127.0.0.0/8", ""])
+def test_behind_a_proxy_it_leads_and_only_the_endpoint_is_asked_by_it(
+    with_crd: ControlPlane, start: Start, no_proxy: str
+) -> None:
+    """Kubernetes, kopf's watch and the admin API are asked directly, whatever NO_PROXY says."""
+    with recording_proxy() as proxy:
+        operator = start(
+            "proxied", SCIM_OPERATOR_ENDPOINT_URL="http://scim.example.test/scim/v2",
+            SCIM_OPERATOR_ENDPOINT_CHECK_SECONDS="1", HTTP_PROXY=proxy.url, HTTPS_PROXY=proxy.url,
+            ALL_PROXY=proxy.url, NO_PROXY=no_proxy,
+        )  # fmt: skip
+        operator.wait_ready()
+        until(lambda: holder(with_crd) == "proxied", story=operator.log_text)
+        until(
+            lambda: 'scim_operator_resync_total{result="scim_api_unreachable"}' in metrics(operator),
+            story=lambda: metrics(operator),
+        )
+        until(lambda: proxy.asked, story=operator.log_text)
+        operator.stop()
+    assert proxy.authorities == {"scim.example.test"}
 
 
 def test_sigterm_releases_the_lease_and_ends_with_0(with_crd: ControlPlane, start: Start) -> None:

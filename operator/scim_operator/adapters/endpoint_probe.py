@@ -66,6 +66,8 @@ def verdict_of_exception(url: str, error: BaseException) -> EndpointVerdict:
                 return verdict_of_failure(url, ConnectionFailure.DNS, str(cause))
             case ConnectionRefusedError():
                 return verdict_of_failure(url, ConnectionFailure.REFUSED, str(cause))
+            case httpx.ProxyError():
+                return verdict_of_failure(url, ConnectionFailure.PROXY, str(cause))
             case TimeoutError() | httpx.TimeoutException():
                 return verdict_of_failure(url, ConnectionFailure.TIMEOUT, str(cause))
             case _:

@@ -215,7 +215,9 @@ def login() -> kopf.ConnectionInfo:
     Raises:
         kopf.TemporaryError: when there is neither; the message says so.
     """
-    configuration = kube_client.Configuration()
+    configuration = kube_client.Configuration(
+        proxy="", no_proxy=""
+    )  # left out, it would read the environment
     try:
         try:
             kube_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
@@ -241,6 +243,8 @@ def login() -> kopf.ConnectionInfo:
         token=token or None,
         certificate_path=configuration.cert_file,
         private_key_path=configuration.key_file,
+        proxy_url=configuration.proxy or None,
+        trust_env=False,
     )
 
 

@@ -100,6 +100,7 @@ class ConnectionFailure(enum.StrEnum):
     DNS = "dns"
     REFUSED = "refused"
     TIMEOUT = "timeout"
+    PROXY = "proxy"
     OTHER = "other"
 
 
@@ -142,6 +143,12 @@ def verdict_of_failure(url: str, failure: ConnectionFailure, detail: str) -> End
                 "TimedOut",
                 f"{host}:{port} does not answer within {CHECK_SECONDS:g} s: a firewall, or a cluster that does not "
                 "reach its own ingress. In that case set SCIM_OPERATOR_ENDPOINT_CHECK=false",
+            )
+        case ConnectionFailure.PROXY:
+            return _unreachable(
+                "ConnectionFailed",
+                f"no way to {host}:{port} by the proxy of HTTPS_PROXY or HTTP_PROXY ({detail}): let it pass there, or "
+                f"add {host} to NO_PROXY",
             )
         case ConnectionFailure.OTHER:
             return _unreachable("ConnectionFailed", f"the connection to {host}:{port} failed ({detail})")
