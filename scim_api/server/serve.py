@@ -137,12 +137,23 @@ def _server(app: ASGIApp, settings: ApiSettings, connections: int) -> _Server:
     )
 
 
+def _warn_of_database(url: str) -> None:
+    """Log what works and may surprise: parameters that do nothing, a file that others could have open."""
+    if ignored := ignored_parameters(url):
+        log.warning("parameters without effect", remedy="take them out of the database URL", detail=ignored)
+    if url.startswith("sqlite:"):
+        from scim_api.store.sqlite.connection import path_of
+        from scim_api.store.sqlite.file_system import network_warning
+
+        if warning := network_warning(path_of(url)):
+            log.warning("database on a network's file system", detail=warning)
+
+
 @contextlib.asynccontextmanager
 async def _opened(settings: ApiSettings, keys: TrustedKeys) -> AsyncIterator[Store]:
     """The store, migrated (SQLite) or checked (PostgreSQL), and claimed for this installation."""
     store = create_store(settings.database_url)
-    if ignored := ignored_parameters(settings.database_url):
-        log.warning("parameters without effect", remedy="take them out of the database URL", detail=ignored)
+    _warn_of_database(settings.database_url)
     try:
         await store.open()
         if store.dialect == "sqlite":
