@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 
 from scim_api.contract.admin import Connection, CredentialStatus, TenantSettings
-from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION, ScimToken
+from scim_operator.api.scimtoken import FINALIZER, REVOKE_ANNOTATION, ROTATE_ANNOTATION, ScimToken
 from scim_operator.planning.actions import (
     Action,
     Done,
+    IssueReason,
     IssueToken,
     ObservedSecret,
     ObservedState,
     PromoteToken,
+    Refuse,
     RegisterCredentials,
     RewriteSecret,
 )
@@ -187,3 +189,89 @@ def test_a_connection_without_settings_gets_them() -> None:
     action = plan(bare, ENDPOINT)
     assert isinstance(action, RegisterCredentials)
     assert action.desired.settings == TenantSettings()
+
+
+def test_a_secret_that_is_being_deleted_is_waited_for() -> None:
+    state = observed(known(PRESENT))
+    assert state.secret is not None
+    gone_soon = dataclasses.replace(state, secret=dataclasses.replace(state.secret, deleting=True))
+    action = plan(gone_soon, ENDPOINT)
+    assert isinstance(action, Refuse)
+    assert action.reason == "SecretDeleting"
+
+
+@pytest.mark.parametrize("finalizers", [[], ["example.com/of-somebody-else"]])
+def test_an_object_that_goes_without_our_finalizer_needs_nothing_more(finalizers: list[str]) -> None:
+    metadata = {
+        "name": "entra", "namespace": "team", "uid": "u", "deletionTimestamp": "2026-01-09T00:00:00Z",
+        "finalizers": finalizers,
+    }  # fmt: skip
+    connection = Connection(namespace="team", name="entra", exists=False, revision="r", now=NOW)
+    token = ScimToken.from_object({"metadata": metadata, "spec": {}})
+    assert FINALIZER not in finalizers
+    assert plan(ObservedState(connection, token, None), ENDPOINT) == Done(None)
+
+
+def test_the_token_that_another_replaces_is_recorded_as_superseded_from_now_on() -> None:
+    action = step(known(PRESENT), known(COMING), ledger=(PRESENT, COMING), next_token=COMING.digest)
+    assert isinstance(action, PromoteToken)
+    assert action.ledger.tokens == (COMING, dataclasses.replace(PRESENT, superseded_at=NOW))
+
+
+def test_taking_away_the_annotation_of_an_answered_request_rotates_nothing() -> None:
+    assert isinstance(step(known(PRESENT), rotate="earlier"), Done)
+
+
+@pytest.mark.parametrize(
+    ("in_secret", "ledger", "reason"),
+    [
+        (None, (), IssueReason.FIRST),
+        (None, (PRESENT,), IssueReason.MISSING),
+        ("ff" * 32, (), IssueReason.UNKNOWN),
+        ("ff" * 32, (PRESENT,), IssueReason.UNKNOWN),
+        (entry(1).digest, (dataclasses.replace(entry(1), expires_at=NOW),), IssueReason.EXPIRED),
+    ],
+)
+def test_a_token_is_issued_for_what_is_wrong_with_the_one_in_the_secret(
+    in_secret: str | None, ledger: tuple[LedgerEntry, ...], reason: IssueReason
+) -> None:
+    state = observed(ledger=ledger)
+    assert state.secret is not None
+    changed = dataclasses.replace(state, secret=dataclasses.replace(state.secret, token=in_secret))
+    action = plan(changed, ENDPOINT)
+    assert isinstance(action, IssueToken)
+    assert action.reason == reason
+
+
+def test_only_tokens_that_the_api_has_are_reported_as_revoked() -> None:
+    unregistered = entry(2, superseded_at=NOW - HOUR)
+    action = step(
+        known(PRESENT),
+        known(OLD),
+        ledger=(PRESENT, OLD, unregistered),
+        annotations={REVOKE_ANNOTATION: "all-superseded"},
+    )
+    assert isinstance(action, RegisterCredentials)
+    assert action.revoked == ("id1",)
+
+
+def test_custom_fields_in_another_order_are_registered_already() -> None:
+    names = [{"name": "badge"}, {"name": "floor"}]
+    state = observed(known(PRESENT), customFields=names)
+    assert isinstance(plan(state, ENDPOINT), Done)
+    held = state.connection.settings
+    assert held is not None
+    turned = held.model_copy(update={"custom_fields": held.custom_fields[::-1]})
+    assert turned != held
+    other = dataclasses.replace(state, connection=state.connection.model_copy(update={"settings": turned}))
+    assert isinstance(plan(other, ENDPOINT), Done)
+
+
+def test_a_suspended_one_at_the_moment_of_its_rotation_is_looked_at_again_at_its_end() -> None:
+    due = entry(5, issued=NOW - 60 * DAY)
+    state = observed(known(due), ledger=(due,), suspend=True)
+    assert state.secret is not None
+    secret = dataclasses.replace(state.secret, public=public_secret_data(due, ENDPOINT))
+    action = plan(dataclasses.replace(state, secret=secret), ENDPOINT)
+    assert isinstance(action, Done)
+    assert (action.next_rotation, action.requeue_at) == (NOW, due.expires_at)

@@ -1,6 +1,6 @@
 """The ports' records."""
 
-from scim_operator.planning.ports import SecretDraft, SecretSnapshot
+from scim_operator.planning.ports import ScimApiRejected, SecretDraft, SecretSnapshot
 
 
 def test_neither_form_of_a_secret_shows_its_data() -> None:
@@ -9,3 +9,10 @@ def test_neither_form_of_a_secret_shows_its_data() -> None:
     draft = SecretDraft("s", data, {}, {})
     assert "plaintext" not in repr(snapshot) + repr(draft)
     assert "'s'" in repr(snapshot)
+
+
+def test_a_rejection_reads_as_its_message_in_a_log() -> None:
+    assert (
+        str(ScimApiRejected("conflict", "another ScimToken has it", ("matching",)))
+        == "another ScimToken has it"
+    )

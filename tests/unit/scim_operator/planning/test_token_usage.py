@@ -77,6 +77,13 @@ def test_two_days_without_a_use_end_the_warning() -> None:
     assert warned(END - DAY, used("old", END - 3 * DAY)) == []
 
 
+def test_one_of_a_day_counts_as_left_behind_after_a_quarter_of_its_time() -> None:
+    item = SupersededToken("old", START, START + DAY)
+    last = used("old", START + 14 * HOUR)
+    assert warned(START + 20 * HOUR - timedelta(seconds=1), last, item=item) == ["old"]
+    assert warned(START + 20 * HOUR, last, item=item) == []
+
+
 def test_pasting_the_new_token_ends_the_warning_within_hours() -> None:
     old = used("old", END - DAY)
     assert warned(END - 20 * HOUR, old, new(END - 22 * HOUR - timedelta(seconds=1))) == ["old"]
