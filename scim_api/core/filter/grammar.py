@@ -97,7 +97,7 @@ def _refuse_inexact(text: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return quoted(getattr(error, "detail", None) or str(error)).strip('"').rstrip(".")
+    return quoted(str(error)).strip('"').rstrip(".")
 
 
 def _name(path: AttrPath) -> str:

@@ -15,7 +15,7 @@ from scim_api.core.values.comparison import is_storable
 
 _STRING = r'("(?:[^"\\\x00-\x1f]|\\.)*")'
 _PLAIN = re.compile(rf"\s*([\w:.-]+)\s+eq\s+{_STRING}\s*", re.IGNORECASE | re.ASCII)
-_EMAIL = re.compile(
+_WORK = re.compile(
     rf'\s*([\w:.-]+)\[\s*type\s+eq\s+"work"\s*\]\.value\s+eq\s+{_STRING}\s*', re.IGNORECASE | re.ASCII
 )
 
@@ -80,16 +80,16 @@ def _entra_shape(table: AttributeTable, text: str) -> Predicate | None:
         value = _unescape(match[2])
         if value is not None and table.find(match[1]):
             return resolver.comparison(table, match[1], None, "eq", value)
-    match = _EMAIL.fullmatch(text)
+    match = _WORK.fullmatch(text)
     if match:
         value = _unescape(match[2])
         attribute = table.find(match[1])
-        if value is not None and attribute is not None and attribute.name == "emails":
-            return _work_email(table, match[1], value)
+        if value is not None and attribute is not None:
+            return _work_entry(table, match[1], value)
     return None
 
 
-def _work_email(table: AttributeTable, name: str, value: str) -> Predicate:
+def _work_entry(table: AttributeTable, name: str, value: str) -> Predicate:
     attribute = resolver.multi_valued_attribute(table, name)
     terms = (
         resolver.entry_comparison(attribute, "type", "eq", "work"),

@@ -194,8 +194,8 @@ def sort_attribute(table: AttributeTable, path: str) -> AttributePath:
 
 def _sort_attribute(table: AttributeTable, path: str) -> AttributePath:
     name, sub = path, None
-    head, dot, tail = path.rpartition(".")
-    if dot and table.find(path) is None and table.find(head) is not None:
+    head, _, tail = path.rpartition(".")
+    if table.find(head) is not None:
         name, sub = head, tail
     attribute = _attribute_named(table, name)
     if attribute.name == "id":

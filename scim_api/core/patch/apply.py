@@ -138,7 +138,7 @@ def _identity(attribute: Attribute, entry: Json) -> bytes:
 
 def _identifying_form(attribute: Attribute, item: Json) -> Any:
     """What an entry must be equal to when a Remove names it, in the normal form; None for nothing."""
-    if attribute.type == "complex" and isinstance(item, dict):
+    if isinstance(item, dict):
         subs = {name.lower(): value for name, value in item.items()}
         given = {
             sub.name: subs[sub.name.lower()]
@@ -241,13 +241,13 @@ def _demote_other_primaries(attribute: Attribute, kept: list[Json], fresh: list[
         raise duplicate_primary(attribute)
     for position, entry in enumerate(kept):
         is_new = any(entry is written for written in fresh)
-        if not is_new and isinstance(entry, dict) and entry.get("primary") is True:
+        if not is_new and entry.get("primary") is True:  # an object: only those can be primary
             kept[position] = {**entry, "primary": False}
 
 
 def _drop_empty_entries(doc: dict[str, Json]) -> None:
     for name, value in list(doc.items()):
-        if isinstance(value, list) and any(is_empty_entry(entry) for entry in value):
+        if isinstance(value, list):
             entries = [entry for entry in value if not is_empty_entry(entry)]
             if entries:
                 doc[name] = entries

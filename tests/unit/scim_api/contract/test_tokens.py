@@ -15,6 +15,9 @@ from scim_api.contract.tokens import (
     new_token_id,
 )
 
+TOKEN = "sct_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg37cCQ0"
+"""In the format of those that have been issued; nothing accepts it."""
+
 
 def test_a_new_token_is_well_formed_short_and_unlike_any_other() -> None:
     tokens = {new_token() for _ in range(1000)}
@@ -24,6 +27,10 @@ def test_a_new_token_is_well_formed_short_and_unlike_any_other() -> None:
 
 def test_a_token_carries_at_least_256_bits() -> None:
     assert len(ALPHABET) ** BODY_LENGTH >= 2**256
+
+
+def test_a_token_in_the_format_of_those_issued_before_is_recognised() -> None:
+    assert is_well_formed(TOKEN)
 
 
 @given(st.integers(min_value=0, max_value=52), st.sampled_from(ALPHABET))

@@ -221,3 +221,9 @@ def test_pages_of_everybody_are_quick(query: bytes, wanted: tuple[int, int]) -> 
 def test_an_ampersand_ends_a_parameter_even_between_quotes() -> None:
     assert read_user_lookup(b'filter=userName%20eq%20"a&b"') is None
     assert read_user_lookup(b'filter=userName%20eq%20"a%26b"') == (Lookup.NAME, "a&b")
+
+
+def test_bytes_that_are_no_text_are_left_to_the_plain_path() -> None:
+    query = b"filter=userName%20eq%20%22%FF%22"
+    assert read_user_lookup(query) is None
+    check(query)

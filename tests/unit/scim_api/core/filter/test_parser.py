@@ -1,6 +1,7 @@
 """Filters: Entra's shapes by index, the rest resolved, mistakes named."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scim_api.core.errors import ScimError
+from scim_api.core.filter import grammar
 from scim_api.core.filter.parser import IndexedLookup, parse_filter
 from scim_api.core.limits import MAX_FILTER, MAX_FILTER_TERMS
 from scim_api.core.model import Lookup
@@ -183,3 +185,45 @@ def test_a_work_email_with_a_broken_escape_is_refused() -> None:
     with pytest.raises(ScimError) as refused:
         parse_filter(profile_of(), "User", 'emails[type eq "work"].value eq "\\x"')
     assert refused.value.scim_type == "invalidFilter"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'userName eq "Ada@X"',
+        r'externalId eq "a\"b\u00e9"',
+        'emails[type eq "work"].value eq "A@x"',
+        r'emails[type eq "work"].value eq "\u00e9@x"',
+    ],
+)
+def test_entras_filters_are_read_without_the_grammar_which_takes_long(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    def refused(*_arguments: object) -> None:
+        raise AssertionError("the grammar was asked")
+
+    monkeypatch.setattr(grammar, "read_filter", refused)
+    assert isinstance(parse_filter(TENANT, "User", text), IndexedLookup)
+
+
+def test_a_work_entry_of_whatever_name_is_read_as_the_grammar_reads_it() -> None:
+    names = {*TENANT.all_types.names, "unknown", "1a", "-", "a:b", "name.familyName", "emails.value", "$ref"}
+    for text in (f'{name}[type eq "work"].value eq "A@x"' for name in names):
+        plain = _answer(lambda text: grammar.read_filter(TENANT.all_types, text), text)
+        assert _answer(lambda text: parse_filter(TENANT, None, text), text) == plain
+
+
+def test_a_filter_of_the_greatest_length_is_read() -> None:
+    text = 'userName eq "' + "a" * (MAX_FILTER - 14) + '"'
+    assert len(text) == MAX_FILTER
+    assert isinstance(parse_filter(TENANT, "User", text), IndexedLookup)
+    with pytest.raises(ScimError, match=f"at most {MAX_FILTER}"):
+        parse_filter(TENANT, "User", text + " ")
+
+
+def _answer(read: Callable[[str], object], text: str) -> object:
+    """What was read, or why it was refused."""
+    try:
+        return read(text)
+    except ScimError as error:
+        return error.scim_type, error.detail

@@ -189,6 +189,8 @@ def test_what_has_no_meaning_is_refused(operation: Any, kind: str) -> None:
         ({"OPERATIONS": [{"OP": "remove", "PATH": "title"}], "SCHEMAS": [PATCH_OP.upper()]}, True),
         ({"schemas": ["urn:x"], "Operations": [{"op": "remove", "path": "title"}]}, False),
         ({"schemas": PATCH_OP, "Operations": [{"op": "remove", "path": "title"}]}, False),
+        ({"schemas": {PATCH_OP: 1}, "Operations": [{"op": "remove", "path": "title"}]}, False),
+        ({"schemas": 5, "Operations": [{"op": "remove", "path": "title"}]}, False),
         ({"schemas": [], "Operations": [{"op": "remove", "path": "title"}]}, True),
         ({"schemas": [PATCH_OP], "Operations": None}, False),
         ({"schemas": [PATCH_OP], "Operations": {}}, False),
@@ -239,9 +241,13 @@ def test_members_become_steps_of_a_change() -> None:
     assert refusal(within, kind="Group").scim_type == "mutability"
 
 
-def test_as_many_operations_on_a_group_as_there_may_be_may_change_two_attributes_each() -> None:
+def test_as_many_operations_on_a_group_as_there_may_be_may_change_two_attributes_each_and_no_more() -> None:
     both = {"op": "add", "value": {"displayName": "x", "externalId": "y"}}
     assert len(steps(*[both] * MAX_GROUP_OPERATIONS, kind="Group")) == 2 * MAX_GROUP_OPERATIONS
+    member = {"members": [{"value": "0a0a0a0a-0000-4000-8000-00000000000a"}]}
+    three = {"op": "add", "value": {"displayName": "x", "externalId": "y"} | member}
+    error = refusal(*[both] * (MAX_GROUP_OPERATIONS - 1), three, kind="Group")
+    assert (error.status, f"more than {2 * MAX_GROUP_OPERATIONS}" in error.detail) == (413, True)
 
 
 def test_a_refusal_says_what_is_wrong_with_the_shape() -> None:
