@@ -28,7 +28,7 @@ from scim_api.server import background_jobs
 from scim_api.server.http_protocol import BoundedHttpProtocol, ConnectionLimits
 from scim_api.server.settings import ApiSettings, SettingsError
 from scim_api.store.errors import Unavailable
-from scim_api.store.factory import create_store
+from scim_api.store.factory import create_store, file_system_warning
 from scim_api.store.migrate import REQUIRED_VERSION, migrate
 from scim_api.store.protocol import Store
 from scim_api.store.urls import ignored_parameters
@@ -141,12 +141,8 @@ def _warn_of_database(url: str) -> None:
     """Log what works and may surprise: parameters that do nothing, a file that others could have open."""
     if ignored := ignored_parameters(url):
         log.warning("parameters without effect", remedy="take them out of the database URL", detail=ignored)
-    if url.startswith("sqlite:"):
-        from scim_api.store.sqlite.connection import path_of
-        from scim_api.store.sqlite.file_system import network_warning
-
-        if warning := network_warning(path_of(url)):
-            log.warning("database on a network's file system", detail=warning)
+    if warning := file_system_warning(url):
+        log.warning("database on a network's file system", detail=warning)
 
 
 @contextlib.asynccontextmanager

@@ -28,3 +28,13 @@ def create_store(url: str) -> Store:
         f"database URL {f'with scheme {scheme[0]!r}' if scheme else 'without scheme'}: "
         "write sqlite:///scim.db or postgresql://user@host/database"
     )
+
+
+def file_system_warning(url: str) -> str | None:
+    """What to tell about the file system that an SQLite database is on; None when there is nothing to tell."""
+    if not url.startswith("sqlite:///"):
+        return None
+    from scim_api.store.sqlite.connection import path_of
+    from scim_api.store.sqlite.file_system import network_warning
+
+    return network_warning(path_of(url))

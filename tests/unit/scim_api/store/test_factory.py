@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from scim_api.store.factory import create_store
+from scim_api.store.factory import create_store, file_system_warning
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,9 @@ def test_any_other_url_is_refused_with_the_forms_to_write_and_without_its_passwo
 def test_a_url_that_names_no_file_is_refused_with_one_that_does() -> None:
     with pytest.raises(ValueError, match=r"without a file: write sqlite:///scim\.db"):
         create_store("sqlite:///")
+
+
+def test_only_an_sqlite_file_has_a_file_system_to_warn_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scim_api.store.sqlite.file_system.network_warning", lambda path: f"warned of {path}")
+    assert file_system_warning("sqlite:////data/scim.db") == "warned of /data/scim.db"
+    assert file_system_warning("postgresql://scim@db/scim") is None
