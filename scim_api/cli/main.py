@@ -39,6 +39,11 @@ def main() -> None:
     help="Serve /admin, /healthz, /readyz and /metrics here; never expose it.  [default: not served]",
 )
 @click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    help="Serve /metrics here too, at the internal address, apart from /admin.  [default: not served]",
+)
+@click.option(
     "--public-url", metavar="URL", help="What clients use, such as https://scim.example.com/scim/v2."
 )
 @click.option(

@@ -1,4 +1,4 @@
-"""The internal application: admin API, health, readiness, metrics. Never behind the ingress."""
+"""The internal applications: admin API, health, readiness, metrics; and the metrics alone. Never behind the ingress."""
 
 import asyncio
 
@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from scim_api.http.admin import endpoints
 from scim_api.http.admin.context import AdminContext
 from scim_api.http.admin.trusted_keys import TrustedKeys
+from scim_api.http.metrics import Metrics
 from scim_api.http.request import ServiceContext
 from scim_api.store.errors import ReadOnly, Unavailable
 from scim_api.store.migrate import REQUIRED_VERSION
@@ -37,14 +38,24 @@ def internal_app(service: ServiceContext, keys: TrustedKeys) -> FastAPI:
         service.metrics.database_up.set(0 if reason and not service.stopping else 1)
         return Response(f"{reason or 'ok'}\n", 503 if reason else 200, media_type="text/plain")
 
-    @app.get("/metrics")
-    async def metrics() -> Response:
-        """Prometheus text format."""
-        return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
-
+    _serve_metrics(app, service.metrics)
     context = AdminContext(service.store, service.authenticator, keys, service.metrics, service.bodies)
     endpoints.register(app, context)
     return app
+
+
+def metrics_app(metrics: Metrics) -> FastAPI:
+    """``/metrics`` and nothing else, for a port of its own."""
+    app = FastAPI(title="scim-api metrics", openapi_url=None, docs_url=None, redoc_url=None)
+    _serve_metrics(app, metrics)
+    return app
+
+
+def _serve_metrics(app: FastAPI, metrics: Metrics) -> None:
+    @app.get("/metrics")
+    async def show() -> Response:
+        """Prometheus text format."""
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _not_ready(service: ServiceContext) -> str | None:

@@ -36,8 +36,10 @@ from scim_api.store.urls import ignored_parameters
 log = structlog.get_logger(__name__)
 INTERNAL_CONNECTIONS: Final = 100
 """At the internal port at a time: the operator's, the kubelet's probes and Prometheus share them."""
+METRICS_CONNECTIONS: Final = 20
+"""At the port of the metrics alone."""
 RESERVED_DESCRIPTORS: Final = 100
-"""For the database, the listeners, logs and whatever else the process has open."""
+"""For the database, the listeners, the metrics' own port, logs and whatever else the process has open."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,10 +48,11 @@ class Listeners:
 
     public: socket.socket
     internal: socket.socket | None
+    metrics: socket.socket | None
 
     def close(self) -> None:
         """Close them."""
-        for listener in (self.public, self.internal):
+        for listener in (self.public, self.internal, self.metrics):
             if listener is not None:
                 listener.close()
 
@@ -84,7 +87,10 @@ def bind(settings: ApiSettings) -> tuple[ApiSettings, Listeners]:
     internal = None
     if settings.internal_port is not None:
         internal = _listen(settings.internal_host, settings.internal_port, "internal-port")
-    return settings, Listeners(public, internal)
+    metrics = None
+    if settings.metrics_port is not None:
+        metrics = _listen(settings.internal_host, settings.metrics_port, "metrics-port")
+    return settings, Listeners(public, internal, metrics)
 
 
 def connections_within(descriptors: int, wanted: int) -> int:
@@ -197,6 +203,11 @@ async def serve(settings: ApiSettings) -> None:
 
             internal = _server(internal_app(service, keys), settings, INTERNAL_CONNECTIONS)
             servers.append((internal, listeners.internal))
+        if listeners.metrics is not None:
+            from scim_api.http.internal import metrics_app
+
+            metrics = _server(metrics_app(service.metrics), settings, METRICS_CONNECTIONS)
+            servers.append((metrics, listeners.metrics))
         await _run(service, servers, settings)
 
 

@@ -31,6 +31,8 @@ class ApiSettings(BaseSettings):
     """Address of the internal port: ``/admin``, ``/healthz``, ``/readyz``, ``/metrics``. Never expose it."""
     internal_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Left out, there is no internal port, which is what stand-alone use wants."""
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """``/metrics`` at the internal address, apart from ``/admin``: for a Prometheus that is to reach nothing else."""
     public_url: str | None = None
     """What clients use, up to and with ``/scim/v2``; default ``http://<host>:<port>/scim/v2``."""
     admin_keys_dir: Path | None = None

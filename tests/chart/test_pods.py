@@ -115,13 +115,17 @@ def test_addresses_fit_together(helm: Helm) -> None:
         (operator["SCIM_OPERATOR_SCIM_URL"], "scim-operator-api"),
         (operator["SCIM_OPERATOR_ADMIN_URL"], "scim-operator-api-internal"),
     ):
-        (port,) = rendered.one("Service", service)["spec"]["ports"]
+        port, *_ = rendered.one("Service", service)["spec"]["ports"]
         assert url.removesuffix("/scim/v2") == f"http://{service}.scim-system.svc:{port['port']}"
     ports = {
         port["name"]: port["containerPort"]
         for port in pod(helm, "scim-operator-api", HOST)["containers"][0]["ports"]
     }
-    assert ports == {"scim": int(api["SCIM_API_PORT"]), "internal": int(api["SCIM_API_INTERNAL_PORT"])}
+    assert ports == {
+        "scim": int(api["SCIM_API_PORT"]),
+        "internal": int(api["SCIM_API_INTERNAL_PORT"]),
+        "metrics": int(api["SCIM_API_METRICS_PORT"]),
+    }
 
 
 def test_services_lead_to_pods_that_are_there(helm: Helm) -> None:
@@ -203,9 +207,9 @@ def peers(policy: Object) -> Iterator[tuple[str, Any]]:
             yield port["port"], rule.get("from")
 
 
-def test_only_the_operator_and_prometheus_reach_the_internal_port(helm: Helm) -> None:
+def test_only_the_operator_reaches_the_internal_port_and_only_prometheus_the_metrics(helm: Helm) -> None:
     allowed = dict(peers(helm.render(HOST).one("NetworkPolicy", "scim-operator-api")))
-    operator, prometheus = allowed["internal"]
+    (operator,), (prometheus,) = allowed["internal"], allowed["metrics"]
     labels = deployment(helm, "scim-operator", HOST)["template"]["metadata"]["labels"]
     assert operator["podSelector"]["matchLabels"].items() <= labels.items()
     assert operator.keys() == {"podSelector"}

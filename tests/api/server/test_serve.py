@@ -241,3 +241,16 @@ def test_both_ports_answer_on_ipv6_and_ipv4_when_they_listen_everywhere(tmp_path
         assert f'"listen": "[::]:{service.port}"' in service.log.read_text()
     finally:
         service.stop()
+
+
+def test_metrics_have_a_port_of_their_own_without_the_admin_api(tmp_path: Path) -> None:
+    port = free_port()
+    service = Serve(tmp_path, f"sqlite:///{tmp_path / 'scim.db'}", "--metrics-port", str(port))
+    try:
+        service.wait_ready()
+        assert "scim_api_database_up 1.0" in httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        for path in ("/admin/v1/connections", "/healthz", "/readyz", "/scim/v2/Users", "/"):
+            assert httpx.get(f"http://127.0.0.1:{port}{path}").status_code == 404
+        assert httpx.post(f"http://127.0.0.1:{port}/metrics").status_code == 405
+    finally:
+        assert service.stop() == 0
