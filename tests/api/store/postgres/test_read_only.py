@@ -34,6 +34,7 @@ HEALED_SECONDS = 2.0
 """From when the primary is there until writes succeed and the service is ready."""
 DEADLINE_SECONDS = 20.0
 WRITERS = 6
+UNLIMITED = {"requestsPerSecond": 100_000, "burst": 100_000}
 Person = Callable[..., dict[str, Any]]
 
 
@@ -57,15 +58,13 @@ class Pair:
 @pytest.fixture
 def pair() -> Iterator[Pair]:
     ports = free_port(), free_port()
+    waiting = {"synchronous_standby_names": "*", "synchronous_commit": "remote_apply"}
     with (
-        own_server(("127.0.0.1", ports[0])) as primary,
+        own_server(("127.0.0.1", ports[0]), waiting) as primary,
         standby_of(primary, ("127.0.0.1", ports[1])) as standby,
     ):
         assert primary.own is not None
         assert standby.own is not None
-        settings = ("synchronous_standby_names = '*'", "synchronous_commit = remote_apply")
-        changes = [f"ALTER SYSTEM SET {setting}" for setting in settings]
-        asyncio.run(execute(primary.url, *changes, "SELECT pg_reload_conf()"))
         asyncio.run(migrate(primary.url))
         yield Pair(primary.own, standby.own, ports)
 
@@ -151,7 +150,7 @@ async def test_a_standby_that_is_promoted_under_traffic_loses_nothing_and_is_wri
     pair: Pair, tmp_path: Path, person: Person
 ) -> None:
     async with Relay("127.0.0.1", pair.ports[0]) as name, served(pair.url(name.port), tmp_path) as scim:
-        headers = await scim.connect(requests_per_second=1000, burst=5000)
+        headers = await scim.connect(rateLimit=UNLIMITED)
         traffic = Traffic(scim, person, headers)
         await traffic.goes_on(30)
         name.lead_to("127.0.0.1", pair.ports[1])
@@ -173,7 +172,7 @@ async def test_with_both_hosts_in_the_url_the_promoted_one_is_found(
     pair: Pair, tmp_path: Path, person: Person
 ) -> None:
     async with served(pair.url(*reversed(pair.ports)), tmp_path) as scim:
-        headers = await scim.connect(requests_per_second=1000, burst=5000)
+        headers = await scim.connect(rateLimit=UNLIMITED)
         traffic = Traffic(scim, person, headers)
         await traffic.goes_on(30)
         assert await ready(scim) == (200, "ok")
