@@ -38,7 +38,7 @@ _SESSION: Final = frozenset({"options", "search_path"})
 _OURS: Final = frozenset(
     {
         "host", "port", "user", "password", "dbname", "database", "ssl", "connect_timeout",
-        "target_session_attrs", "gssencmode",
+        "target_session_attrs", "gssencmode", "pgbouncer",
     }
 )  # fmt: skip
 _IGNORED: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
@@ -77,7 +77,7 @@ class PostgresUrl:
     ``hosts`` are names, addresses or directories of sockets, each with its port; none means the driver's
     default. ``driver`` and ``session`` are parameters by name: those that the driver reads (TLS, files),
     and settings of each session. ``target`` is ``target_session_attrs``, None for any server.
-    ``connect_seconds`` is for each host. ``ignored`` names the parameters that have no effect here.
+    ``connect_seconds`` is for each host. ``pooler`` says that sessions change between transactions. ``ignored`` names the parameters that have no effect here.
     """
 
     hosts: tuple[tuple[str, int], ...]
@@ -89,6 +89,7 @@ class PostgresUrl:
     session: Mapping[str, str] = dataclasses.field(repr=False)
     target: str | None
     connect_seconds: float | None
+    pooler: bool
     ignored: tuple[str, ...]
 
 
@@ -203,6 +204,7 @@ def _understood(userinfo: str | None, hosts: str, path: str, parameters: dict[st
         session={name: parameters[name] for name in sorted(_SESSION & set(parameters))},
         target=_target(parameters, len(addresses)),
         connect_seconds=_connect_seconds(parameters.get("connect_timeout")),
+        pooler=_pooler(parameters),
         ignored=tuple(_without_effect(parameters)),
     )
 
@@ -267,6 +269,15 @@ def _target(parameters: Mapping[str, str], hosts: int) -> str | None:
     if target not in {None, "any", "read-write", "primary"}:
         raise _Mistake(f"target_session_attrs={target} does not do: scim-api writes; use read-write")
     return None if target == "any" else target
+
+
+def _pooler(parameters: Mapping[str, str]) -> bool:
+    value = parameters.get("pgbouncer", "false").lower()
+    if value not in {"true", "false"}:
+        raise _Mistake("pgbouncer must be true or false")
+    if value == "true" and (kept := sorted(_SESSION & set(parameters))):
+        raise _Mistake(f"{kept[0]} does not go with pgbouncer=true; use ALTER ROLE … SET in the database")
+    return value == "true"
 
 
 def _connect_seconds(text: str | None) -> float | None:

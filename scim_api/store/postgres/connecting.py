@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode
 import asyncpg
 
 from scim_api.store.errors import ReadOnly, Unavailable
+from scim_api.store.postgres.pooler import pooled
 from scim_api.store.urls import SYSTEM_ROOTS, PostgresUrl, parse_postgres
 
 CONNECT_SECONDS: Final = 5.0
@@ -55,7 +56,7 @@ _READ_ONLY: Final = (
 @dataclasses.dataclass(frozen=True, slots=True)
 class Session:
     """How a connection is used: how long a command may take (seconds; None for ever), how many prepared
-    statements are kept, and settings of the session.
+    statements are kept, and settings of the session, ``application_name`` among them.
     """
 
     settings: Mapping[str, str]
@@ -139,8 +140,19 @@ def _options(url: PostgresUrl, session: Session) -> dict[str, Any]:
         "target_session_attrs": url.target,
         "timeout": url.connect_seconds or CONNECT_SECONDS,
         "command_timeout": session.command_seconds,
-        "statement_cache_size": session.cache,
-        "server_settings": {**url.session, **session.settings},
+        **_session(url, session),
+    }
+
+
+def _session(url: PostgresUrl, session: Session) -> dict[str, Any]:
+    if not url.pooler:
+        return {"statement_cache_size": session.cache, "server_settings": {**url.session, **session.settings}}
+    settings = dict(session.settings)
+    name = settings.pop("application_name")  # the one that PgBouncer takes
+    return {
+        "statement_cache_size": 0,
+        "server_settings": {"application_name": name},
+        "connection_class": pooled(settings),
     }
 
 
@@ -209,6 +221,8 @@ def reason(error: BaseException) -> str:
             return "the tenant was deleted"
         case asyncpg.exceptions.TargetServerAttributeNotMatched():
             return "it takes no writes: a standby, or read-only by a setting"
+        case asyncpg.exceptions.ProtocolViolationError() if "startup parameter" in str(error):
+            return f"{error}; behind PgBouncer, add pgbouncer=true to the database URL"
         case TimeoutError():
             return "no answer in time"
         case _:

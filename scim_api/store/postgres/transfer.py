@@ -17,7 +17,7 @@ from scim_api.store.postgres.connecting import (
 from scim_api.store.sql.schema import ADVISORY_LOCK
 from scim_api.store.sql.transaction_script import Row
 from scim_api.store.sql.transfer_tables import EMPTY, PAGE, TABLES, Pages, Table, TransferRefused
-from scim_api.store.urls import redact_url
+from scim_api.store.urls import parse_postgres, redact_url
 
 LOCK_WAIT: Final = "30s"
 _SESSIONS_END_SECONDS: Final = 3.0
@@ -71,6 +71,10 @@ class PostgresTransferDatabase:
     @contextlib.asynccontextmanager
     async def _unserved(self) -> AsyncIterator[Connection]:
         """A connection to a database that no API has open."""
+        if parse_postgres(self.url).pooler:  # who has it open, and locks, are of sessions
+            raise TransferRefused(
+                f"{redact_url(self.url)} is behind PgBouncer: name the server itself, without pgbouncer=true"
+            )
         try:
             connect = Connector(self.url, Session(_SETTINGS))
             with translated_errors():

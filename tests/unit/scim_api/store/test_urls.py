@@ -170,6 +170,19 @@ def test_parameters_without_effect_are_named_in_one_sentence(query: str, ignored
     assert told == (f"database URL: without effect here: {', '.join(ignored)}" if ignored else None)
 
 
+def test_a_pooler_is_told_and_takes_no_settings_of_a_session() -> None:
+    assert asked("pgbouncer=true").pooler
+    assert not asked("pgbouncer=false").pooler
+    assert not asked("").pooler
+    for query, said in (
+        ("pgbouncer=1", "pgbouncer must be true or false"),
+        ("pgbouncer=true&options=-c%20geqo%3Doff", "options does not go with pgbouncer=true; use ALTER ROLE"),
+        ("pgbouncer=true&search_path=x", "search_path does not go with pgbouncer=true"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            asked(query)
+
+
 def test_an_sqlite_url_has_no_parameters() -> None:
     assert ignored_parameters("sqlite:///scim.db") is None
 
