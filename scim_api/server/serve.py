@@ -28,10 +28,9 @@ from scim_api.server import background_jobs
 from scim_api.server.http_protocol import BoundedHttpProtocol, ConnectionLimits
 from scim_api.server.settings import ApiSettings, SettingsError
 from scim_api.store.errors import Unavailable
-from scim_api.store.factory import create_store, file_system_warning
+from scim_api.store.factory import create_store, surprises
 from scim_api.store.migrate import REQUIRED_VERSION, migrate
 from scim_api.store.protocol import Store
-from scim_api.store.urls import ignored_parameters
 
 log = structlog.get_logger(__name__)
 INTERNAL_CONNECTIONS: Final = 100
@@ -143,19 +142,12 @@ def _server(app: ASGIApp, settings: ApiSettings, connections: int) -> _Server:
     )
 
 
-def _warn_of_database(url: str) -> None:
-    """Log what works and may surprise: parameters that do nothing, a file that others could have open."""
-    if ignored := ignored_parameters(url):
-        log.warning("parameters without effect", remedy="take them out of the database URL", detail=ignored)
-    if warning := file_system_warning(url):
-        log.warning("database on a network's file system", detail=warning)
-
-
 @contextlib.asynccontextmanager
 async def _opened(settings: ApiSettings, keys: TrustedKeys) -> AsyncIterator[Store]:
     """The store, migrated (SQLite) or checked (PostgreSQL), and claimed for this installation."""
     store = create_store(settings.database_url)
-    _warn_of_database(settings.database_url)
+    for event, detail in surprises(settings.database_url):
+        log.warning(event, detail=detail)
     try:
         await store.open()
         if store.dialect == "sqlite":

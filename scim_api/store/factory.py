@@ -1,9 +1,10 @@
 """The driver for a database URL."""
 
 import re
+from collections.abc import Sequence
 
 from scim_api.store.protocol import Store
-from scim_api.store.urls import is_postgres, parse_postgres
+from scim_api.store.urls import ignored_parameters, is_postgres, parse_postgres
 
 
 def create_store(url: str) -> Store:
@@ -30,11 +31,19 @@ def create_store(url: str) -> Store:
     )
 
 
-def file_system_warning(url: str) -> str | None:
-    """What to tell about the file system that an SQLite database is on; None when there is nothing to tell."""
-    if not url.startswith("sqlite:///"):
-        return None
-    from scim_api.store.sqlite.connection import path_of
-    from scim_api.store.sqlite.file_system import network_warning
+def surprises(url: str) -> Sequence[tuple[str, str]]:
+    """What works and may surprise, as an event for the log and a sentence that says what to do.
 
-    return network_warning(path_of(url))
+    Raises:
+        ValueError: as ``create_store``.
+    """
+    found = []
+    if ignored := ignored_parameters(url):
+        found.append(("parameters without effect", f"{ignored}; take them out"))
+    if url.startswith("sqlite:///"):
+        from scim_api.store.sqlite.connection import path_of
+        from scim_api.store.sqlite.file_system import network_warning
+
+        if warning := network_warning(path_of(url)):
+            found.append(("database on a network's file system", warning))
+    return found

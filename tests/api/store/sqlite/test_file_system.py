@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import structlog.testing
 
-from scim_api.server.serve import _warn_of_database
+from scim_api.http.admin.trusted_keys import TrustedKeys
+from scim_api.server.serve import _opened
+from scim_api.server.settings import ApiSettings
 from scim_api.store.sqlite import file_system
 from scim_api.store.sqlite.file_system import is_network, kind_of, network_warning
 from support.serve_process import Serve
@@ -80,17 +82,17 @@ def test_a_file_on_nfs_is_told_with_what_to_do(tmp_path: Path) -> None:
     assert network_warning(tmp_path / "scim.db", tmp_path / "missing") is None
 
 
-def test_a_service_warns_of_it_in_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_service_warns_of_it_in_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = tmp_path / "mountinfo"
     mounts.write_text("1 0 0:50 / / rw - smb3 //server/share rw\n")
     monkeypatch.setattr(file_system, "MOUNTS", mounts)
+    settings = ApiSettings(database_url=f"sqlite:///{tmp_path / 'scim.db'}")
     with structlog.testing.capture_logs() as logs:
-        _warn_of_database(f"sqlite:///{tmp_path / 'scim.db'}")
-        _warn_of_database("postgresql://me@host/db?keepalives=0")
-    [first, second] = logs
-    assert (first["event"], first["log_level"]) == ("database on a network's file system", "warning")
-    assert "is on smb3" in first["detail"]
-    assert second["event"] == "parameters without effect"
+        async with _opened(settings, TrustedKeys(None)):
+            pass
+    [told] = logs
+    assert (told["event"], told["log_level"]) == ("database on a network's file system", "warning")
+    assert "is on smb3" in told["detail"]
 
 
 def test_this_machines_own_mounts_are_understood(tmp_path: Path) -> None:

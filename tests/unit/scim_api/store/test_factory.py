@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from scim_api.store.factory import create_store, file_system_warning
+from scim_api.store.factory import create_store, surprises
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,8 @@ def test_a_url_that_names_no_file_is_refused_with_one_that_does() -> None:
         create_store("sqlite:///")
 
 
-def test_only_an_sqlite_file_has_a_file_system_to_warn_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scim_api.store.sqlite.file_system.network_warning", lambda path: f"warned of {path}")
-    assert file_system_warning("sqlite:////data/scim.db") == "warned of /data/scim.db"
-    assert file_system_warning("postgresql://scim@db/scim") is None
+def test_what_may_surprise_is_told_with_what_to_do() -> None:
+    assert surprises("postgresql://me@host/db?sslmode=require") == []
+    [(event, detail)] = surprises("postgresql://me@host/db?keepalives=0")
+    assert event == "parameters without effect"
+    assert detail.endswith("without effect here: keepalives; take them out")
