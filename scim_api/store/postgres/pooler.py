@@ -1,8 +1,9 @@
 """Connections through PgBouncer (``?pgbouncer=true``), which gives each transaction another session.
 
-So nothing may be left in a session: no settings, no named statements. And nothing may be found there: a
-statement is parsed in one round trip and run in the next, so it needs a transaction of its own, whose first
-words are the settings that a session has otherwise. Three more round trips for what is one elsewhere.
+So nothing may be left in a session: no settings, no named statements. Deadlines and planner settings are a
+transaction's then, so each statement has one, which begins with them: three more round trips for what is one
+elsewhere. (Without them two would do: the driver ends the parsing of a statement with Flush, not Sync, and a
+pooler leaves the session with the client until a Sync is answered.)
 """
 
 from collections.abc import Mapping, Sequence

@@ -83,6 +83,18 @@ async def test_each_transaction_has_the_settings_and_no_session_keeps_them(url: 
     await plain.close()
 
 
+async def test_clients_that_share_few_sessions_get_the_answers_to_their_own_statements(url: str) -> None:
+    async def client(number: int) -> None:
+        connection = await Connector(url, Session(SETTINGS, 5.0))()
+        for turn in range(30):
+            sql = f"SELECT $1::bigint + {number} * 1000"
+            assert await connection.fetchval(sql, turn) == turn + number * 1000
+            await connection.executemany(f"SELECT $1::bigint + {number}", [(turn,)])
+        await connection.close()
+
+    await asyncio.gather(*(client(number) for number in range(12)))
+
+
 async def test_without_the_parameter_the_refusal_is_one_line(url: str) -> None:
     store = create_store(url.replace("&pgbouncer=true", ""))
     with pytest.raises(Unavailable, match=r"startup parameter.*pgbouncer=true") as refused:
