@@ -53,6 +53,7 @@ def test_entras_equality_filters_are_answered_by_an_index(text: str, by: Lookup,
         'userName ne "a"',
         'emails[type eq "work" or value eq "a"]',
         'title eq "a"',
+        'userName eq "a" or title eq "b"',
         f'{ENT}:manager eq "B"',
     ],
 )

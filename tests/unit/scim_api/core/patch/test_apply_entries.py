@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from scim_api.core.errors import ScimError
+from scim_api.core.limits import MAX_VALUES
 from scim_api.core.model import ResourceWrite
 from scim_api.core.resources.users import create_user
 from support.scim_core import CUSTOM, patched, profile_of
@@ -53,3 +55,17 @@ def test_a_remove_takes_away_no_plain_value_for_what_is_none(nothing: Any) -> No
 def test_what_was_let_in_once_is_no_reason_to_refuse_another_change() -> None:
     doc = patched(TENANT, stored(userName=" "), {"op": "add", "path": "title", "value": "T"})
     assert (doc["userName"], doc["title"]) == (" ", "T")
+
+
+def test_a_remove_may_name_an_entry_by_its_value_alone() -> None:
+    doc = patched(TENANT, ADA, {"op": "remove", "path": "emails", "value": ["A@x"]})
+    assert doc["emails"] == [EMAILS[1]]
+
+
+def test_an_attribute_has_so_many_entries_at_most() -> None:
+    most = [{"value": f"{number}@x"} for number in range(MAX_VALUES - len(EMAILS))]
+    doc = patched(TENANT, ADA, {"op": "add", "path": "emails", "value": most})
+    assert len(doc["emails"]) == MAX_VALUES
+    with pytest.raises(ScimError, match=f"would have {MAX_VALUES + 1} values") as refused:
+        patched(TENANT, ADA, {"op": "add", "path": "emails", "value": [*most, {"value": "more@x"}]})
+    assert refused.value.scim_type == "invalidValue"
