@@ -9,6 +9,7 @@ import asyncio
 import dataclasses
 import socket
 import struct
+import time
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
@@ -71,7 +72,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.last_active = 0.0
-        """When the connection was made, or had its latest response; seconds of the loop's clock."""
+        """When the connection was made, or had its latest response. The loop's clock stands still for all that it
+        accepts at once."""
         self._limits = limits
         self._receiving = "head"
         """What comes next: a head, or a body to a head that is complete."""
@@ -97,7 +99,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         full = len(self.connections) >= self._limits.connections
         oldest = _longest_idle(self.connections) if full else None
         super().connection_made(transport)
-        self.last_active = self.loop.time()
+        self.last_active = time.monotonic()
         if oldest is not None:
             oldest.transport.abort()
         elif full:
@@ -202,7 +204,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """A response is complete: the connection is idle, or goes on with the next request."""
-        self.last_active = self.loop.time()
+        self.last_active = time.monotonic()
         super().on_response_complete()
 
     # -- refusals and deadlines

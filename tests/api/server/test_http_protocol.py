@@ -40,7 +40,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 
 @pytest.fixture(scope="module")
 def token(serve: Serve) -> str:
-    issued: str = serve.connect()["token"]
+    issued: str = serve.connect("demo/entra", "--requests-per-second", "10000", "--burst", "10000")["token"]
     return issued
 
 
