@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from localcluster import ControlPlane
-from support.chart import EVERYTHING, HOST, Helm, Object, Values
+from support.chart import EVERYTHING, HOST, Helm, Object, Values, accepted_by_the_api_server
 
 POSTGRESQL = {"database": {"type": "postgresql", "existingSecret": {"name": "scim-database"}}}
 OTHER_TMP = {
@@ -68,12 +68,7 @@ def environment(container: Object) -> dict[str, Any]:
 @pytest.mark.parametrize("values", [ADDED, SQLITE], ids=["PostgreSQL", "SQLite"])
 def test_nothing_is_there_twice_whatever_is_added(helm: Helm, plane: ControlPlane, values: Values) -> None:
     """Server-side apply refuses a list's key twice, and strict validation a map's."""
-    done = plane.kubectl(
-        "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-",
-        input=helm.text(values), check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "Warning" not in done.stderr
+    accepted_by_the_api_server(plane, helm.text(values))
 
 
 def test_a_variable_of_the_charts_name_replaces_it(helm: Helm) -> None:

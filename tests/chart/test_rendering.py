@@ -12,7 +12,16 @@ import pytest
 import yaml
 
 from localcluster import ControlPlane, Tools
-from support.chart import CHART, EVERYTHING, HOST, NAMESPACE, RELEASE, VALUES_FILES, Helm
+from support.chart import (
+    CHART,
+    EVERYTHING,
+    HOST,
+    NAMESPACE,
+    RELEASE,
+    VALUES_FILES,
+    Helm,
+    accepted_by_the_api_server,
+)
 from support.kubernetes_schemas import LOCATION, write_schemas
 
 every_values_file = pytest.mark.parametrize(
@@ -28,12 +37,7 @@ def test_helm_finds_nothing_to_complain_about(helm: Helm, values: Path) -> None:
 @every_values_file
 def test_the_api_server_accepts_every_object(helm: Helm, plane: ControlPlane, values: Path) -> None:
     """Its own validation, unknown and doubled fields included; and admission, Pod Security "restricted" among it."""
-    done = plane.kubectl(
-        "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-",
-        input=helm.text(values), check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "Warning" not in done.stderr
+    accepted_by_the_api_server(plane, helm.text(values))
 
 
 @pytest.fixture(scope="module")
@@ -94,11 +98,7 @@ def test_any_release_name_gives_names_that_kubernetes_takes(
     for service in rendered.of_kind("Service"):
         assert re.fullmatch("[a-z]([-a-z0-9]*[a-z0-9])?", service["metadata"]["name"])
         assert service["spec"]["selector"]["app.kubernetes.io/instance"] == release
-    done = plane.kubectl(
-        "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-",
-        input=helm.text(EVERYTHING, release=release), check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    accepted_by_the_api_server(plane, helm.text(EVERYTHING, release=release))
 
 
 @pytest.mark.parametrize("name", ["on", "null", "365", "1e3"])

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from localcluster import ControlPlane
+
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts/scim-operator"
 RELEASE, NAMESPACE = "scim-operator", "scim-system"
@@ -108,3 +110,13 @@ class Helm:
                 ("-f", str(item)) if isinstance(item, Path) else ("--set-json", json.dumps(dict(item)))
             )
         ]
+
+
+def accepted_by_the_api_server(plane: ControlPlane, objects: str) -> None:
+    """See that a dry run takes rendered objects, with strict validation and without a warning."""
+    done = plane.kubectl(
+        "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-",
+        input=objects, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr

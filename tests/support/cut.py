@@ -46,10 +46,17 @@ class Relay:
         """New connections go there; those that are open stay where they are, as when a name is changed."""
         self._target = (host, port)
 
+    async def _takes(self, _reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> bool:
+        """Whether a connection is relayed at all; for subclasses, which may talk with the client before."""
+        return True
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
+            if not await self._takes(reader, writer):
+                writer.close()
+                return
             there_reader, there_writer = await asyncio.open_connection(*self._target)
-        except OSError:
+        except (OSError, asyncio.IncompleteReadError):
             writer.close()
             return
         for source, target in ((reader, there_writer), (there_reader, writer)):
@@ -59,7 +66,7 @@ class Relay:
 
     async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         try:
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(OSError):  # a TLS error is one
                 while data := await source.read(65_536):
                     await self._open.wait()
                     target.write(data)

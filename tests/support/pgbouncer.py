@@ -22,24 +22,33 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scim
 
 @functools.cache
 def _program() -> tuple[str, str]:
-    """PgBouncer, and a directory of libraries for it. Skips where there is no way to get it."""
+    """PgBouncer, and a directory of libraries for it. Skips only on a machine without it and without apt-get."""
     if found := shutil.which("pgbouncer"):
         return found, ""
     if not (CACHE / "usr/sbin/pgbouncer").exists():
         if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
             pytest.skip("no pgbouncer: install it (this machine has no apt-get to do so)")
         with tempfile.TemporaryDirectory() as directory:
-            done = subprocess.run(
-                ["apt-get", "download", *PACKAGES], cwd=directory, capture_output=True, text=True, check=False
-            )
-            if done.returncode != 0:
-                pytest.skip(f"no pgbouncer, and apt-get can't download it: {done.stderr.strip()[-200:]}")
+            _download(directory)
             for package in Path(directory).glob("*.deb"):
                 subprocess.run(["dpkg-deb", "-x", str(package), f"{directory}/root"], check=True)
             CACHE.parent.mkdir(parents=True, exist_ok=True)
             shutil.copytree(f"{directory}/root", CACHE, dirs_exist_ok=True)
     libraries = sorted({str(path.parent) for path in CACHE.rglob("*.so.*")})
     return str(CACHE / "usr/sbin/pgbouncer"), ":".join(libraries)
+
+
+def _download(directory: str) -> None:
+    """Fetch the packages; a machine that has never asked which there are asks now, as root may."""
+    for first in ([], ["apt-get", "update"]):
+        if first:
+            subprocess.run(first, capture_output=True, check=False)
+        done = subprocess.run(
+            ["apt-get", "download", *PACKAGES], cwd=directory, capture_output=True, text=True, check=False
+        )
+        if done.returncode == 0:
+            return
+    raise RuntimeError(f"apt-get can't download pgbouncer; install it: {done.stderr.strip()[-200:]}")
 
 
 @contextlib.contextmanager
