@@ -35,6 +35,7 @@ _HINTS: Final = {
     431: f"Request line and headers are longer than {MAX_HEAD_BYTES} bytes; send less.",
     503: "The service has too many connections; repeat the request after some seconds.",
 }
+_MORE_HEADERS: Final = {503: b"retry-after: 2\r\n"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -253,8 +254,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             return
         body = ScimError(status, _HINTS[status]).body()
         self.transport.write(
-            b"HTTP/1.1 %d %s\r\ncontent-type: application/scim+json\r\ncontent-length: %d\r\n"
-            b"connection: close\r\n\r\n%s" % (status, HTTPStatus(status).phrase.encode(), len(body), body)
+            b"HTTP/1.1 %d %s\r\ncontent-type: application/scim+json\r\ncontent-length: %d\r\n%s"
+            b"connection: close\r\n\r\n%s"
+            % (status, HTTPStatus(status).phrase.encode(), len(body), _MORE_HEADERS.get(status, b""), body)
         )
         self.transport.close()
 

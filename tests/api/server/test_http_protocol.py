@@ -307,6 +307,7 @@ def test_a_port_full_of_requests_in_progress_says_so_and_probes_are_answered(
         while not (received := exchange(serve.port)).startswith(b"HTTP/1.1 503"):
             assert time.monotonic() < deadline
         refused(received, 503)
+        assert b"\r\nretry-after: 2\r\n" in received
         assert httpx.get(f"http://127.0.0.1:{serve.internal}/readyz").status_code == 200
 
 
