@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import httpx
+
 from entra_standin.client import EntraClient
 from entra_standin.cycle import CycleReport, incremental_cycle, initial_cycle
 from entra_standin.dialects import GROUP_SCHEMA, Dialect
@@ -16,6 +18,7 @@ from entra_standin.discovery import discover
 from entra_standin.errors import EntraError
 from entra_standin.groups import GroupReport, incremental_groups, initial_groups
 from entra_standin.mapping import Matching
+from entra_standin.pace import PacedTransport
 
 Groups = Callable[[Mapping[str, str]], GroupReport]
 """A cycle's part for groups; takes the people's ids by key."""
@@ -30,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         token = _token(arguments.token_file, arguments.token_env)
-        client = EntraClient(arguments.url, token, arguments.dialect, arguments.matching)
+        transport = PacedTransport(httpx.HTTPTransport())
+        client = EntraClient(arguments.url, token, arguments.dialect, arguments.matching, transport=transport)
     except (OSError, ValueError) as error:
         print(f"can't begin: {_reason(error)}", file=sys.stderr)
         return 1
