@@ -11,7 +11,8 @@ not kept). Decisions where the RFC leaves room:
   Entra needs it; ``[]`` and ``{}`` replace by nothing, and add nothing.
 * Whatever it comes with, an Add takes nothing out of a list: neither members, nor plain values in brackets.
 * An array around the one value of a single-valued attribute is taken off (older Entra jobs send
-  ``[{"$ref": null, "value": "x"}]``; SCIM-SDK wraps value objects), and one entry for a multi-valued attribute may come without it.
+  ``[{"$ref": null, "value": "x"}]``; SCIM-SDK wraps value objects), and one entry for a multi-valued attribute
+  may come without it.
 * A read-only attribute named by a path is refused (mutability); in a value object, which may be a whole
   resource sent back, it is ignored. ``schemas`` and ``password`` are ignored in both.
 * Remove on a multi-valued attribute with a value removes the entries it names, and no others.

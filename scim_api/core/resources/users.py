@@ -1,8 +1,8 @@
 """Users: what a body must have, and what becomes of it.
 
-A user needs a userName (400 without, or with nothing but white space) and, since Entra finds users by it again, the attribute that the
-tenant matches on: without it POST and PUT answer 422, which Entra logs as UnprocessableEntry. A PATCH
-that would clear either is refused with 400 mutability (RFC 7644 section 3.5.2.2).
+A user needs a userName (400 without, or with nothing but white space) and, since Entra finds users by it
+again, the attribute that the tenant matches on: without it POST and PUT answer 422, which Entra logs as
+UnprocessableEntry. A PATCH that would clear either is refused with 400 mutability (RFC 7644 section 3.5.2.2).
 
 ``active`` is true when a new user does not say; a PUT that does not mention it leaves it as it was, and so
 does a PATCH that clears it, so that nobody is enabled by omission. User has no immutable attributes.

@@ -1,9 +1,9 @@
 """The normal form of a resource: what filters look at, in both databases and in Python.
 
 Attribute names are in lower case, extensions under their URN in lower case. Strings went through
-``comparison.comparison_key``, date-times are microseconds since 1970 (UTC), booleans and numbers are themselves; whole numbers are
-integers, however they were written.
-Nothing empty is in it, so that "present" means "the key is there".
+``comparison.comparison_key``, date-times are microseconds since 1970 (UTC), booleans and numbers are
+themselves; whole numbers are integers, however they were written. Nothing empty is in it, so that "present"
+means "the key is there".
 
 What is stored has the form of its keys beside the attributes, so that keys which a process of an earlier release
 wrote are found and rebuilt (``store.sql.key_rebuild``).
