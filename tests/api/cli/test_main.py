@@ -26,7 +26,6 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[ApiSettings]:
             raise SettingsError("can't listen on 127.0.0.1:1; choose another --port")
 
     monkeypatch.setattr("scim_api.server.serve.serve", remember)
-    monkeypatch.setattr("scim_api.cli.main.configure", lambda level: None)
     monkeypatch.setattr(asyncio, "set_event_loop_policy", lambda policy: None)
     return calls
 
