@@ -36,6 +36,10 @@ STATE_FILE: Final = "control-plane.json"
 PORT_TAKEN: Final = "address already in use"
 """What Linux calls EADDRINUSE; etcd and kube-apiserver end with it in their log."""
 
+_SETPRIV: Final = Path(shutil.which("setpriv") or "busybox").resolve().name
+_ENDS_WITH_US: Final = () if _SETPRIV == "busybox" else ("setpriv", "--pdeathsig", "KILL", "--")
+"""Before a program that may wait for long: it ends when we are killed. BusyBox's setpriv does not know how."""
+
 
 def _free_ports() -> tuple[int, int, int]:
     """Three that are free now: etcd's, etcd's for peers, the API server's."""
@@ -299,7 +303,13 @@ class ControlPlane:
         """
         try:
             done = subprocess.run(
-                [self.tools.path("kubectl"), "--kubeconfig", str(kubeconfig or self.kubeconfig), *arguments],
+                [
+                    *_ENDS_WITH_US,
+                    self.tools.path("kubectl"),
+                    "--kubeconfig",
+                    str(kubeconfig or self.kubeconfig),
+                    *arguments,
+                ],
                 input=input,
                 capture_output=True,
                 text=True,

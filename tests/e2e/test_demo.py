@@ -175,13 +175,13 @@ def test_an_interruption_waits_until_a_started_process_is_noted_down(request: py
     assert signal.getsignal(signal.SIGINT) is handler
 
 
-def test_killed_it_takes_its_parts_along(new_demo: NewDemo) -> None:
+def test_killed_while_it_waits_it_takes_its_parts_along_and_the_kubectl_that_waits(new_demo: NewDemo) -> None:
     demo = new_demo()
     demo.start()
-    demo.wait_for("the operator watches")
+    until("kubectl waits", lambda: any(" wait --for=" in line for line in demo.processes()), 90, demo.text)
     demo.send(signal.SIGKILL)
     demo.wait()
-    until("nothing of it runs", lambda: not demo.processes(), 30, demo.processes)
+    until("nothing of it runs", lambda: not demo.processes(), 20, demo.processes)
     assert demo.files() == []
 
 
