@@ -274,6 +274,7 @@ class Operator:
                     self._inside if self._settings.scim_url else self._outside,
                 ),
                 endpoint=self._settings.endpoint_url,
+                ledger_key=key.ledger_key,
                 trace=self._trace or _no_trace,
                 endpoint_verdict=lambda: check.verdict,
             )

@@ -292,6 +292,30 @@ def delete(connection_name: tuple[str, str], yes: bool, database_url: str | None
     click.echo(f"{namespace}/{name} is deleted; its tokens no longer work")
 
 
+@connection.command("release-namespace")
+@click.argument("namespace")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@database_option
+def release_namespace(namespace: str, yes: bool, database_url: str | None) -> None:
+    """Let a namespace that was made anew have the users of the one that was deleted.
+
+    \b
+        scim-api connection release-namespace team-a
+
+    A tenant belongs to the namespace that registered it, not to whoever has a namespace of the same name later:
+    until an administrator says so here, the ScimToken there is refused (NamespaceMismatch). First make sure that
+    the namespace belongs to the same people. The next ScimToken of that name binds the tenant again; the operator
+    tries within a minute.
+    """  # noqa: D301 (click reads the backspace)
+    settings = read_settings(database_url=database_url)
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"Do the users of namespace {namespace} belong to whoever has it now?", abort=True)
+    names = run(lambda: with_store(settings, lambda store, _: store.release_namespace(namespace)))
+    if not names:
+        raise click.ClickException(f"no tenant of a namespace {namespace} belongs to one that may be gone")
+    click.echo(f"released: {', '.join(f'{namespace}/{name}' for name in names)}")
+
+
 @connection.command()
 @_JSON
 @database_option

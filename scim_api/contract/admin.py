@@ -16,6 +16,8 @@ UNKNOWN_REVISION = "0"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+Uid = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+"""``metadata.uid`` of a Kubernetes object: another object of the same name has another."""
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TokenId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_.-]{1,64}$")]
 
@@ -90,6 +92,13 @@ class PutConnection(_Model):
     """The tenant's name within the connection's namespace."""
     settings: TenantSettings = TenantSettings()
     credentials: Annotated[tuple[Credential, ...], Field(max_length=16)] = ()
+    owner_uid: Uid | None = None
+    """The ScimToken that the connection belongs to from now on; None leaves it as it is."""
+    namespace_uid: Uid | None = None
+    """The namespace that the tenant belongs to; None leaves it as it is. A tenant that belongs to another, which
+    is gone and had the same name, is refused (``NamespaceMismatch``), unless a credential that is accepted for it
+    now goes on: whoever holds that has access already.
+    """
 
 
 class Connection(_Model):
@@ -111,6 +120,8 @@ class Connection(_Model):
     """Tombstones: ids that were revoked and whose own time is not over; they can't be registered again."""
     resources: int = 0
     """How many users the tenant has."""
+    owner_uid: str | None = None
+    """The ScimToken that it belongs to; empty: to none so far; None: an API that does not know of it answered."""
     purging: bool = False
     """True while the tenant's resources are being deleted (deletionPolicy: Delete)."""
 
@@ -133,6 +144,7 @@ AdminErrorCode = Literal[
     "CredentialRevoked",
     "DigestInUse",
     "TenantPurging",
+    "NamespaceMismatch",
     "Unavailable",
     "NotFound",
 ]

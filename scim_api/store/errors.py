@@ -71,5 +71,9 @@ class DigestInUse(StoreError):
     """A listed digest belongs to another connection or to another id. -> 409"""
 
 
+class NamespaceMismatch(StoreError):
+    """The tenant belongs to a namespace of this name that is gone, not to this one. -> 409"""
+
+
 class TenantPurging(StoreError):
     """The tenant is being deleted; wait until its purge has ended. -> 409"""

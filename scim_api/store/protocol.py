@@ -290,12 +290,17 @@ class Store(Protocol):
 
         Raises:
             RevisionMismatch, SettingsConflict, MatchingImmutable, CredentialRevoked, DigestInUse,
-            TenantPurging: nothing was written.
+            TenantPurging, NamespaceMismatch: nothing was written.
         """
 
     async def delete_connection(self, namespace: str, name: str, *, if_match: str | None) -> Connection:
         """Revoke all its credentials and forget it. When it was its tenant's last and the tenant's
         deletionPolicy is Delete, the tenant is marked for purging. Raises ``RevisionMismatch``.
+        """
+
+    async def release_namespace(self, namespace: str) -> Sequence[str]:
+        """Forget which namespace (by uid) the tenants of a namespace (by name) belong to, so that the next to
+        register one has it; the names of those that belonged to one.
         """
 
     async def purge(self, batch: int = 500) -> int:

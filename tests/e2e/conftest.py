@@ -1,14 +1,16 @@
 """The demo and the node, run for the tests."""
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from localcluster import ClusterError, Tools
+from localcluster import ClusterError, ControlPlane, Tools
 from localcluster.node import Node
 from support.demo_run import NewDemo, Runs, demos, written_by
 from support.pods import ROOT, build_images
+from support.stack import OPERATOR_NAMESPACE, Stack
 
 
 @pytest.fixture
@@ -27,6 +29,37 @@ def runs(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
         kept.start("--keep")
         codes = plain.wait(), kept.wait()
         yield Runs(plain, kept, codes, written_by(kept))
+
+
+@pytest.fixture
+def doomed(control_plane: ControlPlane) -> str:
+    """A namespace that the test itself deletes."""
+    name = f"doomed-{secrets.token_hex(4)}"
+    control_plane.kubectl("create", "namespace", name)
+    return name
+
+
+@pytest.fixture(scope="module")
+def usual_one_afterwards(stack: Stack) -> Iterator[Stack]:
+    """The last of these tests is followed by an operator as the session had it before."""
+    yield stack
+    stack.start_operator()
+
+
+@pytest.fixture
+def lonely(usual_one_afterwards: Stack) -> Iterator[Stack]:
+    """No operator runs, nor afterwards, and nobody holds the Lease."""
+    stack = usual_one_afterwards
+    stop_all(stack)
+    yield stack
+    stop_all(stack)
+    stack.kubectl("delete", "lease", "scim-operator", "-n", OPERATOR_NAMESPACE, "--ignore-not-found")
+
+
+def stop_all(stack: Stack) -> None:
+    for operator in stack.operators:
+        if operator.running:
+            operator.stop()
 
 
 @pytest.fixture(scope="session")

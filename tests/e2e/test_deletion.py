@@ -1,14 +1,13 @@
 """A ScimToken, or the whole namespace, goes: nothing is held for ever, whoever is missing at that moment."""
 
 import json
-import secrets
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from localcluster import ControlPlane, Tools
-from support.stack import OPERATOR_NAMESPACE, Stack, running, until
+from support.stack import Stack, running, until
 
 QUICK = {
     "SCIM_OPERATOR_RESYNC_SECONDS": "2",
@@ -41,37 +40,6 @@ def bound(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
             stack.operators[-1].stop()
             stack.start_operator()
             yield stack
-
-
-@pytest.fixture
-def doomed(control_plane: ControlPlane) -> str:
-    """A namespace that the test itself deletes."""
-    name = f"doomed-{secrets.token_hex(4)}"
-    control_plane.kubectl("create", "namespace", name)
-    return name
-
-
-@pytest.fixture(scope="module")
-def usual_one_afterwards(stack: Stack) -> Iterator[Stack]:
-    """The last of these tests is followed by an operator as the session had it before."""
-    yield stack
-    stack.start_operator()
-
-
-@pytest.fixture
-def lonely(usual_one_afterwards: Stack) -> Iterator[Stack]:
-    """No operator runs, nor afterwards, and nobody holds the Lease."""
-    stack = usual_one_afterwards
-    stop_all(stack)
-    yield stack
-    stop_all(stack)
-    stack.kubectl("delete", "lease", "scim-operator", "-n", OPERATOR_NAMESPACE, "--ignore-not-found")
-
-
-def stop_all(stack: Stack) -> None:
-    for operator in stack.operators:
-        if operator.running:
-            operator.stop()
 
 
 def two(stack: Stack, namespace: str) -> list[str]:

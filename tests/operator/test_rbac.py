@@ -22,6 +22,7 @@ EVERYWHERE: set[Right] = {
     ("scim-operator.io/scimtokens/status", "patch", ""),
     *(("/events", verb, "") for verb in ("get", "create", "patch")),
     *(("/secrets", verb, "") for verb in ("get", "list", "watch", "create", "patch", "delete")),
+    ("/namespaces", "get", ""),
 }
 AT_HOME: set[Right] = {
     ("coordination.k8s.io/leases", "create", ""),

@@ -18,6 +18,7 @@ from scim_api.contract.admin import (
 )
 from scim_api.contract.tokens import digest
 from scim_operator.api.scimtoken import FINALIZER, Key, ScimToken
+from scim_operator.planning.ledger_signature import LedgerSigner
 from scim_operator.planning.ports import (
     Conflict,
     KubernetesRejected,
@@ -29,6 +30,8 @@ from scim_operator.planning.ports import (
 )
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+LEDGER_KEY = b"of the tests alone; 32 bytes long"
+SIGNER = LedgerSigner(LEDGER_KEY)
 KEY = Key("team", "entra")
 ENDPOINT = "https://scim.example.com/scim/v2"
 
@@ -54,6 +57,13 @@ class World:
     credentials: dict[str, CredentialStatus] = dataclasses.field(default_factory=dict)
     revoked: dict[str, datetime] = dataclasses.field(default_factory=dict)
     exists: bool = False
+    owner_uid: str = ""
+    """The ScimToken that the connection belongs to."""
+    uid: str = "uid-1"
+    """Of the ScimToken that is applied next."""
+    namespace_uid: str = "namespace-1"
+    tenant_namespace: str | None = None
+    """The namespace, by uid, that the tenant belongs to."""
     revision: int = 0
     databases: int = 1
     """How many databases there were: revisions of a lost one never come back."""
@@ -70,6 +80,8 @@ class World:
     proof_fails: bool = False
     statuses: int = 0
     events: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
+    former: set[str] = dataclasses.field(default_factory=set)
+    """Every plaintext of an earlier ScimToken of this name."""
     published: dict[str, datetime] = dataclasses.field(default_factory=dict)
     """Every plaintext that was ever under ``token`` in a Secret, with the end it was given."""
 
@@ -82,7 +94,7 @@ class World:
             "metadata": {
                 "name": KEY.name,
                 "namespace": KEY.namespace,
-                "uid": "uid-1",
+                "uid": self.uid,
                 "resourceVersion": str(self.version),
                 "generation": before["metadata"]["generation"] + (1 if changed else 0),
                 "annotations": {**before["metadata"].get("annotations", {}), **(annotations or {})},
@@ -105,6 +117,16 @@ class World:
         else:
             self.object = None
             self.secrets.clear()
+
+    def recreate(self, *, uid: str = "uid-2", collected: bool = True) -> None:
+        """``kubectl replace --force``: deleted and made anew before anybody looked; ``collected`` also its Secret."""
+        assert self.object is not None
+        spec, self.object, self.uid = self.object["spec"], None, uid
+        self.former |= {*self.published, *(s.data.get("next-token", "") for s in self.secrets.values())}
+        self.published.clear()
+        if collected:
+            self.secrets.clear()
+        self.apply(**spec)
 
     def accepts(self, plaintext: str) -> bool:
         """Whether a request with this token would be let in now."""
@@ -147,6 +169,7 @@ class World:
         self.credentials.clear()
         self.revoked.clear()
         self.exists, self.revision, self.tenant, self.settings = False, 0, None, None
+        self.owner_uid, self.tenant_namespace = "", None
         self.databases += 1
 
     def connection(self) -> Connection:
@@ -161,6 +184,7 @@ class World:
             settings=self.settings,
             purging=self.purging,
             resources=self.people,
+            owner_uid=self.owner_uid,
             credentials=tuple(item for item in self.credentials.values() if item.expires_at > self.now),
             revoked=tuple(name for name, end in self.revoked.items() if end > self.now),
         )
@@ -194,6 +218,12 @@ class FakeApi:
         listed = {item.id: item for item in wanted.credentials}
         if set(listed) & {name for name, end in world.revoked.items() if end > world.now}:
             raise ScimApiRejected("CredentialRevoked", "revoked before")
+        if (
+            wanted.namespace_uid is not None
+            and world.tenant_namespace not in (None, wanted.namespace_uid)
+            and not (world.exists and set(listed) & set(world.credentials))
+        ):
+            raise ScimApiRejected("NamespaceMismatch", "the tenant belongs to another namespace")
         for name in set(world.credentials) - set(listed):
             gone = world.credentials.pop(name)
             if gone.expires_at > world.now:
@@ -205,6 +235,8 @@ class FakeApi:
             uses = {} if held is None else {"last_used_at": held.last_used_at, "user_agent": held.user_agent}
             world.credentials[name] = CredentialStatus.model_validate({**item.model_dump(), **uses})
         world.exists, world.tenant, world.settings = True, wanted.tenant, wanted.settings
+        world.owner_uid = wanted.owner_uid or world.owner_uid
+        world.tenant_namespace = wanted.namespace_uid or world.tenant_namespace
         world.revision += 1
         return world.connection()
 
@@ -217,7 +249,7 @@ class FakeApi:
             world.purging = True
         world.revoked.update({name: item.expires_at for name, item in world.credentials.items()})
         world.credentials.clear()
-        world.exists, world.revision = False, world.revision + 1
+        world.exists, world.owner_uid, world.revision = False, "", world.revision + 1
         return world.connection()
 
     async def page(self, *, after: str | None, limit: int) -> ConnectionPage:
@@ -241,6 +273,10 @@ class FakeCluster:
         return (
             None if self._world.object is None else ScimToken.from_object(copy.deepcopy(self._world.object))
         )
+
+    async def namespace_uid(self, owner: ScimToken) -> str:
+        await self._point("namespace")
+        return self._world.namespace_uid
 
     async def secret(self, owner: ScimToken, name: str) -> SecretSnapshot | None:
         await self._point("secret")

@@ -12,7 +12,7 @@ from scim_operator.api.scimtoken import (
 )
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.workqueue import Result
-from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeVerifier, World
+from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, FakeApi, FakeCluster, FakeVerifier, World
 
 SECRET = "entra-scim-token"
 
@@ -48,6 +48,7 @@ class Life:
             cluster=FakeCluster(self.world),
             verifier=FakeVerifier(self.world),
             endpoint=ENDPOINT,
+            ledger_key=LEDGER_KEY,
             new_token=self._token,
             new_id=lambda: f"id{self.made}",
             trace=self.steps.append,

@@ -13,6 +13,8 @@ from typing import Final
 import structlog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
@@ -35,6 +37,14 @@ class AdminKey:
 
     installation_id: str
     private: Ed25519PrivateKey = dataclasses.field(repr=False)
+
+    @property
+    def ledger_key(self) -> bytes:
+        """The key that signs token ledgers, derived (HKDF, RFC 5869): 32 bytes. A new admin key is a new one; ledgers
+        are then signed anew from what the API holds.
+        """
+        secret = self.private.private_bytes_raw()
+        return HKDF(SHA256(), length=32, salt=None, info=b"scim-operator token ledger").derive(secret)
 
     @property
     def published(self) -> dict[str, str]:

@@ -87,6 +87,14 @@ class KubernetesCluster:
                 raise
         return ScimToken.from_object(cast("dict[str, Any]", body))
 
+    async def namespace_uid(self, owner: ScimToken) -> str:
+        """The uid of its namespace."""
+        with _translated_errors(f"reading Namespace {owner.metadata.namespace}"):
+            namespace = await self._core.read_namespace(
+                owner.metadata.namespace, _request_timeout=CALL_TIMEOUT
+            )
+        return _metadata(namespace).uid or ""
+
     async def secret(self, owner: ScimToken, name: str) -> SecretSnapshot | None:
         """Read a Secret live; None when there is none of this name."""
         secret = await self._read_secret(owner, name)
@@ -270,7 +278,7 @@ def _owner_reference(owner: ScimToken) -> client.V1OwnerReference:
     )
 
 
-def _metadata(secret: client.V1Secret) -> client.V1ObjectMeta:
+def _metadata(secret: client.V1Secret | client.V1Namespace) -> client.V1ObjectMeta:
     """Present in whatever the API server sends, although the generated model says it may be missing."""
     return secret.metadata or client.V1ObjectMeta()
 

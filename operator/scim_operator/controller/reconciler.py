@@ -29,6 +29,7 @@ from scim_operator.controller.workqueue import Result
 from scim_operator.planning import actions, conditions, planner
 from scim_operator.planning.conditions import Failure, ReconcileOutcome
 from scim_operator.planning.endpoint_verdict import EndpointVerdict
+from scim_operator.planning.ledger_signature import LedgerSigner
 from scim_operator.planning.ports import (
     AdminApi,
     Cluster,
@@ -61,6 +62,7 @@ class Reconciler:
         cluster: Kubernetes; each write of it asks first whether this process leads.
         verifier: plays Entra's Test Connection.
         endpoint: the SCIM base URL for the Secrets.
+        ledger_key: signs the token ledgers in the Secrets' annotations.
         new_token: makes a token's plaintext.
         new_id: makes its public name.
         trace: called with each step's name before it is done.
@@ -76,6 +78,7 @@ class Reconciler:
         cluster: Cluster,
         verifier: CredentialVerifier,
         endpoint: str,
+        ledger_key: bytes,
         new_token: TokenFactory = tokens.new_token,
         new_id: Callable[[], str] = tokens.new_token_id,
         trace: Callable[[str], None] = lambda _step: None,
@@ -86,6 +89,7 @@ class Reconciler:
         self._api, self._cluster, self._verifier = api, cluster, verifier
         self._endpoint, self._new_token, self._new_id = endpoint, new_token, new_id
         self._trace, self._pause, self._clock, self._endpoint_verdict = trace, pause, clock, endpoint_verdict
+        self._signer = LedgerSigner(ledger_key)
         self._status = StatusWriter(cluster, endpoint, trace)
 
     async def reconcile(self, key: Key) -> Result:
@@ -147,7 +151,16 @@ class Reconciler:
     async def observe(self, key: Key) -> State:
         """Steps 1 and 2, in this order."""
         connection = await self._get_connection(key)
-        return State(connection, *await self._read_cluster(key))
+        state = State(self._signer, connection, *await self._read_cluster(key))
+        if (
+            state.token is not None
+            and not state.token.deleting
+            and not planner.belongs_to(connection, state.token)
+        ):
+            # A namespace that was made anew has other ScimTokens, so that it is read only for one that is new.
+            self._trace("read-namespace")
+            state.namespace_uid = await self._cluster.namespace_uid(state.token)
+        return state
 
     async def _get_connection(self, key: Key) -> Connection:
         self._trace("get-connection")
@@ -198,8 +211,17 @@ class Reconciler:
     async def _execute(self, key: Key, state: State, step: actions.Action) -> None:
         if isinstance(step, actions.DeleteConnection):
             self._trace("delete-connection")
+            uid = state.connection.owner_uid
             state.connection = await self._api.delete(key, revision=state.connection.revision)
             log.info("connection deleted", key=str(key))
+            if state.token is not None and not state.token.deleting:
+                await self._cluster.event(
+                    state.token,
+                    "Warning",
+                    "PredecessorRevoked",
+                    f"an earlier ScimToken {state.token.metadata.name} (uid {uid}) was deleted: its tokens are refused"
+                    " from now on",
+                )
             return
         token = state.token
         assert token is not None  # noqa: S101 (all other steps are about one that is there)
@@ -295,7 +317,7 @@ class Reconciler:
             token.secret_name,
             data,
             token.secret_labels(),
-            {**token.spec.secret.annotations, TOKENS_ANNOTATION: ledger.to_text()},
+            {**token.spec.secret.annotations, TOKENS_ANNOTATION: self._signer.to_text(token.key, ledger)},
         )
         if state.secret is None:
             state.secret = await self._cluster.create_secret(token, draft)

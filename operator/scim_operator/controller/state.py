@@ -6,37 +6,43 @@ from scim_api.contract import tokens
 from scim_api.contract.admin import Connection
 from scim_operator.api.scimtoken import TOKENS_ANNOTATION, ScimToken
 from scim_operator.planning.actions import ObservedSecret, ObservedState
+from scim_operator.planning.ledger_signature import LedgerSigner
 from scim_operator.planning.ports import (
     ScimApiRejected,
     SecretSnapshot,
 )
-from scim_operator.planning.token_ledger import TokenLedger
 
 
 @dataclasses.dataclass(slots=True)
 class State:
     """The views a pass works on; a successful write puts its answer in the place of the older view."""
 
+    signer: LedgerSigner
     connection: Connection
     token: ScimToken | None
     secret: SecretSnapshot | None
     orphaned_secrets: list[SecretSnapshot] = dataclasses.field(default_factory=list)
     rejected_settings: ScimApiRejected | None = None
     """Why the API did not take the wanted settings; the tokens go on without them."""
+    namespace_uid: str | None = None
+    """Of the ScimToken's namespace, where it was read."""
 
     def observed(self) -> ObservedState:
         """The same without plaintext."""
         return ObservedState(
             self.connection,
             self.token,
-            observed_secret(self.token, self.secret),
+            observed_secret(self.token, self.secret, self.signer),
             tuple(view.name for view in self.orphaned_secrets),
             self.rejected_settings is not None,
+            self.namespace_uid,
         )
 
 
-def observed_secret(token: ScimToken | None, view: SecretSnapshot | None) -> ObservedSecret | None:
-    """What the plan may know of a Secret: digests for plaintext."""
+def observed_secret(
+    token: ScimToken | None, view: SecretSnapshot | None, signer: LedgerSigner
+) -> ObservedSecret | None:
+    """What the plan may know of a Secret: digests for plaintext, and a ledger that is ours."""
     if token is None or view is None:
         return None
     wanted_annotations = {
@@ -51,7 +57,7 @@ def observed_secret(token: ScimToken | None, view: SecretSnapshot | None) -> Obs
         deleting=view.deleting,
         token=_digest(view.data.get("token")),
         next_token=_digest(view.data.get("next-token")),
-        ledger=TokenLedger.from_text(view.annotations.get(TOKENS_ANNOTATION)),
+        ledger=signer.from_text(token.key, view.annotations.get(TOKENS_ANNOTATION)),
         public={
             name: view.data[name] for name in ("endpoint", "token-id", "expires-at") if name in view.data
         },

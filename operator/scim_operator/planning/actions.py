@@ -51,6 +51,8 @@ class ObservedState:
     """Our Secrets under a name that is no longer wanted."""
     settings_refused: bool = False
     """Whether the API has refused the wanted settings: tokens then go on under those it holds."""
+    namespace_uid: str | None = None
+    """Of the ScimToken's namespace; read only while the connection does not belong to this ScimToken yet."""
 
     @property
     def now(self) -> datetime:

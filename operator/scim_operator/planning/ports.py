@@ -96,6 +96,9 @@ class Cluster(Protocol):
     async def token(self, key: Key) -> ScimToken | None:
         """Read the ScimToken live, never from a cache; None when it is gone."""
 
+    async def namespace_uid(self, owner: ScimToken) -> str:
+        """``metadata.uid`` of the ScimToken's namespace: one that is made anew has another."""
+
     async def secret(self, owner: ScimToken, name: str) -> SecretSnapshot | None:
         """Read a Secret live, never from a cache."""
 

@@ -1,7 +1,8 @@
 """The token ledger: what a Secret's annotation holds of the tokens still in their time. Ids, digests, times; no plaintext.
 
-From it a lost API database is rebuilt, superseded tokens included. The handled value of the rotate annotation
-stands beside it, because it must be written together with the token that answers it.
+From it a lost API database is rebuilt, superseded tokens included; ``ledger_signature`` tells whether it is ours.
+The handled value of the rotate annotation stands beside it, because it must be written together with the token
+that answers it.
 """
 
 import dataclasses

@@ -39,6 +39,7 @@ class TokenLifecycle:
     orphaned_secrets: tuple[str, ...]
     settings: TenantSettings
     """The settings to register."""
+    namespace_uid: str | None
 
     @classmethod
     def of(cls, token: ScimToken, observed: ObservedState) -> "TokenLifecycle":
@@ -68,6 +69,7 @@ class TokenLifecycle:
             invalid_revoke=invalid_revoke,
             orphaned_secrets=observed.orphaned_secrets,
             settings=registered_settings or token.tenant_settings(),
+            namespace_uid=observed.namespace_uid,
         )
 
     @property

@@ -90,6 +90,13 @@ def _refusal(error: Exception) -> tuple[int, AdminError] | None:
             return _error(
                 409, "TenantPurging", "the tenant's users are being deleted; wait until that has ended"
             )
+        case store_errors.NamespaceMismatch():
+            return _error(
+                409,
+                "NamespaceMismatch",
+                f"{error}; its users are not shown to this one. Use another spec.tenant, or have an administrator run "
+                "`scim-api connection release-namespace` in a pod of the SCIM API, if they are this namespace's",
+            )
         case TooManyBodies():
             return _error(503, "Unavailable", "too many large requests arrive at once; try again")
         case store_errors.Unavailable():

@@ -251,6 +251,10 @@ class PostgresStore:
             )
         )
 
+    async def release_namespace(self, namespace: str) -> Sequence[str]:
+        """Forget which namespace the tenants belong to; their names."""
+        return await self._database.write_script(lambda now: administration.release_namespace(namespace, now))
+
     async def purge(self, batch: int = 500) -> int:
         """Delete up to ``batch`` resources of tenants marked for purging; how many were deleted."""
         return await self._database.write_script(lambda now: administration.purge(batch, now))

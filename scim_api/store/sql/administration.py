@@ -29,11 +29,11 @@ from scim_api.store.sql.transaction_script import Row, Statement, TransactionScr
 AUDIT_RETENTION: Final = timedelta(days=365)
 """How long audit rows are kept."""
 
-_TENANT: Final = """t.pk, t.name, t.settings, t.settings_hash, t.state,
+_TENANT: Final = """t.pk, t.name, t.settings, t.settings_hash, t.state, t.namespace_uid,
     (SELECT cast(coalesce(sum(n.number), 0) AS bigint) FROM resource_count n
      WHERE n.tenant = t.pk AND n.kind = 'User')"""
 _CONNECTION: Final = f"""
-SELECT c.pk, c.namespace, c.name, c.revision, c.state, {_TENANT}
+SELECT c.pk, c.namespace, c.name, c.revision, c.state, c.owner_uid, {_TENANT}
 FROM connection c LEFT JOIN tenant t ON t.pk = c.tenant"""
 _CREDENTIAL: Final = """
 SELECT k.id, k.connection, k.kind, k.digest, k.issued_at, k.expires_at, k.retires_at, k.revoked_at,
@@ -66,7 +66,12 @@ def read_connection(namespace: str, name: str, now: str) -> TransactionScript[Co
     stored = yield from _load(namespace, name)
     if stored is None:
         return Connection(
-            namespace=namespace, name=name, exists=False, revision=UNKNOWN_REVISION, now=from_text(now)
+            namespace=namespace,
+            name=name,
+            exists=False,
+            revision=UNKNOWN_REVISION,
+            now=from_text(now),
+            owner_uid="",
         )
     return _answer(stored, now)
 
@@ -112,6 +117,19 @@ def delete_connection(
     check_revision(state, if_match)
     yield from run_all(plan_delete(state, now=now, revision=revision))
     return (yield from read_connection(namespace, name, now))
+
+
+def release_namespace(namespace: str, now: str) -> TransactionScript[Sequence[str]]:
+    """Forget the uid of the namespace that tenants belong to; the names of those that belonged to one."""
+    rows = yield Statement(
+        "SELECT name FROM tenant WHERE namespace = ? AND namespace_uid IS NOT NULL ORDER BY name",
+        (namespace,),
+    )
+    names = [str(row[0]) for row in rows]
+    yield Statement("UPDATE tenant SET namespace_uid = NULL WHERE namespace = ?", (namespace,))
+    for name in names:
+        yield Statement(AUDIT, (now, None, "Tenant", f"{namespace}/{name}", "release-namespace", ADMIN_ACTOR))
+    return names
 
 
 def purge(batch: int, now: str) -> TransactionScript[int]:
@@ -202,13 +220,14 @@ def _load(namespace: str, name: str) -> TransactionScript[StoredConnection | Non
 
 
 def _stored(row: Row, credentials: Sequence[Row]) -> StoredConnection:
-    pk, namespace, name, revision, state, *tenant = row
+    pk, namespace, name, revision, state, owner_uid, *tenant = row
     return StoredConnection(
         pk,
         namespace,
         name,
         revision,
         state,
+        owner_uid,
         StoredTenant(*tenant) if tenant[0] is not None else None,
         tuple(StoredCredential(*credential) for credential in credentials),
     )
@@ -239,6 +258,7 @@ def _answer(stored: StoredConnection, now: str) -> Connection:
         ),
         resources=tenant.users if tenant and (shown or purging) else 0,
         purging=purging,
+        owner_uid=(stored.owner_uid or "") if stored.exists else "",
     )
 
 

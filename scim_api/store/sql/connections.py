@@ -13,6 +13,7 @@ from scim_api.store.errors import (
     CredentialRevoked,
     DigestInUse,
     MatchingImmutable,
+    NamespaceMismatch,
     RevisionMismatch,
     SettingsConflict,
     TenantPurging,
@@ -35,6 +36,7 @@ class StoredTenant:
     settings: str
     settings_hash: str
     state: Literal["active", "purging"]
+    namespace_uid: str | None = None
     users: int = 0
 
 
@@ -67,6 +69,7 @@ class StoredConnection:
     name: str
     revision: str
     state: Literal["exists", "deleted"]
+    owner_uid: str | None
     tenant: StoredTenant | None
     credentials: tuple[StoredCredential, ...] = ()
 
@@ -113,21 +116,23 @@ def plan_put(state: ConnectionState, desired: PutConnection, *, now: str, revisi
         In order of execution; empty when nothing changes.
 
     Raises:
-        SettingsConflict, MatchingImmutable, CredentialRevoked, DigestInUse, TenantPurging
+        SettingsConflict, MatchingImmutable, CredentialRevoked, DigestInUse, TenantPurging, NamespaceMismatch
     """
-    tenant = _plan_tenant(state, desired)
+    tenant = _plan_tenant(state, desired, now)
     credentials = _plan_credentials(state, desired, now)
     stored = state.connection
     current_tenant = stored.tenant if stored and stored.exists else None
     same_tenant = current_tenant is not None and current_tenant.name == desired.tenant
-    if same_tenant and not tenant and not credentials:
+    owner_uid = desired.owner_uid or (stored.owner_uid if stored and stored.exists else None)
+    same_owner = stored is not None and stored.owner_uid == owner_uid
+    if same_tenant and same_owner and not tenant and not credentials:
         return []
     connection = Statement(
-        "INSERT INTO connection (namespace, name, tenant, revision, state)"
-        " VALUES (?, ?, (SELECT pk FROM tenant WHERE namespace = ? AND name = ?), ?, 'exists')"
-        " ON CONFLICT (namespace, name) DO UPDATE"
-        " SET tenant = excluded.tenant, revision = excluded.revision, state = 'exists'",
-        (state.namespace, state.name, state.namespace, desired.tenant, revision),
+        "INSERT INTO connection (namespace, name, tenant, revision, owner_uid, state)"
+        " VALUES (?, ?, (SELECT pk FROM tenant WHERE namespace = ? AND name = ?), ?, ?, 'exists')"
+        " ON CONFLICT (namespace, name) DO UPDATE SET tenant = excluded.tenant, revision = excluded.revision,"
+        " owner_uid = excluded.owner_uid, state = 'exists'",
+        (state.namespace, state.name, state.namespace, desired.tenant, revision, owner_uid),
     )
     purge = [] if same_tenant else _mark_for_purge(state)
     return [*tenant, connection, *credentials, *purge, *_record_change(state, now, "put")]
@@ -148,17 +153,62 @@ def plan_delete(state: ConnectionState, *, now: str, revision: str) -> list[Stat
     ]
 
 
-def _plan_tenant(state: ConnectionState, desired: PutConnection) -> list[Statement]:
+def _plan_tenant(state: ConnectionState, desired: PutConnection, now: str) -> list[Statement]:
     stored, settings = state.desired_tenant, desired.settings
     if stored is None:
         return [
             Statement(
-                "INSERT INTO tenant (namespace, name, settings, settings_hash) VALUES (?, ?, ?, ?)",
-                (state.namespace, desired.tenant, settings_text(settings), settings_hash(settings)),
+                "INSERT INTO tenant (namespace, name, settings, settings_hash, namespace_uid) VALUES (?, ?, ?, ?, ?)",
+                (
+                    state.namespace,
+                    desired.tenant,
+                    settings_text(settings),
+                    settings_hash(settings),
+                    desired.namespace_uid,
+                ),
             )
         ]
     if stored.state == "purging":
         raise TenantPurging(f"tenant {desired.tenant} is being deleted; wait until its users are gone")
+    return [*_plan_namespace(state, stored, desired, now), *_plan_settings(state, stored, desired)]
+
+
+def _plan_namespace(
+    state: ConnectionState, stored: StoredTenant, desired: PutConnection, now: str
+) -> list[Statement]:
+    """Bind the tenant to the namespace as it is now: by name alone, whoever makes a deleted namespace anew
+    would read the users of the old one.
+    """
+    if desired.namespace_uid is None or desired.namespace_uid == stored.namespace_uid:
+        return []
+    if stored.namespace_uid is not None and not _goes_on(state, stored, desired, now):
+        raise NamespaceMismatch(
+            f"tenant {desired.tenant} belongs to a namespace {state.namespace} that was deleted"
+        )
+    return [Statement("UPDATE tenant SET namespace_uid = ? WHERE pk = ?", (desired.namespace_uid, stored.pk))]
+
+
+def _goes_on(state: ConnectionState, tenant: StoredTenant, desired: PutConnection, now: str) -> bool:
+    """Whether a credential that is accepted for the tenant now, through this connection, stays so."""
+    connection = state.connection
+    if (
+        connection is None
+        or not connection.exists
+        or connection.tenant is None
+        or connection.tenant.pk != tenant.pk
+    ):
+        return False
+    listed = {(credential.id, bytes.fromhex(credential.digest)) for credential in desired.credentials}
+    return any(
+        (credential.id, credential.digest) in listed
+        and credential.revoked_at is None
+        and not credential.ended(now)
+        for credential in connection.credentials
+    )
+
+
+def _plan_settings(state: ConnectionState, stored: StoredTenant, desired: PutConnection) -> list[Statement]:
+    settings = desired.settings
     old, new = comparable_settings(parse_settings(stored.settings)), comparable_settings(settings)
     differing = tuple(name for name in new if new[name] != old[name])
     if not differing:

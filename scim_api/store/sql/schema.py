@@ -173,6 +173,13 @@ CREATE UNIQUE INDEX resource_email_unique ON resource_email (unique_key, kind, t
 UPDATE key_rebuild SET after_pk = 0;
 """
 
+_OWNERS: Final = """
+-- metadata.uid of the ScimToken that a connection belongs to, and of the namespace that a tenant belongs to.
+-- NULL: not known yet, as with all that an earlier release wrote and with connections made by hand.
+ALTER TABLE connection ADD COLUMN owner_uid {text};
+ALTER TABLE tenant ADD COLUMN namespace_uid {text};
+"""
+
 # What an earlier release writes has no key form in it ("#", see core.values.normal_form); a conflict ends with
 # the key that was kept. Triggers, because the processes that write such keys know nothing of all this.
 _KEY_TRIGGERS_SQLITE: Final = """
@@ -245,6 +252,12 @@ MIGRATIONS: Final = (
         name="every work e-mail is unique",
         sqlite=_UNIQUE_EMAILS.format_map(_SQLITE),
         postgresql=_UNIQUE_EMAILS.format_map(_POSTGRESQL),
+    ),
+    Migration(
+        number=4,
+        name="owners by uid",
+        sqlite=_OWNERS.format_map(_SQLITE),
+        postgresql=_OWNERS.format_map(_POSTGRESQL),
     ),
 )
 """All steps, in order, numbered from 1 without gaps."""

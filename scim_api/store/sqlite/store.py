@@ -281,6 +281,10 @@ class SqliteStore:
             )
         )
 
+    async def release_namespace(self, namespace: str) -> Sequence[str]:
+        """Forget which namespace the tenants belong to; their names."""
+        return await self._write_script(lambda: administration.release_namespace(namespace, _now()))
+
     async def purge(self, batch: int = 500) -> int:
         """Delete up to ``batch`` resources of tenants marked for purging; how many were deleted."""
         return await self._write_script(lambda: administration.purge(batch, _now()))

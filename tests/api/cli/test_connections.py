@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from scim_api.cli.main import main
 from scim_api.contract.admin import Connection, Credential, PutConnection
 from scim_api.contract.tokens import digest
+from scim_api.store.errors import NamespaceMismatch
 from scim_api.store.factory import create_store
 from scim_api.store.protocol import CredentialUse, Store
 from support.database import run_sql
@@ -280,6 +281,33 @@ def test_at_a_terminal_a_deletion_is_asked_for(command: Command, monkeypatch: py
         )
         assert "End every token of demo/entra now?" in done.output
         assert command.opens(issued["token"]) is left
+
+
+def test_a_namespace_made_anew_is_given_the_users_of_the_one_before(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = command.run("release-namespace", "demo")
+    assert refused.exit_code == 1
+    assert "no tenant of a namespace demo" in refused.stderr
+    issued = command.json("create", "demo/entra")
+    held = command.held().credentials[0]
+
+    def bind(uid: str) -> PutConnection:
+        kept = Credential.model_validate(held.model_dump())
+        return PutConnection(tenant="entra", credentials=(kept,), namespace_uid=uid)
+
+    command.ask(lambda store: store.put_connection("demo", "entra", bind("first"), if_match=None))
+    command.ask(lambda store: store.delete_connection("demo", "entra", if_match=None))
+    fresh = PutConnection(tenant="entra", namespace_uid="second")
+    with pytest.raises(NamespaceMismatch):
+        command.ask(lambda store: store.put_connection("demo", "entra", fresh, if_match=None))
+    monkeypatch.setattr("scim_api.cli.connections.sys", type("Terminal", (), {"stdin": _Terminal()}))
+    arguments = ["connection", "release-namespace", "demo", "--database-url", command.url]
+    assert CliRunner().invoke(main, arguments, input="n\n").exit_code == 1
+    done = CliRunner().invoke(main, arguments, input="y\n")
+    assert (done.exit_code, done.output.splitlines()[-1]) == (0, "released: demo/entra")
+    command.ask(lambda store: store.put_connection("demo", "entra", fresh, if_match=None))
+    assert not command.opens(issued["token"])
 
 
 class _Terminal:

@@ -170,6 +170,22 @@ async def test_matching_cannot_change(scim: Scim) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "MatchingImmutable")
 
 
+async def test_a_tenant_of_a_namespace_that_is_gone_is_refused_with_what_to_do(scim: Scim) -> None:
+    def owned(token: str, owner: str, namespace: str) -> bytes:
+        uids = {"ownerUid": owner, "namespaceUid": namespace}
+        return json.dumps(json.loads(put_body(token)) | uids).encode()
+
+    first = owned(new_token(), "u1", "n1")
+    held = await scim.admin_call("PUT", PATH, body=first, revision=UNKNOWN_REVISION)
+    assert (held.status_code, held.json()["ownerUid"]) == (200, "u1")
+    gone = await scim.admin_call("DELETE", PATH, revision=held.json()["revision"])
+    body = owned(token := new_token(), "u2", "n2")
+    answer = await scim.admin_call("PUT", PATH, body=body, revision=gone.json()["revision"])
+    assert (answer.status_code, answer.json()["code"]) == (409, "NamespaceMismatch")
+    assert "scim-api connection release-namespace" in answer.json()["message"]
+    assert not await accepted(scim, token)
+
+
 async def test_broken_admin_bodies_are_400_with_the_field(scim: Scim) -> None:
     for body in (
         b"",

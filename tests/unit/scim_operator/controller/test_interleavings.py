@@ -16,7 +16,7 @@ import structlog
 
 from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION
 from scim_operator.controller.reconciler import Reconciler
-from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeVerifier, World
+from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, FakeApi, FakeCluster, FakeVerifier, World
 
 MOST_NODES = 40_000
 MATTERS = frozenset({"GET", "secret", "create", "replace", "PUT", "DELETE"})
@@ -43,7 +43,7 @@ class Swapped(Reconciler):
         from scim_operator.controller.state import State
 
         cluster = await self._read_cluster(key)
-        return State(await self._get_connection(key), *cluster)
+        return State(self._signer, await self._get_connection(key), *cluster)
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +67,7 @@ def reconciler(world: World, name: str, kind: type[Reconciler]) -> Reconciler:
         cluster=FakeCluster(world, point),
         verifier=FakeVerifier(world, point),
         endpoint=ENDPOINT,
+        ledger_key=LEDGER_KEY,
         new_token=lambda: f"token-{name}{next(numbers)}",
         new_id=lambda: f"{name}{next(names)}",
         pause=no_pause,
@@ -98,7 +99,7 @@ Scenario = tuple[Callable[[], World], Callable[[World], None]]
 
 
 def actors(
-    world: World, kind: type[Reconciler], interfere: Callable[[World], None]
+    world: World, kind: type[Reconciler], interfere: Callable[[World], None], names: str
 ) -> list[Coroutine[Any, Any, Any]]:
     async def work(name: str, times: int) -> None:
         one = reconciler(world, name, kind)
@@ -110,7 +111,7 @@ def actors(
         await switch("interfere")
         interfere(world)
 
-    return [work("A", 1), work("B", 1), somebody()]
+    return [*(work(name, 1) for name in names), somebody()]
 
 
 def fingerprint(world: World, label: str | None = None) -> object:
@@ -118,13 +119,16 @@ def fingerprint(world: World, label: str | None = None) -> object:
     parts without a label). Of the status nothing: no decision about a token rests on it.
     """
     api = (
-        world.databases, world.revision, tuple((name, str(item.retires_at)) for name, item in sorted(world.credentials.items())),
+        world.databases, world.revision, world.owner_uid, tuple((name, str(item.retires_at)) for name, item in sorted(world.credentials.items())),
         tuple(sorted(world.revoked)),
     )  # fmt: skip
     secrets = tuple(
-        (name, item.version, tuple(sorted(item.data.items()))) for name, item in sorted(world.secrets.items())
+        (name, item.version, item.owner, tuple(sorted(item.data.items())))
+        for name, item in sorted(world.secrets.items())
     )
-    item = tuple(sorted(world.object["metadata"]["annotations"].items())) if world.object else None
+    item = (
+        (world.uid, tuple(sorted(world.object["metadata"]["annotations"].items()))) if world.object else None
+    )
     match label:
         case "GET" | "PUT" | "DELETE":
             return api, item
@@ -139,11 +143,13 @@ def fingerprint(world: World, label: str | None = None) -> object:
 class Run:
     """The actors in one world, moved on one call at a time."""
 
-    def __init__(self, scenario: Scenario, kind: type[Reconciler], schedule: Schedule = ()) -> None:
+    def __init__(
+        self, scenario: Scenario, kind: type[Reconciler], schedule: Schedule = (), names: str = "AB"
+    ) -> None:
         begin, interfere = scenario
         self.world = copy.deepcopy(begin())
         self.schedule: Schedule = ()
-        self._running = actors(self.world, kind, interfere)
+        self._running = actors(self.world, kind, interfere, names)
         self._labels: list[Any] = [coroutine.send(None) for coroutine in self._running]
         self._history: list[tuple[object, ...]] = [() for _ in self._running]
         for actor in schedule:
@@ -175,21 +181,21 @@ class Run:
             coroutine.close()
 
 
-def states(scenario: Scenario, kind: type[Reconciler]) -> Iterator[Run]:
+def states(scenario: Scenario, kind: type[Reconciler], names: str = "AB") -> Iterator[Run]:
     """Every state that any schedule leads to, once, depth first.
 
     A run goes on as long as its next state is new; only a branch taken later is replayed from the start.
     """
     seen: set[object] = set()
     stack: list[Schedule] = [()]
-    run = Run(scenario, kind)
+    run = Run(scenario, kind, names=names)
     while stack:
         schedule = stack.pop()
         if schedule and run.schedule == schedule[:-1]:
             run.step(schedule[-1])
         elif run.schedule != schedule:
             run.close()
-            run = Run(scenario, kind, schedule)
+            run = Run(scenario, kind, schedule, names)
         if run.key in seen:
             continue
         seen.add(run.key)
@@ -233,6 +239,11 @@ def rotation_asked() -> World:
 
 
 @functools.cache
+def at_rest() -> World:
+    return settled()
+
+
+@functools.cache
 def revocation_standing() -> World:
     world = settled()
     world.annotate(REVOKE_ANNOTATION, "all-superseded")
@@ -256,6 +267,15 @@ def secret_deleted(world: World) -> None:
 
 def database_lost(world: World) -> None:
     world.lose_database()
+
+
+def made_anew(world: World) -> None:
+    """``kubectl replace --force``; the old one's Secret is collected."""
+    world.recreate()
+
+
+def made_anew_before_the_secret_is_collected(world: World) -> None:
+    world.recreate(collected=False)
 
 
 @pytest.mark.parametrize(
@@ -301,3 +321,25 @@ def test_each_end_is_settled_whoever_came_last(interfere: Callable[[World], None
             assert world.condition()["status"] == "True"
             assert any_published_is_refused(world) is None
     assert ends > 10
+
+
+@pytest.mark.parametrize("interfere", [made_anew, made_anew_before_the_secret_is_collected])
+@pytest.mark.parametrize(
+    ("begin", "names"), [(rotation_asked, "A"), (revocation_standing, "A"), (at_rest, "AB")]
+)
+def test_a_scimtoken_made_anew_at_any_moment_ends_all_tokens_of_the_one_before(
+    begin: Callable[[], World], names: str, interfere: Callable[[World], None]
+) -> None:
+    ends = 0
+    for run in states((begin, interfere), Reconciler, names):
+        if not run.able:
+            ends += 1
+            world = copy.deepcopy(run.world)
+            for name in [name for name, secret in world.secrets.items() if secret.owner != world.uid]:
+                del world.secrets[name]  # the garbage collector has come
+            run_to_end(reconciler(world, "last", Reconciler).reconcile(KEY))
+            assert [token for token in world.former if world.accepts(token)] == []
+            assert world.accepts(world.secret()["token"])
+            assert world.owner_uid == world.uid
+            assert world.condition()["status"] == "True"
+    assert ends > 3

@@ -12,7 +12,7 @@ from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION, TO
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning.ports import NotLeading, ScimApiRejected, SecretDraft, SecretSnapshot
-from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeVerifier, World
+from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, FakeApi, FakeCluster, FakeVerifier, World
 
 SECRET = "entra-scim-token"
 CONFLICT = ScimApiRejected("SettingsConflict", "team/other opens this tenant with other groups", ("groups",))
@@ -41,6 +41,7 @@ async def reconcile(world: World, cluster: FakeCluster | None = None, endpoint: 
         cluster=cluster or FakeCluster(world),
         verifier=FakeVerifier(world),
         endpoint=endpoint,
+        ledger_key=LEDGER_KEY,
         pause=at_once,
         clock=lambda: world.now,
     )

@@ -10,6 +10,7 @@ from scim_api.contract.admin import Connection
 from scim_operator.api.scimtoken import TOKENS_ANNOTATION, ScimToken
 from scim_operator.controller.state import State, observed_secret
 from scim_operator.planning.ports import ScimApiRejected, SecretSnapshot
+from support.operator_world import SIGNER
 
 PLAINTEXT = "sct_" + "a" * 49
 TOKEN = ScimToken.from_object(
@@ -38,7 +39,7 @@ def snapshot(**changes: Any) -> SecretSnapshot:
 
 
 def test_plaintext_becomes_its_digest_and_appears_nowhere() -> None:
-    seen = observed_secret(TOKEN, snapshot(data={"token": PLAINTEXT, "next-token": PLAINTEXT[::-1]}))
+    seen = observed_secret(TOKEN, snapshot(data={"token": PLAINTEXT, "next-token": PLAINTEXT[::-1]}), SIGNER)
     assert seen is not None
     assert seen.token == hashlib.sha256(PLAINTEXT.encode()).hexdigest()
     assert seen.next_token == hashlib.sha256(PLAINTEXT[::-1].encode()).hexdigest()
@@ -47,7 +48,7 @@ def test_plaintext_becomes_its_digest_and_appears_nowhere() -> None:
 
 
 def test_public_parts_are_those_that_stand_there() -> None:
-    seen = observed_secret(TOKEN, snapshot(data={"endpoint": "https://scim.test", "other": "x"}))
+    seen = observed_secret(TOKEN, snapshot(data={"endpoint": "https://scim.test", "other": "x"}), SIGNER)
     assert seen is not None
     assert (seen.token, seen.next_token, dict(seen.public)) == (None, None, {"endpoint": "https://scim.test"})
 
@@ -66,21 +67,21 @@ def test_public_parts_are_those_that_stand_there() -> None:
 def test_drift_is_a_label_or_annotation_of_ours_that_is_missing_or_other(
     changes: dict[str, Any], drifted: bool
 ) -> None:
-    seen = observed_secret(TOKEN, snapshot(**changes))
+    seen = observed_secret(TOKEN, snapshot(**changes), SIGNER)
     assert seen is not None
     assert seen.drifted is drifted
 
 
 def test_without_a_scimtoken_or_a_secret_there_is_nothing_to_see() -> None:
-    assert observed_secret(None, snapshot()) is None
-    assert observed_secret(TOKEN, None) is None
+    assert observed_secret(None, snapshot(), SIGNER) is None
+    assert observed_secret(TOKEN, None, SIGNER) is None
 
 
 def test_the_planner_sees_orphaned_secrets_by_name_and_that_settings_were_rejected() -> None:
     connection = Connection(
         namespace="team", name="entra", exists=False, revision="0", now=datetime(2026, 1, 1, tzinfo=UTC)
     )
-    state = State(connection, TOKEN, None, [snapshot(name="former")])
+    state = State(SIGNER, connection, TOKEN, None, [snapshot(name="former")])
     assert state.observed().orphaned_secrets == ("former",)
     assert not state.observed().settings_refused
     state.rejected_settings = ScimApiRejected("SettingsConflict", "differs")

@@ -34,7 +34,7 @@ from scim_operator.planning.ports import (
     SecretDraft,
     SecretSnapshot,
 )
-from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeVerifier, World
+from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, FakeApi, FakeCluster, FakeVerifier, World
 
 EXAMPLES = 100
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -134,6 +134,7 @@ class Life:
             cluster=LossyCluster(self),
             verifier=FakeVerifier(self.world, point),
             endpoint=ENDPOINT,
+            ledger_key=LEDGER_KEY,
             new_token=lambda: f"token-{next(self.numbers)}",
             new_id=lambda: f"id{next(self.names)}",
             pause=no_pause,
@@ -192,6 +193,7 @@ class Life:
         """After a settled reconcile: what stands in the Secret is accepted, and nothing is half done."""
         secret = self.world.secret()
         assert self.world.accepts(secret["token"])
+        assert [token for token in self.world.former if self.world.accepts(token)] == []
         assert "next-token" not in secret
         assert self.world.condition()["status"] == "True"
 
@@ -235,6 +237,7 @@ events = st.one_of(  # times in lifetimes
         st.just("edit record"), st.sampled_from(["id", "digest", "issuedAt", "expiresAt", "supersededAt"])
     ),
     st.tuples(st.just("lose database"), st.none()),
+    st.tuples(st.just("make anew"), st.integers(2, 9)),
     st.tuples(st.just("api down"), st.floats(0.01, 2)),
 )
 
@@ -298,6 +301,8 @@ def happen(life: Life, kind: str, value: Any) -> None:
             life.settle()
             world.lose_database()
             life.settle()
+        case "make anew":  # deleted and created before anybody looked
+            world.recreate(uid=f"{world.uid}.{value}")
         case "api down":
             world.api_down = True
             world.now += life.token().lifetime * value

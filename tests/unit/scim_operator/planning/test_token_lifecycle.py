@@ -26,6 +26,7 @@ async def test_the_first_token_comes_in_the_order_that_survives_every_interleavi
         "get-connection",
         "read-token",
         "read-secret",
+        "read-namespace",
         "write-next-token",
         "put-connection",
         "verify",
