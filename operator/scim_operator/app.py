@@ -312,8 +312,9 @@ class Operator:
 
     def _on_watch_events(self, batch: Sequence[WatchEvent]) -> None:
         for event in batch:
-            if self._cache.apply(event) and self._is_leader.is_set():
-                self._controller.add(event.object.key)
+            keys = self._cache.apply(event)
+            for key in keys if self._is_leader.is_set() else ():
+                self._controller.add(key)
 
     def _on_endpoint_changed(self) -> None:
         """Reconcile those whose status says otherwise, at the pace of a new leader."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from scim_operator.api.scimtoken import GROUP, KIND, REVOKE_ANNOTATION, ROTATE_ANNOTATION
+from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION, TOKEN_LABEL
 from scim_operator.planning.conditions import ENDPOINT_REACHABLE, SUPERSEDED_TOKEN_IN_USE
 from scim_operator.planning.ports import Key
 
@@ -46,10 +46,12 @@ class CachedScimToken:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CachedSecret:
-    """A Secret of ours, reduced to whose it is and which version."""
+    """A Secret that the watch selected, reduced to whose it is and which version."""
 
-    key: Key
-    """The ScimToken that owns it."""
+    key: Key | None
+    """The ScimToken that its label names; None when the label is missing."""
+    namespace: str
+    name: str
     uid: str
     resource_version: str
 
@@ -93,13 +95,20 @@ def cached_scimtoken(body: Mapping[str, Any]) -> CachedScimToken:
     )
 
 
-def cached_secret(body: Mapping[str, Any]) -> CachedSecret | None:
-    """Reduce a Secret; None when no ScimToken owns it. Nothing of its data is kept."""
+def cached_secret(body: Mapping[str, Any]) -> CachedSecret:
+    """Reduce a Secret; nothing of its data is kept.
+
+    Its label says whose it is, not its ownerReference: who loses that one must be seen all the same.
+    """
     meta = body["metadata"]
-    for owner in meta.get("ownerReferences") or ():
-        if owner.get("kind") == KIND and str(owner.get("apiVersion", "")).startswith(f"{GROUP}/"):
-            return CachedSecret(Key(meta["namespace"], owner["name"]), meta["uid"], meta["resourceVersion"])
-    return None
+    name = (meta.get("labels") or {}).get(TOKEN_LABEL)
+    return CachedSecret(
+        Key(meta["namespace"], name) if name else None,
+        meta["namespace"],
+        meta["name"],
+        meta["uid"],
+        meta["resourceVersion"],
+    )
 
 
 class InformerCache:
@@ -107,8 +116,8 @@ class InformerCache:
 
     def __init__(self) -> None:
         self._tokens: dict[Key, CachedScimToken] = {}
-        self._secrets: dict[str, str] = {}
-        """Version of each Secret by uid, so that a repeated list causes no reconcile."""
+        self._secrets: dict[tuple[str, str], CachedSecret] = {}
+        """By namespace and name: a repeated list causes no reconcile, and a label that is lost still names one."""
         self._own_writes: dict[str, tuple[str, ...]] = {}
         """The versions of each Secret that this process wrote last: their events are no news."""
         self._changed_since_list: set[Key] = set()
@@ -137,11 +146,12 @@ class InformerCache:
             ):
                 yield token.key, token.expires_at
 
-    def apply(self, event: WatchEvent) -> bool:
-        """Apply a watch event; returns whether its ScimToken is to be reconciled now."""
-        if isinstance(event.object, CachedScimToken):
-            return self._apply_token(event.object, deleted=event.deleted)
-        return self._apply_secret(event.object, deleted=event.deleted, listed=event.listed)
+    def apply(self, event: WatchEvent) -> frozenset[Key]:
+        """Apply a watch event; returns which ScimTokens are to be reconciled now."""
+        if isinstance(event.object, CachedSecret):
+            return self._apply_secret(event.object, deleted=event.deleted, listed=event.listed)
+        is_news = self._apply_token(event.object, deleted=event.deleted)
+        return frozenset({event.object.key}) if is_news else frozenset()
 
     def _apply_token(self, token: CachedScimToken, *, deleted: bool) -> bool:
         self._changed_since_list.add(token.key)
@@ -154,16 +164,26 @@ class InformerCache:
         self._tokens[token.key] = token
         return before is None or (before.uid, before.fingerprint) != (token.uid, token.fingerprint)
 
-    def _apply_secret(self, secret: CachedSecret, *, deleted: bool, listed: bool) -> bool:
+    def _apply_secret(self, secret: CachedSecret, *, deleted: bool, listed: bool) -> frozenset[Key]:
+        """A Secret concerns whom its label names and whom it named before, if the ScimToken is there.
+
+        A Secret alone is no reason to reconcile: a restore brings it back before its ScimToken, and a reconcile
+        without a ScimToken ends the connection.
+        """
+        place = (secret.namespace, secret.name)
+        before = self._secrets.get(place)
+        keys = frozenset(
+            item.key for item in (before, secret) if item is not None and item.key is not None
+        ) & self._tokens.keys()  # fmt: skip
         if deleted:
-            self._secrets.pop(secret.uid, None)
+            if before is not None and before.uid == secret.uid:
+                del self._secrets[place]
             self._own_writes.pop(secret.uid, None)
-            return True
-        before = self._secrets.get(secret.uid)
-        self._secrets[secret.uid] = secret.resource_version
-        if before == secret.resource_version or (listed and before is None):
-            return False
-        return secret.resource_version not in self._own_writes.get(secret.uid, ())
+            return keys
+        self._secrets[place] = secret
+        is_news = not listed if before is None else before != secret
+        own = secret.resource_version in self._own_writes.get(secret.uid, ())
+        return keys if is_news and not own else frozenset()
 
     def record_own_write(self, uid: str, resource_version: str) -> None:
         """This process wrote this version of a Secret: its event calls for no reconcile."""

@@ -264,9 +264,7 @@ def _registry(put: Callable[[WatchEvent], None], logged_in: threading.Event) -> 
 
     @kopf.on.event("", "v1", "secrets", registry=registry)
     async def secret(event: kopf.RawEvent, **_: Any) -> None:
-        cached = cached_secret(event["object"])
-        if cached is not None:
-            put(WatchEvent(cached, **_event_type(event)))
+        put(WatchEvent(cached_secret(event["object"]), **_event_type(event)))
 
     return registry
 

@@ -94,7 +94,7 @@ class Objects:
         )
 
 
-OURS = {"app.kubernetes.io/managed-by": "scim-operator"}
+OURS = {"app.kubernetes.io/managed-by": "scim-operator", "scim-operator.io/token": "contoso"}
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ async def test_an_object_that_was_there_before_is_seen_as_listed(
         assert all(item.listed for item in notebook.seen)
 
 
-async def test_our_secret_is_seen_under_its_owner_when_it_is_made_changed_and_deleted(
+async def test_our_secret_is_seen_under_its_scim_token_when_it_is_made_changed_and_deleted(
     notebook: Notebook, objects: Objects
 ) -> None:
     key = Key(objects.namespace, "contoso")
@@ -183,10 +183,41 @@ async def test_our_secret_is_seen_under_its_owner_when_it_is_made_changed_and_de
     await until(lambda: bool(notebook.secrets(key, gone=True)))
 
 
+async def test_a_secret_without_an_owner_reference_is_seen_by_its_label(
+    notebook: Notebook, objects: Objects
+) -> None:
+    key = Key(objects.namespace, "contoso")
+    await objects.secret("contoso-scim-token", None, **OURS)
+    await until(lambda: bool(notebook.secrets(key)))
+    version = notebook.secrets(key)[-1].resource_version
+    other = {"data": {"a": base64.b64encode(b"edited").decode()}}
+    await objects.core.patch_namespaced_secret("contoso-scim-token", objects.namespace, other)
+    await until(lambda: notebook.secrets(key)[-1].resource_version != version)
+
+
+@pytest.mark.parametrize("lost", OURS)
+async def test_a_secret_that_loses_a_label_of_ours_is_seen_once_more(
+    notebook: Notebook, objects: Objects, lost: str
+) -> None:
+    """Without the label that the watch selects by it comes as deleted, with the labels that it had."""
+    key = Key(objects.namespace, "contoso")
+    await objects.secret("contoso-scim-token", None, **OURS)
+    await until(lambda: bool(notebook.secrets(key)))
+    count = len(notebook.seen)
+    await objects.core.patch_namespaced_secret(
+        "contoso-scim-token", objects.namespace, {"metadata": {"labels": {lost: None}}}
+    )
+    await until(lambda: len(notebook.seen) > count)
+    seen = notebook.seen[-1]
+    assert isinstance(seen.object, CachedSecret)
+    assert seen.object.name == "contoso-scim-token"
+    assert (seen.deleted, seen.object.key) == ((True, key) if "managed-by" in lost else (False, None))
+
+
 async def test_secrets_of_others_never_come_here(notebook: Notebook, objects: Objects) -> None:
     owner = await objects.token("contoso")
     await objects.secret("unlabelled", owner)
-    await objects.secret("unowned", None, **OURS)
+    await objects.secret("others", owner, **{"app.kubernetes.io/managed-by": "Helm"})
     await objects.secret("ours", owner, **OURS)
     key = Key(objects.namespace, "contoso")
     await until(lambda: bool(notebook.secrets(key)))

@@ -26,26 +26,28 @@ def ready_status(generation: int = 1) -> dict[str, Any]:
     }
 
 
+LABELS = {"app.kubernetes.io/managed-by": "scim-operator", "scim-operator.io/token": "contoso"}
+
+
 def secret(version: str = "1", **meta: Any) -> dict[str, Any]:
-    owner = {"apiVersion": "scim-operator.io/v1alpha1", "kind": "ScimToken", "name": "contoso", "uid": "u1"}
-    base = {
-        "namespace": "ns",
-        "name": "s",
-        "uid": "s1",
-        "resourceVersion": version,
-        "ownerReferences": [owner],
-    }
+    base = {"namespace": "ns", "name": "s", "uid": "s1", "resourceVersion": version, "labels": LABELS}
     return {"metadata": {**base, **meta}, "data": {"token": "c2VjcmV0"}}
 
 
 def see(cache: InformerCache, body: dict[str, Any], **circumstances: bool) -> bool:
-    return cache.apply(WatchEvent(cached_scimtoken(body), **circumstances))
+    return bool(cache.apply(WatchEvent(cached_scimtoken(body), **circumstances)))
 
 
 def see_secret(cache: InformerCache, body: dict[str, Any], **circumstances: bool) -> bool:
-    sighting = cached_secret(body)
-    assert sighting is not None
-    return cache.apply(WatchEvent(sighting, **circumstances))
+    return bool(cache.apply(WatchEvent(cached_secret(body), **circumstances)))
+
+
+def with_scim_tokens(*names: str) -> InformerCache:
+    """A cache that has seen these ScimTokens."""
+    cache = InformerCache()
+    for name in names or ("contoso",):
+        see(cache, scim_token(metadata={"name": name, "uid": f"uid-{name}"}))
+    return cache
 
 
 def test_a_new_token_wakes() -> None:
@@ -98,7 +100,7 @@ def test_a_late_deletion_of_its_predecessor_does_not_forget_the_new_token() -> N
 
 
 def test_a_secret_first_seen_in_a_list_does_not_wake_but_its_change_does() -> None:
-    cache = InformerCache()
+    cache = with_scim_tokens()
     assert not see_secret(cache, secret("1"), listed=True)
     assert see_secret(cache, secret("2"))
     assert not see_secret(cache, secret("2"))
@@ -106,7 +108,7 @@ def test_a_secret_first_seen_in_a_list_does_not_wake_but_its_change_does() -> No
 
 
 def test_a_secret_that_we_wrote_does_not_wake_but_who_wrote_before_or_after_us_does() -> None:
-    cache = InformerCache()
+    cache = with_scim_tokens()
     cache.record_own_write("s1", "2")
     cache.record_own_write("s1", "4")
     assert [see_secret(cache, secret(version)) for version in "12345"] == [True, False, True, False, True]
@@ -114,16 +116,61 @@ def test_a_secret_that_we_wrote_does_not_wake_but_who_wrote_before_or_after_us_d
     assert see_secret(cache, secret("6"))
 
 
-def test_a_deleted_secret_wakes() -> None:
+@pytest.mark.parametrize("references", [[], None, [{"kind": "Deployment", "name": "x", "uid": "d"}]])
+def test_a_secret_that_lost_its_owner_reference_wakes_and_so_does_whatever_happens_to_it_then(
+    references: list[dict[str, str]] | None,
+) -> None:
+    cache = with_scim_tokens()
+    see_secret(cache, secret("1"), listed=True)
+    assert see_secret(cache, secret("2", ownerReferences=references))
+    assert see_secret(cache, secret("3", ownerReferences=references))
+    assert see_secret(cache, secret("4", ownerReferences=references), deleted=True)
+
+
+@pytest.mark.parametrize("labels", [None, {}, {"app.kubernetes.io/managed-by": "scim-operator"}])
+def test_a_secret_that_lost_its_label_wakes_whom_it_named_before(labels: dict[str, str] | None) -> None:
+    cache = with_scim_tokens()
+    see_secret(cache, secret("1"), listed=True)
+    assert cache.apply(WatchEvent(cached_secret(secret("2", labels=labels)))) == {KEY}
+
+
+def test_a_secret_whose_label_names_another_wakes_both() -> None:
+    cache = with_scim_tokens("contoso", "fabrikam")
+    see_secret(cache, secret("1"), listed=True)
+    moved = secret("2", labels=LABELS | {"scim-operator.io/token": "fabrikam"})
+    assert cache.apply(WatchEvent(cached_secret(moved))) == {KEY, Key("ns", "fabrikam")}
+
+
+def test_a_secret_that_was_deleted_and_made_anew_while_the_watch_was_away_wakes() -> None:
+    cache = with_scim_tokens()
+    see_secret(cache, secret("1"), listed=True)
+    assert see_secret(cache, secret("9", uid="s2"), listed=True)
+
+
+def test_a_late_deletion_of_an_earlier_secret_does_not_forget_the_new_one() -> None:
+    cache = with_scim_tokens()
+    see_secret(cache, secret("9", uid="s2"))
+    see_secret(cache, secret("8", uid="s1"), deleted=True)
+    assert not see_secret(cache, secret("9", uid="s2"), listed=True)
+
+
+def test_a_secret_without_its_scim_token_wakes_nobody() -> None:
+    """A reconcile without a ScimToken ends the connection; a restore brings the Secret first."""
     cache = InformerCache()
+    assert not see_secret(cache, secret("1"))
+    assert not see_secret(cache, secret("2"), deleted=True)
+
+
+def test_a_deleted_secret_wakes() -> None:
+    cache = with_scim_tokens()
     see_secret(cache, secret("1"), listed=True)
     assert see_secret(cache, secret("2"), deleted=True)
 
 
-def test_a_secret_that_no_scim_token_owns_is_nobodys() -> None:
-    assert cached_secret(secret(ownerReferences=[])) is None
-    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x", "uid": "d"}
-    assert cached_secret(secret(ownerReferences=[deployment])) is None
+def test_a_secret_is_known_by_its_label_and_nobodys_without() -> None:
+    assert cached_secret(secret()).key == KEY
+    assert cached_secret(secret(labels={})).key is None
+    assert not see_secret(with_scim_tokens(), secret(labels=None))
 
 
 def test_nothing_of_a_secrets_data_is_kept() -> None:
