@@ -3,7 +3,6 @@
 import json
 import sqlite3
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -21,19 +20,6 @@ ISSUE_STEPS = [
     "apply-status",
 ]
 NAME = "crash"
-
-
-@pytest.fixture
-def alone(stack: Stack) -> Any:
-    """No operator runs but the one the test starts; afterwards the usual one does."""
-    for operator in stack.operators:
-        if operator.running:
-            operator.stop()
-    yield stack
-    for operator in stack.operators:
-        if operator.running:
-            operator.stop()
-    stack.start_operator()
 
 
 def record_ids(stack: Stack, namespace: str) -> set[str]:

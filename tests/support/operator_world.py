@@ -45,6 +45,7 @@ class StoredSecret:
     annotations: dict[str, str]
     version: int
     owner: str | None
+    """A ScimToken's uid, or the name of another object that controls it."""
 
 
 @dataclasses.dataclass
@@ -127,6 +128,18 @@ class World:
         if collected:
             self.secrets.clear()
         self.apply(**spec)
+    def disown(self, name: str = "entra-scim-token") -> None:
+        """Somebody writes a Secret without its ownerReferences, as a restore does."""
+        if name in self.secrets:
+            self.version += 1
+            self.secrets[name].owner, self.secrets[name].version = None, self.version
+
+    def restore(self, uid: str = "uid-2") -> None:
+        """The ScimToken comes back from a backup: with another uid and without status and finalizers."""
+        assert self.object is not None
+        self.uid = uid
+        self.object["metadata"].update(uid=uid, finalizers=[])
+        self.object["status"] = {}
 
     def accepts(self, plaintext: str) -> bool:
         """Whether a request with this token would be let in now."""
@@ -299,6 +312,17 @@ class FakeCluster:
             raise Conflict("409")
         return self._store(owner, draft)
 
+    async def adopt_secret(self, owner: ScimToken, secret: SecretSnapshot) -> SecretSnapshot:
+        await self._point("adopt")
+        held = self._world.secrets.get(secret.name)
+        if held is None or str(held.version) != secret.resource_version:
+            raise Conflict("409")
+        self._world.version += 1
+        held.owner, held.version = owner.metadata.uid, self._world.version
+        view = self._view(owner, secret.name)
+        assert view is not None
+        return view
+
     async def delete_secret(self, owner: ScimToken, name: str, *, resource_version: str) -> None:
         await self._point("delete")
         held = self._world.secrets.get(name)
@@ -337,6 +361,7 @@ class FakeCluster:
         held = self._world.secrets.get(name)
         if held is None:
             return None
+        is_uid = held.owner is not None and held.owner.startswith("uid-")
         return SecretSnapshot(
             name,
             str(held.version),
@@ -344,6 +369,8 @@ class FakeCluster:
             dict(held.data),
             dict(held.labels),
             dict(held.annotations),
+            controller=None if held.owner is None or is_uid else held.owner,
+            former_owner=held.owner != owner.metadata.uid and is_uid,
         )
 
     def _store(self, owner: ScimToken, draft: SecretDraft) -> SecretSnapshot:

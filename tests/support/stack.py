@@ -188,6 +188,12 @@ class Stack:
             operator.wait_ready()
         return operator
 
+    def stop_operators(self) -> None:
+        """Stop every operator."""
+        for operator in self.operators:
+            if operator.running:
+                operator.stop()
+
     def start(self) -> None:
         """Apply CRD and RBAC, start operator and API, as an installation does."""
         self.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
@@ -243,3 +249,12 @@ def stack(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory)
     }
     with running(Stack(control_plane, directory, operator_settings=settings)) as stack:
         yield stack
+
+
+@pytest.fixture
+def alone(stack: Stack) -> Iterator[Stack]:
+    """No operator runs but the one the test starts; afterwards the usual one does."""
+    stack.stop_operators()
+    yield stack
+    stack.stop_operators()
+    stack.start_operator()

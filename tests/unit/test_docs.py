@@ -70,6 +70,7 @@ def _reasons_in_code() -> set[str]:
         (ROOT / "operator/scim_operator" / name).read_text(encoding="utf-8")
         for name in (
             "planning/planner.py",
+            "planning/secret_ownership.py",
             "planning/actions.py",
             "planning/conditions.py",
             "planning/endpoint_verdict.py",
@@ -96,7 +97,10 @@ def test_every_reason_of_a_condition_or_event_is_explained() -> None:
     codes = set(AdminError.model_fields["code"].annotation.__args__) - LIVES_IN_THE_API  # type: ignore[union-attr]
     reconcile = (ROOT / "operator/scim_operator/controller/reconciler.py").read_text(encoding="utf-8")
     failures = set(re.findall(r'Failure\("\w+", "(\w+)"', reconcile))
-    decision = (ROOT / "operator/scim_operator/planning/planner.py").read_text(encoding="utf-8")
+    decision = "".join(
+        (ROOT / f"operator/scim_operator/planning/{name}.py").read_text(encoding="utf-8")
+        for name in ("planner", "secret_ownership")
+    )
     check = (ROOT / "operator/scim_operator/planning/endpoint_verdict.py").read_text(encoding="utf-8")
     verdicts = set(
         re.findall(r'(?:_unreachable|EndpointVerdict)\(\s*(?:"(?:True|Unknown)",\s*)?"(?!False)(\w+)"', check)

@@ -4,8 +4,6 @@ Secrets are written by merge patch at a resourceVersion: what is ours is set, wh
 want is removed, what others put there stays. No exception that leaves here carries a Secret's data.
 """
 
-import base64
-import binascii
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
@@ -16,6 +14,16 @@ from kubernetes.aio import client
 
 from scim_api.contract import tokens
 from scim_operator.adapters.events import EventRecorder
+from scim_operator.adapters.secret_objects import (
+    adoption,
+    encoded,
+    is_owned,
+    managed_keys,
+    merge_patch,
+    metadata_of,
+    owner_reference,
+    snapshot,
+)
 from scim_operator.api.scimtoken import (
     API_VERSION,
     FIELD_MANAGER,
@@ -93,12 +101,12 @@ class KubernetesCluster:
             namespace = await self._core.read_namespace(
                 owner.metadata.namespace, _request_timeout=CALL_TIMEOUT
             )
-        return _metadata(namespace).uid or ""
+        return metadata_of(namespace).uid or ""
 
     async def secret(self, owner: ScimToken, name: str) -> SecretSnapshot | None:
         """Read a Secret live; None when there is none of this name."""
         secret = await self._read_secret(owner, name)
-        return None if secret is None else _view(owner, secret)
+        return None if secret is None else snapshot(owner, secret)
 
     async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretSnapshot:
         """Create it, owned by the ScimToken.
@@ -117,10 +125,10 @@ class KubernetesCluster:
                 namespace=owner.metadata.namespace,
                 labels=dict(draft.labels),
                 annotations=dict(draft.annotations),
-                owner_references=[_owner_reference(owner)],
+                owner_references=[owner_reference(owner)],
             ),
             type="Opaque",
-            data=_encoded(draft.data),
+            data=encoded(draft.data),
         )
         with _translated_errors(f"creating Secret {draft.name}", draft.data):
             self._guard()
@@ -139,16 +147,16 @@ class KubernetesCluster:
             KubernetesRejected: also when it is not ours.
         """
         present = await self._read_secret(owner, draft.name)
-        if present is None or _metadata(present).resource_version != resource_version:
+        if present is None or metadata_of(present).resource_version != resource_version:
             raise Conflict(f"Secret {draft.name} was changed or deleted meanwhile")
-        if not _owned(owner, present):
+        if not is_owned(owner, present):
             raise KubernetesRejected(f"Secret {draft.name} does not belong to ScimToken {owner.key}")
         metadata = {
             "resourceVersion": resource_version,
-            "labels": _merge_patch(draft.labels, stale=_managed_keys(present, "labels")),
-            "annotations": _merge_patch(draft.annotations, stale=_managed_keys(present, "annotations")),
+            "labels": merge_patch(draft.labels, stale=managed_keys(present, "labels")),
+            "annotations": merge_patch(draft.annotations, stale=managed_keys(present, "annotations")),
         }
-        data = _merge_patch(_encoded(draft.data), stale=set(present.data or {}))
+        data = merge_patch(encoded(draft.data), stale=set(present.data or {}))
         with _translated_errors(f"writing Secret {draft.name}", draft.data):
             self._guard()
             written = await self._core.patch_namespaced_secret(
@@ -161,10 +169,32 @@ class KubernetesCluster:
             )
         return self._written(owner, written)
 
+    async def adopt_secret(self, owner: ScimToken, secret: SecretSnapshot) -> SecretSnapshot:
+        """Make the ScimToken its controller owner, at this version; its content stays as it is.
+
+        By server-side apply: the labels and annotations that ``spec.secret`` wants and that stand there become our
+        field manager's, so that they go again when ``spec.secret`` no longer has them.
+
+        Raises:
+            Conflict: the Secret is not at this version any more.
+        """
+        with _translated_errors(f"adopting Secret {secret.name}", secret.data):
+            self._guard()
+            written = await self._core.patch_namespaced_secret(
+                secret.name,
+                owner.metadata.namespace,
+                adoption(owner, secret),
+                field_manager=FIELD_MANAGER,
+                force=True,
+                _content_type=APPLY,
+                _request_timeout=CALL_TIMEOUT,
+            )
+        return self._written(owner, written)
+
     def _written(self, owner: ScimToken, written: client.V1Secret) -> SecretSnapshot:
-        metadata = _metadata(written)
+        metadata = metadata_of(written)
         self._wrote(metadata.uid or "", metadata.resource_version or "")
-        return _view(owner, written)
+        return snapshot(owner, written)
 
     async def delete_secret(self, owner: ScimToken, name: str, *, resource_version: str) -> None:
         """Delete it at this version; it is well if it is gone already.
@@ -193,7 +223,7 @@ class KubernetesCluster:
                 label_selector=f"{TOKEN_LABEL}={owner.metadata.name}",
                 _request_timeout=CALL_TIMEOUT,
             )
-        views = [_view(owner, secret) for secret in secrets.items]
+        views = [snapshot(owner, secret) for secret in secrets.items]
         return [view for view in views if view.owned and view.name != desired_name]
 
     async def apply_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
@@ -271,64 +301,6 @@ class KubernetesCluster:
                 raise
 
 
-def _owner_reference(owner: ScimToken) -> client.V1OwnerReference:
-    """Controller, so that nobody else adopts it; no blockOwnerDeletion, which needs rights we don't want."""
-    return client.V1OwnerReference(
-        api_version=API_VERSION, kind=KIND, name=owner.metadata.name, uid=owner.metadata.uid, controller=True
-    )
-
-
-def _metadata(secret: client.V1Secret | client.V1Namespace) -> client.V1ObjectMeta:
-    """Present in whatever the API server sends, although the generated model says it may be missing."""
-    return secret.metadata or client.V1ObjectMeta()
-
-
-def _owned(owner: ScimToken, secret: client.V1Secret) -> bool:
-    references = _metadata(secret).owner_references or []
-    return any(bool(ref.controller) and ref.uid == owner.metadata.uid for ref in references)
-
-
-def _view(owner: ScimToken, secret: client.V1Secret) -> SecretSnapshot:
-    metadata = _metadata(secret)
-    return SecretSnapshot(
-        name=metadata.name or "",
-        resource_version=metadata.resource_version or "",
-        owned=_owned(owner, secret),
-        data=_decoded(secret.data or {}),
-        labels=dict(metadata.labels or {}),
-        annotations=dict(metadata.annotations or {}),
-        deleting=metadata.deletion_timestamp is not None,
-    )
-
-
-def _encoded(data: Mapping[str, str]) -> dict[str, str]:
-    return {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
-
-
-def _decoded(data: Mapping[str, str | bytes]) -> dict[str, str]:
-    decoded = {}
-    for key, value in data.items():
-        with contextlib.suppress(binascii.Error, UnicodeDecodeError):
-            decoded[key] = base64.b64decode(value, validate=True).decode()
-    return decoded
-
-
-def _managed_keys(secret: client.V1Secret, part: Literal["labels", "annotations"]) -> set[str]:
-    """Keys that we wrote last, by the API server's own record of who wrote what (``managedFields``)."""
-    keys: set[str] = set()
-    for entry in _metadata(secret).managed_fields or []:
-        if entry.manager == FIELD_MANAGER:
-            fields: Any = entry.fields_v1 or {}
-            owned = fields.get("f:metadata", {}).get(f"f:{part}", {})
-            keys.update(name.removeprefix("f:") for name in owned if name.startswith("f:"))
-    return keys
-
-
-def _merge_patch(desired: Mapping[str, str], *, stale: set[str]) -> dict[str, str | None]:
-    """A merge patch (RFC 7396) that sets ``wanted`` and removes the rest of ``stale``."""
-    return {**dict.fromkeys(stale - desired.keys()), **desired}
-
-
 @contextlib.contextmanager
 def _translated_errors(action: str, confidential: Mapping[str, str] | None = None) -> Iterator[None]:
     """Turn the client's exceptions into the port's, without a trace of ``confidential`` values.
@@ -366,7 +338,7 @@ def _server_message(error: client.ApiException) -> str:
 
 def _redacted(confidential: Mapping[str, str], message: str) -> str:
     """The message with every confidential value, plain or in base64, and everything like a token cut out."""
-    for value in (*confidential.values(), *_encoded(confidential).values()):
+    for value in (*confidential.values(), *encoded(confidential).values()):
         if len(value) >= _SHORTEST_SECRET:
             message = message.replace(value, "[hidden]")
     return tokens.PATTERN.sub("[hidden]", message)

@@ -230,6 +230,8 @@ class Reconciler:
                 self._trace("set-finalizer")
                 await self._cluster.set_finalizer(token, present=present)
                 state.token = await self._read_token(key)
+            case actions.AdoptSecret():
+                await self._adopt(state, token)
             case actions.IssueToken():
                 await self._issue_token(state, token, step)
             case actions.RegisterCredentials():
@@ -248,6 +250,19 @@ class Reconciler:
                 view = next(item for item in state.orphaned_secrets if item.name == name)
                 await self._cluster.delete_secret(token, name, resource_version=view.resource_version)
                 state.orphaned_secrets.remove(view)
+
+    async def _adopt(self, state: State, token: ScimToken) -> None:
+        """A restored Secret is ours again; the token in it stays."""
+        assert state.secret is not None  # noqa: S101 (it is the one to adopt)
+        self._trace("adopt-secret")
+        state.secret = await self._cluster.adopt_secret(token, state.secret)
+        log.info("secret adopted", key=str(token.key), secret=token.secret_name)
+        await self._cluster.event(
+            token,
+            "Normal",
+            "SecretAdopted",
+            f"Secret {token.secret_name} had lost its owner; it was adopted, and its token stays",
+        )
 
     async def _issue_token(self, state: State, token: ScimToken, step: actions.IssueToken) -> None:
         """Step 3: the new token is in the Secret before anybody accepts it."""

@@ -4,7 +4,7 @@ import dataclasses
 
 from scim_api.contract import tokens
 from scim_api.contract.admin import Connection
-from scim_operator.api.scimtoken import TOKENS_ANNOTATION, ScimToken
+from scim_operator.api.scimtoken import MANAGED_BY_LABEL, TOKEN_LABEL, TOKENS_ANNOTATION, ScimToken
 from scim_operator.planning.actions import ObservedSecret, ObservedState
 from scim_operator.planning.ledger_signature import LedgerSigner
 from scim_operator.planning.ports import (
@@ -45,12 +45,12 @@ def observed_secret(
     """What the plan may know of a Secret: digests for plaintext, and a ledger that is ours."""
     if token is None or view is None:
         return None
+    labels = token.secret_labels()
     wanted_annotations = {
         name: value for name, value in token.spec.secret.annotations.items() if name != TOKENS_ANNOTATION
     }
     drifted = not (
-        token.secret_labels().items() <= view.labels.items()
-        and wanted_annotations.items() <= view.annotations.items()
+        labels.items() <= view.labels.items() and wanted_annotations.items() <= view.annotations.items()
     )
     return ObservedSecret(
         owned=view.owned,
@@ -62,6 +62,9 @@ def observed_secret(
             name: view.data[name] for name in ("endpoint", "token-id", "expires-at") if name in view.data
         },
         drifted=drifted,
+        labelled=all(view.labels.get(name) == labels[name] for name in (MANAGED_BY_LABEL, TOKEN_LABEL)),
+        controller=view.controller,
+        former_owner=view.former_owner,
     )
 
 

@@ -38,6 +38,12 @@ class ObservedSecret:
     """``endpoint``, ``token-id`` and ``expires-at`` as they stand there."""
     drifted: bool
     """Whether labels or annotations that we want are missing or other."""
+    labelled: bool = False
+    """Whether its labels name this ScimToken."""
+    controller: str | None = None
+    """Kind and name of another object that is its controller owner."""
+    former_owner: bool = False
+    """Whether an ownerReference names an earlier ScimToken of this name."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,6 +79,11 @@ class SetFinalizer:
     """Make our finalizer present or absent."""
 
     present: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AdoptSecret:
+    """Make the ScimToken the owner of a Secret that is proven to be its own; nothing else of it changes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -140,6 +151,7 @@ class Done:
 Action = (
     Refuse
     | SetFinalizer
+    | AdoptSecret
     | DeleteConnection
     | IssueToken
     | RegisterCredentials

@@ -26,6 +26,7 @@ from scim_operator.planning.actions import (
     RewriteSecret,
     SetFinalizer,
 )
+from scim_operator.planning.secret_ownership import plan_ownership
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 from scim_operator.planning.token_lifecycle import TokenLifecycle, rotation_due
 from scim_operator.planning.token_usage import SupersededToken, reevaluation_times, superseded_tokens_in_use
@@ -52,16 +53,9 @@ def plan(observed: ObservedState, endpoint: str) -> Action:
     if wants_finalizer != (FINALIZER in token.metadata.finalizers):
         return SetFinalizer(wants_finalizer)
     secret = observed.secret
-    if secret is not None and not secret.owned:
-        return Refuse(
-            "SecretNotOwned",
-            f"Secret {token.secret_name} exists and belongs to somebody else; it was not touched. Delete it, or "
-            "choose another spec.secret.name",
-        )
-    if secret is not None and secret.deleting:
-        return Refuse(
-            "SecretDeleting", f"Secret {token.secret_name} is being deleted; waiting until it is gone"
-        )
+    claim = plan_ownership(token, secret, observed.connection) if secret is not None else None
+    if claim is not None:
+        return claim
     if observed.connection.purging:
         return Refuse(
             "TenantPurging",

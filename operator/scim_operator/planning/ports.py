@@ -58,6 +58,11 @@ class SecretSnapshot:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     deleting: bool = False
+    uid: str = ""
+    controller: str | None = None
+    """Kind and name of another object that is its controller owner."""
+    former_owner: bool = False
+    """True when an ownerReference names an earlier ScimToken of this name: the garbage collector deletes it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -109,6 +114,9 @@ class Cluster(Protocol):
         self, owner: ScimToken, draft: SecretDraft, *, resource_version: str
     ) -> SecretSnapshot:
         """Replace its data, and our labels and annotations (others' stay), at this version only."""
+
+    async def adopt_secret(self, owner: ScimToken, secret: SecretSnapshot) -> SecretSnapshot:
+        """Make our ScimToken its controller owner, at this version only; its content stays as it is."""
 
     async def delete_secret(self, owner: ScimToken, name: str, *, resource_version: str) -> None:
         """Delete one of ours that is no longer wanted (``spec.secret.name`` changed)."""

@@ -19,7 +19,7 @@ from scim_operator.controller.reconciler import Reconciler
 from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, FakeApi, FakeCluster, FakeVerifier, World
 
 MOST_NODES = 40_000
-MATTERS = frozenset({"GET", "secret", "create", "replace", "PUT", "DELETE"})
+MATTERS = frozenset({"GET", "secret", "create", "replace", "adopt", "PUT", "DELETE"})
 
 
 @types.coroutine
@@ -132,7 +132,7 @@ def fingerprint(world: World, label: str | None = None) -> object:
     match label:
         case "GET" | "PUT" | "DELETE":
             return api, item
-        case "secret" | "create" | "replace":
+        case "secret" | "create" | "replace" | "adopt":
             return secrets, item
         case "begin" | "interfere":
             return item
@@ -251,6 +251,15 @@ def revocation_standing() -> World:
 
 
 @functools.cache
+def restored() -> World:
+    """Secret and ScimToken came back from a backup, and a rotation is asked for."""
+    world = copy.deepcopy(rotation_asked())
+    world.disown()
+    world.restore()
+    return world
+
+
+@functools.cache
 def brand_new() -> World:
     world = World()
     world.apply()
@@ -263,6 +272,10 @@ def another_rotation(world: World) -> None:
 
 def secret_deleted(world: World) -> None:
     world.secrets.clear()
+
+
+def owner_reference_lost(world: World) -> None:
+    world.disown()
 
 
 def database_lost(world: World) -> None:
@@ -284,12 +297,16 @@ def made_anew_before_the_secret_is_collected(world: World) -> None:
         ((brand_new, nothing), any_published_is_refused),
         ((rotation_asked, nothing), any_published_is_refused),
         ((rotation_asked, secret_deleted), any_published_is_refused),
+        ((rotation_asked, owner_reference_lost), any_published_is_refused),
+        ((restored, nothing), any_published_is_refused),
         ((revocation_standing, another_rotation), the_present_one_is_refused),
     ],
     ids=[
         "first token",
         "rotation",
         "rotation while the Secret is deleted",
+        "rotation while the Secret loses its owner",
+        "rotation after a restore",
         "rotation under a revocation",
     ],
 )
@@ -306,11 +323,22 @@ def test_the_exploration_finds_the_fault_when_the_secret_is_read_before_the_revi
     assert fault is not None
 
 
-@pytest.mark.parametrize("interfere", [nothing, database_lost], ids=["undisturbed", "database lost"])
-def test_each_end_is_settled_whoever_came_last(interfere: Callable[[World], None]) -> None:
+@pytest.mark.parametrize(
+    ("begin", "interfere"),
+    [
+        (rotation_asked, nothing),
+        (rotation_asked, database_lost),
+        (rotation_asked, owner_reference_lost),
+        (restored, owner_reference_lost),
+    ],
+    ids=["undisturbed", "database lost", "owner lost", "restored, and the owner lost again"],
+)
+def test_each_end_is_settled_whoever_came_last(
+    begin: Callable[[], World], interfere: Callable[[World], None]
+) -> None:
     """After any end one more reconcile brings it about that all that was ever published is accepted."""
     ends = 0
-    for run in states((rotation_asked, interfere), Reconciler):
+    for run in states((begin, interfere), Reconciler):
         if not run.able:
             ends += 1
             world = copy.deepcopy(run.world)
