@@ -162,3 +162,29 @@ def test_a_secret_replaced_by_its_bare_data_says_how_to_keep_the_token_and_that_
     command = ready["message"].partition("kubectl ")[2].partition(". The token")[0]
     live.stack.kubectl(*command.split())
     live.until_as_before()
+
+
+@pytest.mark.parametrize("restored", [False, True], ids=["written by the operator", "restored and adopted"])
+def test_what_is_taken_out_of_the_spec_leaves_the_secret_within_seconds_and_what_others_put_there_stays(
+    live: Live, alone: Stack, restored: bool
+) -> None:
+    where = ("secret", SECRET, "-n", live.namespace)
+    if restored:
+        kept = {part: live.before["metadata"][part] for part in ("labels", "annotations")}
+        alone.kubectl("delete", *where)
+        body = live.before | {"metadata": {"name": SECRET, "namespace": live.namespace, **kept}}
+        alone.kubectl("create", "-f", "-", input=json.dumps(body))
+    alone.start_operator()
+    live.until_as_before()
+    live.stack.kubectl("label", *where, "theirs=1")
+    live.stack.kubectl("annotate", *where, "theirs=1")
+    live.stack.apply(live.namespace, NAME)
+
+    def is_gone() -> bool:
+        metadata = live.secret()["metadata"]
+        return "team" not in metadata["labels"] and "mirror" not in metadata["annotations"]
+
+    until("it is gone", is_gone, SECONDS, live.story)
+    metadata = live.secret()["metadata"]
+    assert (metadata["labels"]["theirs"], metadata["annotations"]["theirs"]) == ("1", "1")
+    assert live.stack.secret(live.namespace, SECRET)["token"] == live.token

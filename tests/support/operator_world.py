@@ -46,6 +46,8 @@ class StoredSecret:
     version: int
     owner: str | None
     """A ScimToken's uid, or the name of another object that controls it."""
+    managed_labels: frozenset[str] = frozenset()
+    managed_annotations: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass
@@ -371,14 +373,17 @@ class FakeCluster:
             dict(held.annotations),
             controller=None if held.owner is None or is_uid else held.owner,
             former_owner=held.owner != owner.metadata.uid and is_uid,
+            managed_labels=held.managed_labels,
+            managed_annotations=held.managed_annotations,
         )
 
     def _store(self, owner: ScimToken, draft: SecretDraft) -> SecretSnapshot:
         world = self._world
         world.version += 1
         world.secrets[draft.name] = StoredSecret(
-            dict(draft.data), dict(draft.labels), dict(draft.annotations), world.version, owner.metadata.uid
-        )
+            dict(draft.data), dict(draft.labels), dict(draft.annotations), world.version, owner.metadata.uid,
+            frozenset(draft.labels), frozenset(draft.annotations),
+        )  # fmt: skip
         if "token" in draft.data:
             ends = {digest_of(item): item.expires_at for item in world.credentials.values()}
             end = ends.get(digest(draft.data["token"]).hex())

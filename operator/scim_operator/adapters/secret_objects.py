@@ -4,6 +4,7 @@ import base64
 import binascii
 import contextlib
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Literal
 
 from kubernetes.aio import client
@@ -103,6 +104,8 @@ def snapshot(owner: ScimToken, secret: client.V1Secret) -> SecretSnapshot:
         uid=metadata.uid or "",
         controller=_other_controller(owner, secret),
         former_owner=_has_former_owner(owner, secret),
+        managed_labels=managed_keys(secret, "labels"),
+        managed_annotations=managed_keys(secret, "annotations"),
     )
 
 
@@ -119,17 +122,17 @@ def _decoded(data: Mapping[str, str | bytes]) -> dict[str, str]:
     return decoded
 
 
-def managed_keys(secret: client.V1Secret, part: Literal["labels", "annotations"]) -> set[str]:
-    """Keys that we wrote last, by the API server's own record of who wrote what (``managedFields``)."""
+def managed_keys(secret: client.V1Secret, part: Literal["labels", "annotations"]) -> frozenset[str]:
+    """Keys that our field manager owns, by the API server's own record of who wrote what (``managedFields``)."""
     keys: set[str] = set()
     for entry in metadata_of(secret).managed_fields or []:
         if entry.manager == FIELD_MANAGER:
             fields: Any = entry.fields_v1 or {}
             owned = fields.get("f:metadata", {}).get(f"f:{part}", {})
             keys.update(name.removeprefix("f:") for name in owned if name.startswith("f:"))
-    return keys
+    return frozenset(keys)
 
 
-def merge_patch(desired: Mapping[str, str], *, stale: set[str]) -> dict[str, str | None]:
-    """A merge patch (RFC 7396) that sets ``wanted`` and removes the rest of ``stale``."""
+def merge_patch(desired: Mapping[str, str], *, stale: AbstractSet[str]) -> dict[str, str | None]:
+    """A merge patch (RFC 7396) that sets ``desired`` and removes the rest of ``stale``."""
     return {**dict.fromkeys(stale - desired.keys()), **desired}

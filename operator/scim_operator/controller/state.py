@@ -1,6 +1,7 @@
 """What a reconcile has read so far, plaintext included; the planner sees it without."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from scim_api.contract import tokens
 from scim_api.contract.admin import Connection
@@ -49,8 +50,8 @@ def observed_secret(
     wanted_annotations = {
         name: value for name, value in token.spec.secret.annotations.items() if name != TOKENS_ANNOTATION
     }
-    drifted = not (
-        labels.items() <= view.labels.items() and wanted_annotations.items() <= view.annotations.items()
+    drifted = _differs(labels, view.labels, view.managed_labels) or _differs(
+        wanted_annotations, view.annotations, view.managed_annotations - {TOKENS_ANNOTATION}
     )
     return ObservedSecret(
         owned=view.owned,
@@ -66,6 +67,11 @@ def observed_secret(
         controller=view.controller,
         former_owner=view.former_owner,
     )
+
+
+def _differs(desired: Mapping[str, str], present: Mapping[str, str], managed: frozenset[str]) -> bool:
+    """Whether something of ours is missing, other, or no longer wanted; what others put there is not ours."""
+    return not desired.items() <= present.items() or not managed <= desired.keys()
 
 
 def _digest(text: str | None) -> str | None:

@@ -37,7 +37,7 @@ class ObservedSecret:
     public: Mapping[str, str]
     """``endpoint``, ``token-id`` and ``expires-at`` as they stand there."""
     drifted: bool
-    """Whether labels or annotations that we want are missing or other."""
+    """Whether labels or annotations that we want are missing or other, or stand there and we no longer want them."""
     labelled: bool = False
     """Whether its labels name this ScimToken."""
     controller: str | None = None

@@ -63,6 +63,10 @@ class SecretSnapshot:
     """Kind and name of another object that is its controller owner."""
     former_owner: bool = False
     """True when an ownerReference names an earlier ScimToken of this name: the garbage collector deletes it."""
+    managed_labels: frozenset[str] = frozenset()
+    """Labels that we set, as the API server's record of field managers has it."""
+    managed_annotations: frozenset[str] = frozenset()
+    """Annotations likewise."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

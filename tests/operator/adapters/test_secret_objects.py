@@ -7,7 +7,7 @@ import pytest
 
 from localcluster import ControlPlane
 from scim_operator.adapters.kubernetes import KubernetesCluster
-from scim_operator.api.scimtoken import ScimToken
+from scim_operator.api.scimtoken import TOKENS_ANNOTATION, ScimToken
 from scim_operator.planning.ports import Conflict, NotLeading, SecretSnapshot
 from support.kubernetes_adapter import Leadership, cluster, draft, leadership, owner, secret_object
 
@@ -137,3 +137,52 @@ async def test_nothing_is_adopted_without_leadership(
     with pytest.raises(NotLeading):
         await cluster.adopt_secret(owner, found)
     assert await seen(cluster, owner) == found
+
+
+OURS = {TOKENS_ANNOTATION: "[]", "example.com/mirror": "yes"}
+
+
+def wanting(owner: ScimToken, labels: dict[str, str], annotations: dict[str, str]) -> ScimToken:
+    """The same ScimToken with these in ``spec.secret``."""
+    template = owner.spec.secret.model_copy(update={"labels": labels, "annotations": annotations})
+    return owner.model_copy(update={"spec": owner.spec.model_copy(update={"secret": template})})
+
+
+async def test_what_we_set_is_ours_by_the_api_servers_record_and_what_others_set_is_not(
+    cluster: KubernetesCluster, owner: ScimToken, installed: ControlPlane
+) -> None:
+    labels = owner.secret_labels() | {"team": "hr"}
+    created = await cluster.create_secret(owner, draft(owner, labels=labels, annotations=OURS))
+    assert created.managed_labels == labels.keys()
+    assert created.managed_annotations == OURS.keys()
+    where = ("secret", NAME, "-n", owner.metadata.namespace, "--overwrite")
+    installed.kubectl("label", *where, "theirs=1", "team=it")
+    installed.kubectl("annotate", *where, "theirs=2")
+    found = await seen(cluster, owner)
+    assert found.managed_labels == owner.secret_labels().keys()
+    assert found.managed_annotations == OURS.keys()
+
+
+async def test_after_an_adoption_what_the_spec_wants_is_ours_and_what_it_never_wanted_stays(
+    cluster: KubernetesCluster, owner: ScimToken, installed: ControlPlane
+) -> None:
+    """A restored Secret was written by the restoring tool: of two keys the record can't tell which was ours."""
+    stored = {
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {
+            "name": NAME, "namespace": owner.metadata.namespace,
+            "labels": owner.secret_labels() | {"team": "hr", "unwanted": "1"},
+            "annotations": OURS | {"unwanted": "2"},
+        },
+    }  # fmt: skip
+    installed.kubectl("create", "-f", "-", input=json.dumps(stored))
+    wanted = wanting(owner, {"team": "hr"}, {"example.com/mirror": "yes"})
+    found = await seen(cluster, wanted)
+    assert (found.managed_labels, found.managed_annotations) == (frozenset(), frozenset())
+    adopted = await cluster.adopt_secret(wanted, found)
+    assert adopted.managed_labels == owner.secret_labels().keys() | {"team"}
+    assert adopted.managed_annotations == OURS.keys()
+    left = await cluster.replace_secret(owner, draft(owner), resource_version=adopted.resource_version)
+    assert left.owned
+    assert left.labels == owner.secret_labels() | {"unwanted": "1"}
+    assert left.annotations == {TOKENS_ANNOTATION: "[]", "unwanted": "2"}

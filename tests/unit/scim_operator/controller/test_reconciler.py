@@ -261,6 +261,19 @@ async def test_labels_of_the_spec_reach_the_secret_later_too(world: World) -> No
     assert world.secret()["token"] == token
 
 
+async def test_labels_and_annotations_taken_out_of_the_spec_leave_the_secret_and_the_token_stays(
+    world: World,
+) -> None:
+    token = await begun(
+        world, secret={"labels": {"team": "hr"}, "annotations": {"example.com/mirror": "yes"}}
+    )
+    world.apply()
+    await reconcile(world)
+    assert "team" not in world.secrets[SECRET].labels
+    assert "example.com/mirror" not in world.secrets[SECRET].annotations
+    assert world.secret()["token"] == token
+
+
 async def test_our_own_annotation_in_the_spec_is_not_fought_over(world: World) -> None:
     await begun(world, secret={"annotations": {TOKENS_ANNOTATION: "mine"}})
     version = world.secrets[SECRET].version

@@ -34,6 +34,8 @@ def snapshot(**changes: Any) -> SecretSnapshot:
         },
         "labels": TOKEN.secret_labels(),
         "annotations": {"mirror": "yes", TOKENS_ANNOTATION: "{}"},
+        "managed_labels": frozenset(TOKEN.secret_labels()),
+        "managed_annotations": frozenset({"mirror", TOKENS_ANNOTATION}),
     }
     return SecretSnapshot(**(whole | changes))
 
@@ -62,9 +64,15 @@ def test_public_parts_are_those_that_stand_there() -> None:
         ({"labels": {**TOKEN.secret_labels(), "team": "other"}}, True),
         ({"annotations": {"mirror": "no"}}, True),
         ({"annotations": {}}, True),
+        ({"labels": {**TOKEN.secret_labels(), "former": "x"}, "managed_labels": frozenset({"former"})}, True),
+        (
+            {"annotations": {"mirror": "yes", "former": "x"}, "managed_annotations": frozenset({"former"})},
+            True,
+        ),
+        ({"managed_labels": frozenset(), "managed_annotations": frozenset()}, False),
     ],
 )
-def test_drift_is_a_label_or_annotation_of_ours_that_is_missing_or_other(
+def test_drift_is_a_label_or_annotation_of_ours_that_is_missing_or_other_or_no_longer_wanted(
     changes: dict[str, Any], drifted: bool
 ) -> None:
     seen = observed_secret(TOKEN, snapshot(**changes), SIGNER)
