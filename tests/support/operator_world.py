@@ -130,6 +130,7 @@ class World:
         if collected:
             self.secrets.clear()
         self.apply(**spec)
+
     def disown(self, name: str = "entra-scim-token") -> None:
         """Somebody writes a Secret without its ownerReferences, as a restore does."""
         if name in self.secrets:

@@ -28,6 +28,7 @@ from scim_operator.controller.status_writer import StatusWriter
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning import actions, conditions, planner
 from scim_operator.planning.conditions import Failure, ReconcileOutcome
+from scim_operator.planning.connection_ownership import belongs_to
 from scim_operator.planning.endpoint_verdict import EndpointVerdict
 from scim_operator.planning.ledger_signature import LedgerSigner
 from scim_operator.planning.ports import (
@@ -152,11 +153,7 @@ class Reconciler:
         """Steps 1 and 2, in this order."""
         connection = await self._get_connection(key)
         state = State(self._signer, connection, *await self._read_cluster(key))
-        if (
-            state.token is not None
-            and not state.token.deleting
-            and not planner.belongs_to(connection, state.token)
-        ):
+        if state.token is not None and not state.token.deleting and not belongs_to(connection, state.token):
             # A namespace that was made anew has other ScimTokens, so that it is read only for one that is new.
             self._trace("read-namespace")
             state.namespace_uid = await self._cluster.namespace_uid(state.token)
@@ -245,6 +242,12 @@ class Reconciler:
                     **planner.public_secret_data(current, self._endpoint),
                 }
                 await self._write_secret(state, token, data, record, "rewrite-secret")
+            case actions.DeleteFormerSecret():
+                assert state.secret is not None  # noqa: S101 (the step is about it)
+                self._trace("delete-former-secret")
+                name, version = state.secret.name, state.secret.resource_version
+                await self._cluster.delete_secret(token, name, resource_version=version)
+                state.secret = None
             case actions.DeleteOrphanedSecret(name=name):
                 self._trace("delete-orphaned-secret")
                 view = next(item for item in state.orphaned_secrets if item.name == name)

@@ -128,6 +128,13 @@ class RewriteSecret:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class DeleteFormerSecret:
+    """Delete the Secret of an earlier ScimToken of this name, as the garbage collector would in a minute or two: its
+    tokens are revoked, and the present ScimToken waits for its name.
+    """
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class DeleteOrphanedSecret:
     """Delete our Secret under the name that is no longer wanted."""
 
@@ -157,6 +164,7 @@ Action = (
     | RegisterCredentials
     | PromoteToken
     | RewriteSecret
+    | DeleteFormerSecret
     | DeleteOrphanedSecret
     | Done
 )

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
-from scim_api.contract.admin import Connection, Credential, PutConnection, TenantSettings
-from scim_operator.api.scimtoken import FINALIZER, ScimToken, format_time
+from scim_api.contract.admin import Credential, PutConnection, TenantSettings
+from scim_operator.api.scimtoken import FINALIZER, format_time
 from scim_operator.planning.actions import (
     Action,
     DeleteConnection,
@@ -26,6 +26,7 @@ from scim_operator.planning.actions import (
     RewriteSecret,
     SetFinalizer,
 )
+from scim_operator.planning.connection_ownership import belongs_to, belongs_to_predecessor
 from scim_operator.planning.secret_ownership import plan_ownership
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 from scim_operator.planning.token_lifecycle import TokenLifecycle, rotation_due
@@ -62,24 +63,6 @@ def plan(observed: ObservedState, endpoint: str) -> Action:
             f"the users of tenant {token.tenant} are being deleted; waiting until that is done",
         )
     return _plan_tokens(TokenLifecycle.of(token, observed), endpoint)
-
-
-def belongs_to(connection: Connection, token: ScimToken) -> bool:
-    """Whether the API knows the connection as this ScimToken's, or is too old to know whose it is."""
-    return connection.owner_uid in (None, token.metadata.uid)
-
-
-def belongs_to_predecessor(observed: ObservedState) -> bool:
-    """Whether the connection is one of an earlier ScimToken of this name, whose tokens end with it.
-
-    A ScimToken that was deleted and made anew while nobody watched has another uid. So has one that was restored
-    from a backup: its Secret, which holds a token that the API accepts, shows that it goes on.
-    """
-    connection, secret = observed.connection, observed.secret
-    if observed.token is None or not connection.owner_uid or belongs_to(connection, observed.token):
-        return False
-    accepted = {item.digest for item in connection.credentials}
-    return not (secret is not None and secret.owned and {secret.token, secret.next_token} & accepted)
 
 
 def _plan_deletion(observed: ObservedState) -> Action:

@@ -8,7 +8,7 @@ from scim_operator.api.scimtoken import (
     TOKENS_ANNOTATION,
     ScimToken,
 )
-from scim_operator.planning.actions import AdoptSecret, ObservedSecret, Refuse
+from scim_operator.planning.actions import AdoptSecret, DeleteFormerSecret, ObservedSecret, Refuse
 
 
 def is_proven(secret: ObservedSecret, connection: Connection) -> bool:
@@ -19,29 +19,33 @@ def is_proven(secret: ObservedSecret, connection: Connection) -> bool:
     1. No other object is its controller owner, and none of its ownerReferences names an earlier ScimToken: the
        garbage collector deletes such a Secret.
     2. Its labels name this ScimToken.
-    3. Its ledger lists the digest of its token.
-    4. The API accepts that digest for this connection, or has never seen the connection: then the database is lost
-       too, and the ledger is what it is rebuilt from.
+    3. The API accepts its token for this connection; or it has never seen the connection, and the ledger lists the
+       token: then the database is lost too, and the ledger is what it is rebuilt from.
     """
     is_free = secret.owned or (secret.controller is None and not secret.former_owner)
     return (
         is_free
         and secret.labelled
         and secret.token is not None
-        and _is_listed(secret)
-        and (connection.revision == UNKNOWN_REVISION or _is_accepted(secret, connection))
+        and (
+            _is_listed(secret)
+            if connection.revision == UNKNOWN_REVISION
+            else is_accepted(secret.token, connection)
+        )
     )
 
 
 def plan_ownership(
     token: ScimToken, secret: ObservedSecret, connection: Connection
-) -> AdoptSecret | Refuse | None:
+) -> AdoptSecret | DeleteFormerSecret | Refuse | None:
     """What stands between the ScimToken and the Secret under the wanted name; None: nothing, it is ours."""
     name = token.secret_name
     if secret.deleting:
         return Refuse("SecretDeleting", f"Secret {name} is being deleted; waiting until it is gone")
     if secret.owned:
         return None
+    if secret.former_owner and secret.labelled:
+        return DeleteFormerSecret()
     if secret.former_owner:
         return Refuse(
             "SecretDeleting",
@@ -57,10 +61,10 @@ def _is_listed(secret: ObservedSecret) -> bool:
     return secret.token in {entry.digest for entry in secret.ledger.tokens}
 
 
-def _is_accepted(secret: ObservedSecret, connection: Connection) -> bool:
+def is_accepted(digest: str | None, connection: Connection) -> bool:
+    """Whether the API accepts the token with this digest, through this connection, now."""
     return any(
-        item.digest == secret.token
-        and connection.now < min(item.expires_at, item.retires_at or item.expires_at)
+        item.digest == digest and connection.now < min(item.expires_at, item.retires_at or item.expires_at)
         for item in connection.credentials
     )
 
@@ -89,7 +93,6 @@ def _doubt(secret: ObservedSecret, connection: Connection) -> str:
     """Why a labelled Secret is not proven."""
     if secret.token is None:
         return "it holds no token"
-    if _is_listed(secret):
+    if connection.revision != UNKNOWN_REVISION:
         return "the SCIM API does not accept its token for this ScimToken"
-    accepted = "" if not _is_accepted(secret, connection) else ", although the SCIM API accepts it"
-    return f"its annotation {TOKENS_ANNOTATION} does not list its token{accepted}"
+    return f"its annotation {TOKENS_ANNOTATION} does not list its token, and the SCIM API knows none of this ScimToken"

@@ -28,7 +28,8 @@ async def test_tokens_of_a_scimtoken_that_was_deleted_and_made_anew_are_refused_
 
 async def test_they_are_refused_although_nothing_else_can_be_done(life: Life) -> None:
     former = await begun(life)
-    life.world.recreate(collected=False)
+    life.world.recreate()
+    life.world.proof_fails = True
     await life.reconcile()
     assert not life.world.accepts(former)
     assert life.world.condition()["status"] == "False"

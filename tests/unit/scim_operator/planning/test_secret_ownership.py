@@ -9,7 +9,7 @@ import pytest
 from scim_api.contract.admin import UNKNOWN_REVISION, Connection, CredentialStatus
 from scim_operator.api.scimtoken import TOKENS_ANNOTATION, ScimToken
 from scim_operator.controller.workqueue import Result
-from scim_operator.planning.actions import AdoptSecret, ObservedSecret, Refuse
+from scim_operator.planning.actions import AdoptSecret, DeleteFormerSecret, ObservedSecret, Refuse
 from scim_operator.planning.secret_ownership import is_proven, plan_ownership
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 from support.token_life import SECRET, Life, begun, life, quiet, rotated
@@ -67,8 +67,6 @@ def test_a_secret_that_is_owned_already_is_proven_by_the_same_rules() -> None:
         {"labelled": False},
         {"token": None},
         {"token": "ff" * 32},
-        {"ledger": TokenLedger()},
-        {"ledger": TokenLedger((dataclasses.replace(ENTRY, digest="ff" * 32),))},
     ],
     ids=[
         "controlled",
@@ -76,8 +74,6 @@ def test_a_secret_that_is_owned_already_is_proven_by_the_same_rules() -> None:
         "unlabelled",
         "no token",
         "another token",
-        "no ledger",
-        "another ledger",
     ],
 )
 def test_a_secret_is_not_proven_without_each_of_the_conditions(
@@ -85,7 +81,18 @@ def test_a_secret_is_not_proven_without_each_of_the_conditions(
 ) -> None:
     secret = dataclasses.replace(RESTORED, **changes)
     assert not is_proven(secret, answer)
-    assert isinstance(plan_ownership(TOKEN, secret, answer), Refuse)
+    assert plan_ownership(TOKEN, secret, answer) != AdoptSecret()
+
+
+@pytest.mark.parametrize(
+    "ledger",
+    [TokenLedger(), TokenLedger((dataclasses.replace(ENTRY, digest="ff" * 32),))],
+    ids=["none", "another"],
+)
+def test_a_ledger_proves_only_what_the_api_cannot_know(ledger: TokenLedger) -> None:
+    secret = dataclasses.replace(RESTORED, ledger=ledger)
+    assert not is_proven(secret, NEVER_SEEN)
+    assert is_proven(secret, connection(credential()))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +122,8 @@ def test_what_is_proven_is_adopted_and_what_is_owned_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"deleting": True}, {"former_owner": True}, {"owned": True, "deleting": True}]
+    "changes",
+    [{"deleting": True}, {"former_owner": True, "labelled": False}, {"owned": True, "deleting": True}],
 )
 def test_a_secret_on_its_way_out_is_waited_for_however_proven(changes: dict[str, Any]) -> None:
     refusal = plan_ownership(TOKEN, dataclasses.replace(RESTORED, **changes), connection(credential()))
@@ -124,8 +132,15 @@ def test_a_secret_on_its_way_out_is_waited_for_however_proven(changes: dict[str,
     assert "waiting" in refusal.message
 
 
-def advice(**changes: Any) -> str:
-    refusal = plan_ownership(TOKEN, dataclasses.replace(RESTORED, **changes), connection())
+def test_the_secret_of_an_earlier_scim_token_is_deleted_and_not_waited_for() -> None:
+    former = dataclasses.replace(RESTORED, former_owner=True)
+    assert plan_ownership(TOKEN, former, connection(credential())) == DeleteFormerSecret()
+    controlled = dataclasses.replace(former, controller="SealedSecret entra", former_owner=False)
+    assert isinstance(plan_ownership(TOKEN, controlled, connection(credential())), Refuse)
+
+
+def advice(answer: Connection = NEVER_SEEN, **changes: Any) -> str:
+    refusal = plan_ownership(TOKEN, dataclasses.replace(RESTORED, **changes), answer)
     assert isinstance(refusal, Refuse)
     assert refusal.reason == "SecretNotOwned"
     assert "spec.secret.name" in refusal.message
@@ -150,27 +165,19 @@ def test_the_advice_about_a_secret_that_somebody_controls_names_who_and_never_sa
 
 
 @pytest.mark.parametrize(
-    ("changes", "doubt"),
+    ("answer", "changes", "doubt"),
     [
-        ({}, "does not accept its token"),
-        ({"token": None}, "holds no token"),
-        ({"ledger": TokenLedger()}, TOKENS_ANNOTATION),
+        (connection(), {}, "does not accept its token"),
+        (connection(), {"token": None}, "holds no token"),
+        (NEVER_SEEN, {"ledger": TokenLedger()}, TOKENS_ANNOTATION),
     ],
 )
 def test_the_advice_about_a_secret_in_doubt_says_why_and_to_ask_the_endpoint_before_it_is_deleted(
-    changes: dict[str, Any], doubt: str
+    answer: Connection, changes: dict[str, Any], doubt: str
 ) -> None:
-    said = advice(**changes)
+    said = advice(answer, **changes)
     assert doubt in said
     assert said.index("ask the endpoint") < said.index("Delete the Secret only when")
-
-
-def test_a_token_that_works_but_is_not_in_the_ledger_is_told_to_work() -> None:
-    refusal = plan_ownership(
-        TOKEN, dataclasses.replace(RESTORED, ledger=TokenLedger()), connection(credential())
-    )
-    assert isinstance(refusal, Refuse)
-    assert "although the SCIM API accepts it" in refusal.message
 
 
 async def restored(life: Life, *, database_lost: bool = False) -> Result:
@@ -225,13 +232,12 @@ async def test_a_secret_whose_tokens_were_revoked_with_its_scim_token_is_not_ado
     assert life.world.secret()["token"] == token
 
 
-async def test_a_secret_of_an_earlier_scim_token_is_waited_for_and_then_a_token_is_issued(life: Life) -> None:
+async def test_a_secret_of_an_earlier_scim_token_gives_way_to_the_present_ones(life: Life) -> None:
     first = await begun(life)
     life.world.recreate(collected=False)
-    assert (await life.reconcile()).requeue
-    assert life.world.condition()["reason"] == "SecretDeleting"
-    assert life.world.secret()["token"] == first
-    life.world.secrets.clear()
     await life.reconcile()
+    assert life.steps.index("delete-connection") < life.steps.index("delete-former-secret")
     assert life.world.secret()["token"] != first
+    assert not life.world.accepts(first)
     assert life.world.accepts(life.world.secret()["token"])
+    assert life.world.secrets[SECRET].owner == "uid-2"
