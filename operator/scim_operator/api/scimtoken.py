@@ -7,7 +7,7 @@ does not know: an older operator meets objects of a newer CRD during an upgrade.
 import enum
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self, cast
 
 from pydantic import (
     BaseModel,
@@ -18,11 +18,13 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     field_validator,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 
 from scim_api.contract import admin
 from scim_api.contract.admin import Matching, TenantSettings
+from scim_operator.api import unknown_values
 from scim_operator.api.durations import OVERLAP_PATTERN, PATTERN, parse_duration, parse_overlap
 
 GROUP: Final = "scim-operator.io"
@@ -257,8 +259,17 @@ class Metadata(_Model):
     annotations: dict[str, str] = {}
     labels: dict[str, str] = {}
     finalizers: tuple[str, ...] = ()
-    creation_timestamp: Time | None = None
-    deletion_timestamp: Time | None = None
+    deletion_timestamp: str | None = None
+    """As it was sent: only whether there is one matters."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Mapping[str, object]) -> Mapping[str, object]:
+        return {name: item for name, item in value.items() if item is not None}
+
+
+class SpecNotUnderstood(Exception):
+    """Something asked for ``spec`` of a ScimToken whose spec this version does not understand."""
 
 
 class ScimToken(_Model):
@@ -267,28 +278,42 @@ class ScimToken(_Model):
     """
 
     metadata: Metadata
-    spec: ScimTokenSpec = ScimTokenSpec()
+    spec: ScimTokenSpec | None = ScimTokenSpec()
+    """None when this version does not understand it; ``not_understood`` says why."""
     status: ScimTokenStatus = ScimTokenStatus()
+    not_understood: tuple[str, ...] = ()
+    """The fields of spec with a value that this version does not know, each with what it takes there."""
 
     @field_validator("status", mode="wrap")
     @classmethod
-    def _status_or_none(cls, value: object, read: ValidatorFunctionWrapHandler) -> ScimTokenStatus:
-        """A status that this version cannot read is as good as none: it is made anew from the truth."""
+    def _readable_part(cls, value: object, read: ValidatorFunctionWrapHandler) -> ScimTokenStatus:
+        """What of a status this version can read; the rest is made anew from the truth."""
         try:
-            status: ScimTokenStatus = read(value)
-        except ValidationError:
-            return ScimTokenStatus()
-        return status
+            return cast("ScimTokenStatus", read(value))
+        except ValidationError as error:
+            if not isinstance(value, Mapping):
+                return ScimTokenStatus()
+            unreadable = {item["loc"][0] for item in error.errors(include_input=False)}
+            return ScimTokenStatus.model_validate({k: v for k, v in value.items() if k not in unreadable})
 
     @classmethod
     def from_object(cls, body: Mapping[str, Any]) -> Self:
-        """Read what the API server sent, ignoring what this version does not know.
+        """Read what the API server sent, ignoring fields that this version does not know. A value in spec that it
+        does not know, which a newer CRD takes, makes ``spec`` None.
+        """
+        spec, problems = _read_spec(body.get("spec"))
+        return cls.model_validate({**body, "spec": spec, "notUnderstood": problems})
+
+    @property
+    def understood_spec(self) -> ScimTokenSpec:
+        """``spec``, for what can't be done without.
 
         Raises:
-            pydantic.ValidationError: a field of spec that it knows has a value that it does not: an object
-                of a newer CRD met an older operator.
+            SpecNotUnderstood: this version does not understand it.
         """
-        return cls.model_validate(dict(body))
+        if self.spec is None:
+            raise SpecNotUnderstood(f"ScimToken {self.key}: {'; '.join(self.not_understood)}")
+        return self.spec
 
     @property
     def key(self) -> Key:
@@ -302,30 +327,33 @@ class ScimToken(_Model):
 
     @property
     def tenant(self) -> str:
-        """The tenant in effect."""
-        return self.spec.tenant or self.metadata.name
+        """The tenant in effect; while spec is not understood, the one that status tells."""
+        named = self.status.tenant if self.spec is None else self.spec.tenant
+        return named or self.metadata.name
 
     @property
     def secret_name(self) -> str:
-        """The name of the Secret in effect."""
-        return self.spec.secret.name or f"{self.metadata.name}-scim-token"
+        """The name of the Secret in effect; while spec is not understood, the one that status tells."""
+        named = self.status.secret_name if self.spec is None else self.spec.secret.name
+        return named or f"{self.metadata.name}-scim-token"
 
     @property
     def lifetime(self) -> timedelta:
         """How long a new token is valid."""
-        return parse_duration(self.spec.lifetime)
+        return parse_duration(self.understood_spec.lifetime)
 
     @property
     def rotate_before(self) -> timedelta:
         """How long before expiry to rotate, the default included."""
-        if self.spec.rotate_before is None:
-            return self.lifetime / DEFAULT_ROTATE_SHARE
-        return parse_duration(self.spec.rotate_before)
+        rotate_before = self.understood_spec.rotate_before
+        return (
+            self.lifetime / DEFAULT_ROTATE_SHARE if rotate_before is None else parse_duration(rotate_before)
+        )
 
     @property
     def overlap(self) -> timedelta | None:
         """How long a superseded token stays valid; None: to its own expiry."""
-        return parse_overlap(self.spec.overlap)
+        return parse_overlap(self.understood_spec.overlap)
 
     @property
     def rotate_request(self) -> str | None:
@@ -345,14 +373,14 @@ class ScimToken(_Model):
     def secret_labels(self) -> dict[str, str]:
         """Labels of its Secret: the spec's, then ours, by which the operator finds it."""
         return {
-            **self.spec.secret.labels,
+            **self.understood_spec.secret.labels,
             MANAGED_BY_LABEL: MANAGED_BY,
             TOKEN_LABEL: self.metadata.name,
         }
 
     def tenant_settings(self) -> TenantSettings:
         """The part of the spec that belongs to the tenant, as the admin API takes it."""
-        spec = self.spec
+        spec = self.understood_spec
         return TenantSettings(
             matching=spec.matching,
             groups=spec.groups,
@@ -360,3 +388,13 @@ class ScimToken(_Model):
             rate_limit=admin.RateLimit(**spec.rate_limit.model_dump()),
             deletion_policy=spec.deletion_policy,
         )
+
+
+def _read_spec(value: object) -> tuple[ScimTokenSpec | None, tuple[str, ...]]:
+    """The spec, or None and what of it is not understood. Null is as good as absent."""
+    try:
+        spec = ScimTokenSpec.model_validate({} if value is None else value)
+    except ValidationError as error:
+        return None, unknown_values.fields(error)
+    problems = unknown_values.impossible_durations(spec.lifetime, spec.rotate_before)
+    return (None, problems) if problems else (spec, ())

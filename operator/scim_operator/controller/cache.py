@@ -68,7 +68,9 @@ class WatchEvent:
 
 def cached_scimtoken(body: Mapping[str, Any]) -> CachedScimToken:
     """Reduce a ScimToken as the API server sent it; fields of a newer version are of no concern."""
-    meta, status = body["metadata"], body.get("status") or {}
+    meta, status = body["metadata"], body.get("status")
+    if not isinstance(status, Mapping):
+        status = {}
     annotations: Mapping[str, str] = meta.get("annotations") or {}
     changing = (
         meta.get("generation"), annotations, meta.get("labels"), meta.get("finalizers"),
@@ -86,7 +88,7 @@ def cached_scimtoken(body: Mapping[str, Any]) -> CachedScimToken:
         ),
         has_request=not annotations.keys().isdisjoint((ROTATE_ANNOTATION, REVOKE_ANNOTATION)),
         active_token=next(
-            (token.get("id") for token in status.get("tokens") or () if token.get("state") == "Active"), None
+            (item.get("id") for item in _items(status, "tokens") if item.get("state") == "Active"), None
         ),
         next_rotation=_parse_time(status.get("nextRotation")),
         expires_at=_parse_time(status.get("expiresAt")),
@@ -209,10 +211,13 @@ class InformerCache:
 
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    matching: Iterator[Mapping[str, Any]] = (
-        item for item in status.get("conditions") or () if item.get("type") == kind
-    )
-    return next(matching, {})
+    return next((item for item in _items(status, "conditions") if item.get("type") == kind), {})
+
+
+def _items(status: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
+    """The objects of a list in a status; none of what a newer version may have made of it."""
+    listed = status.get(name)
+    yield from (item for item in listed if isinstance(item, Mapping)) if isinstance(listed, list) else ()
 
 
 def _is_ready(status: Mapping[str, Any]) -> bool:

@@ -17,7 +17,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from pydantic import ValidationError
 
 from scim_api.contract import tokens
 from scim_api.contract.admin import Connection
@@ -106,9 +105,6 @@ class Reconciler:
             except Conflict as error:
                 log.debug("conflict; trying again", key=str(key), reason=str(error))
                 await self._pause(_CONFLICT_BACKOFF.seconds(attempt))
-            except _UnreadableError as error:
-                log.warning("ScimToken not understood; is its CRD newer?", key=str(key), fields=str(error))
-                return Result(requeue=True, reason="NotUnderstood")
             except KubernetesRejected as error:
                 log.warning("status not written", key=str(key), reason=str(error))
                 return Result(requeue=True, reason="KubernetesRejected")
@@ -180,11 +176,7 @@ class Reconciler:
 
     async def _read_token(self, key: Key) -> ScimToken | None:
         self._trace("read-token")
-        try:
-            return await self._cluster.token(key)
-        except ValidationError as error:
-            places = sorted({".".join(map(str, item["loc"])) for item in error.errors(include_input=False)})
-            raise _UnreadableError(", ".join(places)) from None
+        return await self._cluster.token(key)
 
     async def _execute_plan(self, key: Key, state: State) -> actions.Done:
         """Carry out actions until there is none left; the state is kept up to date.
@@ -198,7 +190,7 @@ class Reconciler:
                 case actions.Done():
                     return step
                 case actions.Refuse():
-                    raise _RefusedError(step.reason, step.message)
+                    raise _RefusedError(step.reason, step.message, step.invalid_revoke)
                 case _:
                     await self._execute(key, state, step)
         raise _RefusedError(
@@ -335,7 +327,10 @@ class Reconciler:
             token.secret_name,
             data,
             token.secret_labels(),
-            {**token.spec.secret.annotations, TOKENS_ANNOTATION: self._signer.to_text(token.key, ledger)},
+            {
+                **token.understood_spec.secret.annotations,
+                TOKENS_ANNOTATION: self._signer.to_text(token.key, ledger),
+            },
         )
         if state.secret is None:
             state.secret = await self._cluster.create_secret(token, draft)
@@ -374,13 +369,9 @@ class Reconciler:
 class _RefusedError(Exception):
     """The planner refused; somebody has to change something."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, invalid_revoke: str | None = None) -> None:
         super().__init__(message)
-        self.reason, self.message = reason, message
-
-
-class _UnreadableError(Exception):
-    """The ScimToken has values that this version does not know; the message names the fields."""
+        self.reason, self.message, self.invalid_revoke = reason, message, invalid_revoke
 
 
 _ABOUT_SETTINGS: Final = ("SettingsConflict", "MatchingImmutable")
@@ -396,6 +387,8 @@ def _failure_of(error: Exception) -> Failure:
             return Failure("Registered", error.code, error.message)
         case VerificationFailed():
             return Failure("Published", "VerificationFailed", str(error))
+        case _RefusedError(reason="NotUnderstood"):
+            return Failure(None, error.reason, error.message, invalid_revoke=error.invalid_revoke)
         case _RefusedError():
             return Failure(
                 "Published" if error.reason in _SECRET_REASONS else "Registered", error.reason, error.message

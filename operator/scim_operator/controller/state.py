@@ -5,7 +5,14 @@ from collections.abc import Mapping
 
 from scim_api.contract import tokens
 from scim_api.contract.admin import Connection
-from scim_operator.api.scimtoken import MANAGED_BY_LABEL, TOKEN_LABEL, TOKENS_ANNOTATION, ScimToken
+from scim_operator.api.scimtoken import (
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    TOKEN_LABEL,
+    TOKENS_ANNOTATION,
+    ScimToken,
+    SecretTemplate,
+)
 from scim_operator.planning.actions import ObservedSecret, ObservedState
 from scim_operator.planning.ledger_signature import LedgerSigner
 from scim_operator.planning.ports import (
@@ -46,13 +53,6 @@ def observed_secret(
     """What the plan may know of a Secret: digests for plaintext, and a ledger that is ours."""
     if token is None or view is None:
         return None
-    labels = token.secret_labels()
-    wanted_annotations = {
-        name: value for name, value in token.spec.secret.annotations.items() if name != TOKENS_ANNOTATION
-    }
-    drifted = _differs(labels, view.labels, view.managed_labels) or _differs(
-        wanted_annotations, view.annotations, view.managed_annotations - {TOKENS_ANNOTATION}
-    )
     return ObservedSecret(
         owned=view.owned,
         deleting=view.deleting,
@@ -62,10 +62,18 @@ def observed_secret(
         public={
             name: view.data[name] for name in ("endpoint", "token-id", "expires-at") if name in view.data
         },
-        drifted=drifted,
-        labelled=all(view.labels.get(name) == labels[name] for name in (MANAGED_BY_LABEL, TOKEN_LABEL)),
+        drifted=token.spec is not None and _has_drifted(token, token.spec.secret, view),
+        labelled=view.labels.get(MANAGED_BY_LABEL) == MANAGED_BY
+        and view.labels.get(TOKEN_LABEL) == token.metadata.name,
         controller=view.controller,
         former_owner=view.former_owner,
+    )
+
+
+def _has_drifted(token: ScimToken, wanted: SecretTemplate, view: SecretSnapshot) -> bool:
+    annotations = {name: value for name, value in wanted.annotations.items() if name != TOKENS_ANNOTATION}
+    return _differs(token.secret_labels(), view.labels, view.managed_labels) or _differs(
+        annotations, view.annotations, view.managed_annotations - {TOKENS_ANNOTATION}
     )
 
 

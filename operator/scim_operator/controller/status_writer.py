@@ -69,7 +69,7 @@ class StatusWriter:
             await self._cluster.event(token, "Warning", SUPERSEDED_TOKEN_IN_USE, after.message)
 
     async def _report_invalid_revoke(self, token: ScimToken, outcome: ReconcileOutcome) -> None:
-        problem = outcome.done.invalid_revoke if outcome.done is not None else None
+        problem = outcome.invalid_revoke
         before = token.status.condition("Ready")
         if problem is not None and (before is None or problem not in before.message):
             await self._cluster.event(token, "Warning", "InvalidRevoke", problem)

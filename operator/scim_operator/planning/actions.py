@@ -72,6 +72,8 @@ class Refuse:
 
     reason: str
     message: str
+    invalid_revoke: str | None = None
+    """What is wrong with the revoke annotation besides."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

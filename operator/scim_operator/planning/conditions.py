@@ -49,6 +49,8 @@ class Failure:
     reason: str
     message: str
     status: ConditionStatus = "False"
+    invalid_revoke: str | None = None
+    """What is wrong with the revoke annotation besides."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,6 +64,12 @@ class ReconcileOutcome:
     failure: Failure | None
     endpoint: EndpointVerdict | None = None
     """The verdict of the last check of the endpoint; None before the first."""
+
+    @property
+    def invalid_revoke(self) -> str | None:
+        """What is wrong with the revoke annotation."""
+        source = self.done or self.failure
+        return source.invalid_revoke if source is not None else None
 
 
 def build_status(outcome: ReconcileOutcome, endpoint: str, now: datetime) -> ScimTokenStatus:
@@ -80,11 +88,10 @@ def build_status(outcome: ReconcileOutcome, endpoint: str, now: datetime) -> Sci
         _endpoint_reachable(outcome),
     ]
     active = next((item for item in tokens if item.state is TokenState.ACTIVE), None)
-    done = outcome.done
     return ScimTokenStatus(
         endpoint=endpoint,
-        tenant=token.tenant,
-        secret_name=token.secret_name if done is not None else old.secret_name or token.secret_name,
+        tenant=token.tenant if token.spec is not None else old.tenant,
+        secret_name=_secret_name(outcome),
         conditions=tuple(_condition(token, now, *fields) for fields in judged if fields is not None),
         observed_generation=token.metadata.generation,
         next_rotation=_next_rotation(outcome),
@@ -97,8 +104,15 @@ def build_status(outcome: ReconcileOutcome, endpoint: str, now: datetime) -> Sci
     )
 
 
+def _secret_name(outcome: ReconcileOutcome) -> str | None:
+    token, before = outcome.token, outcome.token.status.secret_name
+    if outcome.done is not None or (before is None and token.spec is not None):
+        return token.secret_name
+    return before
+
+
 def _next_rotation(outcome: ReconcileOutcome) -> datetime | None:
-    if outcome.token.spec.suspend:
+    if outcome.token.spec is not None and outcome.token.spec.suspend:
         return None
     return outcome.done.next_rotation if outcome.done is not None else outcome.token.status.next_rotation
 
@@ -135,6 +149,8 @@ def _ready_and_stages(
     message = failure.message
     if active is not None and active.expires_at > now:
         message += f". The token in the Secret stays valid until {format_time(active.expires_at)}"
+    elif failure.reason == "NotUnderstood":
+        message += ". No token in the Secret is valid"
     if failure.status == "False" and failure.reason not in TRANSIENT_REASONS:
         stages.append(("Stalled", "True", failure.reason, failure.message))
     return (("Ready", failure.status, failure.reason, message), *stages)
@@ -217,7 +233,7 @@ def _ready_message(outcome: ReconcileOutcome, active: TokenStatus | None, now: d
     if active is None or done is None:
         return "nothing is left to do"
     expires = format_time(active.expires_at)
-    if token.spec.suspend:
+    if token.understood_spec.suspend:
         message = f"suspended: no rotation; that is safe until the token expires at {expires}"
         if done.next_rotation is not None and done.next_rotation <= now:
             message += f" (it was to be replaced at {format_time(done.next_rotation)})"

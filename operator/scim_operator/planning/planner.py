@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from scim_api.contract.admin import Credential, PutConnection, TenantSettings
-from scim_operator.api.scimtoken import FINALIZER, format_time
+from scim_operator.api.scimtoken import FINALIZER, ScimToken, format_time
 from scim_operator.planning.actions import (
     Action,
     DeleteConnection,
@@ -29,11 +29,18 @@ from scim_operator.planning.actions import (
 from scim_operator.planning.connection_ownership import belongs_to, belongs_to_predecessor
 from scim_operator.planning.secret_ownership import plan_ownership
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
-from scim_operator.planning.token_lifecycle import TokenLifecycle, rotation_due
+from scim_operator.planning.token_lifecycle import (
+    InvalidRevokeRequest,
+    TokenLifecycle,
+    registered_tokens_to_revoke,
+    rotation_due,
+)
 from scim_operator.planning.token_usage import SupersededToken, reevaluation_times, superseded_tokens_in_use
 
 MAX_LIVE_TOKENS: Final = 16
 """Tokens of one ScimToken that the admin API takes (``PutConnection.credentials``)."""
+MAX_FIELDS_IN_MESSAGE: Final = 3
+"""Fields that one message names; an Event has 1,024 characters."""
 PURGE_POLL: Final = timedelta(seconds=1)
 """How soon to requeue while the API deletes a tenant's users."""
 
@@ -48,6 +55,8 @@ def plan(observed: ObservedState, endpoint: str) -> Action:
     token = observed.token
     if token is None or token.deleting:
         return _plan_deletion(observed)
+    if token.spec is None:
+        return _plan_without_spec(token, observed)
     if belongs_to_predecessor(observed):
         return DeleteConnection()
     wants_finalizer = token.spec.deletion_policy == "Delete"
@@ -84,11 +93,46 @@ def _update_deletion_policy(observed: ObservedState) -> RegisterCredentials | No
     token, connection = observed.token, observed.connection
     if token is None or connection.settings is None or connection.tenant is None or observed.settings_refused:
         return None
+    if token.spec is None:  # the policy that the API holds is the last one that was understood
+        return None
     policy = token.spec.deletion_policy
     if connection.settings.deletion_policy == policy:
         return None
     settings = connection.settings.model_copy(update={"deletion_policy": policy})
     return RegisterCredentials(PutConnection(tenant=connection.tenant, settings=settings), ())
+
+
+def _plan_without_spec(token: ScimToken, observed: ObservedState) -> Action:
+    """What needs no spec: what the annotation revokes ends, the token in the Secret included, since nobody knows
+    how long a successor should live; all else stays as the API holds it.
+    """
+    connection = observed.connection
+    revoked, invalid_revoke = frozenset[str](), None
+    try:
+        revoked = registered_tokens_to_revoke(token, observed)
+    except InvalidRevokeRequest as error:
+        invalid_revoke = str(error)
+    if revoked and connection.tenant is not None and connection.settings is not None:
+        kept = tuple(
+            Credential.model_validate(item.model_dump(include=set(Credential.model_fields)))
+            for item in connection.credentials
+            if item.id not in revoked and (item.retires_at is None or item.retires_at > observed.now)
+        )
+        put = PutConnection(tenant=connection.tenant, settings=connection.settings, credentials=kept)
+        return RegisterCredentials(put, tuple(sorted(revoked)))
+    return Refuse("NotUnderstood", _not_understood(token, invalid_revoke), invalid_revoke)
+
+
+def _not_understood(token: ScimToken, invalid_revoke: str | None) -> str:
+    fields = token.not_understood[:MAX_FIELDS_IN_MESSAGE]
+    more = len(token.not_understood) - len(fields)
+    named = ", ".join(fields) + (f" and {more} more" if more > 0 else "")
+    message = (
+        f"this version of the operator does not understand {named}. Upgrade the operator, or write a value that it "
+        "takes. Until then no token is issued or replaced, on time or on request, and no change of spec takes effect; "
+        "deletion and the annotation scim-operator.io/revoke work"
+    )
+    return f"{message}. {invalid_revoke}" if invalid_revoke else message
 
 
 def _plan_tokens(lifecycle: TokenLifecycle, endpoint: str) -> Action:
@@ -141,7 +185,7 @@ def _issue_reason(lifecycle: TokenLifecycle) -> tuple[IssueReason, str] | None:
         return _reason_without_active(lifecycle)
     if active.id in lifecycle.to_revoke:
         return IssueReason.REVOKED, f"token {active.id} is to be revoked, so another takes its place first"
-    if token.spec.suspend:
+    if token.understood_spec.suspend:
         return None
     if token.rotate_request is not None and token.rotate_request != lifecycle.answered_rotate_request:
         return IssueReason.REQUESTED, "the annotation scim-operator.io/rotate asked for it"
@@ -180,7 +224,7 @@ def _issue(lifecycle: TokenLifecycle, reason: IssueReason, message: str) -> Acti
         )
     rotate = (
         lifecycle.ledger.rotate
-        if lifecycle.token.spec.suspend
+        if lifecycle.token.understood_spec.suspend
         else lifecycle.token.rotate_request or lifecycle.ledger.rotate
     )
     tokens = [lifecycle.active] if lifecycle.active is not None else []

@@ -7,11 +7,15 @@ import dataclasses
 import hmac
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from scim_api.contract.admin import Connection, TenantSettings
 from scim_operator.api.scimtoken import ScimToken, format_time
 from scim_operator.planning.actions import ObservedSecret, ObservedState
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
+
+ALL_SUPERSEDED: Final = "all-superseded"
+"""Revoke all but the token in the Secret and its successor under way."""
 
 
 class InvalidRevokeRequest(Exception):
@@ -115,6 +119,24 @@ class TokenLifecycle:
         return self.retires_at(entry) or entry.expires_at
 
 
+def registered_tokens_to_revoke(token: ScimToken, observed: ObservedState) -> frozenset[str]:
+    """Ids that the revoke annotation selects among those that the API accepts, without a look at spec.
+
+    ``all-superseded`` spares the token in the Secret; where none is found there, nobody can say which are superseded,
+    and it selects none.
+
+    Raises:
+        InvalidRevokeRequest: the annotation is invalid.
+    """
+    secret = observed.secret if observed.secret is not None and observed.secret.owned else None
+    live = _live_tokens(observed.connection, TokenLedger(), None, observed.now)
+    active = _token_with_digest(live.values(), secret.token if secret else None)
+    pending = _token_with_digest(live.values(), secret.next_token if secret else None)
+    if active is None and token.revoke_request == ALL_SUPERSEDED:
+        return frozenset()
+    return _tokens_to_revoke(token.revoke_request, live, observed.now, active, pending)
+
+
 def rotation_due(token: ScimToken, active: LedgerEntry) -> datetime:
     """When ``active`` is to be replaced: ``rotateBefore`` ahead of its expiry, or sooner when ``lifetime`` has
     become shorter since it was issued. A longer lifetime never extends an issued token.
@@ -170,7 +192,7 @@ def _tokens_to_revoke(
     """Ids that the revoke annotation selects. Raises ``InvalidRevokeRequest``."""
     if not request:
         return frozenset()
-    if request == "all-superseded":
+    if request == ALL_SUPERSEDED:
         return frozenset(live.keys() - {entry.id for entry in (active, pending) if entry is not None})
     if request.startswith("all-before/"):
         limit = _parse_time(request.removeprefix("all-before/"))

@@ -193,13 +193,6 @@ async def test_a_status_that_may_not_be_written_is_tried_again(world: World) -> 
     assert world.accepts(world.secret()["token"])
 
 
-async def test_a_spec_of_a_newer_crd_is_left_alone(world: World) -> None:
-    world.apply(matching="byShoeSize")
-    assert await reconcile(world) == Result(requeue=True, reason="NotUnderstood")
-    assert world.secrets == {}
-    assert not world.exists
-
-
 class Deposed(FakeCluster):
     """Leads no more."""
 
