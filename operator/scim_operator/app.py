@@ -16,7 +16,6 @@ from typing import Final
 import httpx
 import structlog
 from kubernetes.aio import client, config
-from kubernetes.aio.client import ApiException
 
 from scim_api.contract import listening
 from scim_api.contract.backoff import Backoff
@@ -27,7 +26,7 @@ from scim_operator.adapters.events import EventRecorder
 from scim_operator.adapters.kubernetes import KubernetesCluster
 from scim_operator.adapters.leader_election import LeaderElector
 from scim_operator.adapters.proxies import inside_client, kubernetes_client, outside_client
-from scim_operator.api.scimtoken import GROUP, PLURAL, VERSION
+from scim_operator.adapters.watch_access import WatchAccess
 from scim_operator.commands import apply as applying
 from scim_operator.commands import release_finalizers as releasing
 from scim_operator.commands import self_test as self_test_command
@@ -47,7 +46,6 @@ log = structlog.get_logger(__name__)
 _SILENT_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 2.0
 _ADMIN_KEY_BACKOFF: Final = Backoff(first=1.0, longest=10.0)
-_SERVED_BACKOFF: Final = Backoff(first=0.5, longest=5.0)
 _HTTP_TIMEOUT: Final = httpx.Timeout(10.0, connect=3.0)
 
 
@@ -187,7 +185,7 @@ class Operator:
         self._informer = Informer(
             settings,
             deliver=self._on_watch_events,
-            wait_until_served=self._until_served,
+            find_obstacle=WatchAccess(kube).obstacle,
             restarted=self._metrics.watch_restarted,
         )
         self._key_store = AdminKeyStore(kube, settings.namespace, self._elector.check_leading)
@@ -334,21 +332,6 @@ class Operator:
     def _max_interval(self, key: Key) -> float | None:
         return self._settings.full_reconcile_seconds if key in self._cache else None
 
-    async def _until_served(self) -> None:
-        """Wait until the API server serves ScimTokens."""
-        custom, reported, failures = client.CustomObjectsApi(self._kube), "", 0
-        while True:
-            try:
-                await custom.list_cluster_custom_object(GROUP, VERSION, PLURAL, limit=1, _request_timeout=5.0)
-                return
-            except KUBERNETES_ERRORS as error:
-                problem = _why_not_served(error)
-            if problem != reported:
-                log.warning("cannot watch yet", reason=problem)
-                reported = problem
-            failures += 1
-            await asyncio.sleep(_SERVED_BACKOFF.seconds(failures))
-
     # -- probes
 
     def _watch_alive(self) -> str | None:
@@ -356,7 +339,7 @@ class Operator:
         return f"no sign of life for {silent:.0f} s" if silent > _SILENT_SECONDS else None
 
     def _watch_open(self) -> str | None:
-        return None if self._informer.watching else "not watching yet"
+        return self._informer.problem
 
     def _leader_works(self) -> str | None:
         return (
@@ -370,18 +353,9 @@ class Operator:
         self._metrics.scimtokens(ready=settled, not_ready=len(self._cache) - settled)
         self._metrics.in_use(token.key for token in self._cache if token.in_use)
         self._metrics.rotation_overdue(self._cache.rotation_overdue(datetime.now(UTC)))
+        self._metrics.unwatched(self._informer.unwatched_namespaces())
         self._metrics.endpoint(self._probe.verdict if self._probe is not None else None)
 
 
 def _no_trace(_step: str) -> None:
     """Steps are traced in tests alone."""
-
-
-def _why_not_served(error: BaseException) -> str:
-    if isinstance(error, ApiException):
-        if error.status == 404:
-            return f"the CRD {PLURAL}.{GROUP} is not installed: kubectl apply -f crds/scimtoken.yaml"
-        if error.status == 403:
-            return f"not permitted to list {PLURAL}.{GROUP}: this ServiceAccount needs get, list and watch on them"
-        return f"the Kubernetes API answered {error.status}"
-    return f"the Kubernetes API did not answer: {type(error).__name__}"

@@ -46,6 +46,12 @@ class Metrics:
             "Watches that ended and were restarted.",
             registry=self.registry,
         )
+        self._unwatched = Gauge(
+            "scim_operator_unwatched_namespace",
+            "1 for a namespace of the settings that can't be watched: it is missing, or its RoleBinding is.",
+            ["namespace"],
+            registry=self.registry,
+        )
         self._resyncs = Counter(
             "scim_operator_resync_total",
             "Comparisons with the API's pages.",
@@ -117,6 +123,12 @@ class Metrics:
     def watch_restarted(self) -> None:
         """The watch ended and is restarted."""
         self._watch_restarts.inc()
+
+    def unwatched(self, namespaces: Iterable[str]) -> None:
+        """The namespaces of the settings that can't be watched."""
+        self._unwatched.clear()
+        for namespace in namespaces:
+            self._unwatched.labels(namespace).set(1)
 
     def resynced(self, *, complete: bool) -> None:
         """A comparison ended; incomplete when the API could not be read."""

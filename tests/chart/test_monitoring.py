@@ -126,6 +126,7 @@ def test_a_running_installation_exposes_what_is_asked_for(stack: Stack, helm: He
     troubles = {
         "scim_operator_rotation_overdue_expiry_timestamp_seconds",
         "scim_operator_superseded_token_in_use",
+        "scim_operator_unwatched_namespace",
     }
     for expression in (
         *(text for _, text in queries(DASHBOARD)),
@@ -140,10 +141,12 @@ def test_what_tells_of_trouble_has_the_labels_that_are_asked_for() -> None:
     metrics = OperatorMetrics()
     metrics.in_use([Key("default", "entra")])
     metrics.rotation_overdue([(Key("default", "entra"), datetime(2030, 1, 1, tzinfo=UTC))])
+    metrics.unwatched(["default"])
     metrics.endpoint(endpoint_verdict.verdict_of_response("https://scim.test", 404, b""))
     there = exposed(metrics.render().decode())
     assert there["scim_operator_superseded_token_in_use"] == {"namespace", "name"}
     assert there["scim_operator_rotation_overdue_expiry_timestamp_seconds"] == {"namespace", "name"}
+    assert there["scim_operator_unwatched_namespace"] == {"namespace"}
     assert there["scim_operator_endpoint_reachable"] == {"reason"}
 
 

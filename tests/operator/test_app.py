@@ -94,6 +94,33 @@ def test_a_started_operator_leads_and_publishes_its_key(with_crd: ControlPlane, 
     until(lambda: "scim_operator_leader 1.0" in metrics(operator))
 
 
+def test_with_a_namespace_that_is_missing_it_is_ready_and_says_which_until_it_comes(
+    with_crd: ControlPlane, start: Start
+) -> None:
+    """Secrets by RoleBindings, as the chart gives them with ``watchNamespaces``."""
+
+    def permit(namespace: str) -> None:
+        with_crd.kubectl("create", "namespace", namespace)
+        with_crd.kubectl(
+            "create", "rolebinding", "secrets", "-n", namespace, "--clusterrole=scim-operator-secrets",
+            f"--serviceaccount={SYSTEM}:scim-operator",
+        )  # fmt: skip
+
+    permit("here")
+    with_crd.kubectl("delete", "clusterrolebinding", "scim-operator-secrets")
+    try:
+        operator = start(SCIM_OPERATOR_WATCH_NAMESPACES="here,missing")
+        operator.wait_ready()
+        until(lambda: 'scim_operator_unwatched_namespace{namespace="missing"} 1.0' in metrics(operator))
+        assert "in namespace missing: does it exist" in operator.log_text()
+        permit("missing")
+        until(lambda: "scim_operator_unwatched_namespace{" not in metrics(operator), 10, operator.log_text)
+        assert answers(operator.ready_url)
+        assert "scim_operator_watch_restarts_total 0.0" in metrics(operator)
+    finally:
+        with_crd.kubectl("apply", "-f", str(ROOT / "dev/manifests/rbac.yaml"))
+
+
 def test_probes_answer_on_ipv6_and_ipv4_when_it_listens_everywhere(
     with_crd: ControlPlane, start: Start
 ) -> None:

@@ -6,7 +6,7 @@ want is removed, what others put there stays. No exception that leaves here carr
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Literal, NoReturn, cast
 
 import aiohttp
@@ -47,10 +47,6 @@ from scim_operator.planning.ports import (
 
 CALL_TIMEOUT: Final = 10.0
 """Seconds that any single call may take; a hung API server must not hold a worker."""
-LIST_PAGE: Final = 500
-"""ScimTokens in one page of a list."""
-LIST_TIMEOUT: Final = 30.0
-"""Seconds that one page may take."""
 APPLY: Final = "application/apply-patch+yaml"
 MERGE: Final = "application/merge-patch+json"
 _MESSAGE_LIMIT: Final = 1000
@@ -342,34 +338,3 @@ def _redacted(confidential: Mapping[str, str], message: str) -> str:
         if len(value) >= _SHORTEST_SECRET:
             message = message.replace(value, "[hidden]")
     return tokens.PATTERN.sub("[hidden]", message)
-
-
-async def list_scimtokens(
-    api_client: client.ApiClient, namespaces: Collection[str]
-) -> AsyncIterator[dict[str, Any]]:
-    """Every ScimToken as the API server has it, page by page.
-
-    Args:
-        api_client: with the right to list them.
-        namespaces: where; empty for all.
-
-    Raises:
-        ApiException: as the Kubernetes client does; 404 when the CRD is gone.
-    """
-    custom = client.CustomObjectsApi(api_client)
-    for namespace in namespaces or (None,):
-        resume: str | None = None
-        while True:
-            options: dict[str, Any] = {"limit": LIST_PAGE, "_request_timeout": LIST_TIMEOUT}
-            if resume:
-                options["_continue"] = resume
-            page: Any = await (
-                custom.list_cluster_custom_object(GROUP, VERSION, PLURAL, **options)
-                if namespace is None
-                else custom.list_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, **options)
-            )
-            for item in page["items"]:
-                yield item
-            resume = page["metadata"].get("continue")
-            if not resume:
-                break

@@ -14,7 +14,7 @@ import structlog
 from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
-from scim_operator.adapters.kubernetes import list_scimtokens
+from scim_operator.adapters.scimtoken_list import list_scimtokens
 from scim_operator.api.scimtoken import FIELD_MANAGER, FINALIZER, GROUP, PLURAL, VERSION, Key
 from scim_operator.settings import OperatorSettings
 
@@ -60,7 +60,7 @@ async def release_finalizers(
     custom = client.CustomObjectsApi(kube)
     released = 0
     try:
-        async for item in list_scimtokens(kube, settings.watch_namespaces):
+        async for item in list_scimtokens(kube, settings.watch_namespaces, _report_forbidden):
             if FINALIZER in item["metadata"].get("finalizers", ()):
                 released += await _remove_finalizer(
                     custom, Key(item["metadata"]["namespace"], item["metadata"]["name"])
@@ -70,6 +70,10 @@ async def release_finalizers(
             raise
     log.info("finalizers taken off", scimtokens=released, nobody_leads_for_seconds=hold)
     return released
+
+
+def _report_forbidden(namespace: str) -> None:
+    log.warning("not permitted to list ScimTokens; is the namespace gone?", namespace=namespace)
 
 
 def _patience(spec: client.V1LeaseSpec, now: datetime, longest: int) -> int:

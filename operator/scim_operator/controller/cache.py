@@ -7,7 +7,7 @@ the reconcile reads everything live.
 import dataclasses
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -195,8 +195,9 @@ class InformerCache:
         """A complete list is about to be read: watch events from now on may be newer than it."""
         self._changed_since_list.clear()
 
-    def replace(self, listed: Iterable[CachedScimToken]) -> frozenset[Key]:
-        """Take a complete list as the truth about all that had no watch event since ``begin_list``.
+    def replace(self, listed: Iterable[CachedScimToken], unlisted: Collection[str] = ()) -> frozenset[Key]:
+        """Take a complete list as the truth about all that had no watch event since ``begin_list``, except for what
+        is in the ``unlisted`` namespaces, which could not be read.
 
         Returns which changed without a watch event. What vanished is only dropped here: the orphan check finds
         what is left of it, within the orphan limit.
@@ -204,7 +205,8 @@ class InformerCache:
         changed = frozenset(self._changed_since_list)
         listed_now = {token.key: token for token in listed if token.key not in changed}
         for key in self._tokens.keys() - listed_now.keys() - changed:
-            del self._tokens[key]
+            if key.namespace not in unlisted:
+                del self._tokens[key]
         return frozenset(
             token.key for token in listed_now.values() if self._apply_token(token, deleted=False)
         )

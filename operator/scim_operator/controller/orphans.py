@@ -57,6 +57,7 @@ def compare(
     now: datetime,
     per_second: float,
     first: bool = True,
+    unlisted: Collection[str] = (),
     rand: Callable[[], float] = random.random,
 ) -> Comparison:
     """Compare ScimTokens with the SCIM API's connections.
@@ -68,6 +69,7 @@ def compare(
         now: the operator's clock, for rotations that are near.
         per_second: the pace at which those without a difference are reconciled.
         first: a new leader's: then what annotations ask for may have been asked while nobody watched.
+        unlisted: namespaces whose ScimTokens could not be listed: nothing there is an orphan.
         rand: uniform in [0, 1).
     """
     tokens = list(tokens)
@@ -84,7 +86,11 @@ def compare(
             )
         later[token.key] = due
     registered_keys = frozenset(registered.connections) if registered else frozenset[Key]()
-    ours = frozenset(key for key in registered_keys if not namespaces or key.namespace in namespaces)
+    ours = frozenset(
+        key
+        for key in registered_keys
+        if (not namespaces or key.namespace in namespaces) and key.namespace not in unlisted
+    )
     return Comparison(frozenset(urgent), later, ours - {token.key for token in tokens})
 
 

@@ -12,7 +12,7 @@ from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
 from scim_api.contract.backoff import Backoff
-from scim_operator.adapters.kubernetes import list_scimtokens
+from scim_operator.adapters.scimtoken_list import list_scimtokens
 from scim_operator.controller.cache import InformerCache, cached_scimtoken
 from scim_operator.controller.controller import Controller
 from scim_operator.controller.orphans import (
@@ -91,15 +91,17 @@ class Resync:
         started = time.monotonic()
         registered = await self._registered_connections(api)
         self._cache.begin_list()
+        unlisted: set[str] = set()
         tokens = [
             cached_scimtoken(body)
-            async for body in list_scimtokens(self._kube, self._settings.watch_namespaces)
+            async for body in list_scimtokens(self._kube, self._settings.watch_namespaces, unlisted.add)
         ]
-        changed = self._cache.replace(tokens)
+        changed = self._cache.replace(tokens, unlisted)
         comparison = compare(
             self._cache,
             registered,
             namespaces=self._settings.watch_namespaces,
+            unlisted=unlisted,
             now=datetime.now(UTC),
             per_second=self._settings.startup_reconciles_per_second,
             first=everything,
@@ -114,6 +116,7 @@ class Resync:
             connections=len(registered.connections) if registered else None,
             urgent=len(comparison.urgent),
             orphans=len(comparison.orphans),
+            unlisted_namespaces=sorted(unlisted),
             seconds=round(time.monotonic() - started, 3),
         )
         return registered is not None

@@ -3,7 +3,8 @@
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+import secrets
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import pytest
 from kubernetes.aio import client, config
 
 from localcluster import ControlPlane, Tools
+from scim_operator.adapters.watch_access import Obstacle, WatchAccess, WatchTarget
 from scim_operator.api.scimtoken import GROUP, PLURAL, VERSION
 from scim_operator.controller.cache import CachedScimToken, CachedSecret, WatchEvent
 from scim_operator.controller.informer import Informer
 from scim_operator.planning.ports import Key
 from scim_operator.settings import load
-from support.installed import ROOT
+from support.installed import ROOT, client_of
 
 
 async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
@@ -29,6 +31,8 @@ async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 class Notebook:
     """Takes what the watcher delivers."""
+
+    informer: Informer
 
     def __init__(self) -> None:
         self.seen: list[WatchEvent] = []
@@ -109,9 +113,16 @@ async def objects(installed: ControlPlane, namespace: str) -> AsyncIterator[Obje
         yield Objects(api, namespace)
 
 
+async def nothing_in_the_way(_target: WatchTarget) -> None:
+    return
+
+
 @contextlib.asynccontextmanager
 async def watching(
-    kubeconfig: Path, namespace: str, monkeypatch: pytest.MonkeyPatch
+    kubeconfig: Path,
+    namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+    find_obstacle: Callable[[WatchTarget], Coroutine[Any, Any, Obstacle | None]] = nothing_in_the_way,
 ) -> AsyncIterator[Notebook]:
     """A notebook that a running watcher of ``namespace`` fills."""
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
@@ -121,15 +132,12 @@ async def watching(
         admin_url="http://unused:1",
         watch_namespaces=namespace,
     )
-
-    async def served() -> None:
-        return
-
     notes = Notebook()
-    watcher = Informer(settings, deliver=notes, wait_until_served=served, restarted=notes.count_restart)
+    watcher = Informer(settings, deliver=notes, find_obstacle=find_obstacle, restarted=notes.count_restart)
+    notes.informer = watcher
     watcher.start()
     try:
-        await until(lambda: watcher.watching)
+        await until(lambda: watcher.problem is None)
         yield notes
     finally:
         assert await watcher.stop(10), "kopf's thread did not end"
@@ -244,6 +252,143 @@ async def test_a_status_write_keeps_the_fingerprint(notebook: Notebook, objects:
     )  # fmt: skip
     await until(lambda: len(notebook.tokens(key)) == 2)
     assert len({item.fingerprint for item in notebook.tokens(key)}) == 1
+
+
+ROLE_BINDING = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: scim-operator-secrets, namespace: {namespace}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: scim-operator-secrets}}
+subjects: [{{kind: ServiceAccount, name: scim-operator, namespace: scim-system}}]
+"""
+
+
+@pytest.fixture(scope="module")
+def by_namespace(tools: Tools) -> Iterator[ControlPlane]:
+    """A control plane on which the operator may touch Secrets by RoleBindings alone."""
+    with ControlPlane.start(tools) as plane:
+        plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
+        plane.kubectl("apply", "-f", str(ROOT / "dev/manifests/rbac.yaml"))
+        plane.kubectl("delete", "clusterrolebinding", "scim-operator-secrets")
+        plane.wait_established("scimtokens.scim-operator.io")
+        yield plane
+
+
+def permit(plane: ControlPlane, namespace: str) -> None:
+    """Make the namespace, and the RoleBinding in it, as the chart does."""
+    plane.kubectl("create", "namespace", namespace)
+    plane.kubectl("apply", "-f", "-", input=ROLE_BINDING.format(namespace=namespace))
+
+
+async def test_a_namespace_that_is_missing_is_reported_and_found_and_the_others_are_watched_all_the_time(
+    by_namespace: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, missing = (f"{name}-{secrets.token_hex(4)}" for name in ("there", "missing"))
+    await asyncio.to_thread(permit, by_namespace, there)
+    kubeconfig = Path(by_namespace.service_account_kubeconfig("scim-system", "scim-operator"))
+    async with (
+        await client_of(kubeconfig) as ours,
+        await client_of(by_namespace.kubeconfig) as admin,
+        watching(kubeconfig, f"{there},{missing}", monkeypatch, WatchAccess(ours).obstacle) as notebook,
+    ):
+        assert notebook.informer.unwatched_namespaces() == {missing}
+        served = Objects(admin, there)
+        await served.secret("early", await served.token("early"), **OURS)
+        await until(lambda: bool(notebook.secrets(Key(there, "early"))), 5)
+        await asyncio.to_thread(permit, by_namespace, missing)
+        await until(lambda: not notebook.informer.unwatched_namespaces(), 10)
+        await served.secret("other", await served.token("other"), **OURS)
+        await until(lambda: bool(notebook.secrets(Key(there, "other"))), 5)
+        late = Objects(admin, missing)
+        owner = await late.token("late")
+        await late.secret("late", owner, **OURS)
+        await until(lambda: bool(notebook.secrets(Key(missing, "late"))), 5)
+        assert notebook.informer.problem is None
+        assert notebook.restarts == 0
+
+
+async def test_a_namespace_that_is_deleted_and_comes_back_is_watched_again(
+    by_namespace: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stays, goes = (f"{name}-{secrets.token_hex(4)}" for name in ("stays", "goes"))
+    for name in (stays, goes):
+        await asyncio.to_thread(permit, by_namespace, name)
+    kubeconfig = Path(by_namespace.service_account_kubeconfig("scim-system", "scim-operator"))
+    async with (
+        await client_of(kubeconfig) as ours,
+        await client_of(by_namespace.kubeconfig) as admin,
+        watching(kubeconfig, f"{stays},{goes}", monkeypatch, WatchAccess(ours).obstacle) as notebook,
+    ):
+        objects = Objects(admin, goes)
+        await objects.token("first")
+        await until(lambda: bool(notebook.tokens(Key(goes, "first"))))
+        await asyncio.to_thread(by_namespace.kubectl, "delete", "namespace", goes)
+        await until(lambda: bool(notebook.tokens(Key(goes, "first"), gone=True)))
+        await asyncio.to_thread(permit, by_namespace, goes)
+        owner = await objects.token("second")
+        await objects.secret("second", owner, **OURS)
+        await until(lambda: bool(notebook.secrets(Key(goes, "second"))), 10)
+        await Objects(admin, stays).token("other")
+        await until(lambda: bool(notebook.tokens(Key(stays, "other"))), 5)
+        assert notebook.informer.problem is None
+
+
+async def test_without_the_rolebinding_its_scimtokens_are_watched_and_its_secrets_as_soon_as_it_comes(
+    by_namespace: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound, unbound = (f"{name}-{secrets.token_hex(4)}" for name in ("bound", "unbound"))
+    await asyncio.to_thread(permit, by_namespace, bound)
+    await asyncio.to_thread(by_namespace.kubectl, "create", "namespace", unbound)
+    kubeconfig = Path(by_namespace.service_account_kubeconfig("scim-system", "scim-operator"))
+    async with (
+        await client_of(kubeconfig) as ours,
+        await client_of(by_namespace.kubeconfig) as admin,
+        watching(kubeconfig, f"{bound},{unbound}", monkeypatch, WatchAccess(ours).obstacle) as notebook,
+    ):
+        objects = Objects(admin, unbound)
+        owner = await objects.token("entra")
+        await until(lambda: bool(notebook.tokens(Key(unbound, "entra"))), 5)
+        assert notebook.informer.unwatched_namespaces() == {unbound}
+        binding = ROLE_BINDING.format(namespace=unbound)
+        await asyncio.to_thread(by_namespace.kubectl, "apply", "-f", "-", input=binding)
+        await objects.secret("entra", owner, **OURS)
+        await until(lambda: bool(notebook.secrets(Key(unbound, "entra"))), 10)
+
+
+async def test_a_watch_that_is_refused_ends_no_other(
+    by_namespace: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a right is taken away after it was asked for. One that ended would list its objects again."""
+    there, missing = (f"{name}-{secrets.token_hex(4)}" for name in ("there", "missing"))
+    await asyncio.to_thread(permit, by_namespace, there)
+    kubeconfig = Path(by_namespace.service_account_kubeconfig("scim-system", "scim-operator"))
+    async with await client_of(by_namespace.kubeconfig) as admin:
+        objects, key = Objects(admin, there), Key(there, "entra")
+        owner = await objects.token("entra")
+        await objects.secret("entra", owner, **OURS)
+        async with watching(kubeconfig, f"{missing},{there}", monkeypatch) as notebook:
+            await until(lambda: notebook.restarts > 1, 60)
+            assert notebook.informer.problem is None
+            assert len(notebook.secrets(key)) == len(notebook.tokens(key)) == 1
+            await objects.delete("entra")
+            await until(lambda: bool(notebook.tokens(key, gone=True)), 5)
+
+
+async def test_when_nothing_can_be_watched_that_is_a_problem_with_its_reason(
+    by_namespace: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(_target: WatchTarget) -> Obstacle:
+        return Obstacle("not permitted", in_namespace_only=True)
+
+    monkeypatch.setenv("KUBECONFIG", str(by_namespace.kubeconfig))
+    settings = load(
+        endpoint_url="https://scim.example.com/scim/v2", admin_url="http://unused:1", watch_namespaces="a,b"
+    )
+    informer = Informer(settings, deliver=Notebook(), find_obstacle=refused, restarted=lambda: None)
+    informer.start()
+    await until(lambda: informer.unwatched_namespaces() == {"a", "b"})
+    assert informer.problem == "not watching yet: not permitted"
+    assert await informer.stop(10)
 
 
 async def test_the_watch_outlives_a_restart_of_the_api_server(

@@ -23,6 +23,7 @@ NAMES = {
     "scim_operator_leader",
     "scim_operator_scimtokens",
     "scim_operator_watch_restarts_total",
+    "scim_operator_unwatched_namespace",
     "scim_operator_resync_total",
     "scim_operator_orphaned_connections_not_revoked",
     "scim_operator_superseded_token_in_use",
@@ -74,6 +75,10 @@ def test_a_scimtoken_that_is_well_again_leaves_no_sample_behind() -> None:
     assert found["scim_operator_superseded_token_in_use", labels] == 1
     assert found["scim_operator_rotation_overdue_expiry_timestamp_seconds", labels] == end.timestamp()
     metrics.in_use([])
+    metrics.unwatched(["team"])
+    assert samples(metrics)["scim_operator_unwatched_namespace", (("namespace", "team"),)] == 1
+    metrics.unwatched([])
+    assert not [key for key in samples(metrics) if key[0] == "scim_operator_unwatched_namespace"]
     metrics.rotation_overdue([])
     assert not [key for key in samples(metrics) if key[1] == labels]
 

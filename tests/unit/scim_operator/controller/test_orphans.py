@@ -108,6 +108,12 @@ def test_connections_outside_of_the_watched_namespaces_are_left_alone() -> None:
     assert compared([], held, ("ns",)).orphans == {Key("ns", "c")}
 
 
+def test_nothing_is_an_orphan_in_a_namespace_that_could_not_be_listed() -> None:
+    held = holdings(connection("b", namespace="hidden"), connection("c"))
+    found = compare([], held, namespaces=("ns", "hidden"), now=NOW, per_second=1, unlisted={"hidden"})
+    assert found.orphans == {Key("ns", "c")}
+
+
 @pytest.mark.parametrize(
     ("orphans", "connections", "stops"),
     [(0, 0, False), (5, 5, False), (6, 6, True), (6, 30, False), (7, 30, True), (100, 10_000, False)],

@@ -61,11 +61,16 @@ class Case:
         names: list[str] | None,
         *,
         resync_seconds: float = 0.01,
+        forbidden_namespaces: tuple[str, ...] = (),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        async def listed(*_: Any) -> AsyncIterator[dict[str, Any]]:
+        async def listed(
+            _kube: object, _namespaces: object, forbidden: Callable[[str], None]
+        ) -> AsyncIterator[dict[str, Any]]:
             for item in tokens:
                 yield item
+            for namespace in forbidden_namespaces:
+                forbidden(namespace)
 
         monkeypatch.setattr(resync, "list_scimtokens", listed)
         self.api, self.controller = Api(names), RecordingController()
@@ -135,6 +140,17 @@ async def test_many_connections_without_tokens_are_left_alone_and_reported(
     assert set(case.controller.enqueued) == {Key("ns", "a")}
     assert any(entry["event"].startswith("orphan limit exceeded") and entry["orphans"] == 6 for entry in logs)
     assert b"scim_operator_orphaned_connections_not_revoked 6.0" in case.metrics.render()
+
+
+async def test_nothing_is_revoked_or_forgotten_in_a_namespace_that_could_not_be_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = Case(monkeypatch, [], ["a", "b"], forbidden_namespaces=("ns",))
+    case.cache.apply(WatchEvent(cached_scimtoken(token("a"))))
+    logs = await case.once()
+    assert Key("ns", "a") in case.cache
+    assert Key("ns", "b") not in case.controller.enqueued
+    assert [entry["unlisted_namespaces"] for entry in logs if entry["event"] == "resync done"] == [["ns"]]
 
 
 async def test_tokens_that_vanished_from_the_cache_are_under_the_limit_too(

@@ -1,0 +1,54 @@
+"""Lists every ScimToken, page by page."""
+
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import Any, Final
+
+from kubernetes.aio import client
+
+from scim_operator.api.scimtoken import GROUP, PLURAL, VERSION
+
+LIST_PAGE: Final = 500
+"""ScimTokens in one page of a list."""
+LIST_TIMEOUT: Final = 30.0
+"""Seconds that one page may take."""
+
+
+async def list_scimtokens(
+    api_client: client.ApiClient, namespaces: Collection[str], forbidden: Callable[[str], None]
+) -> AsyncIterator[dict[str, Any]]:
+    """Every ScimToken as the API server has it, page by page.
+
+    Args:
+        api_client: with the right to list them.
+        namespaces: where; empty for all.
+        forbidden: called with each of ``namespaces`` in which they may not be listed; the others are listed.
+
+    Raises:
+        ApiException: as the Kubernetes client does; 404 when the CRD is gone.
+    """
+    for namespace in namespaces or (None,):
+        try:
+            async for item in _list_in(client.CustomObjectsApi(api_client), namespace):
+                yield item
+        except client.ApiException as error:
+            if namespace is None or error.status != 403:
+                raise
+            forbidden(namespace)
+
+
+async def _list_in(custom: client.CustomObjectsApi, namespace: str | None) -> AsyncIterator[dict[str, Any]]:
+    resume: str | None = None
+    while True:
+        options: dict[str, Any] = {"limit": LIST_PAGE, "_request_timeout": LIST_TIMEOUT}
+        if resume:
+            options["_continue"] = resume
+        page: Any = await (
+            custom.list_cluster_custom_object(GROUP, VERSION, PLURAL, **options)
+            if namespace is None
+            else custom.list_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, **options)
+        )
+        for item in page["items"]:
+            yield item
+        resume = page["metadata"].get("continue")
+        if not resume:
+            break

@@ -1,0 +1,53 @@
+"""What is in the way of a watch, asked of a real API server."""
+
+import pytest
+from kubernetes.aio import client
+
+from localcluster import ControlPlane
+from scim_operator.adapters import watch_access
+from scim_operator.adapters.watch_access import WatchAccess, WatchTarget
+from support.installed import client_of
+
+
+@pytest.mark.parametrize("resource", ["scimtokens", "secrets"])
+async def test_nothing_is_in_the_way_of_the_operator(
+    operator_client: client.ApiClient, quiet_namespace: str, resource: str
+) -> None:
+    access = WatchAccess(operator_client)
+    for namespace in (None, quiet_namespace):
+        assert await access.obstacle(WatchTarget(resource, namespace)) is None  # type: ignore[arg-type]
+
+
+async def test_a_missing_right_is_reported_with_what_is_needed(
+    installed: ControlPlane, quiet_namespace: str
+) -> None:
+    installed.kubectl("create", "serviceaccount", "nobody", "-n", quiet_namespace)
+    async with await client_of(installed.service_account_kubeconfig(quiet_namespace, "nobody")) as nobody:
+        access = WatchAccess(nobody)
+        everywhere = await access.obstacle(WatchTarget("scimtokens", None))
+        here = await access.obstacle(WatchTarget("secrets", quiet_namespace))
+    assert everywhere is not None
+    assert here is not None
+    assert (everywhere.in_namespace_only, here.in_namespace_only) == (False, True)
+    assert "needs get, list and watch" in everywhere.reason
+    assert f"in namespace {quiet_namespace}: does it exist" in here.reason
+
+
+async def test_a_missing_crd_is_in_the_way_of_all_namespaces(
+    installed: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_access, "GROUP", "absent.example.com")
+    async with await client_of(installed.kubeconfig) as admin:
+        found = await WatchAccess(admin).obstacle(WatchTarget("scimtokens", "default"))
+    assert found is not None
+    assert not found.in_namespace_only
+    assert "kubectl apply -f crds/scimtoken.yaml" in found.reason
+
+
+async def test_an_api_server_that_does_not_answer_is_in_the_way_of_all_namespaces() -> None:
+    configuration = client.Configuration(host="http://127.0.0.1:1")
+    async with client.ApiClient(configuration) as nowhere:
+        found = await WatchAccess(nowhere).obstacle(WatchTarget("secrets", "default"))
+    assert found is not None
+    assert not found.in_namespace_only
+    assert "did not answer" in found.reason
