@@ -8,8 +8,8 @@ import asyncio
 import random
 import signal
 import ssl
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Final
 
@@ -32,12 +32,14 @@ from scim_operator.commands import release_finalizers as releasing
 from scim_operator.commands import self_test as self_test_command
 from scim_operator.controller.cache import InformerCache, WatchEvent
 from scim_operator.controller.controller import Controller
+from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.informer import Informer
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.resync import KUBERNETES_ERRORS, Resync
 from scim_operator.controller.workqueue import Result
 from scim_operator.health import Check, HealthServer
 from scim_operator.metrics import Metrics
+from scim_operator.planning.deletion_limit import CONFIRM_DELETION_ANNOTATION, DeletionLimit
 from scim_operator.planning.ports import Key, KubernetesRejected, NotLeading
 from scim_operator.settings import OperatorSettings
 
@@ -172,6 +174,7 @@ class Operator:
         self._settings, self._kube, self._trace = settings, kube, trace
         self._inside, self._outside = inside, outside
         self._metrics, self._cache = Metrics(), InformerCache()
+        self._deletions = self._new_deletions()
         self._is_leader = asyncio.Event()
         self._leading: asyncio.Task[None] | None = None
         self._reconciler: Reconciler | None = None
@@ -180,7 +183,11 @@ class Operator:
             self._reconcile, workers=settings.workers, max_interval=self._max_interval, metrics=self._metrics
         )
         self._elector = LeaderElector(
-            lease_api, settings, on_gained=self._on_started_leading, on_lost=self._on_stopped_leading
+            lease_api,
+            settings,
+            on_gained=self._on_started_leading,
+            on_lost=self._on_stopped_leading,
+            on_annotations=self._on_lease_annotations,
         )
         self._informer = Informer(
             settings,
@@ -229,10 +236,13 @@ class Operator:
 
     def _on_started_leading(self) -> None:
         self._metrics.leader(leading=True)
+        self._deletions = self._new_deletions()
+        self._deletions.count_scimtokens(len(self._cache))
         self._is_leader.set()
 
     def _on_stopped_leading(self) -> None:
         self._metrics.leader(leading=False)
+        self._deletions = self._new_deletions()
         self._is_leader.clear()
         self._controller.pause()
         if self._leading is not None:
@@ -275,6 +285,7 @@ class Operator:
                 ledger_key=key.ledger_key,
                 trace=self._trace or _no_trace,
                 endpoint_verdict=lambda: check.verdict,
+                deletions=self._deletions,
             )
             self._controller.resume()
             resync = Resync(
@@ -282,6 +293,7 @@ class Operator:
                 self._settings,
                 cache=self._cache,
                 controller=self._controller,
+                deletions=self._deletions,
                 metrics=self._metrics,
             )
             async with asyncio.TaskGroup() as parts:
@@ -308,7 +320,20 @@ class Operator:
 
     # -- what comes in, what is due
 
+    def _new_deletions(self) -> Deletions:
+        settings = self._settings
+        return Deletions(
+            DeletionLimit(settings.deletion_limit_count, settings.deletion_limit_percent),
+            timedelta(seconds=settings.deletion_hold_seconds),
+            lease=(settings.namespace, settings.lease_name),
+        )
+
+    def _on_lease_annotations(self, annotations: Mapping[str, str]) -> None:
+        for key in self._deletions.confirm(annotations.get(CONFIRM_DELETION_ANNOTATION, "")):
+            self._controller.add(key)
+
     def _on_watch_events(self, batch: Sequence[WatchEvent]) -> None:
+        self._deletions.count_scimtokens(len(self._cache))
         for event in batch:
             keys = self._cache.apply(event)
             for key in keys if self._is_leader.is_set() else ():
@@ -353,6 +378,7 @@ class Operator:
         self._metrics.scimtokens(ready=settled, not_ready=len(self._cache) - settled)
         self._metrics.in_use(token.key for token in self._cache if token.in_use)
         self._metrics.rotation_overdue(self._cache.rotation_overdue(datetime.now(UTC)))
+        self._metrics.revocations_held(len(self._deletions.held))
         self._metrics.unwatched(self._informer.unwatched_namespaces())
         self._metrics.endpoint(self._probe.verdict if self._probe is not None else None)
 

@@ -58,9 +58,9 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
-        self._orphan_limit_exceeded = Gauge(
-            "scim_operator_orphaned_connections_not_revoked",
-            "Connections without a ScimToken that were not revoked because they exceed the orphan limit.",
+        self._revocations_held = Gauge(
+            "scim_operator_revocations_held",
+            "Connections whose ScimToken is gone or being deleted, not revoked because they are many.",
             registry=self.registry,
         )
 
@@ -134,9 +134,9 @@ class Metrics:
         """A comparison ended; incomplete when the API could not be read."""
         self._resyncs.labels("success" if complete else "scim_api_unreachable").inc()
 
-    def orphan_limit_exceeded(self, orphans: int) -> None:
-        """How many orphaned connections were left alone; 0 when the limit was not exceeded."""
-        self._orphan_limit_exceeded.set(orphans)
+    def revocations_held(self, number: int) -> None:
+        """How many revocations wait because they are many."""
+        self._revocations_held.set(number)
 
     def render(self) -> bytes:
         """The text exposition of all of them."""

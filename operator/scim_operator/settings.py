@@ -14,8 +14,10 @@ DEFAULT_NAMESPACE: Final = "scim-system"
 NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 """Kubernetes mounts a pod's own namespace here."""
 RENAMED: Final = {
-    "SWEEP_BRAKE_COUNT": "ORPHAN_LIMIT_COUNT",
-    "SWEEP_BRAKE_PERCENT": "ORPHAN_LIMIT_PERCENT",
+    "SWEEP_BRAKE_COUNT": "DELETION_LIMIT_COUNT",
+    "SWEEP_BRAKE_PERCENT": "DELETION_LIMIT_PERCENT",
+    "ORPHAN_LIMIT_COUNT": "DELETION_LIMIT_COUNT",
+    "ORPHAN_LIMIT_PERCENT": "DELETION_LIMIT_PERCENT",
     "RECHECK_SECONDS": "FULL_RECONCILE_SECONDS",
     "CATCH_UP_PER_SECOND": "STARTUP_RECONCILES_PER_SECOND",
     "LEASE_DEADLINE_SECONDS": "LEASE_RENEW_DEADLINE_SECONDS",
@@ -102,9 +104,11 @@ class OperatorSettings(BaseSettings):
     """Each ScimToken is reconciled at least this often, whatever the watch reported."""
     startup_reconciles_per_second: Annotated[float, Field(gt=0, le=10_000)] = 50
     """After a start or hand-over, how many ScimTokens without a difference are reconciled per second."""
-    orphan_limit_count: Annotated[int, Field(ge=0)] = 5
-    orphan_limit_percent: Annotated[float, Field(ge=0, le=100)] = 20
-    """More orphaned connections than both of these at once are not revoked, and reported."""
+    deletion_limit_count: Annotated[int, Field(ge=0)] = 5
+    deletion_limit_percent: Annotated[float, Field(ge=0, le=100)] = 20
+    """When more connections than both of these lose their ScimToken within a minute, their revocation waits."""
+    deletion_hold_seconds: Annotated[float, Field(ge=0, le=2_592_000)] = 3600
+    """How long it waits for a person; 0 never waits."""
     shutdown_seconds: Annotated[float, Field(gt=0, le=60)] = 5
     """How long reconciles under way may take to end after SIGTERM."""
 

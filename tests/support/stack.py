@@ -246,6 +246,8 @@ def stack(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory)
         "SCIM_OPERATOR_LEASE_RENEW_DEADLINE_SECONDS": "2",
         "SCIM_OPERATOR_LEASE_RENEW_PERIOD_SECONDS": "0.5",
         "SCIM_OPERATOR_LEASE_RETRY_PERIOD_SECONDS": "0.2",
+        # One test after the other deletes its namespace here.
+        "SCIM_OPERATOR_DELETION_LIMIT_COUNT": "1000",
     }
     with running(Stack(control_plane, directory, operator_settings=settings)) as stack:
         yield stack

@@ -10,6 +10,7 @@ import structlog
 from scim_operator.api.scimtoken import (
     ROTATE_ANNOTATION,
 )
+from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.workqueue import Result
 from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, FakeApi, FakeCluster, FakeVerifier, World
@@ -31,6 +32,7 @@ class Life:
     world: World
     steps: list[str] = dataclasses.field(default_factory=list)
     made: int = 0
+    deletions: Deletions | None = None
 
     def _token(self) -> str:
         self.made += 1
@@ -54,6 +56,7 @@ class Life:
             trace=self.steps.append,
             pause=at_once,
             clock=lambda: self.world.now,
+            deletions=self.deletions,
         )
         return await one.reconcile(KEY)
 

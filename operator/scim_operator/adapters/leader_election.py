@@ -10,7 +10,7 @@ and If-Match, not here.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -37,6 +37,7 @@ class LeaderElector:
         settings: names and times of the Lease.
         on_gained: called in the event loop when this process begins to lead.
         on_lost: called when it stops leading, released or not.
+        on_annotations: called with the Lease's annotations after each renewal.
         clock: seconds, monotonic.
     """
 
@@ -47,11 +48,12 @@ class LeaderElector:
         *,
         on_gained: Callable[[], None],
         on_lost: Callable[[], None],
+        on_annotations: Callable[[Mapping[str, str]], None] = lambda _annotations: None,
         clock: Callable[[], float] = boot_time,
     ) -> None:
         self._leases = client.CoordinationV1Api(api)
         self._settings = settings
-        self._on_gained, self._on_lost = on_gained, on_lost
+        self._on_gained, self._on_lost, self._on_annotations = on_gained, on_lost, on_annotations
         self._clock = clock
         self._acting = False
         self._valid_until = float("-inf")
@@ -146,6 +148,7 @@ class LeaderElector:
             return (
                 self._acting and is_holder and self._clock() < self._valid_until and await self._is_holder()
             )
+        self._on_annotations((lease.metadata and lease.metadata.annotations) or {})
         return True
 
     async def _is_holder(self) -> bool:

@@ -200,7 +200,7 @@ class InformerCache:
         is in the ``unlisted`` namespaces, which could not be read.
 
         Returns which changed without a watch event. What vanished is only dropped here: the orphan check finds
-        what is left of it, within the orphan limit.
+        what is left of it, within the deletion limit.
         """
         changed = frozenset(self._changed_since_list)
         listed_now = {token.key: token for token in listed if token.key not in changed}

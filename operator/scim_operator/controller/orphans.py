@@ -37,18 +37,6 @@ class Comparison:
     """The API accepts tokens for them and there is no ScimToken."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class OrphanLimit:
-    """How many orphaned connections may be revoked at once; more than both numbers are left alone."""
-
-    count: int
-    percent: float
-
-    def is_exceeded(self, orphans: int, connections: int) -> bool:
-        """Whether revoking so many of so many looks like a mistake (a wrong cluster, an old backup)."""
-        return orphans > self.count and 100 * orphans > self.percent * connections
-
-
 def compare(
     tokens: Iterable[CachedScimToken],
     registered: RegisteredConnections | None,

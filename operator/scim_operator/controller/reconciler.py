@@ -22,12 +22,14 @@ from scim_api.contract import tokens
 from scim_api.contract.admin import Connection
 from scim_api.contract.backoff import Backoff
 from scim_operator.api.scimtoken import FINALIZER, TOKENS_ANNOTATION, ScimToken, format_time
+from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.state import State
 from scim_operator.controller.status_writer import StatusWriter
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning import actions, conditions, planner
-from scim_operator.planning.conditions import Failure, ReconcileOutcome
+from scim_operator.planning.conditions import DELETION_HELD, Failure, ReconcileOutcome
 from scim_operator.planning.connection_ownership import belongs_to
+from scim_operator.planning.deletion_limit import Wait
 from scim_operator.planning.endpoint_verdict import EndpointVerdict
 from scim_operator.planning.ledger_signature import LedgerSigner
 from scim_operator.planning.ports import (
@@ -69,6 +71,7 @@ class Reconciler:
         pause: waits some seconds after a lost write.
         clock: for a status written while the database's clock can't be read; UTC.
         endpoint_verdict: of the last check of the endpoint; nothing waits for one.
+        deletions: asked before a connection is revoked because its ScimToken is gone or being deleted.
     """
 
     def __init__(
@@ -85,12 +88,14 @@ class Reconciler:
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], datetime] = conditions.local_now,
         endpoint_verdict: Callable[[], EndpointVerdict | None] = lambda: None,
+        deletions: Deletions | None = None,
     ) -> None:
         self._api, self._cluster, self._verifier = api, cluster, verifier
         self._endpoint, self._new_token, self._new_id = endpoint, new_token, new_id
         self._trace, self._pause, self._clock, self._endpoint_verdict = trace, pause, clock, endpoint_verdict
         self._signer = LedgerSigner(ledger_key)
         self._status = StatusWriter(cluster, endpoint, trace)
+        self._deletions = deletions or Deletions(limit=None)
 
     async def reconcile(self, key: Key) -> Result:
         """Do what is to be done about ``key`` and write its status.
@@ -115,10 +120,15 @@ class Reconciler:
             state = await self.observe(key)
         except (ScimApiUnreachable, ScimApiRejected, KubernetesRejected) as error:
             return await self._report_unobservable(key, _failure_of(error))
+        if not state.deletes_connection:
+            self._deletions.resolve(key)
         done: actions.Done | None = None
         failure: Failure | None = None
         try:
             done = await self._execute_plan(key, state)
+            self._deletions.resolve(key)
+        except _WaitingError as error:
+            return await self._report_wait(key, state.token, error.wait)
         except (
             ScimApiUnreachable,
             ScimApiRejected,
@@ -183,8 +193,11 @@ class Reconciler:
 
         Raises:
             _RefusedError: somebody has to change something.
+            _WaitingError: what would be revoked waits, because it may be one of many.
         """
         for _ in range(MAX_ACTIONS):
+            if state.deletes_connection and (wait := self._deletions.wait(key, state.token)) is not None:
+                raise _WaitingError(wait)
             step = planner.plan(state.observed(), self._endpoint)
             match step:
                 case actions.Done():
@@ -349,6 +362,15 @@ class Reconciler:
             )
         return Result(requeue=True, reason=failure.reason)
 
+    async def _report_wait(self, key: Key, token: ScimToken | None, wait: Wait) -> Result:
+        """Report a deletion that is held, and come back when its time is over."""
+        now = self._clock()
+        if wait.is_held and token is not None:
+            failure = Failure(None, DELETION_HELD, self._deletions.message(key, wait))
+            outcome = ReconcileOutcome(token, None, None, None, failure, self._endpoint_verdict())
+            await self._status.write(outcome, now)
+        return Result(max(timedelta(0), wait.until - now))
+
     async def _force_deletion(self, token: ScimToken, failure: Failure) -> bool:
         """Remove our finalizer although the API has not finished, where an annotation asks for that; whether it was.
 
@@ -364,6 +386,14 @@ class Reconciler:
         self._trace("set-finalizer")
         await self._cluster.set_finalizer(token, present=False)
         return True
+
+
+class _WaitingError(Exception):
+    """The revocation of a connection without a ScimToken waits."""
+
+    def __init__(self, wait: Wait) -> None:
+        super().__init__()
+        self.wait = wait
 
 
 class _RefusedError(Exception):

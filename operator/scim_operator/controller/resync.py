@@ -15,9 +15,9 @@ from scim_api.contract.backoff import Backoff
 from scim_operator.adapters.scimtoken_list import list_scimtokens
 from scim_operator.controller.cache import InformerCache, cached_scimtoken
 from scim_operator.controller.controller import Controller
+from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.orphans import (
     Comparison,
-    OrphanLimit,
     RegisteredConnections,
     compare,
     read_connections,
@@ -43,9 +43,10 @@ class Resync:
 
     Args:
         kube: the API client.
-        settings: periods, pace and orphan limit.
+        settings: periods and pace.
         cache: the informer cache; brought up to date here.
         controller: takes what is to be reconciled.
+        deletions: counts what has no ScimToken, and says what is held.
         metrics: counters to move.
         sleep: waits so many seconds.
     """
@@ -57,11 +58,13 @@ class Resync:
         *,
         cache: InformerCache,
         controller: Controller,
+        deletions: Deletions,
         metrics: Metrics,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._kube, self._settings = kube, settings
         self._cache, self._controller, self._metrics = cache, controller, metrics
+        self._deletions = deletions
         self._sleep, self._last_problem = sleep, ""
 
     async def run(self, api: AdminApi, upkeep: Callable[[], Awaitable[object]]) -> None:
@@ -107,7 +110,9 @@ class Resync:
             first=everything,
         )
         self._enqueue(comparison, frozenset() if everything else changed, everything=everything)
-        self._revoke_orphans(comparison.orphans, len(registered.connections) if registered else 0)
+        if registered is not None:
+            self._deletions.count_connections(len(registered.connections))
+        self._enqueue_orphans(comparison.orphans)
         self._metrics.resynced(complete=registered is not None)
         noteworthy = everything or comparison.urgent or comparison.orphans
         (log.info if noteworthy else log.debug)(
@@ -141,21 +146,11 @@ class Resync:
             for key, delay in comparison.later.items():
                 self._controller.add(key, delay)
 
-    def _revoke_orphans(self, orphans: frozenset[Key], connections: int) -> None:
-        """Reconcile connections without a ScimToken, which revokes them, unless they exceed the limit."""
-        limit = OrphanLimit(self._settings.orphan_limit_count, self._settings.orphan_limit_percent)
-        if limit.is_exceeded(len(orphans), connections):
-            self._metrics.orphan_limit_exceeded(len(orphans))
-            log.error(
-                "orphan limit exceeded: too many connections have no ScimToken; none was revoked. If they are really "
-                "gone, raise SCIM_OPERATOR_ORPHAN_LIMIT_COUNT; if not, restore the ScimTokens",
-                orphans=len(orphans),
-                connections=connections,
-                examples=[str(key) for key in sorted(orphans)[:5]],
-            )
-            return
-        self._metrics.orphan_limit_exceeded(0)
-        for key in orphans:
+    def _enqueue_orphans(self, orphans: frozenset[Key]) -> None:
+        """Reconcile connections without a ScimToken, which revokes them unless they are many."""
+        self._deletions.add(orphans)
+        self._deletions.report()
+        for key in orphans - self._deletions.held:
             log.info("orphaned connection", key=str(key))
             self._controller.add(key)
 

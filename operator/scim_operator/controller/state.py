@@ -35,6 +35,11 @@ class State:
     namespace_uid: str | None = None
     """Of the ScimToken's namespace, where it was read."""
 
+    @property
+    def deletes_connection(self) -> bool:
+        """Whether its ScimToken is gone or being deleted, so that the connection is to be revoked."""
+        return self.connection.exists and (self.token is None or self.token.deleting)
+
     def observed(self) -> ObservedState:
         """The same without plaintext."""
         return ObservedState(

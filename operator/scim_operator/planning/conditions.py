@@ -34,6 +34,7 @@ ConditionFields = tuple[str, ConditionStatus, str, str]
 """Type, status, reason and message of a condition."""
 SUPERSEDED_TOKEN_IN_USE: Final = "SupersededTokenInUse"  # noqa: S105 (a condition's type)
 ENDPOINT_REACHABLE: Final = "EndpointReachable"
+DELETION_HELD: Final = "DeletionHeld"
 TRANSIENT_REASONS: Final = frozenset({"TenantPurging", "SecretDeleting", "VerificationFailed", "Unavailable"})
 """Failures that may end without anybody acting."""
 MAX_TOKENS_IN_MESSAGE: Final = 3
@@ -164,6 +165,8 @@ def _previous(token: ScimToken, kind: str) -> ConditionFields | None:
 def _deletion(outcome: ReconcileOutcome) -> ConditionFields:
     """Ready, of one that is being deleted: what is left to do, or what it waits for."""
     failure, connection = outcome.failure, outcome.connection
+    if failure is not None and failure.reason == DELETION_HELD:
+        return ("Ready", "False", DELETION_HELD, failure.message)
     if failure is not None:
         meta = outcome.token.metadata
         waits = (

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,11 +46,13 @@ class Candidate:
 
     def __init__(self, api: client.ApiClient, wanted: OperatorSettings) -> None:
         self.history: list[str] = []
+        self.annotations: list[Mapping[str, str]] = []
         self.elector = LeaderElector(
             api,
             wanted,
             on_gained=lambda: self.history.append("gained"),
             on_lost=lambda: self.history.append("lost"),
+            on_annotations=self.annotations.append,
         )
         self.stop = asyncio.Event()
         self.task = asyncio.create_task(self.elector.run(self.stop))
@@ -214,6 +216,7 @@ async def test_a_lease_edited_by_somebody_else_does_not_end_the_leadership(
         assert first.leads
         await asyncio.sleep(0.05)
     assert first.history == ["gained"]
+    await until(lambda: first.annotations[-1:] == [{"somebody": "19"}])
 
 
 async def test_a_missing_namespace_is_named(run: Run, namespace: str) -> None:

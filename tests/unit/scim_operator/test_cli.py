@@ -38,7 +38,7 @@ def test_settings_are_shown_as_understood_and_nothing_is_started() -> None:
     shown = typed("run", "--show-settings", env={**NEEDED, "SCIM_OPERATOR_WATCH_NAMESPACES": "red, blue"})
     assert shown.exit_code == 0
     assert "SCIM_OPERATOR_WATCH_NAMESPACES=red,blue\n" in shown.output
-    assert "SCIM_OPERATOR_ORPHAN_LIMIT_COUNT=5\n" in shown.output
+    assert "SCIM_OPERATOR_DELETION_LIMIT_COUNT=5\n" in shown.output
 
 
 @pytest.mark.parametrize("command", ["run", "release"])

@@ -25,7 +25,7 @@ NAMES = {
     "scim_operator_watch_restarts_total",
     "scim_operator_unwatched_namespace",
     "scim_operator_resync_total",
-    "scim_operator_orphaned_connections_not_revoked",
+    "scim_operator_revocations_held",
     "scim_operator_superseded_token_in_use",
     "scim_operator_rotation_overdue_expiry_timestamp_seconds",
     "scim_operator_endpoint_reachable",

@@ -65,7 +65,7 @@ def test_renamed_and_wrong_settings_are_refused_together_with_a_line_each(
         load(**{**NEEDED, "workers": "0"})
     lines = str(refused.value).splitlines()
     assert lines[:2] == [
-        "SCIM_OPERATOR_SWEEP_BRAKE_COUNT is now SCIM_OPERATOR_ORPHAN_LIMIT_COUNT: rename it",
+        "SCIM_OPERATOR_SWEEP_BRAKE_COUNT is now SCIM_OPERATOR_DELETION_LIMIT_COUNT: rename it",
         "SCIM_OPERATOR_RECHECK_SECONDS is now SCIM_OPERATOR_FULL_RECONCILE_SECONDS: rename it",
     ]
     assert lines[2].startswith("SCIM_OPERATOR_WORKERS='0'")

@@ -10,7 +10,6 @@ from scim_api.contract.admin import Connection, ConnectionPage, CredentialStatus
 from scim_operator.controller.cache import CachedScimToken
 from scim_operator.controller.orphans import (
     Comparison,
-    OrphanLimit,
     RegisteredConnections,
     compare,
     read_connections,
@@ -112,14 +111,6 @@ def test_nothing_is_an_orphan_in_a_namespace_that_could_not_be_listed() -> None:
     held = holdings(connection("b", namespace="hidden"), connection("c"))
     found = compare([], held, namespaces=("ns", "hidden"), now=NOW, per_second=1, unlisted={"hidden"})
     assert found.orphans == {Key("ns", "c")}
-
-
-@pytest.mark.parametrize(
-    ("orphans", "connections", "stops"),
-    [(0, 0, False), (5, 5, False), (6, 6, True), (6, 30, False), (7, 30, True), (100, 10_000, False)],
-)
-def test_the_brake_stops_what_is_much_and_a_large_part(orphans: int, connections: int, stops: bool) -> None:
-    assert OrphanLimit(5, 20).is_exceeded(orphans, connections) is stops
 
 
 @given(

@@ -1,9 +1,9 @@
-"""A resync enqueues what is to be reconciled; above the orphan limit nothing is revoked, and it says so."""
+"""A resync enqueues what is to be reconciled; what has no ScimToken is counted, and what is held is not enqueued."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,8 +13,10 @@ from scim_api.contract.admin import Connection, ConnectionPage
 from scim_operator.controller import resync
 from scim_operator.controller.cache import InformerCache, WatchEvent, cached_scimtoken
 from scim_operator.controller.controller import Controller
+from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.resync import Resync
 from scim_operator.metrics import Metrics
+from scim_operator.planning.deletion_limit import DeletionLimit
 from scim_operator.planning.ports import Key, KubernetesRejected, ScimApiUnreachable
 from scim_operator.settings import load
 
@@ -75,6 +77,8 @@ class Case:
         monkeypatch.setattr(resync, "list_scimtokens", listed)
         self.api, self.controller = Api(names), RecordingController()
         self.cache, self.metrics = InformerCache(), Metrics()
+        self.deletions = Deletions(DeletionLimit(5, 20), timedelta(hours=1), now=lambda: self.now)
+        self.now = NOW
         settings = load(
             endpoint_url="https://scim.example.com/scim/v2",
             admin_url="http://unused:1",
@@ -85,6 +89,7 @@ class Case:
             settings,
             cache=self.cache,
             controller=self.controller,
+            deletions=self.deletions,
             metrics=self.metrics,
             sleep=sleep,
         )
@@ -129,17 +134,24 @@ async def test_a_connection_without_a_token_is_reconciled(monkeypatch: pytest.Mo
     case = Case(monkeypatch, [], ["left-over"])
     await case.once()
     assert case.controller.enqueued == {Key("ns", "left-over"): 0}
-    assert b"scim_operator_orphaned_connections_not_revoked 0.0" in case.metrics.render()
+    assert not case.deletions.held
 
 
-async def test_many_connections_without_tokens_are_left_alone_and_reported(
+async def test_many_connections_without_tokens_are_held_reported_and_not_enqueued_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    case = Case(monkeypatch, [token("a")], ["a", *(f"gone-{n}" for n in range(6))])
+    gone = [Key("ns", f"gone-{n}") for n in range(6)]
+    case = Case(monkeypatch, [token("a")], ["a", *(key.name for key in gone)])
+    await case.once()
+    assert set(case.controller.enqueued) == {Key("ns", "a"), *gone}
+    case.now += timedelta(seconds=10)
+    assert all(case.deletions.wait(key, None) for key in gone)
+    assert case.deletions.held == set(gone)
+    case.controller.enqueued.clear()
     logs = await case.once()
-    assert set(case.controller.enqueued) == {Key("ns", "a")}
-    assert any(entry["event"].startswith("orphan limit exceeded") and entry["orphans"] == 6 for entry in logs)
-    assert b"scim_operator_orphaned_connections_not_revoked 6.0" in case.metrics.render()
+    assert not case.controller.enqueued.keys() & set(gone)
+    (entry,) = (entry for entry in logs if entry["event"].startswith("deletions held"))
+    assert (entry["held"], entry["connections"]) == (6, 7)
 
 
 async def test_nothing_is_revoked_or_forgotten_in_a_namespace_that_could_not_be_listed(
@@ -151,17 +163,6 @@ async def test_nothing_is_revoked_or_forgotten_in_a_namespace_that_could_not_be_
     assert Key("ns", "a") in case.cache
     assert Key("ns", "b") not in case.controller.enqueued
     assert [entry["unlisted_namespaces"] for entry in logs if entry["event"] == "resync done"] == [["ns"]]
-
-
-async def test_tokens_that_vanished_from_the_cache_are_under_the_limit_too(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    names = [f"t{n}" for n in range(10)]
-    case = Case(monkeypatch, [], names)
-    for name in names:
-        case.cache.apply(WatchEvent(cached_scimtoken(token(name))))
-    await case.once()
-    assert case.controller.enqueued == {}
 
 
 async def test_without_the_api_the_tokens_are_still_reconciled_and_it_is_logged_once(
