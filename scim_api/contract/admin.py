@@ -122,6 +122,8 @@ class Connection(_Model):
     """How many users the tenant has."""
     owner_uid: str | None = None
     """The ScimToken that it belongs to; empty: to none so far; None: an API that does not know of it answered."""
+    namespace_uid: str | None = None
+    """The namespace that its tenant belongs to; empty: to none so far; None: an API that does not know of it."""
     purging: bool = False
     """True while the tenant's resources are being deleted (deletionPolicy: Delete)."""
 

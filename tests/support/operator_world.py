@@ -201,6 +201,7 @@ class World:
             purging=self.purging,
             resources=self.people,
             owner_uid=self.owner_uid,
+            namespace_uid=self.tenant_namespace or "",
             credentials=tuple(item for item in self.credentials.values() if item.expires_at > self.now),
             revoked=tuple(name for name, end in self.revoked.items() if end > self.now),
         )

@@ -23,12 +23,13 @@ from scim_api.contract.admin import Connection
 from scim_api.contract.backoff import Backoff
 from scim_operator.api.scimtoken import FINALIZER, TOKENS_ANNOTATION, ScimToken, format_time
 from scim_operator.controller.deletions import Deletions
+from scim_operator.controller.failures import Refused, Waiting, failure_of
 from scim_operator.controller.state import State
 from scim_operator.controller.status_writer import StatusWriter
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning import actions, conditions, planner
 from scim_operator.planning.conditions import DELETION_HELD, Failure, ReconcileOutcome
-from scim_operator.planning.connection_ownership import belongs_to
+from scim_operator.planning.connection_ownership import belongs_to, is_in_same_namespace
 from scim_operator.planning.deletion_limit import Wait
 from scim_operator.planning.endpoint_verdict import EndpointVerdict
 from scim_operator.planning.ledger_signature import LedgerSigner
@@ -49,6 +50,7 @@ from scim_operator.planning.ports import (
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 
 log = structlog.get_logger(__name__)
+_ABOUT_SETTINGS: Final = ("SettingsConflict", "MatchingImmutable")
 MAX_CONFLICTS: Final = 5
 """How often a conflict is followed by another try at once, before the controller's backoff."""
 _CONFLICT_BACKOFF: Final = Backoff(first=0.02, longest=1.0, jitter=1.0)
@@ -119,7 +121,7 @@ class Reconciler:
         try:
             state = await self.observe(key)
         except (ScimApiUnreachable, ScimApiRejected, KubernetesRejected) as error:
-            return await self._report_unobservable(key, _failure_of(error))
+            return await self._report_unobservable(key, failure_of(error))
         if not state.deletes_connection:
             self._deletions.resolve(key)
         done: actions.Done | None = None
@@ -127,20 +129,20 @@ class Reconciler:
         try:
             done = await self._execute_plan(key, state)
             self._deletions.resolve(key)
-        except _WaitingError as error:
+        except Waiting as error:
             return await self._report_wait(key, state.token, error.wait)
         except (
             ScimApiUnreachable,
             ScimApiRejected,
             VerificationFailed,
             KubernetesRejected,
-            _RefusedError,
+            Refused,
         ) as error:
-            failure = _failure_of(error)
+            failure = failure_of(error)
         if state.token is None:
             return Result(requeue=failure is not None, reason=failure.reason if failure else "")
         if failure is None and state.rejected_settings is not None and not state.token.deleting:
-            failure = _failure_of(state.rejected_settings)
+            failure = failure_of(state.rejected_settings)
         if failure is not None and await self._force_deletion(state.token, failure):
             return Result()
         observed = state.observed()
@@ -192,23 +194,40 @@ class Reconciler:
         """Carry out actions until there is none left; the state is kept up to date.
 
         Raises:
-            _RefusedError: somebody has to change something.
-            _WaitingError: what would be revoked waits, because it may be one of many.
+            Refused: somebody has to change something.
+            Waiting: what would be revoked waits, because it may be one of many.
         """
         for _ in range(MAX_ACTIONS):
-            if state.deletes_connection and (wait := self._deletions.wait(key, state.token)) is not None:
-                raise _WaitingError(wait)
+            self._hold_deletion(key, state)
             step = planner.plan(state.observed(), self._endpoint)
             match step:
                 case actions.Done():
                     return step
                 case actions.Refuse():
-                    raise _RefusedError(step.reason, step.message, step.invalid_revoke)
+                    raise Refused(step.reason, step.message, step.invalid_revoke)
                 case _:
                     await self._execute(key, state, step)
-        raise _RefusedError(
+        raise Refused(
             "ReconcileLimitExceeded", "this is a mistake in the operator; please report it with its log"
         )
+
+    def _hold_deletion(self, key: Key, state: State) -> None:
+        """Let nothing be revoked that may be one of many. A ScimToken that came back after many were deleted goes on
+        with the tokens of the one before.
+
+        Raises:
+            Waiting: the revocation waits.
+        """
+        if not state.deletes_connection:
+            return
+        wait = self._deletions.wait(key, state.token)
+        if wait is None:
+            return
+        is_back = state.token is not None and not state.token.deleting
+        if not (wait.is_held and is_back and is_in_same_namespace(state.observed())):
+            raise Waiting(wait)
+        log.warning("one of many ScimTokens that were deleted is back; its tokens go on", key=str(key))
+        state.keeps_predecessor = True
 
     async def _execute(self, key: Key, state: State, step: actions.Action) -> None:
         if isinstance(step, actions.DeleteConnection):
@@ -386,42 +405,3 @@ class Reconciler:
         self._trace("set-finalizer")
         await self._cluster.set_finalizer(token, present=False)
         return True
-
-
-class _WaitingError(Exception):
-    """The revocation of a connection without a ScimToken waits."""
-
-    def __init__(self, wait: Wait) -> None:
-        super().__init__()
-        self.wait = wait
-
-
-class _RefusedError(Exception):
-    """The planner refused; somebody has to change something."""
-
-    def __init__(self, reason: str, message: str, invalid_revoke: str | None = None) -> None:
-        super().__init__(message)
-        self.reason, self.message, self.invalid_revoke = reason, message, invalid_revoke
-
-
-_ABOUT_SETTINGS: Final = ("SettingsConflict", "MatchingImmutable")
-_SECRET_REASONS: Final = ("SecretNotOwned", "SecretDeleting", "TooManyTokens")
-
-
-def _failure_of(error: Exception) -> Failure:
-    """An exception as condition: which stage failed, and why."""
-    match error:
-        case ScimApiUnreachable():
-            return Failure("Registered", "ScimApiUnreachable", str(error), "Unknown")
-        case ScimApiRejected():
-            return Failure("Registered", error.code, error.message)
-        case VerificationFailed():
-            return Failure("Published", "VerificationFailed", str(error))
-        case _RefusedError(reason="NotUnderstood"):
-            return Failure(None, error.reason, error.message, invalid_revoke=error.invalid_revoke)
-        case _RefusedError():
-            return Failure(
-                "Published" if error.reason in _SECRET_REASONS else "Registered", error.reason, error.message
-            )
-        case _:
-            return Failure("Published", "KubernetesRejected", str(error))

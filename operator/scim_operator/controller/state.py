@@ -14,6 +14,7 @@ from scim_operator.api.scimtoken import (
     SecretTemplate,
 )
 from scim_operator.planning.actions import ObservedSecret, ObservedState
+from scim_operator.planning.connection_ownership import belongs_to_predecessor
 from scim_operator.planning.ledger_signature import LedgerSigner
 from scim_operator.planning.ports import (
     ScimApiRejected,
@@ -34,11 +35,17 @@ class State:
     """Why the API did not take the wanted settings; the tokens go on without them."""
     namespace_uid: str | None = None
     """Of the ScimToken's namespace, where it was read."""
+    keeps_predecessor: bool = False
+    """The tokens of an earlier ScimToken of this name go on, although this one has another uid."""
 
     @property
     def deletes_connection(self) -> bool:
-        """Whether its ScimToken is gone or being deleted, so that the connection is to be revoked."""
-        return self.connection.exists and (self.token is None or self.token.deleting)
+        """Whether its ScimToken is gone, being deleted or another by now, so that the connection is to be revoked."""
+        if not self.connection.exists:
+            return False
+        if self.token is None or self.token.deleting:
+            return True
+        return self.token.spec is not None and belongs_to_predecessor(self.observed())
 
     def observed(self) -> ObservedState:
         """The same without plaintext."""
@@ -49,6 +56,7 @@ class State:
             tuple(view.name for view in self.orphaned_secrets),
             self.rejected_settings is not None,
             self.namespace_uid,
+            self.keeps_predecessor,
         )
 
 

@@ -59,6 +59,9 @@ class ObservedState:
     """Whether the API has refused the wanted settings: tokens then go on under those it holds."""
     namespace_uid: str | None = None
     """Of the ScimToken's namespace; read only while the connection does not belong to this ScimToken yet."""
+    keeps_predecessor: bool = False
+    """Whether the tokens of an earlier ScimToken of this name go on: it was deleted with many others, most likely by
+    mistake, and this one takes its place."""
 
     @property
     def now(self) -> datetime:

@@ -21,7 +21,16 @@ def belongs_to_predecessor(observed: ObservedState) -> bool:
     connection, secret = observed.connection, observed.secret
     if observed.token is None or not connection.owner_uid or belongs_to(connection, observed.token):
         return False
+    if observed.keeps_predecessor:
+        return False
     goes_on = secret is not None and (
         is_proven(secret, connection) or (secret.owned and is_accepted(secret.next_token, connection))
     )
     return not goes_on
+
+
+def is_in_same_namespace(observed: ObservedState) -> bool:
+    """Whether the connection's tenant belongs to the namespace as it is now, or to none so far: who made it anew has no
+    right to what was before.
+    """
+    return observed.connection.namespace_uid in ("", observed.namespace_uid)

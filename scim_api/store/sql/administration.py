@@ -72,6 +72,7 @@ def read_connection(namespace: str, name: str, now: str) -> TransactionScript[Co
             revision=UNKNOWN_REVISION,
             now=from_text(now),
             owner_uid="",
+            namespace_uid="",
         )
     return _answer(stored, now)
 
@@ -259,6 +260,7 @@ def _answer(stored: StoredConnection, now: str) -> Connection:
         resources=tenant.users if tenant and (shown or purging) else 0,
         purging=purging,
         owner_uid=(stored.owner_uid or "") if stored.exists else "",
+        namespace_uid=(shown.namespace_uid or "") if shown else "",
     )
 
 

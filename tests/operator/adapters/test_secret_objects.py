@@ -144,8 +144,9 @@ OURS = {TOKENS_ANNOTATION: "[]", "example.com/mirror": "yes"}
 
 def wanting(owner: ScimToken, labels: dict[str, str], annotations: dict[str, str]) -> ScimToken:
     """The same ScimToken with these in ``spec.secret``."""
-    template = owner.spec.secret.model_copy(update={"labels": labels, "annotations": annotations})
-    return owner.model_copy(update={"spec": owner.spec.model_copy(update={"secret": template})})
+    spec = owner.understood_spec
+    template = spec.secret.model_copy(update={"labels": labels, "annotations": annotations})
+    return owner.model_copy(update={"spec": spec.model_copy(update={"secret": template})})
 
 
 async def test_what_we_set_is_ours_by_the_api_servers_record_and_what_others_set_is_not(

@@ -9,7 +9,7 @@ from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning.deletion_limit import CONFIRM_DELETION_ANNOTATION, SETTLE, DeletionLimit
-from support.operator_world import ENDPOINT, KEY, FakeApi, FakeCluster, FakeVerifier
+from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, FakeApi, FakeCluster, FakeVerifier
 from support.token_life import Life, begun, life, quiet
 
 __all__ = ["life", "quiet"]
@@ -56,8 +56,10 @@ async def test_its_token_is_accepted_for_an_hour_and_then_it_goes(life: Life, po
 
 async def test_one_that_is_created_again_goes_on_and_nothing_is_revoked(life: Life) -> None:
     token = await held(life)
+    life.world.uid = "uid-2"
     life.world.apply(deletionPolicy="Retain")
     await life.reconcile()
+    assert life.world.owner_uid == "uid-2"
     assert life.world.accepts(token)
     assert life.world.accepts(life.world.secret()["token"])
     assert life.world.condition()["status"] == "True"
@@ -72,10 +74,55 @@ async def test_one_whose_finalizer_was_taken_off_by_hand_can_be_created_again_an
     life.world.object = None
     await life.reconcile()
     assert life.world.accepts(token)
+    life.world.uid = "uid-2"
     life.world.apply(deletionPolicy="Delete")
     await life.reconcile()
     assert life.world.accepts(token)
     assert not life.world.purging
+
+
+async def test_one_that_is_created_again_in_a_namespace_made_anew_waits_as_if_it_were_gone(
+    life: Life,
+) -> None:
+    token = await held(life)
+    life.world.uid, life.world.namespace_uid = "uid-2", "namespace-2"
+    life.world.apply(deletionPolicy="Retain")
+    await life.reconcile()
+    assert life.world.condition()["reason"] == "DeletionHeld"
+    assert (life.world.owner_uid, life.world.tenant_namespace) == ("uid-1", "namespace-1")
+    assert life.world.secrets == {}
+    life.world.now += HOUR
+    await life.reconcile()
+    assert not life.world.accepts(token)
+    assert life.world.condition()["reason"] == "NamespaceMismatch"
+
+
+async def test_those_that_came_back_while_no_operator_ran_are_counted_and_go_on(life: Life) -> None:
+    token = await begun(life)
+    life.world.recreate()
+    life.deletions = Deletions(DeletionLimit(5, 20), HOUR, now=lambda: life.world.now)
+    life.deletions.count_scimtokens(12)
+    life.deletions.add([Key("team", f"other-{number}") for number in range(11)])
+    assert await life.reconcile() == Result(SETTLE)
+    assert life.world.secrets == {}
+    life.world.now += SETTLE
+    await life.reconcile()
+    assert life.world.accepts(token)
+    assert life.world.accepts(life.world.secret()["token"])
+    assert life.world.owner_uid == "uid-2"
+    assert life.world.condition()["status"] == "True"
+
+
+async def test_one_alone_that_was_made_anew_ends_what_was_before_after_a_moment(life: Life) -> None:
+    token = await begun(life)
+    life.world.recreate()
+    life.deletions = Deletions(DeletionLimit(5, 20), HOUR, now=lambda: life.world.now)
+    life.deletions.count_scimtokens(12)
+    assert await life.reconcile() == Result(SETTLE)
+    life.world.now += SETTLE
+    await life.reconcile()
+    assert not life.world.accepts(token)
+    assert life.world.accepts(life.world.secret()["token"])
 
 
 async def test_one_that_is_still_there_says_so_with_the_remedies_in_status_and_one_event(life: Life) -> None:
@@ -114,6 +161,7 @@ async def test_one_that_is_deleted_in_the_middle_of_a_reconcile_is_held_too(life
         cluster=Vanishing(life.world),
         verifier=FakeVerifier(life.world),
         endpoint=ENDPOINT,
+        ledger_key=LEDGER_KEY,
         clock=lambda: life.world.now,
         deletions=Deletions(DeletionLimit(0, 0), HOUR, now=lambda: life.world.now),
     )
