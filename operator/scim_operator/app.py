@@ -286,6 +286,7 @@ class Operator:
                 trace=self._trace or _no_trace,
                 endpoint_verdict=lambda: check.verdict,
                 deletions=self._deletions,
+                secret_names=self._cache.secret_names,
             )
             self._controller.resume()
             resync = Resync(

@@ -13,6 +13,7 @@ ISSUE_STEPS = [
     "get-connection",
     "read-token",
     "read-secret",
+    "list-secrets",
     "write-next-token",
     "put-connection",
     "verify",

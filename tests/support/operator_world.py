@@ -337,7 +337,7 @@ class FakeCluster:
     async def other_secrets(self, owner: ScimToken, wanted: str) -> list[SecretSnapshot]:
         await self._point("list")
         views = [self._view(owner, name) for name in self._world.secrets if name != wanted]
-        return [view for view in views if view is not None and view.owned]
+        return [view for view in views if view is not None]
 
     async def apply_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
         await self._point("status")

@@ -57,6 +57,7 @@ class Life:
             pause=at_once,
             clock=lambda: self.world.now,
             deletions=self.deletions,
+            secret_names=lambda _key: self.world.secrets.keys(),
         )
         return await one.reconcile(KEY)
 

@@ -75,6 +75,7 @@ def _reasons_in_code() -> set[str]:
             "planning/conditions.py",
             "planning/endpoint_verdict.py",
             "controller/reconciler.py",
+            "controller/failures.py",
         )
     ]
     words = set(re.findall(r'"([A-Z][a-z]+(?:[A-Z][a-z]+)*)"', "\n".join(sources)))
@@ -95,7 +96,7 @@ def test_every_reason_of_a_condition_or_event_is_explained() -> None:
     told = set(re.findall(r"`([A-Za-z]+)`", OPERATIONS))
     events = {reason.value for reason in actions.IssueReason}
     codes = set(AdminError.model_fields["code"].annotation.__args__) - LIVES_IN_THE_API  # type: ignore[union-attr]
-    reconcile = (ROOT / "operator/scim_operator/controller/reconciler.py").read_text(encoding="utf-8")
+    reconcile = (ROOT / "operator/scim_operator/controller/failures.py").read_text(encoding="utf-8")
     failures = set(re.findall(r'Failure\("\w+", "(\w+)"', reconcile))
     decision = "".join(
         (ROOT / f"operator/scim_operator/planning/{name}.py").read_text(encoding="utf-8")

@@ -212,7 +212,7 @@ class KubernetesCluster:
                     raise
 
     async def other_secrets(self, owner: ScimToken, desired_name: str) -> list[SecretSnapshot]:
-        """Secrets that belong to this ScimToken under another name than ``wanted``."""
+        """Secrets whose label names this ScimToken, under another name than ``desired_name``."""
         with _translated_errors(f"listing the Secrets of ScimToken {owner.key}"):
             secrets = await self._core.list_namespaced_secret(
                 owner.metadata.namespace,
@@ -220,7 +220,7 @@ class KubernetesCluster:
                 _request_timeout=CALL_TIMEOUT,
             )
         views = [snapshot(owner, secret) for secret in secrets.items]
-        return [view for view in views if view.owned and view.name != desired_name]
+        return [view for view in views if view.name != desired_name]
 
     async def apply_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
         """Set the whole status by server-side apply; the same again writes nothing.

@@ -63,7 +63,7 @@ def adoption(owner: ScimToken, secret: SecretSnapshot) -> dict[str, Any]:
     and annotations those that are as we want them.
     """
     annotations = {
-        **owner.understood_spec.secret.annotations,
+        **owner.secret_annotations(),
         TOKENS_ANNOTATION: secret.annotations.get(TOKENS_ANNOTATION),
     }
     reference = owner_reference(owner)

@@ -42,6 +42,8 @@ FORCE_DELETE_ANNOTATION: Final = f"{GROUP}/force-delete"
 """On a ScimToken that is being deleted: ``true`` lets it go although the API has not finished, or not begun."""
 TOKENS_ANNOTATION: Final = f"{GROUP}/tokens"
 """On its Secret: id, digest and times of every token still in its time."""
+REPLACES_ANNOTATION: Final = f"{GROUP}/replaces"
+"""On its Secret while ``spec.secret.name`` changes: the Secret, ``<name>@<resourceVersion>``, that may go now."""
 FINALIZER: Final = f"{GROUP}/delete-users"
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY: Final = "scim-operator"
@@ -337,6 +339,12 @@ class ScimToken(_Model):
         named = self.status.secret_name if self.spec is None else self.spec.secret.name
         return named or f"{self.metadata.name}-scim-token"
 
+    def with_secret_name(self, name: str) -> Self:
+        """The same, with another name for its Secret."""
+        spec = self.understood_spec
+        template = spec.secret.model_copy(update={"name": name})
+        return self.model_copy(update={"spec": spec.model_copy(update={"secret": template})})
+
     @property
     def lifetime(self) -> timedelta:
         """How long a new token is valid."""
@@ -377,6 +385,11 @@ class ScimToken(_Model):
             MANAGED_BY_LABEL: MANAGED_BY,
             TOKEN_LABEL: self.metadata.name,
         }
+
+    def secret_annotations(self) -> dict[str, str]:
+        """Annotations that the spec wants on its Secret; ours are not the spec's to set."""
+        wanted = self.understood_spec.secret.annotations
+        return {name: wanted[name] for name in wanted if name not in (TOKENS_ANNOTATION, REPLACES_ANNOTATION)}
 
     def tenant_settings(self) -> TenantSettings:
         """The part of the spec that belongs to the tenant, as the admin API takes it."""

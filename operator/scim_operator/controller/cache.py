@@ -120,6 +120,8 @@ class InformerCache:
         self._tokens: dict[Key, CachedScimToken] = {}
         self._secrets: dict[tuple[str, str], CachedSecret] = {}
         """By namespace and name: a repeated list causes no reconcile, and a label that is lost still names one."""
+        self._secret_names: dict[Key, set[str]] = {}
+        """Names of the Secrets whose label names the ScimToken."""
         self._own_writes: dict[str, tuple[str, ...]] = {}
         """The versions of each Secret that this process wrote last: their events are no news."""
         self._changed_since_list: set[Key] = set()
@@ -147,6 +149,10 @@ class InformerCache:
                 and token.next_rotation <= now
             ):
                 yield token.key, token.expires_at
+
+    def secret_names(self, key: Key) -> frozenset[str]:
+        """The Secrets that the watch has shown for a ScimToken; several while its Secret gets another name."""
+        return frozenset(self._secret_names.get(key, ()))
 
     def apply(self, event: WatchEvent) -> frozenset[Key]:
         """Apply a watch event; returns which ScimTokens are to be reconciled now."""
@@ -179,13 +185,26 @@ class InformerCache:
         ) & self._tokens.keys()  # fmt: skip
         if deleted:
             if before is not None and before.uid == secret.uid:
-                del self._secrets[place]
+                self._forget_secret(before)
             self._own_writes.pop(secret.uid, None)
             return keys
+        if before is not None:
+            self._forget_secret(before)
         self._secrets[place] = secret
+        if secret.key is not None:
+            self._secret_names.setdefault(secret.key, set()).add(secret.name)
+        if before != secret and any(len(self._secret_names.get(key, ())) > 1 for key in keys):
+            return keys  # one of them is to be deleted
         is_news = not listed if before is None else before != secret
         own = secret.resource_version in self._own_writes.get(secret.uid, ())
         return keys if is_news and not own else frozenset()
+
+    def _forget_secret(self, secret: CachedSecret) -> None:
+        del self._secrets[secret.namespace, secret.name]
+        names = self._secret_names.get(secret.key, set()) if secret.key is not None else set()
+        names.discard(secret.name)
+        if secret.key is not None and not names:
+            self._secret_names.pop(secret.key, None)
 
     def record_own_write(self, uid: str, resource_version: str) -> None:
         """This process wrote this version of a Secret: its event calls for no reconcile."""

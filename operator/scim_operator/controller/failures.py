@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from scim_operator.planning.actions import Refuse
 from scim_operator.planning.conditions import Failure
 from scim_operator.planning.deletion_limit import Wait
 from scim_operator.planning.ports import ScimApiRejected, ScimApiUnreachable, VerificationFailed
@@ -20,9 +21,13 @@ class Waiting(Exception):
 class Refused(Exception):
     """The planner refused; somebody has to change something."""
 
-    def __init__(self, reason: str, message: str, invalid_revoke: str | None = None) -> None:
-        super().__init__(message)
-        self.reason, self.message, self.invalid_revoke = reason, message, invalid_revoke
+    def __init__(self, refusal: Refuse) -> None:
+        super().__init__(refusal.message)
+        self.reason, self.message, self.invalid_revoke = (
+            refusal.reason,
+            refusal.message,
+            refusal.invalid_revoke,
+        )
 
 
 def failure_of(error: Exception) -> Failure:

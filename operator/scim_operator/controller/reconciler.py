@@ -12,8 +12,9 @@ a process killed at any line is simply followed by another.
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 import structlog
@@ -21,10 +22,16 @@ import structlog
 from scim_api.contract import tokens
 from scim_api.contract.admin import Connection
 from scim_api.contract.backoff import Backoff
-from scim_operator.api.scimtoken import FINALIZER, TOKENS_ANNOTATION, ScimToken, format_time
+from scim_operator.api.scimtoken import (
+    FINALIZER,
+    REPLACES_ANNOTATION,
+    TOKENS_ANNOTATION,
+    ScimToken,
+    format_time,
+)
 from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.failures import Refused, Waiting, failure_of
-from scim_operator.controller.state import State
+from scim_operator.controller.state import SECRET_DATA, State, is_ours
 from scim_operator.controller.status_writer import StatusWriter
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning import actions, conditions, planner
@@ -47,13 +54,16 @@ from scim_operator.planning.ports import (
     TokenFactory,
     VerificationFailed,
 )
+from scim_operator.planning.secret_moves import replacement
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 
 log = structlog.get_logger(__name__)
-_ABOUT_SETTINGS: Final = ("SettingsConflict", "MatchingImmutable")
 MAX_CONFLICTS: Final = 5
 """How often a conflict is followed by another try at once, before the controller's backoff."""
 _CONFLICT_BACKOFF: Final = Backoff(first=0.02, longest=1.0, jitter=1.0)
+_ABOUT_SETTINGS: Final = ("SettingsConflict", "MatchingImmutable")
+_ABOUT_THE_NAME: Final = ("SecretNotOwned", "SecretDeleting")
+"""Refusals of the wanted Secret, not of the token: it goes on in the Secret that has it."""
 MAX_ACTIONS: Final = 32
 """More actions than any reconcile needs; a bound, so that a mistake in the planner can't spin."""
 
@@ -74,6 +84,7 @@ class Reconciler:
         clock: for a status written while the database's clock can't be read; UTC.
         endpoint_verdict: of the last check of the endpoint; nothing waits for one.
         deletions: asked before a connection is revoked because its ScimToken is gone or being deleted.
+        secret_names: the Secrets that the watch has shown for a ScimToken: a hint to look for more than the wanted one.
     """
 
     def __init__(
@@ -91,11 +102,13 @@ class Reconciler:
         clock: Callable[[], datetime] = conditions.local_now,
         endpoint_verdict: Callable[[], EndpointVerdict | None] = lambda: None,
         deletions: Deletions | None = None,
+        secret_names: Callable[[Key], Collection[str]] = lambda _key: (),
     ) -> None:
         self._api, self._cluster, self._verifier = api, cluster, verifier
         self._endpoint, self._new_token, self._new_id = endpoint, new_token, new_id
         self._trace, self._pause, self._clock, self._endpoint_verdict = trace, pause, clock, endpoint_verdict
         self._signer = LedgerSigner(ledger_key)
+        self._secret_names = secret_names
         self._status = StatusWriter(cluster, endpoint, trace)
         self._deletions = deletions or Deletions(limit=None)
 
@@ -143,6 +156,8 @@ class Reconciler:
             return Result(requeue=failure is not None, reason=failure.reason if failure else "")
         if failure is None and state.rejected_settings is not None and not state.token.deleting:
             failure = failure_of(state.rejected_settings)
+        if failure is None and state.refused_name is not None:
+            failure = failure_of(Refused(state.refused_name))
         if failure is not None and await self._force_deletion(state.token, failure):
             return Result()
         observed = state.observed()
@@ -160,11 +175,15 @@ class Reconciler:
     async def observe(self, key: Key) -> State:
         """Steps 1 and 2, in this order."""
         connection = await self._get_connection(key)
-        state = State(self._signer, connection, *await self._read_cluster(key))
-        if state.token is not None and not state.token.deleting and not belongs_to(connection, state.token):
+        token, secret, others = await self._read_cluster(key)
+        ours = [
+            view for view in others if token is not None and is_ours(token, view, connection, self._signer)
+        ]
+        state = State(self._signer, connection, token, secret, ours)
+        if token is not None and not token.deleting and not belongs_to(connection, token):
             # A namespace that was made anew has other ScimTokens, so that it is read only for one that is new.
             self._trace("read-namespace")
-            state.namespace_uid = await self._cluster.namespace_uid(state.token)
+            state.namespace_uid = await self._cluster.namespace_uid(token)
         return state
 
     async def _get_connection(self, key: Key) -> Connection:
@@ -180,11 +199,10 @@ class Reconciler:
             return token, None, []
         self._trace("read-secret")
         secret = await self._cluster.secret(token, token.secret_name)
-        orphaned: list[SecretSnapshot] = []
-        if token.status.secret_name not in (None, token.secret_name):
-            self._trace("list-secrets")
-            orphaned = await self._cluster.other_secrets(token, token.secret_name)
-        return token, secret, orphaned
+        if secret is not None and {token.status.secret_name, *self._secret_names(key)} == {token.secret_name}:
+            return token, secret, []
+        self._trace("list-secrets")
+        return token, secret, await self._cluster.other_secrets(token, token.secret_name)
 
     async def _read_token(self, key: Key) -> ScimToken | None:
         self._trace("read-token")
@@ -204,11 +222,14 @@ class Reconciler:
                 case actions.Done():
                     return step
                 case actions.Refuse():
-                    raise Refused(step.reason, step.message, step.invalid_revoke)
+                    if step.reason not in _ABOUT_THE_NAME or not state.fall_back(step):
+                        raise Refused(step)
                 case _:
                     await self._execute(key, state, step)
         raise Refused(
-            "ReconcileLimitExceeded", "this is a mistake in the operator; please report it with its log"
+            actions.Refuse(
+                "ReconcileLimitExceeded", "this is a mistake in the operator; please report it with its log"
+            )
         )
 
     def _hold_deletion(self, key: Key, state: State) -> None:
@@ -272,9 +293,14 @@ class Reconciler:
                 name, version = state.secret.name, state.secret.resource_version
                 await self._cluster.delete_secret(token, name, resource_version=version)
                 state.secret = None
+            case actions.MoveSecret(name=name):
+                await self._move(state, token, name)
+            case actions.ReplaceOrphanedSecret(name=name):
+                assert state.secret is not None  # noqa: S101 (it replaces the orphaned one)
+                await self._write_replacement(state, token, state.secret, name, "replace-orphaned-secret")
             case actions.DeleteOrphanedSecret(name=name):
                 self._trace("delete-orphaned-secret")
-                view = next(item for item in state.orphaned_secrets if item.name == name)
+                view = state.orphaned_secret(name)
                 await self._cluster.delete_secret(token, name, resource_version=view.resource_version)
                 state.orphaned_secrets.remove(view)
 
@@ -290,6 +316,13 @@ class Reconciler:
             "SecretAdopted",
             f"Secret {token.secret_name} had lost its owner; it was adopted, and its token stays",
         )
+
+    async def _move(self, state: State, token: ScimToken, name: str) -> None:
+        """The wanted Secret gets what stands in the one called ``name``, which is deleted after that."""
+        await self._write_replacement(state, token, state.orphaned_secret(name), name, "move-secret")
+        log.info("token moved", key=str(token.key), source=name, secret=token.secret_name)
+        message = f"the token moved from Secret {name} to Secret {token.secret_name}"
+        await self._cluster.event(token, "Normal", "SecretMoved", message)
 
     async def _issue_token(self, state: State, token: ScimToken, step: actions.IssueToken) -> None:
         """Step 3: the new token is in the Secret before anybody accepts it."""
@@ -351,8 +384,25 @@ class Reconciler:
             f"Secret {token.secret_name} has token {step.token.id}, valid until {format_time(step.token.expires_at)}",
         )
 
+    async def _write_replacement(
+        self, state: State, token: ScimToken, source: SecretSnapshot, replaced: str, step: str
+    ) -> None:
+        """Write what stands in ``source``, and that the wanted Secret replaces ``replaced`` at its version."""
+        data = {part: source.data[part] for part in SECRET_DATA if part in source.data}
+        ledger = self._signer.from_text(token.key, source.annotations.get(TOKENS_ANNOTATION))
+        version = state.orphaned_secret(replaced).resource_version
+        await self._write_secret(
+            state, token, data, ledger, step, {REPLACES_ANNOTATION: replacement(replaced, version)}
+        )
+
     async def _write_secret(
-        self, state: State, token: ScimToken, data: dict[str, str], ledger: TokenLedger, step: str
+        self,
+        state: State,
+        token: ScimToken,
+        data: dict[str, str],
+        ledger: TokenLedger,
+        step: str,
+        annotations: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._trace(step)
         draft = SecretDraft(
@@ -360,7 +410,8 @@ class Reconciler:
             data,
             token.secret_labels(),
             {
-                **token.understood_spec.secret.annotations,
+                **token.secret_annotations(),
+                **annotations,
                 TOKENS_ANNOTATION: self._signer.to_text(token.key, ledger),
             },
         )

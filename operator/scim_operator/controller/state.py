@@ -2,24 +2,30 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Final
 
 from scim_api.contract import tokens
 from scim_api.contract.admin import Connection
 from scim_operator.api.scimtoken import (
     MANAGED_BY,
     MANAGED_BY_LABEL,
+    REPLACES_ANNOTATION,
     TOKEN_LABEL,
     TOKENS_ANNOTATION,
     ScimToken,
-    SecretTemplate,
 )
-from scim_operator.planning.actions import ObservedSecret, ObservedState
+from scim_operator.planning.actions import ObservedSecret, ObservedState, Refuse
 from scim_operator.planning.connection_ownership import belongs_to_predecessor
 from scim_operator.planning.ledger_signature import LedgerSigner
 from scim_operator.planning.ports import (
     ScimApiRejected,
     SecretSnapshot,
 )
+from scim_operator.planning.secret_moves import newest_secret, owned_secrets
+from scim_operator.planning.secret_ownership import is_proven
+
+SECRET_DATA: Final = ("endpoint", "token", "token-id", "expires-at", "next-token")
+"""The keys of a Secret's data that are ours."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -37,6 +43,8 @@ class State:
     """Of the ScimToken's namespace, where it was read."""
     keeps_predecessor: bool = False
     """The tokens of an earlier ScimToken of this name go on, although this one has another uid."""
+    refused_name: Refuse | None = None
+    """Why the wanted Secret can't be written; the tokens go on in the one under its former name."""
 
     @property
     def deletes_connection(self) -> bool:
@@ -53,11 +61,34 @@ class State:
             self.connection,
             self.token,
             observed_secret(self.token, self.secret, self.signer),
-            tuple(view.name for view in self.orphaned_secrets),
+            self._observed_orphans(),
             self.rejected_settings is not None,
             self.namespace_uid,
             self.keeps_predecessor,
         )
+
+    def orphaned_secret(self, name: str) -> SecretSnapshot:
+        """One of the Secrets under other names."""
+        return next(view for view in self.orphaned_secrets if view.name == name)
+
+    def fall_back(self, refusal: Refuse) -> bool:
+        """Go on with our Secret under its former name while the wanted one can't be written; whether there is one."""
+        others = owned_secrets(self._observed_orphans())
+        name = newest_secret(
+            {name: item for name, item in others.items() if not item.deleting}, self.connection
+        )
+        if self.token is None or name is None:
+            return False
+        self.refused_name = dataclasses.replace(
+            refusal, message=f"{refusal.message}. Until then the token stays in Secret {name}"
+        )
+        self.token, self.secret = self.token.with_secret_name(name), self.orphaned_secret(name)
+        self.orphaned_secrets.remove(self.secret)
+        return True
+
+    def _observed_orphans(self) -> dict[str, ObservedSecret]:
+        seen = {view.name: observed_secret(self.token, view, self.signer) for view in self.orphaned_secrets}
+        return {name: item for name, item in seen.items() if item is not None}
 
 
 def observed_secret(
@@ -75,19 +106,26 @@ def observed_secret(
         public={
             name: view.data[name] for name in ("endpoint", "token-id", "expires-at") if name in view.data
         },
-        drifted=token.spec is not None and _has_drifted(token, token.spec.secret, view),
+        drifted=token.spec is not None and _has_drifted(token, view),
         labelled=view.labels.get(MANAGED_BY_LABEL) == MANAGED_BY
         and view.labels.get(TOKEN_LABEL) == token.metadata.name,
         controller=view.controller,
         former_owner=view.former_owner,
+        version=view.resource_version,
+        replaces=view.annotations.get(REPLACES_ANNOTATION),
     )
 
 
-def _has_drifted(token: ScimToken, wanted: SecretTemplate, view: SecretSnapshot) -> bool:
-    annotations = {name: value for name, value in wanted.annotations.items() if name != TOKENS_ANNOTATION}
+def _has_drifted(token: ScimToken, view: SecretSnapshot) -> bool:
     return _differs(token.secret_labels(), view.labels, view.managed_labels) or _differs(
-        annotations, view.annotations, view.managed_annotations - {TOKENS_ANNOTATION}
+        token.secret_annotations(), view.annotations, view.managed_annotations - {TOKENS_ANNOTATION}
     )
+
+
+def is_ours(token: ScimToken, view: SecretSnapshot, connection: Connection, signer: LedgerSigner) -> bool:
+    """Whether a Secret under another name holds this ScimToken's token: owned, or restored and proven."""
+    seen = observed_secret(token, view, signer)
+    return seen is not None and (seen.owned or is_proven(seen, connection))
 
 
 def _differs(desired: Mapping[str, str], present: Mapping[str, str], managed: frozenset[str]) -> bool:

@@ -44,6 +44,10 @@ class ObservedSecret:
     """Kind and name of another object that is its controller owner."""
     former_owner: bool = False
     """Whether an ownerReference names an earlier ScimToken of this name."""
+    version: str = ""
+    """Its resourceVersion."""
+    replaces: str | None = None
+    """Which other Secret at which version it replaces, ``<name>@<version>``."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,8 +57,8 @@ class ObservedState:
     connection: Connection
     token: ScimToken | None
     secret: ObservedSecret | None
-    orphaned_secrets: tuple[str, ...] = ()
-    """Our Secrets under a name that is no longer wanted."""
+    orphaned_secrets: Mapping[str, ObservedSecret] = dataclasses.field(default_factory=dict)
+    """Our Secrets by name, under names that are not wanted, or no longer."""
     settings_refused: bool = False
     """Whether the API has refused the wanted settings: tokens then go on under those it holds."""
     namespace_uid: str | None = None
@@ -140,8 +144,25 @@ class DeleteFormerSecret:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class MoveSecret:
+    """Write what stands in the Secret of another name into the one of the wanted name, a pending token included, with
+    the note that it replaces that one.
+    """
+
+    name: str
+    """Of the Secret to copy from; it is deleted afterwards."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReplaceOrphanedSecret:
+    """Note in the wanted Secret that it replaces one of another name; what stands in it stays."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class DeleteOrphanedSecret:
-    """Delete our Secret under the name that is no longer wanted."""
+    """Delete our Secret under the name that is no longer wanted; the wanted one says that it replaces it."""
 
     name: str
 
@@ -170,6 +191,8 @@ Action = (
     | PromoteToken
     | RewriteSecret
     | DeleteFormerSecret
+    | MoveSecret
+    | ReplaceOrphanedSecret
     | DeleteOrphanedSecret
     | Done
 )

@@ -23,9 +23,9 @@ def belongs_to_predecessor(observed: ObservedState) -> bool:
         return False
     if observed.keeps_predecessor:
         return False
-    goes_on = secret is not None and (
-        is_proven(secret, connection) or (secret.owned and is_accepted(secret.next_token, connection))
-    )
+    goes_on = secret is not None and secret.owned and is_accepted(secret.next_token, connection)
+    others = observed.orphaned_secrets.values()  # restored under a name that is no longer wanted
+    goes_on = goes_on or any(is_proven(one, connection) for one in (secret, *others) if one is not None)
     return not goes_on
 
 

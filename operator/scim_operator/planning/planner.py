@@ -15,7 +15,6 @@ from scim_operator.api.scimtoken import FINALIZER, ScimToken, format_time
 from scim_operator.planning.actions import (
     Action,
     DeleteConnection,
-    DeleteOrphanedSecret,
     Done,
     IssueReason,
     IssueToken,
@@ -27,6 +26,7 @@ from scim_operator.planning.actions import (
     SetFinalizer,
 )
 from scim_operator.planning.connection_ownership import belongs_to, belongs_to_predecessor
+from scim_operator.planning.secret_moves import plan_move
 from scim_operator.planning.secret_ownership import plan_ownership
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 from scim_operator.planning.token_lifecycle import (
@@ -66,6 +66,9 @@ def plan(observed: ObservedState, endpoint: str) -> Action:
     claim = plan_ownership(token, secret, observed.connection) if secret is not None else None
     if claim is not None:
         return claim
+    move = plan_move(secret, observed.orphaned_secrets, observed.connection)
+    if move is not None:
+        return move
     if observed.connection.purging:
         return Refuse(
             "TenantPurging",
@@ -161,8 +164,6 @@ def _plan_tokens(lifecycle: TokenLifecycle, endpoint: str) -> Action:
         dict(lifecycle.secret.public) != public_secret_data(lifecycle.active, endpoint)
     ) or lifecycle.secret.next_token is not None:  # fmt: skip
         return RewriteSecret(lifecycle.active, ledger)
-    if lifecycle.orphaned_secrets:
-        return DeleteOrphanedSecret(lifecycle.orphaned_secrets[0])
     return _done(lifecycle, lifecycle.active)
 
 

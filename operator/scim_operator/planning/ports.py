@@ -126,7 +126,7 @@ class Cluster(Protocol):
         """Delete one of ours that is no longer wanted (``spec.secret.name`` changed)."""
 
     async def other_secrets(self, owner: ScimToken, desired_name: str) -> list[SecretSnapshot]:
-        """Secrets owned by this ScimToken under another name than the wanted one."""
+        """Secrets whose label names this ScimToken, under another name than the wanted one; whose they are is told."""
 
     async def apply_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
         """Server-side apply of the whole status, field manager ``scim-operator``, forced."""

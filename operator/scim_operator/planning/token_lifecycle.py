@@ -40,7 +40,6 @@ class TokenLifecycle:
     """Ids that the revoke annotation selects."""
     invalid_revoke: str | None
     """Why the revoke annotation is invalid."""
-    orphaned_secrets: tuple[str, ...]
     settings: TenantSettings
     """The settings to register."""
     namespace_uid: str | None
@@ -71,7 +70,6 @@ class TokenLifecycle:
             pending=pending,
             to_revoke=to_revoke,
             invalid_revoke=invalid_revoke,
-            orphaned_secrets=observed.orphaned_secrets,
             settings=registered_settings or token.tenant_settings(),
             namespace_uid=observed.namespace_uid,
         )

@@ -193,18 +193,21 @@ async def test_values_that_are_no_text_are_left_out(
     assert set(found.data) == {"endpoint", "token-id"}
 
 
-async def test_secrets_under_other_names_are_found_and_deleted_at_their_version(
+async def test_secrets_under_other_names_are_found_by_label_and_deleted_at_their_version(
     cluster: KubernetesCluster, owner: ScimToken, installed: ControlPlane
 ) -> None:
     old = await cluster.create_secret(owner, draft(owner, name="old"))
     await cluster.create_secret(owner, draft(owner, name="wanted"))
     installed.kubectl("create", "secret", "generic", "foreign", "-n", owner.metadata.namespace)
+    installed.kubectl("create", "secret", "generic", "restored", "-n", owner.metadata.namespace)
     installed.kubectl(
-        "label", "secret", "foreign", "scim-operator.io/token=entra", "-n", owner.metadata.namespace
+        "label", "secret", "restored", "scim-operator.io/token=entra", "-n", owner.metadata.namespace
     )
-    assert await cluster.other_secrets(owner, "wanted") == [old]
+    found = await cluster.other_secrets(owner, "wanted")
+    assert [(item.name, item.owned) for item in found] == [("old", True), ("restored", False)]
+    assert old in found
     with pytest.raises(Conflict):
         await cluster.delete_secret(owner, "old", resource_version="1")
     await cluster.delete_secret(owner, "old", resource_version=old.resource_version)
     await cluster.delete_secret(owner, "old", resource_version=old.resource_version)
-    assert await cluster.other_secrets(owner, "wanted") == []
+    assert [item.name for item in await cluster.other_secrets(owner, "wanted")] == ["restored"]

@@ -275,3 +275,24 @@ def test_a_token_that_should_have_been_replaced_is_told_with_its_end() -> None:
     see(cache, scim_token(metadata={"name": "fresh", "uid": "u2"}))
     assert list(cache.rotation_overdue(due - timedelta(seconds=1))) == []
     assert list(cache.rotation_overdue(due)) == [(KEY, end)]
+
+
+def test_the_secrets_of_a_scim_token_are_told_by_name() -> None:
+    cache = with_scim_tokens()
+    see_secret(cache, secret("1"))
+    see_secret(cache, secret("2", name="other", uid="s2"))
+    assert cache.secret_names(KEY) == {"s", "other"}
+    see_secret(cache, secret("3"), deleted=True)
+    assert cache.secret_names(KEY) == {"other"}
+    see_secret(cache, secret("4", name="other", uid="s2", labels={}))
+    assert cache.secret_names(KEY) == frozenset()
+
+
+def test_a_second_secret_wakes_also_when_we_wrote_it_or_a_list_shows_it() -> None:
+    """One of the two is to be deleted, although whoever wrote it may have been killed before that."""
+    cache = with_scim_tokens()
+    see_secret(cache, secret("1"), listed=True)
+    assert see_secret(cache, secret("2", name="other", uid="s2"), listed=True)
+    cache.record_own_write("s2", "3")
+    assert see_secret(cache, secret("3", name="other", uid="s2"))
+    assert not see_secret(cache, secret("3", name="other", uid="s2"), listed=True)

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import structlog
 
-from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION
+from scim_operator.api.scimtoken import REPLACES_ANNOTATION, REVOKE_ANNOTATION, ROTATE_ANNOTATION, ScimToken
 from scim_operator.controller.reconciler import Reconciler
 from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, FakeApi, FakeCluster, FakeVerifier, World
 
 MOST_NODES = 40_000
-MATTERS = frozenset({"GET", "secret", "create", "replace", "adopt", "PUT", "DELETE"})
+MATTERS = frozenset({"GET", "secret", "create", "replace", "adopt", "delete", "PUT", "DELETE"})
 
 
 @types.coroutine
@@ -72,6 +72,7 @@ def reconciler(world: World, name: str, kind: type[Reconciler]) -> Reconciler:
         new_id=lambda: f"{name}{next(names)}",
         pause=no_pause,
         clock=lambda: world.now,
+        secret_names=lambda _key: world.secrets.keys(),
     )
 
 
@@ -123,16 +124,23 @@ def fingerprint(world: World, label: str | None = None) -> object:
         tuple(sorted(world.revoked)),
     )  # fmt: skip
     secrets = tuple(
-        (name, item.version, item.owner, tuple(sorted(item.data.items())))
+        (
+            name,
+            item.owner,
+            item.annotations.get(REPLACES_ANNOTATION),
+            item.version,
+            tuple(sorted(item.data.items())),
+        )
         for name, item in sorted(world.secrets.items())
     )
-    item = (
-        (world.uid, tuple(sorted(world.object["metadata"]["annotations"].items()))) if world.object else None
-    )
+    item: object = None
+    if world.object is not None:
+        annotations = tuple(sorted(world.object["metadata"]["annotations"].items()))
+        item = world.uid, annotations, repr(world.object["spec"])
     match label:
         case "GET" | "PUT" | "DELETE":
             return api, item
-        case "secret" | "create" | "replace" | "adopt":
+        case "secret" | "create" | "replace" | "adopt" | "list" | "delete":
             return secrets, item
         case "begin" | "interfere":
             return item
@@ -227,6 +235,11 @@ def the_present_one_is_refused(world: World) -> str | None:
     return f"in the Secret and refused: {token}" if token is not None and not world.accepts(token) else None
 
 
+def wanted_name(world: World) -> str:
+    assert world.object is not None
+    return ScimToken.from_object(world.object).secret_name
+
+
 def nothing(_world: World) -> None:
     """Nobody does anything."""
 
@@ -260,6 +273,25 @@ def restored() -> World:
 
 
 @functools.cache
+def half_rotated() -> World:
+    """The new token is in the Secret and registered, and not promoted yet."""
+    world = copy.deepcopy(rotation_asked())
+    world.proof_fails = True
+    run_to_end(reconciler(world, "half", Reconciler).reconcile(KEY))
+    assert "next-token" in world.secret()
+    world.proof_fails = False
+    return world
+
+
+@functools.cache
+def renaming() -> World:
+    """In the middle of a rotation the Secret is to have another name."""
+    world = copy.deepcopy(half_rotated())
+    renamed(world)
+    return world
+
+
+@functools.cache
 def brand_new() -> World:
     world = World()
     world.apply()
@@ -276,6 +308,14 @@ def secret_deleted(world: World) -> None:
 
 def owner_reference_lost(world: World) -> None:
     world.disown()
+
+
+def renamed(world: World) -> None:
+    world.apply(secret={"name": "other"})
+
+
+def renamed_back(world: World) -> None:
+    world.apply()
 
 
 def database_lost(world: World) -> None:
@@ -299,6 +339,9 @@ def made_anew_before_the_secret_is_collected(world: World) -> None:
         ((rotation_asked, secret_deleted), any_published_is_refused),
         ((rotation_asked, owner_reference_lost), any_published_is_refused),
         ((restored, nothing), any_published_is_refused),
+        ((at_rest, renamed), any_published_is_refused),
+        ((half_rotated, renamed), any_published_is_refused),
+        ((renaming, renamed_back), any_published_is_refused),
         ((revocation_standing, another_rotation), the_present_one_is_refused),
     ],
     ids=[
@@ -307,6 +350,9 @@ def made_anew_before_the_secret_is_collected(world: World) -> None:
         "rotation while the Secret is deleted",
         "rotation while the Secret loses its owner",
         "rotation after a restore",
+        "another name for the Secret",
+        "another name during a rotation",
+        "the name is changed back during a rotation",
         "rotation under a revocation",
     ],
 )
@@ -329,9 +375,18 @@ def test_the_exploration_finds_the_fault_when_the_secret_is_read_before_the_revi
         (rotation_asked, nothing),
         (rotation_asked, database_lost),
         (rotation_asked, owner_reference_lost),
-        (restored, owner_reference_lost),
+        (restored, nothing),
+        (half_rotated, renamed),
+        (renaming, renamed_back),
     ],
-    ids=["undisturbed", "database lost", "owner lost", "restored, and the owner lost again"],
+    ids=[
+        "undisturbed",
+        "database lost",
+        "owner lost",
+        "restored",
+        "renamed",
+        "renamed back",
+    ],
 )
 def test_each_end_is_settled_whoever_came_last(
     begin: Callable[[], World], interfere: Callable[[World], None]
@@ -343,7 +398,8 @@ def test_each_end_is_settled_whoever_came_last(
             ends += 1
             world = copy.deepcopy(run.world)
             run_to_end(reconciler(world, "last", Reconciler).reconcile(KEY))
-            secret = world.secret()
+            [secret] = [item.data for item in world.secrets.values()]
+            assert world.secret(wanted_name(world)) == secret
             assert world.accepts(secret["token"])
             assert "next-token" not in secret
             assert world.condition()["status"] == "True"
@@ -351,12 +407,17 @@ def test_each_end_is_settled_whoever_came_last(
     assert ends > 10
 
 
-@pytest.mark.parametrize("interfere", [made_anew, made_anew_before_the_secret_is_collected])
 @pytest.mark.parametrize(
-    ("begin", "names"), [(rotation_asked, "A"), (revocation_standing, "A"), (at_rest, "AB")]
+    ("begin", "interfere", "names"),
+    [
+        (rotation_asked, made_anew, "A"),
+        (rotation_asked, made_anew_before_the_secret_is_collected, "A"),
+        (revocation_standing, made_anew_before_the_secret_is_collected, "A"),
+        (at_rest, made_anew, "AB"),
+    ],
 )
 def test_a_scimtoken_made_anew_at_any_moment_ends_all_tokens_of_the_one_before(
-    begin: Callable[[], World], names: str, interfere: Callable[[World], None]
+    begin: Callable[[], World], interfere: Callable[[World], None], names: str
 ) -> None:
     ends = 0
     for run in states((begin, interfere), Reconciler, names):
@@ -371,3 +432,15 @@ def test_a_scimtoken_made_anew_at_any_moment_ends_all_tokens_of_the_one_before(
             assert world.owner_uid == world.uid
             assert world.condition()["status"] == "True"
     assert ends > 3
+
+
+def test_a_name_changed_and_changed_back_moves_the_token_and_issues_none() -> None:
+    for run in states((at_rest, renamed), Reconciler):
+        if not run.able:
+            for undo in (nothing, renamed_back):
+                world = copy.deepcopy(run.world)
+                undo(world)
+                run_to_end(reconciler(world, "last", Reconciler).reconcile(KEY))
+                assert {name: item.data["token"] for name, item in world.secrets.items()} == {
+                    wanted_name(world): "token-first0"
+                }

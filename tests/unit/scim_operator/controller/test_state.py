@@ -1,6 +1,7 @@
 """What the planner may see of a Secret: digests in the place of plaintext, and drift."""
 
 import hashlib
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 
 from scim_api.contract.admin import Connection
 from scim_operator.api.scimtoken import TOKENS_ANNOTATION, ScimToken
-from scim_operator.controller.state import State, observed_secret
+from scim_operator.controller.state import State, is_ours, observed_secret
+from scim_operator.planning.actions import Refuse
 from scim_operator.planning.ports import ScimApiRejected, SecretSnapshot
+from scim_operator.planning.token_ledger import TokenLedger
 from support.operator_world import SIGNER
 
 PLAINTEXT = "sct_" + "a" * 49
@@ -90,7 +93,41 @@ def test_the_planner_sees_orphaned_secrets_by_name_and_that_settings_were_reject
         namespace="team", name="entra", exists=False, revision="0", now=datetime(2026, 1, 1, tzinfo=UTC)
     )
     state = State(SIGNER, connection, TOKEN, None, [snapshot(name="former")])
-    assert state.observed().orphaned_secrets == ("former",)
+    former = observed_secret(TOKEN, snapshot(name="former"), SIGNER)
+    assert state.observed().orphaned_secrets == {"former": former}
     assert not state.observed().settings_refused
     state.rejected_settings = ScimApiRejected("SettingsConflict", "differs")
     assert state.observed().settings_refused
+
+
+def test_while_the_wanted_secret_is_refused_the_one_of_the_former_name_takes_its_place() -> None:
+    connection = Connection(
+        namespace="team", name="entra", exists=False, revision="0", now=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    refusal = Refuse("SecretNotOwned", "not ours")
+    wanted, former = snapshot(owned=False, controller="Deployment x"), snapshot(name="former")
+    state = State(SIGNER, connection, TOKEN, wanted, [snapshot(name="restored", owned=False), former])
+    assert state.fall_back(refusal)
+    assert state.token is not None
+    assert (state.token.secret_name, state.secret) == ("former", former)
+    assert state.refused_name is not None
+    assert "former" in state.refused_name.message
+    assert not State(SIGNER, connection, TOKEN, wanted, []).fall_back(refusal)
+    assert not State(SIGNER, connection, TOKEN, wanted, [snapshot(name="former", deleting=True)]).fall_back(
+        refusal
+    )
+
+
+def test_a_secret_under_another_name_is_ours_when_it_is_owned_or_proven() -> None:
+    connection = Connection(
+        namespace="team", name="entra", exists=False, revision="0", now=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    entry = {
+        "id": "id1", "digest": hashlib.sha256(PLAINTEXT.encode()).hexdigest(),
+        "issuedAt": "2026-01-01T00:00:00Z", "expiresAt": "2026-02-01T00:00:00Z",
+    }  # fmt: skip
+    ledger = TokenLedger.from_text(json.dumps({"tokens": [entry]}))
+    listed = {TOKENS_ANNOTATION: SIGNER.to_text(TOKEN.key, ledger)}
+    assert is_ours(TOKEN, snapshot(), connection, SIGNER)
+    assert is_ours(TOKEN, snapshot(owned=False, annotations=listed), connection, SIGNER)
+    assert not is_ours(TOKEN, snapshot(owned=False), connection, SIGNER)

@@ -27,6 +27,7 @@ async def test_the_first_token_comes_in_the_order_that_survives_every_interleavi
         "read-token",
         "read-secret",
         "read-namespace",
+        "list-secrets",
         "write-next-token",
         "put-connection",
         "verify",
@@ -233,15 +234,6 @@ async def test_a_suspended_one_is_not_rotated_but_repaired_and_says_until_when_t
     life.world.secrets.clear()
     await life.reconcile()
     assert life.world.accepts(life.world.secret()["token"])
-
-
-async def test_a_new_secret_name_moves_the_token_and_the_old_secret_goes(life: Life) -> None:
-    first = await begun(life)
-    life.world.apply(secret={"name": "other"})
-    await life.reconcile()
-    assert set(life.world.secrets) == {"other"}
-    assert life.world.accepts(first)
-    assert life.world.accepts(life.world.secret("other")["token"])
 
 
 async def test_a_superseded_token_in_use_is_told_in_time_without_anything_happening(life: Life) -> None:
