@@ -34,7 +34,7 @@ demo-stop: install ## Stop what `make demo KEEP=1` left running
 	@$(RUN) python -m demo --stop
 
 node-tools: install
-	@echo "== Kubernetes, the chart's tools and, as root, a node's, from their Go modules (built once, then cached)"
+	@echo "== Kubernetes (the newest and the oldest), the chart's tools and, as root, a node's, from their Go modules (built once, then cached)"
 	@$(RUN) python -m localcluster everything
 
 test: node-tools ## Run every test: unit, API on SQLite and PostgreSQL, operator, chart, the demo, real pods
@@ -52,7 +52,8 @@ test-unit: install ## Tests without I/O
 test-api: install ## The API against SQLite and PostgreSQL
 	@$(RUN) python -m pytest tests/api
 
-test-operator: tools ## The operator against a real kube-apiserver
+test-operator: tools ## The operator against real kube-apiservers, the newest and the oldest that is supported
+	@$(RUN) python -m localcluster build --oldest
 	@$(RUN) python -m pytest tests/operator
 
 test-chart: node-tools ## The chart as helm renders it

@@ -11,7 +11,7 @@ from localcluster.build import cache_root
 from localcluster.control_plane import COMPONENTS
 from localcluster.node import Node, machine
 from localcluster.node.cli import node
-from localcluster.projects import build_chart_tools, build_node_tools
+from localcluster.projects import build_chart_tools, build_node_tools, build_oldest_tools
 
 
 def _directory() -> Path:
@@ -45,15 +45,21 @@ def main() -> None:
 
 
 @main.command()
-def build() -> None:
+@click.option("--oldest", is_flag=True, help="Also those of the oldest Kubernetes that is supported.")
+def build(*, oldest: bool) -> None:
     """Build the tools that are not in the cache yet (`up` does it, too)."""
     click.echo(f"tools: {build_tools(click.echo).directory}")
+    if oldest:
+        click.echo(f"tools of the oldest Kubernetes: {build_oldest_tools(click.echo).directory}")
 
 
 @main.command()
 def everything() -> None:
-    """Build what all the tests need: the chart's tools as well, and a node's where this machine can be one."""
+    """Build what all the tests need: the oldest Kubernetes and the chart's tools as well, and a node's where this
+    machine can be one.
+    """
     build_tools(click.echo)
+    click.echo(f"tools of the oldest Kubernetes: {build_oldest_tools(click.echo).directory}")
     click.echo(f"tools for the chart: {build_chart_tools(click.echo).directory}")
     obstacle = Node.obstacle()
     if obstacle is not None:

@@ -196,14 +196,17 @@ def build_project(project: Project, say: Say = print) -> Path:
 
 
 def gather(directories: Sequence[Path]) -> Path:
-    """One directory with links to everything in those, for a PATH; made once, under a name of its own."""
+    """One directory with links to everything in those, for a PATH; made once, under a name of its own.
+
+    What two of them have is taken from the first.
+    """
     name = hashlib.sha256("\0".join(map(str, directories)).encode()).hexdigest()[:24]
     target = cache_root() / f"{name}.links"
     if not target.exists():
         scratch = Path(tempfile.mkdtemp(dir=cache_root(), prefix=f"{name}.building-"))
         for directory in directories:
             for path in directory.iterdir():
-                if path.name != ".complete":
+                if path.name != ".complete" and not (scratch / path.name).is_symlink():
                     (scratch / path.name).symlink_to(path)
         scratch.chmod(0o755)
         try:

@@ -67,6 +67,16 @@ PROMTOOL: Final = dataclasses.replace(
     # It has to find no targets: 250 packages of cloud providers less.
     tags="remove_all_sd",
 )
+OLDEST: Final = dataclasses.replace(
+    _project(
+        "kubernetes-oldest",
+        "the oldest Kubernetes that is supported",
+        KUBERNETES,
+        {name: f"{KUBERNETES}/cmd/{name}" for name in ("kube-apiserver", "kube-controller-manager")},
+    ),
+    version_variable=KUBERNETES_VERSION,
+)
+"""The oldest minor that chart and docs promise. No controller manager may be newer than its API server."""
 CHART: Final = (HELM, KUBECONFORM, PROMTOOL)
 """What a chart is checked with."""
 
@@ -149,6 +159,15 @@ def build_chart_tools(say: Say = print) -> Tools:
         ClusterError: as for ``build_tools``.
     """
     return Tools(gather([build_project(project, say) for project in CHART]))
+
+
+def build_oldest_tools(say: Say = print) -> Tools:
+    """A control plane of the oldest Kubernetes that is supported; etcd and kubectl are those of the newest.
+
+    Raises:
+        ClusterError: as for ``build_tools``.
+    """
+    return Tools(gather([build_project(OLDEST, say), build_tools(say).directory]))
 
 
 def build_node_tools(say: Say = print) -> NodeTools:

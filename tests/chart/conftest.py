@@ -1,6 +1,7 @@
 """The real helm and its companions, and a Kubernetes that knows all kinds the chart renders."""
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,14 +22,8 @@ NAMESPACES = (NAMESPACE, "team-a", "team-b", "sales", "identity", "identity-test
 
 
 @pytest.fixture(scope="session")
-def chart_tools(request: pytest.FixtureRequest) -> Tools:
+def chart_tools(say: Callable[[str], None]) -> Tools:
     """helm, kubeconform and promtool; built when they are not in the cache."""
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-
-    def say(line: str) -> None:
-        with capture.global_and_fixture_disabled():
-            print(line, flush=True)
-
     return build_chart_tools(say)
 
 
@@ -43,6 +38,19 @@ def plane(tools: Tools) -> Iterator[ControlPlane]:
 
     Its namespaces demand Pod Security "restricted".
     """
+    with _prepared(tools) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="module")
+def oldest_plane(oldest_tools: Tools) -> Iterator[ControlPlane]:
+    """The same of the oldest Kubernetes that is supported."""
+    with _prepared(oldest_tools) as plane:
+        yield plane
+
+
+@contextlib.contextmanager
+def _prepared(tools: Tools) -> Iterator[ControlPlane]:
     with ControlPlane.start(tools) as plane:
         for namespace in NAMESPACES:
             plane.kubectl("create", "namespace", namespace)

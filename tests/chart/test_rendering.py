@@ -40,6 +40,13 @@ def test_the_api_server_accepts_every_object(helm: Helm, plane: ControlPlane, va
     accepted_by_the_api_server(plane, helm.text(values))
 
 
+@every_values_file
+def test_the_oldest_api_server_accepts_every_object(
+    helm: Helm, oldest_plane: ControlPlane, values: Path
+) -> None:
+    accepted_by_the_api_server(oldest_plane, helm.text(values))
+
+
 @pytest.fixture(scope="module")
 def schemas(plane: ControlPlane, helm: Helm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of all kinds that this Kubernetes serves, ours and others' included."""

@@ -6,18 +6,31 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from localcluster import ControlPlane, Tools, build_tools
+from localcluster.projects import build_oldest_tools
 
 
 @pytest.fixture(scope="session")
-def tools(request: pytest.FixtureRequest) -> Tools:
-    """Built when they are not in the cache, with progress on the terminal."""
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Writes a line on the terminal while a test runs: the progress of a build."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
 
-    def say(line: str) -> None:
+    def write(line: str) -> None:
         with capture.global_and_fixture_disabled():
             print(line, flush=True)
 
+    return write
+
+
+@pytest.fixture(scope="session")
+def tools(say: Callable[[str], None]) -> Tools:
+    """Built when they are not in the cache, with progress on the terminal."""
     return build_tools(say)
+
+
+@pytest.fixture(scope="session")
+def oldest_tools(say: Callable[[str], None]) -> Tools:
+    """The same of the oldest Kubernetes that is supported."""
+    return build_oldest_tools(say)
 
 
 @pytest.fixture(scope="session")

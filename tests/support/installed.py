@@ -1,5 +1,6 @@
 """A control plane with the CRD and the operator's permissions, but without an operator that acts."""
 
+import contextlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterator
@@ -23,6 +24,19 @@ def installed(tools: Tools) -> Iterator[ControlPlane]:
     Its own, because the operator of the ``stack`` fixture looks after every ScimToken of the shared one, and
     would write the very Secrets and statuses that these tests look at.
     """
+    with _with_crd(tools) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def installed_on_oldest(oldest_tools: Tools) -> Iterator[ControlPlane]:
+    """The same on the oldest Kubernetes that is supported."""
+    with _with_crd(oldest_tools) as plane:
+        yield plane
+
+
+@contextlib.contextmanager
+def _with_crd(tools: Tools) -> Iterator[ControlPlane]:
     with ControlPlane.start(tools) as plane:
         plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
         plane.kubectl("apply", "-f", str(ROOT / "dev/manifests/rbac.yaml"))

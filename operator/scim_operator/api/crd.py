@@ -6,6 +6,8 @@ that JSON schema cannot say, or says unreadably, become CEL rules whose messages
 Kinds of rules, since a rule that is tightened later must not brick objects that exist: rules on fields and on
 ``spec`` are ratcheted by the API server (an unchanged value passes); rules on the root are not, and would then
 refuse status and finalizer patches too. So the root has transition and creation rules only.
+
+Rules use only what CEL has on the oldest Kubernetes that is supported (1.30): the tests apply them there too.
 """
 
 import sys
@@ -61,9 +63,19 @@ def _effective_tenant(root: str) -> str:
     return f"(has({root}.spec.tenant) ? {root}.spec.tenant : {root}.metadata.name)"
 
 
+_DNS_LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_QUALIFIED_NAME: Final = (
+    f"^({_DNS_LABEL}([.]{_DNS_LABEL})*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,{NAME_LIMIT - 2}}}[A-Za-z0-9])?$"
+)
+"""As Kubernetes takes the key of a label, but for the length of the prefix. CEL's ``format.qualifiedName()`` does it
+in one word, and is not there before Kubernetes 1.32."""
+_PREFIX_LIMIT: Final = 253
+
 _LABEL_KEYS: Final[list[Rule]] = [
     {
-        "rule": "self.all(key, !format.qualifiedName().validate(key).hasValue())",
+        "rule": (
+            f"self.all(key, key.matches('{_QUALIFIED_NAME}') && size(key.find('^[^/]*/')) <= {_PREFIX_LIMIT + 1})"
+        ),
         "message": "a key is a name such as team or example.com/team, at most 63 characters after the slash",
     },
     {

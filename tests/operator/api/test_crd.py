@@ -1,25 +1,58 @@
-"""The CRD as the real API server enforces it, and as kubectl shows it."""
+"""The CRD as real API servers enforce it, of the newest and of the oldest Kubernetes, and as kubectl shows it."""
 
 import json
 import re
+import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from localcluster import ControlPlane
+from localcluster.build import MODULE, kubernetes_version
+from localcluster.projects import OLDEST
 from scim_operator.api.scimtoken import Condition, ScimTokenStatus, TokenState, TokenStatus
 from support.installed import ROOT, applied, manifest, refusal
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 SCIM_TOKENS = sorted(set((ROOT / "examples").glob("*.yaml")) - set((ROOT / "examples").glob("values-*.yaml")))
 """The examples that are no values of the chart."""
+LONG_PREFIX = ".".join(["p" * 63] * 3 + ["p" * 61])
+"""253 characters, which is the most."""
+GOOD_KEYS = ["a", "9", "A.b_c-D", "k" * 63, "a.b-c.d/Name", f"{LONG_PREFIX}/{'k' * 63}"]
+BAD_KEYS = [
+    "", "/", "/a", "a/", "a/b/c", "A.com/b", "a..b/c", "-a.b/c", "a-.b/c", "a_b/c", "-a", "a-", "a.", "é", "a\n",
+    "k" * 64, f"a.b/{'k' * 64}", f"{LONG_PREFIX}p/k",
+]  # fmt: skip
 
 
-def test_an_empty_spec_is_enough_and_gets_every_default(
-    installed: ControlPlane, quiet_namespace: str
+@pytest.fixture(params=["installed", "installed_on_oldest"], ids=["newest", "oldest"])
+def server(request: pytest.FixtureRequest) -> ControlPlane:
+    """A control plane with the CRD: the pinned Kubernetes, and the oldest one that is supported."""
+    plane: ControlPlane = request.getfixturevalue(request.param)
+    return plane
+
+
+@pytest.fixture
+def place(server: ControlPlane) -> str:
+    """A fresh namespace on it."""
+    name = f"test-{secrets.token_hex(4)}"
+    server.kubectl("create", "namespace", name)
+    return name
+
+
+def test_the_servers_are_the_oldest_and_the_newest_supported(
+    installed: ControlPlane, installed_on_oldest: ControlPlane
 ) -> None:
-    assert applied(installed, manifest("entra", quiet_namespace))["spec"] == {
+    versions = [
+        json.loads(plane.kubectl("version", "-o", "json").stdout)["serverVersion"]["gitVersion"]
+        for plane in (installed_on_oldest, installed)
+    ]
+    assert versions == [OLDEST.version, kubernetes_version((MODULE / "go.mod").read_text())]
+
+
+def test_an_empty_spec_is_enough_and_gets_every_default(server: ControlPlane, place: str) -> None:
+    assert applied(server, manifest("entra", place))["spec"] == {
         "lifetime": "90d",
         "overlap": "untilExpiry",
         "matching": "workEmail",
@@ -30,8 +63,8 @@ def test_an_empty_spec_is_enough_and_gets_every_default(
     }
 
 
-def test_defaults_inside_of_lists_apply(installed: ControlPlane, quiet_namespace: str) -> None:
-    stored = applied(installed, manifest("entra", quiet_namespace, {"customFields": [{"name": "badge"}]}))
+def test_defaults_inside_of_lists_apply(server: ControlPlane, place: str) -> None:
+    stored = applied(server, manifest("entra", place, {"customFields": [{"name": "badge"}]}))
     assert stored["spec"]["customFields"] == [{"name": "badge", "type": "Any", "multiValued": False}]
 
 
@@ -52,10 +85,11 @@ def test_defaults_inside_of_lists_apply(installed: ControlPlane, quiet_namespace
                 "annotations": {"a/b": "any thing"},
             }
         },
+        *({"secret": {"annotations": {key: "x"}}} for key in GOOD_KEYS),
     ],
 )
-def test_good_specs_are_accepted(installed: ControlPlane, spec: dict[str, Any]) -> None:
-    installed.kubectl(
+def test_good_specs_are_accepted(server: ControlPlane, spec: dict[str, Any]) -> None:
+    server.kubectl(
         "apply", "--dry-run=server", "-f", "-", input=json.dumps(manifest("entra", "default", spec))
     )
 
@@ -116,6 +150,11 @@ def test_good_specs_are_accepted(installed: ControlPlane, spec: dict[str, Any]) 
         ({"deletionPolicy": "Keep"}, "spec.deletionPolicy", 'supported values: "Retain", "Delete"'),
         ({"secret": {"name": "My Secret"}}, "spec.secret.name", "write lower-case letters, digits, - and ."),
         ({"secret": {"labels": {"a b": "c"}}}, "spec.secret.labels", "a key is a name such as team"),
+        *(
+            ({"secret": {kind: {key: "x"}}}, f"spec.secret.{kind}", "a key is a name such as team")
+            for kind in ("labels", "annotations")
+            for key in BAD_KEYS
+        ),
         ({"secret": {"labels": {"a": "b c"}}}, "spec.secret.labels[a]", "a label's value has letters"),
         ({"secret": {"labels": {"scim-operator.io/token": "x"}}}, "spec.secret.labels", "the operator's own"),
         (
@@ -136,28 +175,28 @@ def test_good_specs_are_accepted(installed: ControlPlane, spec: dict[str, Any]) 
     ],
 )
 def test_a_mistake_is_refused_with_what_to_write_instead(
-    installed: ControlPlane, spec: dict[str, Any], field: str, message: str
+    server: ControlPlane, spec: dict[str, Any], field: str, message: str
 ) -> None:
-    said = refusal(installed, manifest("entra", "default", spec))
+    said = refusal(server, manifest("entra", "default", spec))
     assert f"{field}:" in said
     assert message in said
 
 
-def test_one_mistake_gives_one_message(installed: ControlPlane) -> None:
+def test_one_mistake_gives_one_message(server: ControlPlane) -> None:
     said = refusal(
-        installed, manifest("entra", "default", {"lifetime": "x", "rotateBefore": "1d", "overlap": "1d"})
+        server, manifest("entra", "default", {"lifetime": "x", "rotateBefore": "1d", "overlap": "1d"})
     )
     assert said.count("Invalid value") == 1
 
 
 @pytest.mark.parametrize("spec", [{"auth": {"type": "BearerToken"}}, {"rotateBfore": "1d"}])
-def test_an_unknown_field_is_refused_not_dropped(installed: ControlPlane, spec: dict[str, Any]) -> None:
-    assert "unknown field" in refusal(installed, manifest("entra", "default", spec))
+def test_an_unknown_field_is_refused_not_dropped(server: ControlPlane, spec: dict[str, Any]) -> None:
+    assert "unknown field" in refusal(server, manifest("entra", "default", spec))
 
 
-def test_a_name_that_does_not_fit_a_label_is_refused(installed: ControlPlane, quiet_namespace: str) -> None:
-    applied(installed, manifest("n" * 63, quiet_namespace))
-    assert "at most 63 characters" in refusal(installed, manifest("n" * 64, quiet_namespace))
+def test_a_name_that_does_not_fit_a_label_is_refused(server: ControlPlane, place: str) -> None:
+    applied(server, manifest("n" * 63, place))
+    assert "at most 63 characters" in refusal(server, manifest("n" * 64, place))
 
 
 @pytest.mark.parametrize(
@@ -171,18 +210,15 @@ def test_a_name_that_does_not_fit_a_label_is_refused(installed: ControlPlane, qu
     ],
 )
 def test_tenant_and_matching_cannot_be_changed(
-    installed: ControlPlane, quiet_namespace: str, before: dict[str, Any], after: dict[str, Any], message: str
+    server: ControlPlane, place: str, before: dict[str, Any], after: dict[str, Any], message: str
 ) -> None:
-    applied(installed, manifest("entra", quiet_namespace, before))
-    assert message in refusal(installed, manifest("entra", quiet_namespace, after))
+    applied(server, manifest("entra", place, before))
+    assert message in refusal(server, manifest("entra", place, after))
 
 
-def test_writing_the_default_tenant_out_is_no_change(installed: ControlPlane, quiet_namespace: str) -> None:
-    applied(installed, manifest("entra", quiet_namespace))
-    assert (
-        applied(installed, manifest("entra", quiet_namespace, {"tenant": "entra"}))["spec"]["tenant"]
-        == "entra"
-    )
+def test_writing_the_default_tenant_out_is_no_change(server: ControlPlane, place: str) -> None:
+    applied(server, manifest("entra", place))
+    assert applied(server, manifest("entra", place, {"tenant": "entra"}))["spec"]["tenant"] == "entra"
 
 
 def full_status() -> dict[str, Any]:
@@ -223,9 +259,9 @@ def with_status(installed: ControlPlane, quiet_namespace: str) -> None:
     )
 
 
-def test_nothing_of_the_status_is_pruned(installed: ControlPlane, quiet_namespace: str) -> None:
-    with_status(installed, quiet_namespace)
-    stored = json.loads(installed.kubectl("get", "sct", "entra", "-n", quiet_namespace, "-o", "json").stdout)
+def test_nothing_of_the_status_is_pruned(server: ControlPlane, place: str) -> None:
+    with_status(server, place)
+    stored = json.loads(server.kubectl("get", "sct", "entra", "-n", place, "-o", "json").stdout)
     assert stored["status"] == full_status()
 
 
@@ -277,5 +313,5 @@ def test_explain_teaches(installed: ControlPlane, field: str, taught: str) -> No
 
 
 @pytest.mark.parametrize("example", SCIM_TOKENS, ids=lambda path: path.name)
-def test_every_example_is_accepted(installed: ControlPlane, example: Any) -> None:
-    installed.kubectl("apply", "--dry-run=server", "-f", str(example))
+def test_every_example_is_accepted(server: ControlPlane, example: Any) -> None:
+    server.kubectl("apply", "--dry-run=server", "-f", str(example))

@@ -5,12 +5,14 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from localcluster import build, projects
 from localcluster.build import MODULE, Project, gather
 from localcluster.errors import ClusterError
-from localcluster.projects import CHART, HELM, NODE
+from localcluster.projects import CHART, HELM, NODE, OLDEST
 
+ROOT = Path(__file__).resolve().parents[3]
 ALL = [*CHART, *NODE.values()]
 COMPILER = "go1.26.0 linux amd64"
 
@@ -26,7 +28,7 @@ def project(tmp_path: Path) -> Project:
     return Project(directory, "small", "example.test/small", {"small": "example.test/small"})
 
 
-@pytest.mark.parametrize("one", ALL, ids=lambda item: item.title)
+@pytest.mark.parametrize("one", [*ALL, OLDEST], ids=lambda item: item.title)
 def test_every_program_is_pinned_by_its_go_mod(one: Project) -> None:
     block = re.search(r"^tool (?:\(\n(.*?)\n\)|(\S+))$", one.go_mod, re.MULTILINE | re.DOTALL)
     assert block is not None
@@ -40,6 +42,14 @@ def test_every_program_is_pinned_by_its_go_mod(one: Project) -> None:
 
 def test_node_and_control_plane_are_of_one_version() -> None:
     assert NODE["node"].version == build.kubernetes_version((MODULE / "go.mod").read_text())
+
+
+def test_the_oldest_kubernetes_in_the_tests_is_the_oldest_that_is_promised() -> None:
+    minor = OLDEST.version.rpartition(".")[0]
+    promised = yaml.safe_load((ROOT / "charts/scim-operator/Chart.yaml").read_text())["kubeVersion"]
+    assert promised == f">={minor.removeprefix('v')}.0-0"
+    for page in ("docs/install.md", "charts/scim-operator/README.md"):
+        assert f"{minor.removeprefix('v')} or newer" in (ROOT / page).read_text()
 
 
 def test_no_two_projects_make_files_of_the_same_name() -> None:
@@ -116,6 +126,10 @@ def test_the_node_has_all_its_programs_in_one_directory(
     assert (made / "tool-b").read_text() == "b"
     assert gather([build.cache_root() / "a", build.cache_root() / "b"]) == made
     assert gather([build.cache_root() / "a"]) != made
+    (build.cache_root() / "b" / "tool-a").write_text("of b")
+    for order, first in (("ab", "a"), ("ba", "of b")):
+        both = gather([build.cache_root() / name for name in order] + [build.cache_root()])
+        assert (both / "tool-a").read_text() == first
 
 
 def test_the_charts_tools_need_no_node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
