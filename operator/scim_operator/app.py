@@ -287,6 +287,7 @@ class Operator:
                 endpoint_verdict=lambda: check.verdict,
                 deletions=self._deletions,
                 secret_names=self._cache.secret_names,
+                request_interval=timedelta(seconds=self._settings.requested_rotation_seconds),
             )
             self._controller.resume()
             resync = Resync(

@@ -74,6 +74,9 @@ class OperatorSettings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=256)] = 8
     """How many ScimTokens are reconciled at the same time."""
 
+    requested_rotation_seconds: Annotated[float, Field(ge=0, le=86_400)] = 60
+    """The least time between two rotations of a ScimToken that the annotation ``rotate`` asks for."""
+
     endpoint_check: bool = True
     """Whether ``endpoint_url`` is checked for the condition EndpointReachable; off where the cluster can't reach
     its own ingress."""

@@ -117,7 +117,11 @@ class Connection(_Model):
     credentials: tuple[CredentialStatus, ...] = ()
     """Those that are accepted now or will end in the future."""
     revoked: tuple[TokenId, ...] = ()
-    """Tombstones: ids that were revoked and whose own time is not over; they can't be registered again."""
+    """Tombstones: ids that were revoked and whose own time is not over, the newest 64; they can't be registered
+    again."""
+    revoked_before: datetime | None = None
+    """Nor can any credential that was issued up to then and is not listed above: it was revoked or retired, and is
+    no longer remembered by its id. None while there is none."""
     resources: int = 0
     """How many users the tenant has."""
     owner_uid: str | None = None

@@ -59,6 +59,8 @@ class World:
     secrets: dict[str, StoredSecret] = dataclasses.field(default_factory=dict)
     credentials: dict[str, CredentialStatus] = dataclasses.field(default_factory=dict)
     revoked: dict[str, datetime] = dataclasses.field(default_factory=dict)
+    revoked_before: datetime | None = None
+    """The API's low-water mark."""
     exists: bool = False
     owner_uid: str = ""
     """The ScimToken that the connection belongs to."""
@@ -184,6 +186,7 @@ class World:
         """The API's database is thrown away."""
         self.credentials.clear()
         self.revoked.clear()
+        self.revoked_before = None
         self.exists, self.revision, self.tenant, self.settings = False, 0, None, None
         self.owner_uid, self.tenant_namespace = "", None
         self.databases += 1
@@ -204,6 +207,7 @@ class World:
             namespace_uid=self.tenant_namespace or "",
             credentials=tuple(item for item in self.credentials.values() if item.expires_at > self.now),
             revoked=tuple(name for name, end in self.revoked.items() if end > self.now),
+            revoked_before=self.revoked_before,
         )
 
 
@@ -241,6 +245,9 @@ class FakeApi:
             and not (world.exists and set(listed) & set(world.credentials))
         ):
             raise ScimApiRejected("NamespaceMismatch", "the tenant belongs to another namespace")
+        unknown = [item for name, item in listed.items() if name not in world.credentials]
+        if world.revoked_before and any(item.issued_at <= world.revoked_before for item in unknown):
+            raise ScimApiRejected("CredentialRevoked", "revoked before")
         for name in set(world.credentials) - set(listed):
             gone = world.credentials.pop(name)
             if gone.expires_at > world.now:

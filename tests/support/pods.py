@@ -97,7 +97,8 @@ class Pods(Release):
         """Ask for a rotation and wait for it; the old token and the new one."""
         old = self.secret(name)["token"]
         self.kubectl("annotate", "sct", name, f"scim-operator.io/rotate={time.time()}", "--overwrite")
-        until("the Secret holds a new token", lambda: self.secret(name)["token"] != old, 60)
+        # A rotation that is asked for waits until the last one is a minute old.
+        until("the Secret holds a new token", lambda: self.secret(name)["token"] != old, 120)
         return old, self.secret(name)["token"]
 
     # -- pods

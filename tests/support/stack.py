@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -24,6 +24,11 @@ from localcluster import ControlPlane
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATOR_NAMESPACE = "scim-system"
+TEST_SETTINGS: Final = {
+    "SCIM_OPERATOR_LOG_LEVEL": "debug",
+    # A test asks for one rotation after another.
+    "SCIM_OPERATOR_REQUESTED_ROTATION_SECONDS": "0",
+}
 
 
 class NotInTime(AssertionError):
@@ -181,7 +186,7 @@ class Stack:
             namespace=OPERATOR_NAMESPACE,
             name=f"scim-operator-{len(self.operators)}",
             argv=program,
-            environment={"SCIM_OPERATOR_LOG_LEVEL": "debug", **self.operator_settings, **(environment or {})},
+            environment={**TEST_SETTINGS, **self.operator_settings, **(environment or {})},
         )
         self.operators.append(operator)
         if wait:

@@ -85,6 +85,7 @@ class Reconciler:
         endpoint_verdict: of the last check of the endpoint; nothing waits for one.
         deletions: asked before a connection is revoked because its ScimToken is gone or being deleted.
         secret_names: the Secrets that the watch has shown for a ScimToken: a hint to look for more than the wanted one.
+        request_interval: the least time between two rotations of a ScimToken that its annotation asks for.
     """
 
     def __init__(
@@ -103,12 +104,14 @@ class Reconciler:
         endpoint_verdict: Callable[[], EndpointVerdict | None] = lambda: None,
         deletions: Deletions | None = None,
         secret_names: Callable[[Key], Collection[str]] = lambda _key: (),
+        request_interval: timedelta = planner.REQUEST_INTERVAL,
     ) -> None:
         self._api, self._cluster, self._verifier = api, cluster, verifier
         self._endpoint, self._new_token, self._new_id = endpoint, new_token, new_id
         self._trace, self._pause, self._clock, self._endpoint_verdict = trace, pause, clock, endpoint_verdict
         self._signer = LedgerSigner(ledger_key)
         self._secret_names = secret_names
+        self._request_interval = request_interval
         self._status = StatusWriter(cluster, endpoint, trace)
         self._deletions = deletions or Deletions(limit=None)
 
@@ -217,7 +220,7 @@ class Reconciler:
         """
         for _ in range(MAX_ACTIONS):
             self._hold_deletion(key, state)
-            step = planner.plan(state.observed(), self._endpoint)
+            step = planner.plan(state.observed(), self._endpoint, self._request_interval)
             match step:
                 case actions.Done():
                     return step

@@ -10,6 +10,7 @@ from scim_operator.planning.conditions import (
     ReconcileOutcome,
     build_status,
     is_same_status,
+    rotation_delayed,
 )
 from scim_operator.planning.ports import Cluster, Conflict
 
@@ -30,7 +31,8 @@ class StatusWriter:
         """Write the status if it differs, and the Events that go with the difference.
 
         An Event is recorded when Ready flips or its reason changes, when the message about a superseded token in
-        use changes (once a day at most, since last uses move in days), and when the revoke annotation is invalid.
+        use changes (once a day at most, since last uses move in days), when the revoke
+        annotation is invalid, and when a rotation that was asked for has to wait.
 
         Args:
             outcome: of the reconcile.
@@ -45,8 +47,9 @@ class StatusWriter:
             with contextlib.suppress(Conflict):  # the ScimToken is gone meanwhile
                 await self._cluster.apply_status(token, status.to_object())
         await self._report_ready(token, status)
-        await self._report_token_in_use(token, status)
+        await self._report_warning(token, status, SUPERSEDED_TOKEN_IN_USE)
         await self._report_invalid_revoke(token, outcome)
+        await self._report_delayed_rotation(token, outcome)
 
     async def _report_ready(self, token: ScimToken, status: ScimTokenStatus) -> None:
         before, after = token.status.condition("Ready"), status.condition("Ready")
@@ -58,18 +61,21 @@ class StatusWriter:
                 token, "Normal" if is_normal else "Warning", after.reason, after.message
             )
 
-    async def _report_token_in_use(self, token: ScimToken, status: ScimTokenStatus) -> None:
-        before, after = (
-            token.status.condition(SUPERSEDED_TOKEN_IN_USE),
-            status.condition(SUPERSEDED_TOKEN_IN_USE),
-        )
+    async def _report_warning(self, token: ScimToken, status: ScimTokenStatus, kind: str) -> None:
+        before, after = token.status.condition(kind), status.condition(kind)
         if after is None or after.status != "True":
             return
         if before is None or before.message != after.message:
-            await self._cluster.event(token, "Warning", SUPERSEDED_TOKEN_IN_USE, after.message)
+            await self._cluster.event(token, "Warning", kind, after.message)
 
     async def _report_invalid_revoke(self, token: ScimToken, outcome: ReconcileOutcome) -> None:
         problem = outcome.invalid_revoke
         before = token.status.condition("Ready")
         if problem is not None and (before is None or problem not in before.message):
             await self._cluster.event(token, "Warning", "InvalidRevoke", problem)
+
+    async def _report_delayed_rotation(self, token: ScimToken, outcome: ReconcileOutcome) -> None:
+        until = outcome.done.delayed_rotation if outcome.done is not None else None
+        before = token.status.condition("Ready")
+        if until is not None and (before is None or rotation_delayed(until) not in before.message):
+            await self._cluster.event(token, "Normal", "RotationDelayed", rotation_delayed(until))

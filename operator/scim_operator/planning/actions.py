@@ -179,6 +179,8 @@ class Done:
     """What is wrong with the revoke annotation; all else is well."""
     in_use: tuple[SupersededTokenInUse, ...] = ()
     """Superseded tokens that end soon and that somebody still uses."""
+    delayed_rotation: datetime | None = None
+    """When a rotation that was asked for too soon after another is done; None when none waits."""
 
 
 Action = (

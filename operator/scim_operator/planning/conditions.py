@@ -37,6 +37,8 @@ ENDPOINT_REACHABLE: Final = "EndpointReachable"
 DELETION_HELD: Final = "DeletionHeld"
 TRANSIENT_REASONS: Final = frozenset({"TenantPurging", "SecretDeleting", "VerificationFailed", "Unavailable"})
 """Failures that may end without anybody acting."""
+MAX_LISTED_TOKENS: Final = 32
+"""Tokens in a status: all that are accepted, and the newest of the revoked ones."""
 MAX_TOKENS_IN_MESSAGE: Final = 3
 """Tokens that one message names; an Event has 1,024 characters."""
 
@@ -244,7 +246,17 @@ def _ready_message(outcome: ReconcileOutcome, active: TokenStatus | None, now: d
         message = f"the token is valid until {expires} and is replaced at {format_time(done.next_rotation)}"
     else:
         message = f"the token is valid until {expires}"
+    if done.delayed_rotation is not None:
+        message += f". {rotation_delayed(done.delayed_rotation)}"
     return f"{message}. {done.invalid_revoke}" if done.invalid_revoke else message
+
+
+def rotation_delayed(until: datetime) -> str:
+    """The sentence about a rotation that was asked for too soon after another."""
+    return (
+        f"The rotation that the annotation scim-operator.io/rotate asks for is done at {format_time(until)}: the last "
+        "one that was asked for is too recent"
+    )
 
 
 def _condition(
@@ -290,13 +302,13 @@ def _token_statuses(outcome: ReconcileOutcome, now: datetime) -> tuple[TokenStat
         for name in connection.revoked
         if name in before and before[name].expires_at > now
     ]
-    return tuple(
-        sorted(
-            (*live, *revoked),
-            key=lambda item: (item.state is TokenState.ACTIVE, item.issued_at, item.id),
-            reverse=True,
-        )
-    )
+    revoked.sort(key=_listed_order, reverse=True)
+    listed = (*live, *revoked[: max(0, MAX_LISTED_TOKENS - len(live))])
+    return tuple(sorted(listed, key=_listed_order, reverse=True))
+
+
+def _listed_order(item: TokenStatus) -> tuple[bool, datetime, str]:
+    return (item.state is TokenState.ACTIVE, item.issued_at, item.id)
 
 
 def _last_used_at(at: datetime | None, before: TokenStatus | None) -> datetime | None:

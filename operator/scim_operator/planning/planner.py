@@ -7,7 +7,7 @@ with a reason and a message for conditions and Events, follows cert-manager.
 
 import dataclasses
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from scim_api.contract.admin import Credential, PutConnection, TenantSettings
@@ -43,14 +43,18 @@ MAX_FIELDS_IN_MESSAGE: Final = 3
 """Fields that one message names; an Event has 1,024 characters."""
 PURGE_POLL: Final = timedelta(seconds=1)
 """How soon to requeue while the API deletes a tenant's users."""
+REQUEST_INTERVAL: Final = timedelta(seconds=60)
+"""The least time between two rotations of a ScimToken that its annotation asks for. Each leaves a token that has to
+be remembered to its end; rotations by time and revocations never wait."""
 
 
-def plan(observed: ObservedState, endpoint: str) -> Action:
+def plan(observed: ObservedState, endpoint: str, request_interval: timedelta = REQUEST_INTERVAL) -> Action:
     """The next action.
 
     Args:
         observed: the state of API and cluster.
         endpoint: the SCIM base URL for the Secret.
+        request_interval: the least time between two rotations that the annotation asks for.
     """
     token = observed.token
     if token is None or token.deleting:
@@ -74,7 +78,7 @@ def plan(observed: ObservedState, endpoint: str) -> Action:
             "TenantPurging",
             f"the users of tenant {token.tenant} are being deleted; waiting until that is done",
         )
-    return _plan_tokens(TokenLifecycle.of(token, observed), endpoint)
+    return _plan_tokens(TokenLifecycle.of(token, observed), endpoint, request_interval)
 
 
 def _plan_deletion(observed: ObservedState) -> Action:
@@ -138,8 +142,9 @@ def _not_understood(token: ScimToken, invalid_revoke: str | None) -> str:
     return f"{message}. {invalid_revoke}" if invalid_revoke else message
 
 
-def _plan_tokens(lifecycle: TokenLifecycle, endpoint: str) -> Action:
-    issue = _issue_reason(lifecycle)
+def _plan_tokens(lifecycle: TokenLifecycle, endpoint: str, request_interval: timedelta) -> Action:
+    request_due = lifecycle.request_due(request_interval)
+    issue = _issue_reason(lifecycle, request_due)
     if issue is not None:
         return _issue(lifecycle, *issue)
     register = _register(lifecycle)
@@ -151,20 +156,23 @@ def _plan_tokens(lifecycle: TokenLifecycle, endpoint: str) -> Action:
             if lifecycle.active is not None
             else []
         )
-        ledger = TokenLedger(
-            newest_first([lifecycle.pending, *replaced, *lifecycle.superseded_to_keep()]),
-            lifecycle.answered_rotate_request,
-        )
-        return PromoteToken(lifecycle.pending, ledger)
+        return PromoteToken(lifecycle.pending, _ledger(lifecycle, lifecycle.pending, *replaced))
     assert lifecycle.active is not None  # noqa: S101 (otherwise a token would have been issued)
-    ledger = TokenLedger(
-        newest_first([lifecycle.active, *lifecycle.superseded_to_keep()]), lifecycle.answered_rotate_request
-    )
+    ledger = _ledger(lifecycle, lifecycle.active)
     if lifecycle.secret is None or lifecycle.secret.drifted or lifecycle.secret.ledger != ledger or (
         dict(lifecycle.secret.public) != public_secret_data(lifecycle.active, endpoint)
     ) or lifecycle.secret.next_token is not None:  # fmt: skip
         return RewriteSecret(lifecycle.active, ledger)
-    return _done(lifecycle, lifecycle.active)
+    return _done(lifecycle, lifecycle.active, request_due)
+
+
+def _ledger(lifecycle: TokenLifecycle, *tokens: LedgerEntry) -> TokenLedger:
+    """Of these and the superseded ones, with what was asked for and done."""
+    return TokenLedger(
+        newest_first([*tokens, *lifecycle.superseded_to_keep()]),
+        lifecycle.answered_rotate_request,
+        lifecycle.ledger.rotated_at,
+    )
 
 
 def public_secret_data(token: LedgerEntry, endpoint: str) -> dict[str, str]:
@@ -177,7 +185,7 @@ def newest_first(tokens: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
     return tuple(sorted(tokens, key=lambda item: (item.issued_at, item.id), reverse=True))
 
 
-def _issue_reason(lifecycle: TokenLifecycle) -> tuple[IssueReason, str] | None:
+def _issue_reason(lifecycle: TokenLifecycle, request_due: datetime | None) -> tuple[IssueReason, str] | None:
     """Why a new token is needed; None when one is pending already or the active one is good."""
     if lifecycle.pending is not None:
         return None
@@ -188,7 +196,7 @@ def _issue_reason(lifecycle: TokenLifecycle) -> tuple[IssueReason, str] | None:
         return IssueReason.REVOKED, f"token {active.id} is to be revoked, so another takes its place first"
     if token.understood_spec.suspend:
         return None
-    if token.rotate_request is not None and token.rotate_request != lifecycle.answered_rotate_request:
+    if request_due is not None and request_due <= lifecycle.now:
         return IssueReason.REQUESTED, "the annotation scim-operator.io/rotate asked for it"
     if rotation_due(token, active) <= lifecycle.now:
         return IssueReason.DUE, f"token {active.id} expires at {format_time(active.expires_at)}"
@@ -228,12 +236,14 @@ def _issue(lifecycle: TokenLifecycle, reason: IssueReason, message: str) -> Acti
         if lifecycle.token.understood_spec.suspend
         else lifecycle.token.rotate_request or lifecycle.ledger.rotate
     )
+    answers = lifecycle.is_rotation_requested and not lifecycle.token.understood_spec.suspend
+    rotated_at = lifecycle.now if answers else lifecycle.ledger.rotated_at
     tokens = [lifecycle.active] if lifecycle.active is not None else []
     return IssueToken(
         reason,
         message,
         lifecycle.token.lifetime,
-        TokenLedger(newest_first([*tokens, *lifecycle.superseded_in_time()]), rotate),
+        TokenLedger(newest_first([*tokens, *lifecycle.superseded_in_time()]), rotate, rotated_at),
     )
 
 
@@ -288,8 +298,8 @@ def _comparable(settings: TenantSettings) -> TenantSettings:
     return settings.model_copy(update={"custom_fields": fields})
 
 
-def _done(lifecycle: TokenLifecycle, active: LedgerEntry) -> Action:
-    due = rotation_due(lifecycle.token, active)
+def _done(lifecycle: TokenLifecycle, active: LedgerEntry, request_due: datetime | None) -> Action:
+    due = min(filter(None, (rotation_due(lifecycle.token, active), request_due)))
     superseded = [
         SupersededToken(item.id, item.superseded_at or lifecycle.now, lifecycle.ends_at(item))
         for item in lifecycle.superseded()
@@ -302,4 +312,4 @@ def _done(lifecycle: TokenLifecycle, active: LedgerEntry) -> Action:
         *reevaluation_times(superseded, in_use, lifecycle.now),
     ]
     requeue_at = min(moment for moment in moments if moment > lifecycle.now)
-    return Done(requeue_at, active, due, lifecycle.invalid_revoke, in_use)
+    return Done(requeue_at, active, due, lifecycle.invalid_revoke, in_use, request_due)

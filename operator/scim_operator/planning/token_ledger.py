@@ -63,12 +63,16 @@ class TokenLedger:
     tokens: tuple[LedgerEntry, ...] = ()
     rotate: str | None = None
     """The value of the rotate annotation that the newest token answered."""
+    rotated_at: datetime | None = None
+    """When a token was issued last because that annotation asked for it."""
 
     def to_text(self) -> str:
         """JSON, the same for the same content."""
         content: dict[str, Any] = {"tokens": [token.to_json() for token in self.tokens]}
         if self.rotate is not None:
             content["rotate"] = self.rotate
+        if self.rotated_at is not None:
+            content["rotatedAt"] = _text(self.rotated_at)
         return json.dumps(content, separators=(",", ":"), sort_keys=True)
 
     @classmethod
@@ -80,13 +84,20 @@ class TokenLedger:
         except (ValueError, TypeError, AttributeError, RecursionError):
             return cls()
         tokens = tuple(token for token in map(_entry, entries) if token is not None)
-        return cls(tokens, rotate if isinstance(rotate, str) else None)
+        return cls(tokens, rotate if isinstance(rotate, str) else None, _time(content.get("rotatedAt")))
 
 
 def _entry(content: Any) -> LedgerEntry | None:
     try:
         return LedgerEntry.from_json(content)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return None
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        return _moment(text)
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

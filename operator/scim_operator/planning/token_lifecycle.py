@@ -86,6 +86,23 @@ class TokenLifecycle:
         """
         return self.ledger.rotate if self.ledger.tokens else self.token.rotate_request
 
+    @property
+    def is_rotation_requested(self) -> bool:
+        """Whether the rotate annotation asks for what was not done yet."""
+        return self.token.rotate_request not in (None, self.answered_rotate_request)
+
+    def request_due(self, interval: timedelta) -> datetime | None:
+        """When the rotation that the annotation asks for may be done; None when it asks for none.
+
+        Args:
+            interval: the least time between two that were asked for.
+        """
+        if self.token.understood_spec.suspend or not self.is_rotation_requested:
+            return None
+        last = self.ledger.rotated_at
+        # A time that has not come is somebody's edit: it must not put a rotation off for ever.
+        return self.now if last is None or last > self.now else max(self.now, last + interval)
+
     def superseded(self) -> list[LedgerEntry]:
         """Live tokens that are neither active nor pending, each with the time since when."""
         kept = {entry.id for entry in (self.active, self.pending) if entry is not None}
@@ -159,8 +176,17 @@ def _live_tokens(
             merged[entry.id] = entry
             digests.add(entry.digest)
     retired = {item.id for item in connection.credentials if item.retires_at and item.retires_at <= now}
-    ended = retired | set(connection.revoked)
+    ended = retired | set(connection.revoked) | _ended_before(connection, merged.values())
     return {entry.id: entry for entry in merged.values() if entry.expires_at > now and entry.id not in ended}
+
+
+def _ended_before(connection: Connection, entries: Iterable[LedgerEntry]) -> set[str]:
+    """Those that the API does not have and that are older than what it still has tombstones of."""
+    mark = connection.revoked_before
+    if mark is None:
+        return set()
+    registered = {item.id for item in connection.credentials}
+    return {entry.id for entry in entries if entry.id not in registered and entry.issued_at <= mark}
 
 
 def _registered_tokens(connection: Connection, overlap: timedelta | None) -> Iterable[LedgerEntry]:

@@ -13,11 +13,13 @@ from scim_api.contract.admin import (
 )
 from scim_api.store.sql.connections import (
     ADMIN_ACTOR,
+    KEPT_TOMBSTONES,
     ConnectionState,
     StoredConnection,
     StoredCredential,
     StoredTenant,
     check_revision,
+    low_water_mark,
     plan_delete,
     plan_put,
 )
@@ -33,7 +35,7 @@ _TENANT: Final = """t.pk, t.name, t.settings, t.settings_hash, t.state, t.namesp
     (SELECT cast(coalesce(sum(n.number), 0) AS bigint) FROM resource_count n
      WHERE n.tenant = t.pk AND n.kind = 'User')"""
 _CONNECTION: Final = f"""
-SELECT c.pk, c.namespace, c.name, c.revision, c.state, c.owner_uid, {_TENANT}
+SELECT c.pk, c.namespace, c.name, c.revision, c.state, c.owner_uid, c.revoked_before, {_TENANT}
 FROM connection c LEFT JOIN tenant t ON t.pk = c.tenant"""
 _CREDENTIAL: Final = """
 SELECT k.id, k.connection, k.kind, k.digest, k.issued_at, k.expires_at, k.retires_at, k.revoked_at,
@@ -43,6 +45,12 @@ _SIBLING: Final = """
 SELECT c.namespace, c.name FROM connection c
 WHERE c.tenant = ? AND c.state = 'exists' AND NOT (c.namespace = ? AND c.name = ?)
 ORDER BY c.namespace, c.name LIMIT 1"""
+_UNREVOKED: Final = (
+    f"{_CREDENTIAL} WHERE k.connection = ? AND k.revoked_at IS NULL ORDER BY k.issued_at, k.id"
+)
+_NEWEST_REVOKED: Final = f"""
+{_CREDENTIAL} WHERE k.connection = ? AND k.revoked_at IS NOT NULL AND k.expires_at > ?
+ORDER BY k.issued_at DESC, k.id DESC LIMIT ?"""
 _PAGE: Final = "c.state = 'exists' AND (c.namespace, c.name) > (?, ?)"
 
 
@@ -63,7 +71,7 @@ def public_url(url: str | None) -> TransactionScript[str | None]:
 
 def read_connection(namespace: str, name: str, now: str) -> TransactionScript[Connection]:
     """What is held for one connection."""
-    stored = yield from _load(namespace, name)
+    stored = yield from _load(namespace, name, now)
     if stored is None:
         return Connection(
             namespace=namespace,
@@ -104,7 +112,7 @@ def put_connection(
     namespace: str, name: str, desired: PutConnection, *, if_match: str | None, now: str, revision: str
 ) -> TransactionScript[Connection]:
     """Make the state so, and answer with it. Raises what ``Store.put_connection`` does."""
-    state = yield from _read_state(namespace, name, desired)
+    state = yield from _read_state(namespace, name, desired, now)
     check_revision(state, if_match)
     yield from run_all(plan_put(state, desired, now=now, revision=revision))
     return (yield from read_connection(namespace, name, now))
@@ -114,7 +122,7 @@ def delete_connection(
     namespace: str, name: str, *, if_match: str | None, now: str, revision: str
 ) -> TransactionScript[Connection]:
     """End a connection, and answer with what is left. Raises ``RevisionMismatch``."""
-    state = yield from _read_state(namespace, name, None)
+    state = yield from _read_state(namespace, name, None, now)
     check_revision(state, if_match)
     yield from run_all(plan_delete(state, now=now, revision=revision))
     return (yield from read_connection(namespace, name, now))
@@ -172,9 +180,9 @@ def _purge_tenant(tenant: int, name: str, batch: int, now: str) -> TransactionSc
 
 
 def _read_state(
-    namespace: str, name: str, desired: PutConnection | None
+    namespace: str, name: str, desired: PutConnection | None, now: str
 ) -> Generator[Statement, Sequence[Row], ConnectionState]:
-    connection = yield from _load(namespace, name)
+    connection = yield from _load(namespace, name, now)
     tenant = connection.tenant if connection else None
     others = yield Statement(_SIBLING, (tenant.pk, namespace, name)) if tenant else _NOTHING
     if desired is None:
@@ -192,6 +200,7 @@ def _read_state(
         desired_tenant=wanted_tenant,
         sibling=f"{siblings[0][0]}/{siblings[0][1]}" if siblings else None,
         holders=(yield from _holders(desired)),
+        revoked_before=(yield from _latest_mark(connection, wanted_tenant)),
     )
 
 
@@ -210,18 +219,31 @@ def _holders(desired: PutConnection) -> TransactionScript[tuple[StoredCredential
     return tuple(StoredCredential(*row) for row in rows)
 
 
-def _load(namespace: str, name: str) -> TransactionScript[StoredConnection | None]:
+def _latest_mark(
+    connection: StoredConnection | None, tenant: StoredTenant | None
+) -> TransactionScript[str | None]:
+    """Of a connection and of all that have a tenant: a token that opened it must not come back by another one."""
+    marks = [connection.revoked_before] if connection is not None else []
+    if tenant is not None:
+        [[latest]] = yield Statement(
+            "SELECT max(revoked_before) FROM connection WHERE tenant = ?", (tenant.pk,)
+        )
+        marks.append(latest)
+    return max((mark for mark in marks if mark is not None), default=None)
+
+
+def _load(namespace: str, name: str, now: str) -> TransactionScript[StoredConnection | None]:
     rows = yield Statement(f"{_CONNECTION} WHERE c.namespace = ? AND c.name = ?", (namespace, name))
     if not rows:
         return None
-    credentials = yield Statement(
-        f"{_CREDENTIAL} WHERE k.connection = ? ORDER BY k.issued_at, k.id", (rows[0][0],)
-    )
-    return _stored(rows[0], credentials)
+    pk = rows[0][0]
+    unrevoked = yield Statement(_UNREVOKED, (pk,))
+    revoked = yield Statement(_NEWEST_REVOKED, (pk, now, KEPT_TOMBSTONES + 1))
+    return _stored(rows[0], [*unrevoked, *revoked])
 
 
 def _stored(row: Row, credentials: Sequence[Row]) -> StoredConnection:
-    pk, namespace, name, revision, state, owner_uid, *tenant = row
+    pk, namespace, name, revision, state, owner_uid, revoked_before, *tenant = row
     return StoredConnection(
         pk,
         namespace,
@@ -229,8 +251,14 @@ def _stored(row: Row, credentials: Sequence[Row]) -> StoredConnection:
         revision,
         state,
         owner_uid,
+        revoked_before,
         StoredTenant(*tenant) if tenant[0] is not None else None,
-        tuple(StoredCredential(*credential) for credential in credentials),
+        tuple(
+            sorted(
+                (StoredCredential(*credential) for credential in credentials),
+                key=lambda credential: (credential.issued_at, credential.id),
+            )
+        ),
     )
 
 
@@ -238,6 +266,8 @@ def _answer(stored: StoredConnection, now: str) -> Connection:
     tenant = stored.tenant
     purging = tenant is not None and tenant.state == "purging"
     shown = tenant if stored.exists else None
+    marks = (stored.revoked_before, low_water_mark(stored.credentials, now))
+    revoked_before = max((mark for mark in marks if mark is not None), default=None)
     return Connection(
         namespace=stored.namespace,
         name=stored.name,
@@ -255,8 +285,11 @@ def _answer(stored: StoredConnection, now: str) -> Connection:
         revoked=tuple(
             credential.id
             for credential in stored.credentials
-            if credential.revoked_at is not None and credential.expires_at > now
+            if credential.revoked_at is not None
+            and credential.expires_at > now
+            and (revoked_before is None or credential.issued_at > revoked_before)
         ),
+        revoked_before=None if revoked_before is None else from_text(revoked_before),
         resources=tenant.users if tenant and (shown or purging) else 0,
         purging=purging,
         owner_uid=(stored.owner_uid or "") if stored.exists else "",

@@ -5,8 +5,8 @@ The result is a list of statements, which is empty when nothing changes; reading
 """
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
 
 from scim_api.contract.admin import UNKNOWN_REVISION, Credential, PutConnection
 from scim_api.store.errors import (
@@ -25,6 +25,9 @@ from scim_api.store.sql.transaction_script import Statement
 
 ADMIN_ACTOR = "admin"
 """Who acts in the audit log when a connection changes."""
+KEPT_TOMBSTONES: Final = 64
+"""How many ended credentials of a connection, whose own time is not over, are kept: the newest. None that was issued
+before them can be registered any more, whether its row is still there or not."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,6 +62,10 @@ class StoredCredential:
         """Whether its time is over, by expiry or retirement."""
         return min(self.expires_at, self.retires_at or self.expires_at) <= now
 
+    def is_tombstone(self, now: str) -> bool:
+        """Whether it is not accepted, although its own time is not over."""
+        return self.expires_at > now and (self.revoked_at is not None or self.ended(now))
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StoredConnection:
@@ -70,8 +77,12 @@ class StoredConnection:
     revision: str
     state: Literal["exists", "deleted"]
     owner_uid: str | None
+    revoked_before: str | None
+    """The low-water mark: what was issued up to then, and is not stored, was ended before."""
     tenant: StoredTenant | None
     credentials: tuple[StoredCredential, ...] = ()
+    """By time of issue: all that were not revoked, and of the revoked ones, in their own time, the newest
+    ``KEPT_TOMBSTONES`` + 1."""
 
     @property
     def exists(self) -> bool:
@@ -94,6 +105,8 @@ class ConnectionState:
     """Another existing connection of the wanted tenant, as ``namespace/name``."""
     holders: tuple[StoredCredential, ...] = ()
     """Those stored, of any connection, that have a wanted id or digest."""
+    revoked_before: str | None = None
+    """The latest low-water mark of this connection and of those that have the wanted tenant."""
 
 
 def check_revision(state: ConnectionState, if_match: str | None) -> None:
@@ -135,7 +148,8 @@ def plan_put(state: ConnectionState, desired: PutConnection, *, now: str, revisi
         (state.namespace, state.name, state.namespace, desired.tenant, revision, owner_uid),
     )
     purge = [] if same_tenant else _mark_for_purge(state)
-    return [*tenant, connection, *credentials, *purge, *_record_change(state, now, "put")]
+    prune = _prune(state, desired, now)
+    return [*tenant, connection, *credentials, *prune, *purge, *_record_change(state, now, "put")]
 
 
 def plan_delete(state: ConnectionState, *, now: str, revision: str) -> list[Statement]:
@@ -226,7 +240,7 @@ def _plan_settings(state: ConnectionState, stored: StoredTenant, desired: PutCon
 
 
 def _plan_credentials(state: ConnectionState, desired: PutConnection, now: str) -> list[Statement]:
-    stored = {credential.id: credential for credential in _credentials(state)}
+    stored = _stored_credentials(state)
     statements: list[Statement] = []
     listed: dict[str, str] = {}
     for credential in desired.credentials:
@@ -237,6 +251,7 @@ def _plan_credentials(state: ConnectionState, desired: PutConnection, now: str) 
             statements += _plan_present(present, credential, now)
         elif _end(credential) > now:
             _check_free(state, credential)
+            _check_not_revoked_before(state, credential)
             statements.append(_insert(state, credential))
     if len(set(listed.values())) < len(desired.credentials):
         raise DigestInUse("a credential id is listed twice")
@@ -262,6 +277,57 @@ def _check_free(state: ConnectionState, desired: Credential) -> None:
     for holder in state.holders:
         if holder.id == desired.id or holder.digest == bytes.fromhex(desired.digest):
             raise DigestInUse(f"credential {desired.id}: its id or its digest belongs to another credential")
+
+
+def _check_not_revoked_before(state: ConnectionState, desired: Credential) -> None:
+    """An id that nobody has heard of may be one whose tombstone is gone: its time of issue tells."""
+    if state.revoked_before is not None and to_text(desired.issued_at) <= state.revoked_before:
+        raise CredentialRevoked(
+            f"credential {desired.id} was issued before {state.revoked_before}, and what was issued up to then and is"
+            " not in use was ended"
+        )
+
+
+def low_water_mark(credentials: Iterable[StoredCredential], now: str) -> str | None:
+    """The time of issue up to which tombstones are not kept; None while there are few."""
+    issued = sorted((item.issued_at for item in credentials if item.is_tombstone(now)), reverse=True)
+    return issued[KEPT_TOMBSTONES] if len(issued) > KEPT_TOMBSTONES else None
+
+
+def _prune(state: ConnectionState, desired: PutConnection, now: str) -> list[Statement]:
+    """Raise the low-water mark over all tombstones but the newest, and remove those below it.
+
+    The mark and the removal are one transaction: there is no moment at which a removed one could come back.
+    """
+    if state.connection is None:
+        return []
+    listed = {credential.id for credential in desired.credentials}
+    after = (
+        item
+        if item.id in listed or not _is_revocable(item, now)
+        else dataclasses.replace(item, revoked_at=now)
+        for item in _credentials(state)
+    )
+    mark = low_water_mark(after, now)
+    if mark is None:
+        return []
+    pk = state.connection.pk
+    return [
+        Statement(
+            "UPDATE connection SET revoked_before = ?"
+            " WHERE pk = ? AND (revoked_before IS NULL OR revoked_before < ?)",
+            (mark, pk, mark),
+        ),
+        Statement(
+            "DELETE FROM credential WHERE connection = ? AND issued_at <= ? AND revoked_at IS NOT NULL",
+            (pk, mark),
+        ),
+        Statement(
+            "DELETE FROM credential WHERE connection = ? AND issued_at <= ? AND revoked_at IS NULL"
+            " AND retires_at <= ?",
+            (pk, mark, now),
+        ),
+    ]
 
 
 def _insert(state: ConnectionState, desired: Credential) -> Statement:
@@ -314,6 +380,13 @@ def _record_change(state: ConnectionState, now: str, action: str) -> Sequence[St
 
 def _credentials(state: ConnectionState) -> Sequence[StoredCredential]:
     return state.connection.credentials if state.connection else ()
+
+
+def _stored_credentials(state: ConnectionState) -> dict[str, StoredCredential]:
+    """By id; among the wanted ones also those that are revoked for longer than is read with the connection."""
+    pk = state.connection.pk if state.connection else None
+    wanted = [holder for holder in state.holders if holder.connection == pk]
+    return {credential.id: credential for credential in (*wanted, *_credentials(state))}
 
 
 def _end(credential: Credential) -> str:

@@ -180,6 +180,14 @@ ALTER TABLE connection ADD COLUMN owner_uid {text};
 ALTER TABLE tenant ADD COLUMN namespace_uid {text};
 """
 
+_KEPT_TOMBSTONES: Final = """
+-- The low-water mark of a connection: no credential that was issued up to then is registered any more. Tombstones
+-- below it may go.
+ALTER TABLE connection ADD COLUMN revoked_before {text};
+CREATE INDEX credential_unrevoked ON credential (connection, issued_at, id) WHERE revoked_at IS NULL;
+CREATE INDEX credential_revoked ON credential (connection, issued_at, id) WHERE revoked_at IS NOT NULL;
+"""
+
 # What an earlier release writes has no key form in it ("#", see core.values.normal_form); a conflict ends with
 # the key that was kept. Triggers, because the processes that write such keys know nothing of all this.
 _KEY_TRIGGERS_SQLITE: Final = """
@@ -258,6 +266,12 @@ MIGRATIONS: Final = (
         name="owners by uid",
         sqlite=_OWNERS.format_map(_SQLITE),
         postgresql=_OWNERS.format_map(_POSTGRESQL),
+    ),
+    Migration(
+        number=5,
+        name="a bounded number of tombstones",
+        sqlite=_KEPT_TOMBSTONES.format_map(_SQLITE),
+        postgresql=_KEPT_TOMBSTONES.format_map(_POSTGRESQL),
     ),
 )
 """All steps, in order, numbered from 1 without gaps."""

@@ -50,7 +50,12 @@ TABLES: Final = (
     Table("installation", ("singleton",), ("id", "public_url"), seeded=True),
     Table("auth_generation", ("singleton",), ("number",), seeded=True),
     Table("tenant", ("pk",), ("namespace", "name", "settings", "settings_hash", "state", "namespace_uid"), numbered=True),
-    Table("connection", ("pk",), ("namespace", "name", "tenant", "revision", "state", "owner_uid"), numbered=True),
+    Table(
+        "connection",
+        ("pk",),
+        ("namespace", "name", "tenant", "revision", "state", "owner_uid", "revoked_before"),
+        numbered=True,
+    ),
     Table(
         "credential",
         ("id",),

@@ -1,8 +1,14 @@
 """Settings are typed, have defaults that fit together, and say what to write when they are wrong."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+import yaml
+
+from scim_operator.planning.planner import REQUEST_INTERVAL
 from scim_operator.settings import RENAMED, OperatorSettings, SettingsError, load
+
+ROOT = Path(__file__).resolve().parents[3]
 
 NEEDED = {"endpoint_url": "https://scim.example.com/scim/v2", "admin_url": "http://scim-api:8081"}
 
@@ -31,6 +37,12 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.watch_namespaces == ("red", "blue")
 
 
+def test_the_chart_has_the_same_defaults() -> None:
+    values = yaml.safe_load((ROOT / "charts/scim-operator/values.yaml").read_text())["operator"]
+    seconds = load(**NEEDED).requested_rotation_seconds
+    assert values["requestedRotationSeconds"] == seconds == REQUEST_INTERVAL.seconds
+
+
 def test_a_missing_setting_is_named_by_its_variable() -> None:
     with pytest.raises(SettingsError) as refused:
         load()
@@ -46,6 +58,7 @@ def test_a_missing_setting_is_named_by_its_variable() -> None:
         ("workers", "0", "greater than or equal to 1"),
         ("log_level", "verbose", "'debug', 'info', 'warning' or 'error'"),
         ("watch_namespaces", "Not_A_Namespace", "pattern"),
+        ("requested_rotation_seconds", "-1", "greater than or equal to 0"),
         ("health_port", "70000", "less than or equal to 65535"),
     ],
 )

@@ -48,6 +48,7 @@ CONNECTION: Final[dict[str, Any]] = {
     "settingsHash": "f00",
     "credentials": [{**CREDENTIAL, "lastUsedAt": "2026-11-24T14:00:00Z", "userAgent": "Azure-AD-SCIM"}],
     "revoked": ["t0"],
+    "revokedBefore": "2026-01-01T00:00:00Z",
     "resources": 3,
     "purging": False,
 }

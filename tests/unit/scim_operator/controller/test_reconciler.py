@@ -34,7 +34,11 @@ async def at_once(_seconds: float) -> None:
     """A lost write is followed by another reconcile at once."""
 
 
-async def reconcile(world: World, cluster: FakeCluster | None = None, endpoint: str = ENDPOINT) -> Result:
+async def reconcile(
+    world: World,
+    cluster: FakeCluster | None = None,
+    endpoint: str = ENDPOINT,
+) -> Result:
     """One reconcile by a fresh operator."""
     one = Reconciler(
         api=FakeApi(world),
@@ -277,6 +281,7 @@ async def test_our_own_annotation_in_the_spec_is_not_fought_over(world: World) -
 async def test_a_rotate_value_counts_once_and_each_new_one_again(world: World) -> None:
     tokens = [await begun(world)]
     for value in ("a", "a", "b"):
+        world.now += timedelta(minutes=1)
         world.annotate(ROTATE_ANNOTATION, value)
         await reconcile(world)
         tokens.append(world.secret()["token"])

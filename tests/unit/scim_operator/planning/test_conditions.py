@@ -10,7 +10,13 @@ from scim_api.contract.admin import Connection, CredentialStatus
 from scim_operator.adapters.events import MESSAGE_LIMIT
 from scim_operator.api.scimtoken import Condition, ScimToken, ScimTokenStatus, TokenState
 from scim_operator.planning.actions import Done, ObservedSecret
-from scim_operator.planning.conditions import Failure, ReconcileOutcome, build_status, is_same_status
+from scim_operator.planning.conditions import (
+    MAX_LISTED_TOKENS,
+    Failure,
+    ReconcileOutcome,
+    build_status,
+    is_same_status,
+)
 from scim_operator.planning.endpoint_verdict import EndpointVerdict
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 from scim_operator.planning.token_usage import SupersededTokenInUse
@@ -102,6 +108,23 @@ def test_a_revoked_token_is_told_until_its_own_end() -> None:
         ("id1", TokenState.REVOKED),
     ]
     assert [item.id for item in told(token, seen=seen, now=OLD.expires_at).tokens] == ["id2"]
+
+
+def test_of_many_revoked_tokens_the_newest_are_listed_and_every_accepted_one() -> None:
+    listed = well()
+    gone = [
+        listed.tokens[1].model_copy(
+            update={"id": f"r{number:03}", "issued_at": NOW - DAY + timedelta(seconds=number)}
+        )
+        for number in range(200)
+    ]
+    token = scim_token(listed.model_copy(update={"tokens": (*listed.tokens, *gone)}))
+    seen = connection(OLD, NEW, revoked=tuple(item.id for item in gone))
+    shown = [item.id for item in told(token, seen=seen).tokens]
+    assert len(shown) == MAX_LISTED_TOKENS
+    assert shown[0] == "id2"
+    assert "id1" in shown
+    assert {item.id for item in gone[-MAX_LISTED_TOKENS + 2 :]} <= set(shown)
 
 
 @pytest.mark.parametrize(("later", "moves"), [(DAY - timedelta(seconds=1), False), (DAY, True)])

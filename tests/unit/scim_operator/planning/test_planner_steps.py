@@ -48,6 +48,7 @@ def observed(
     *credentials: CredentialStatus,
     ledger: tuple[LedgerEntry, ...] = (PRESENT,),
     rotate: str | None = None,
+    rotated_at: datetime | None = None,
     next_token: str | None = None,
     revoked: tuple[str, ...] = (),
     annotations: dict[str, str] | None = None,
@@ -60,7 +61,7 @@ def observed(
         settings=token.tenant_settings(), credentials=credentials, revoked=revoked,
     )  # fmt: skip
     public = public_secret_data(PRESENT, ENDPOINT)
-    record = TokenLedger(ledger, rotate)
+    record = TokenLedger(ledger, rotate, rotated_at)
     secret = ObservedSecret(
         owned=True, deleting=False, token=PRESENT.digest, next_token=next_token, ledger=record, public=public,
         drifted=False,
@@ -149,6 +150,55 @@ def test_a_new_token_is_recorded_beside_those_that_still_are_in_time(overlap: st
     )
     assert isinstance(action, IssueToken)
     assert (recorded(action), action.ledger.rotate) == (["id5", "id1"] if kept else ["id5"], "now")
+
+
+@pytest.mark.parametrize(("seconds", "waits"), [(0, True), (59.9, True), (60, False), (-5, False)])
+def test_a_rotation_asked_for_within_a_minute_of_another_one_waits_until_that_is_over(
+    seconds: float, waits: bool
+) -> None:
+    rotated = NOW - timedelta(seconds=seconds)
+    action = step(known(PRESENT), rotate="a", rotated_at=rotated, annotations={ROTATE_ANNOTATION: "b"})
+    if not waits:
+        assert isinstance(action, IssueToken)
+        assert (action.ledger.rotate, action.ledger.rotated_at) == ("b", NOW)
+        return
+    assert isinstance(action, Done)
+    over = rotated + timedelta(seconds=60)
+    assert (action.requeue_at, action.next_rotation, action.delayed_rotation) == (over, over, over)
+
+
+def test_what_is_due_missing_or_revoked_does_not_wait_for_a_rotation_that_does() -> None:
+    late = entry(5, issued=NOW - 80 * DAY)
+    asked: dict[str, Any] = {"rotate": "a", "rotated_at": NOW, "annotations": {ROTATE_ANNOTATION: "b"}}
+    due = step(known(late), ledger=(late,), **asked)
+    assert isinstance(due, IssueToken)
+    assert due.reason is IssueReason.DUE
+    assert due.ledger.rotate == "b", "a new token is what was asked for"
+    both = {ROTATE_ANNOTATION: "b", REVOKE_ANNOTATION: "id5"}
+    revoked = step(known(PRESENT), **(asked | {"annotations": both}))
+    assert isinstance(revoked, IssueToken)
+    assert revoked.reason is IssueReason.REVOKED
+    gone = observed(known(PRESENT), **asked)
+    assert gone.secret is not None
+    missing = plan(dataclasses.replace(gone, secret=dataclasses.replace(gone.secret, token=None)), ENDPOINT)
+    assert isinstance(missing, IssueToken)
+    assert missing.reason is IssueReason.MISSING
+
+
+def test_a_superseded_token_is_revoked_while_a_rotation_waits() -> None:
+    both = {ROTATE_ANNOTATION: "b", REVOKE_ANNOTATION: "all-superseded"}
+    action = step(
+        known(PRESENT), known(OLD), ledger=(PRESENT, OLD), rotate="a", rotated_at=NOW, annotations=both
+    )
+    assert registered(action) == {"id5": None}
+
+
+def test_a_suspended_rotation_waits_for_nothing_but_that() -> None:
+    action = step(
+        known(PRESENT), rotate="a", rotated_at=NOW, annotations={ROTATE_ANNOTATION: "b"}, suspend=True
+    )
+    assert isinstance(action, Done)
+    assert action.delayed_rotation is None
 
 
 def test_an_answered_request_stays_answered_when_its_annotation_is_taken_away() -> None:

@@ -30,11 +30,11 @@ def token_records(draw: st.DrawFn) -> LedgerEntry:
 
 
 @settings(max_examples=100)
-@given(st.lists(token_records(), max_size=5), st.none() | st.text(max_size=20))
+@given(st.lists(token_records(), max_size=5), st.none() | st.text(max_size=20), st.none() | moments)
 def test_what_is_written_is_read_again_to_the_microsecond(
-    tokens: list[LedgerEntry], rotate: str | None
+    tokens: list[LedgerEntry], rotate: str | None, rotated_at: datetime | None
 ) -> None:
-    record = TokenLedger(tuple(tokens), rotate)
+    record = TokenLedger(tuple(tokens), rotate, rotated_at)
     assert TokenLedger.from_text(record.to_text()) == record
 
 
@@ -88,6 +88,14 @@ def test_an_entry_that_the_api_would_refuse_or_that_nobody_issued_is_not_read(
     change: dict[str, object],
 ) -> None:
     assert TokenLedger.from_text(json.dumps({"tokens": [{**TOKEN.to_json(), **change}]})).tokens == ()
+
+
+@pytest.mark.parametrize(
+    "time", [5, "", "yesterday", "2026-01-01T00:00:00", "0001-01-01T00:00:00+10:00", None]
+)
+def test_a_damaged_time_of_the_last_rotation_counts_as_none(time: object) -> None:
+    text = json.dumps({"tokens": [TOKEN.to_json()], "rotate": "x", "rotatedAt": time})
+    assert TokenLedger.from_text(text) == TokenLedger((TOKEN,), "x")
 
 
 def test_nesting_without_an_end_is_no_error() -> None:

@@ -284,6 +284,7 @@ async def test_a_warning_is_repeated_once_a_day_not_with_each_look(life: Life) -
 async def test_more_than_sixteen_tokens_are_refused_with_the_way_out(life: Life) -> None:
     await begun(life)
     for number in range(20):
+        life.world.now += timedelta(minutes=1)
         life.world.annotate(ROTATE_ANNOTATION, str(number))
         await life.reconcile()
     assert life.world.live() == 16
@@ -314,3 +315,37 @@ async def test_no_plaintext_is_in_status_events_or_annotations(life: Life) -> No
     told = json.dumps(life.world.object) + repr(life.world.events)
     told += repr([secret.annotations for secret in life.world.secrets.values()])
     assert "sct_" not in told
+
+
+async def test_an_annotation_that_flaps_rotates_once_a_minute_and_says_so(life: Life) -> None:
+    await begun(life, overlap="0s", lifetime="3650d")
+    tokens = set()
+    for number in range(120):
+        life.world.annotate(ROTATE_ANNOTATION, str(number))
+        outcome = await life.reconcile()
+        tokens.add(life.world.secret()["token"])
+        life.world.now += timedelta(seconds=1)
+    assert len(tokens) == 2
+    assert outcome.requeue_after == timedelta(seconds=1)
+    ready = life.world.condition()
+    assert ready["status"] == "True"
+    assert "is done at 2026-01-01T00:02:00Z" in ready["message"]
+    reasons = [reason for _, reason, _ in life.world.events]
+    assert (reasons.count("RotatedOnRequest"), reasons.count("RotationDelayed")) == (2, 2)
+
+    await life.reconcile()
+    assert life.world.secret()["token"] not in tokens
+    assert "is done at" not in life.world.condition()["message"]
+
+
+async def test_a_revoked_token_that_the_api_forgot_by_its_id_is_not_listed_again(life: Life) -> None:
+    first = await begun(life)
+    world = life.world
+    world.revoked_before = world.now
+    world.credentials.clear()
+    world.now += timedelta(days=1)
+    world.revision += 1
+    await life.reconcile()
+    assert world.secret()["token"] != first
+    assert world.accepts(world.secret()["token"])
+    assert world.live() == 1
