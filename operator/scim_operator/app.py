@@ -288,6 +288,7 @@ class Operator:
                 deletions=self._deletions,
                 secret_names=self._cache.secret_names,
                 request_interval=timedelta(seconds=self._settings.requested_rotation_seconds),
+                denied_metadata=self._settings.denied_secret_metadata,
             )
             self._controller.resume()
             resync = Resync(

@@ -53,6 +53,10 @@ def _absolute(value: str) -> str:
 
 Url = Annotated[str, AfterValidator(_absolute)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+MetadataDomain = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$", max_length=253)]
+MIRRORING_TOOLS: Final = ("emberstack.com", "mittwald.de", "appscode.com", "clustersecret.io")
+"""Domains of reflector, kubernetes-replicator, kubed and config-syncer, and ClusterSecret. Kubernetes' own domains are
+not among them: none of its parts acts on the metadata of a Secret of type Opaque."""
 Namespace = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 
 
@@ -76,6 +80,9 @@ class OperatorSettings(BaseSettings):
 
     requested_rotation_seconds: Annotated[float, Field(ge=0, le=86_400)] = 60
     """The least time between two rotations of a ScimToken that the annotation ``rotate`` asks for."""
+    denied_secret_metadata: Annotated[tuple[MetadataDomain, ...], NoDecode] = MIRRORING_TOOLS
+    """Comma-separated domains: labels and annotations with them, or with a domain below, are not put on Secrets
+    whatever ``spec.secret`` says; empty denies none. A key without a domain is written as it is."""
 
     endpoint_check: bool = True
     """Whether ``endpoint_url`` is checked for the condition EndpointReachable; off where the cluster can't reach
@@ -115,11 +122,11 @@ class OperatorSettings(BaseSettings):
     shutdown_seconds: Annotated[float, Field(gt=0, le=60)] = 5
     """How long reconciles under way may take to end after SIGTERM."""
 
-    @field_validator("watch_namespaces", mode="before")
+    @field_validator("watch_namespaces", "denied_secret_metadata", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(part for part in (piece.strip() for piece in value.split(",")) if part)
+            return tuple(part for part in (piece.strip().rstrip("/") for piece in value.split(",")) if part)
         return value
 
     @model_validator(mode="after")

@@ -1,12 +1,15 @@
 """Signatures of admin calls: one JWT for each call, signed with the operator's Ed25519 key.
 
 The signature covers method, path with query, body digest and If-Match, so a captured call can be
-replayed only as itself; the revision in If-Match makes that replay harmless. Clocks may differ by
-``LEEWAY`` seconds: replay is stopped by the revision, not by time.
+replayed only as itself. The revision in If-Match makes the replay of a write harmless at every replica; the nonce
+(``jti``) lets each replica refuse what it has seen. Clocks may differ by ``LEEWAY`` seconds, so time alone stops
+no replay.
 """
 
+import dataclasses
 import hashlib
 import re
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -19,12 +22,24 @@ ALGORITHM: Final = "EdDSA"
 ISSUER: Final = "scim-operator"
 LIFETIME: Final = timedelta(seconds=60)
 LEEWAY: Final = timedelta(seconds=150)
+LONGEST_VALIDITY: Final = LIFETIME + 2 * LEEWAY
+"""From when a call is first taken to when it is refused as too old, at most."""
 PROOF_AGENT: Final = "scim-operator-proof"
 """User-Agent of the operator's own Test Connection: it is not counted as a use of the token."""
 
 
 class SignatureRefused(Exception):
     """The call is not signed by a key this API trusts; the message says why, never with the JWT in it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class VerifiedHead:
+    """What a verified JWT says of the call besides its head."""
+
+    body_digest: str
+    """What the body must have; see ``verify_body``."""
+    nonce: str | None
+    """Of this call alone; None from an operator of a release that made none."""
 
 
 def key_id(public: Ed25519PublicKey) -> str:
@@ -57,7 +72,7 @@ def sign(
     if_match: str | None,
     now: datetime,
 ) -> str:
-    """The JWT for ``Authorization: Bearer`` of one admin call.
+    """The JWT for ``Authorization: Bearer`` of one admin call, with a nonce of its own: it can be sent once.
 
     Args:
         key: the operator's private key.
@@ -77,11 +92,13 @@ def sign(
         "htu": target,
         "bsh": body_digest(body),
         "ifm": if_match or "",
+        "jti": secrets.token_hex(16),
     }
     return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id(key.public_key())})
 
 
 _KID = re.compile(r"[0-9a-f]{16}")
+_NONCE = re.compile(r"[0-9a-f]{32}")
 
 
 def verify(
@@ -92,11 +109,8 @@ def verify(
     method: str,
     target: str,
     if_match: str | None,
-) -> str:
+) -> VerifiedHead:
     """Check one call's JWT against the head that was really received, before a body is read.
-
-    Returns:
-        The digest that the body must have; see ``verify_body``.
 
     Raises:
         SignatureRefused: with a reason fit for the operator's log.
@@ -126,7 +140,10 @@ def verify(
     for claim, value in {"htm": method, "htu": target, "ifm": if_match or ""}.items():
         if claims.get(claim) != value:
             raise SignatureRefused(f"the JWT was made for another call ({claim} differs)")
-    return str(claims.get("bsh"))
+    nonce = claims.get("jti")
+    if nonce is not None and (not isinstance(nonce, str) or _NONCE.fullmatch(nonce) is None):
+        raise SignatureRefused("the JWT has a jti that no scim-operator makes")
+    return VerifiedHead(str(claims.get("bsh")), nonce)
 
 
 def verify_body(digest: str, body: bytes) -> None:

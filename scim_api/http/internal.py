@@ -24,7 +24,7 @@ def internal_app(service: ServiceContext, keys: TrustedKeys) -> FastAPI:
         service: what its endpoints share with the public port's.
         keys: those that sign admin requests.
     """
-    app = FastAPI(title="scim-api internal", openapi_url=None, docs_url=None, redoc_url=None)
+    app = _bare_app("scim-api internal")
 
     @app.get("/healthz")
     async def healthz() -> Response:
@@ -46,9 +46,14 @@ def internal_app(service: ServiceContext, keys: TrustedKeys) -> FastAPI:
 
 def metrics_app(metrics: Metrics) -> FastAPI:
     """``/metrics`` and nothing else, for a port of its own."""
-    app = FastAPI(title="scim-api metrics", openapi_url=None, docs_url=None, redoc_url=None)
+    app = _bare_app("scim-api metrics")
     _serve_metrics(app, metrics)
     return app
+
+
+def _bare_app(title: str) -> FastAPI:
+    """Without pages about itself, and without redirects: they would lead to whatever Host a client names."""
+    return FastAPI(title=title, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
 
 
 def _serve_metrics(app: FastAPI, metrics: Metrics) -> None:

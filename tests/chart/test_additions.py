@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from localcluster import ControlPlane
+from scim_operator.settings import MIRRORING_TOOLS
 from support.chart import EVERYTHING, HOST, Helm, Object, Values, accepted_by_the_api_server
 
 POSTGRESQL = {"database": {"type": "postgresql", "existingSecret": {"name": "scim-database"}}}
@@ -83,6 +84,16 @@ def test_a_variable_of_the_charts_name_replaces_it(helm: Helm) -> None:
         env = environment(containers[f"Deployment/scim-operator-api/{name}"])
         assert env["SCIM_API_DATABASE_URL"] == {"secretKeyRef": {"name": "mine", "key": "uri"}}
     assert environment(containers["Deployment/scim-operator-api/api"])["SCIM_API_LOG_LEVEL"] == "debug"
+
+
+def test_what_no_secret_gets_is_a_list_that_may_be_empty(helm: Helm) -> None:
+    for values, written in (
+        (HOST, ",".join(MIRRORING_TOOLS)),
+        ({**HOST, "operator": {"deniedSecretMetadata": []}}, ""),
+        ({**HOST, "operator": {"deniedSecretMetadata": ["a.example", "b"]}}, "a.example,b"),
+    ):
+        env = environment(dict(helm.render(values).containers())["Deployment/scim-operator/operator"])
+        assert env["SCIM_OPERATOR_DENIED_SECRET_METADATA"] == written
 
 
 def test_the_job_before_an_uninstallation_has_the_operators_settings(helm: Helm) -> None:

@@ -1,4 +1,4 @@
-"""What whoever may write a ScimToken cannot do: rotate without end."""
+"""What whoever may write a ScimToken cannot do: rotate without end, and have the operator order copies of Secrets."""
 
 import json
 import time
@@ -53,3 +53,37 @@ def test_an_annotation_that_flaps_rotates_at_a_bounded_rate_and_people_are_told(
 def delayed(stack: Stack, namespace: str) -> str | None:
     message: str = stack.condition(namespace, NAME)["message"]
     return message if "scim-operator.io/rotate asks for is done at" in message else None
+
+
+def test_orders_to_tools_that_copy_secrets_are_left_out_and_told_while_the_token_rotates(
+    usual: Stack, namespace: str
+) -> None:
+    denied = "reflector.v1.k8s.emberstack.com/reflection-allowed"
+    secret = {
+        "labels": {"team": "identity"},
+        "annotations": {denied: "true", "example.com/note": "any thing"},
+    }
+    usual.apply(namespace, NAME, secret=secret)
+    first = usual.wait_ready(namespace, NAME)["token"]
+
+    def metadata() -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = json.loads(
+            usual.kubectl("get", "secret", f"{NAME}-scim-token", "-n", namespace, "-o", "json")
+        )["metadata"]
+        return found
+
+    assert denied not in metadata()["annotations"]
+    assert metadata()["annotations"]["example.com/note"] == "any thing"
+    assert metadata()["labels"]["team"] == "identity"
+    told = usual.condition(namespace, NAME, "SecretMetadataDenied")
+    assert (told["status"], told["reason"]) == ("True", "Denied")
+    assert denied in told["message"]
+
+    usual.kubectl("annotate", "sct", NAME, "-n", namespace, "scim-operator.io/rotate=once")
+    until(
+        "it rotates all the same",
+        lambda: usual.secret(namespace, f"{NAME}-scim-token")["token"] != first,
+        shown=lambda: usual.story(namespace, NAME),
+    )
+    usual.apply(namespace, NAME, secret={"labels": {"team": "identity"}})
+    until("nothing is denied any more", lambda: not usual.condition(namespace, NAME, "SecretMetadataDenied"))

@@ -5,7 +5,7 @@ does not know: an older operator meets objects of a newer CRD during an upgrade.
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self, cast
 
@@ -25,6 +25,7 @@ from pydantic.alias_generators import to_camel
 from scim_api.contract import admin
 from scim_api.contract.admin import Matching, TenantSettings
 from scim_operator.api import unknown_values
+from scim_operator.api.denied_metadata import is_denied
 from scim_operator.api.durations import OVERLAP_PATTERN, PATTERN, parse_duration, parse_overlap
 
 GROUP: Final = "scim-operator.io"
@@ -100,7 +101,9 @@ class SecretTemplate(_Model):
     labels: Annotated[dict[str, LabelValue], Field(max_length=64)] = {}
     """Labels to put on the Secret, next to the operator's own."""
     annotations: Annotated[dict[str, str], Field(max_length=64)] = {}
-    """Annotations to put on the Secret, for example for a tool that mirrors Secrets to other namespaces."""
+    """Annotations to put on the Secret. Labels and annotations that whoever runs the operator has denied, by
+    default those of tools that mirror Secrets to other namespaces, are left out; the condition
+    SecretMetadataDenied then names them."""
 
 
 class CustomFieldSpec(_Model):
@@ -285,6 +288,8 @@ class ScimToken(_Model):
     status: ScimTokenStatus = ScimTokenStatus()
     not_understood: tuple[str, ...] = ()
     """The fields of spec with a value that this version does not know, each with what it takes there."""
+    denied_keys: Annotated[tuple[str, ...], Field(exclude=True)] = ()
+    """Keys of labels and annotations that ``denying`` has taken out of ``spec.secret``; not part of the object."""
 
     @field_validator("status", mode="wrap")
     @classmethod
@@ -377,6 +382,27 @@ class ScimToken(_Model):
     def deletion_is_forced(self) -> bool:
         """Whether its deletion is not to wait for the SCIM API."""
         return self.metadata.annotations.get(FORCE_DELETE_ANNOTATION) == "true"
+
+    def denying(self, domains: Collection[str]) -> Self:
+        """The same without the labels and annotations of its Secret that are denied; ``denied_keys`` names them.
+
+        Args:
+            domains: see ``is_denied``.
+        """
+        if self.spec is None:
+            return self
+        secret = self.spec.secret
+        denied = {key for key in (*secret.labels, *secret.annotations) if is_denied(key, domains)}
+        if not denied:
+            return self
+        allowed = secret.model_copy(
+            update={
+                "labels": {key: value for key, value in secret.labels.items() if key not in denied},
+                "annotations": {key: value for key, value in secret.annotations.items() if key not in denied},
+            }
+        )
+        spec = self.spec.model_copy(update={"secret": allowed})
+        return self.model_copy(update={"spec": spec, "denied_keys": tuple(sorted(denied))})
 
     def secret_labels(self) -> dict[str, str]:
         """Labels of its Secret: the spec's, then ours, by which the operator finds it."""

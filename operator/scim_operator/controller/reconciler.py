@@ -86,6 +86,7 @@ class Reconciler:
         deletions: asked before a connection is revoked because its ScimToken is gone or being deleted.
         secret_names: the Secrets that the watch has shown for a ScimToken: a hint to look for more than the wanted one.
         request_interval: the least time between two rotations of a ScimToken that its annotation asks for.
+        denied_metadata: domains whose labels and annotations no Secret gets.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Reconciler:
         deletions: Deletions | None = None,
         secret_names: Callable[[Key], Collection[str]] = lambda _key: (),
         request_interval: timedelta = planner.REQUEST_INTERVAL,
+        denied_metadata: Collection[str] = (),
     ) -> None:
         self._api, self._cluster, self._verifier = api, cluster, verifier
         self._endpoint, self._new_token, self._new_id = endpoint, new_token, new_id
@@ -112,6 +114,7 @@ class Reconciler:
         self._signer = LedgerSigner(ledger_key)
         self._secret_names = secret_names
         self._request_interval = request_interval
+        self._denied_metadata = denied_metadata
         self._status = StatusWriter(cluster, endpoint, trace)
         self._deletions = deletions or Deletions(limit=None)
 
@@ -209,7 +212,8 @@ class Reconciler:
 
     async def _read_token(self, key: Key) -> ScimToken | None:
         self._trace("read-token")
-        return await self._cluster.token(key)
+        token = await self._cluster.token(key)
+        return None if token is None else token.denying(self._denied_metadata)
 
     async def _execute_plan(self, key: Key, state: State) -> actions.Done:
         """Carry out actions until there is none left; the state is kept up to date.

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from scim_operator.api.scimtoken import ScimToken, ScimTokenStatus
 from scim_operator.planning.conditions import (
+    SECRET_METADATA_DENIED,
     SUPERSEDED_TOKEN_IN_USE,
     ReconcileOutcome,
     build_status,
@@ -31,7 +32,7 @@ class StatusWriter:
         """Write the status if it differs, and the Events that go with the difference.
 
         An Event is recorded when Ready flips or its reason changes, when the message about a superseded token in
-        use changes (once a day at most, since last uses move in days), when the revoke
+        use changes (once a day at most, since last uses move in days) or that about denied metadata, when the revoke
         annotation is invalid, and when a rotation that was asked for has to wait.
 
         Args:
@@ -48,6 +49,7 @@ class StatusWriter:
                 await self._cluster.apply_status(token, status.to_object())
         await self._report_ready(token, status)
         await self._report_warning(token, status, SUPERSEDED_TOKEN_IN_USE)
+        await self._report_warning(token, status, SECRET_METADATA_DENIED)
         await self._report_invalid_revoke(token, outcome)
         await self._report_delayed_rotation(token, outcome)
 

@@ -2,7 +2,8 @@
 
 Conditions follow the Kubernetes API conventions: ``Registered`` (the API accepts the tokens), ``Published``
 (the Secret shows a proven one), and ``Ready``, which sums them up and carries the reason of what fails.
-``SupersededTokenInUse`` and ``EndpointReachable`` warn of what has not failed yet and leave ``Ready`` alone.
+``SupersededTokenInUse`` and ``EndpointReachable`` warn of what has not failed yet and leave ``Ready`` alone, and so does
+``SecretMetadataDenied``, which is there only while it is true.
 ``Stalled`` is there only while somebody has to act: kstatus (Flux, kpt, Argo CD's health) reads it.
 ``lastTransitionTime`` moves only when ``status`` flips, so that an unchanged status writes nothing.
 """
@@ -35,8 +36,11 @@ ConditionFields = tuple[str, ConditionStatus, str, str]
 SUPERSEDED_TOKEN_IN_USE: Final = "SupersededTokenInUse"  # noqa: S105 (a condition's type)
 ENDPOINT_REACHABLE: Final = "EndpointReachable"
 DELETION_HELD: Final = "DeletionHeld"
+SECRET_METADATA_DENIED: Final = "SecretMetadataDenied"  # noqa: S105 (a condition's type)
 TRANSIENT_REASONS: Final = frozenset({"TenantPurging", "SecretDeleting", "VerificationFailed", "Unavailable"})
 """Failures that may end without anybody acting."""
+MAX_KEYS_IN_MESSAGE: Final = 3
+"""Keys of labels and annotations that one message names."""
 MAX_LISTED_TOKENS: Final = 32
 """Tokens in a status: all that are accepted, and the newest of the revoked ones."""
 MAX_TOKENS_IN_MESSAGE: Final = 3
@@ -89,6 +93,7 @@ def build_status(outcome: ReconcileOutcome, endpoint: str, now: datetime) -> Sci
         *_ready_and_stages(outcome, tokens, now),
         _superseded_token_in_use(outcome, tokens),
         _endpoint_reachable(outcome),
+        _secret_metadata_denied(token),
     ]
     active = next((item for item in tokens if item.state is TokenState.ACTIVE), None)
     return ScimTokenStatus(
@@ -231,6 +236,21 @@ def _endpoint_reachable(outcome: ReconcileOutcome) -> ConditionFields | None:
             PENDING.message,
         )
     return (ENDPOINT_REACHABLE, outcome.endpoint.status, outcome.endpoint.reason, outcome.endpoint.message)
+
+
+def _secret_metadata_denied(token: ScimToken) -> ConditionFields | None:
+    """Which labels and annotations the Secret does not get; it gets its token all the same."""
+    if token.deleting or not token.denied_keys:
+        return None
+    names = ", ".join(token.denied_keys[:MAX_KEYS_IN_MESSAGE])
+    if len(token.denied_keys) > MAX_KEYS_IN_MESSAGE:
+        names += f" and {len(token.denied_keys) - MAX_KEYS_IN_MESSAGE} more"
+    message = (
+        f"not put on Secret {token.secret_name}: {names}. Who runs the operator has denied labels and annotations with "
+        "such a domain (SCIM_OPERATOR_DENIED_SECRET_METADATA; in the chart operator.deniedSecretMetadata) and can allow "
+        "them; otherwise take them off spec.secret"
+    )
+    return (SECRET_METADATA_DENIED, "True", "Denied", message)
 
 
 def _ready_message(outcome: ReconcileOutcome, active: TokenStatus | None, now: datetime) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from scim_api.http.admin.seen_calls import SeenCalls
 from scim_api.http.admin.trusted_keys import TrustedKeys
 from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics
@@ -21,6 +22,8 @@ class AdminContext:
     keys: TrustedKeys
     metrics: Metrics
     bodies: BufferedBodies
+    seen: SeenCalls = dataclasses.field(default_factory=SeenCalls)
+    """Calls that were taken, which are not taken again."""
     claimed_for: str | None = None
     """The installation that the database is known to belong to."""
 

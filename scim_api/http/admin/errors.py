@@ -5,7 +5,9 @@ from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request, Response
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 
 from scim_api.contract.admin import AdminError, AdminErrorCode
 from scim_api.contract.signing import SignatureRefused
@@ -31,6 +33,7 @@ def register(app: FastAPI) -> None:
     """Make ``app`` answer these exceptions with an ``AdminError``."""
     for error in (SignatureRefused, BodyTooLarge, TooManyBodies, RequestValidationError, StoreError):
         app.add_exception_handler(error, _handle)
+    app.add_exception_handler(HTTPException, _handle_unserved)
 
 
 async def _handle(request: Request, error: Exception) -> Response:
@@ -47,6 +50,23 @@ async def _handle(request: Request, error: Exception) -> Response:
     )
     context_of(request).metrics.admin_calls.labels(request.method, body.code).inc()
     return Response(body.model_dump_json(by_alias=True), status, media_type="application/json")
+
+
+async def _handle_unserved(request: Request, error: Exception) -> Response:
+    """A path or method that nobody serves; below ``/admin`` as the operator reads errors."""
+    assert isinstance(error, HTTPException)  # noqa: S101 (registered for nothing else)
+    if not request.scope["path"].startswith("/admin"):
+        return await http_exception_handler(request, error)
+    body = AdminError(
+        code="NotFound",
+        message="nothing is served under this path and method; docs/admin-openapi.json has those that are",
+    )
+    return Response(
+        body.model_dump_json(by_alias=True),
+        error.status_code,
+        headers=dict(error.headers or {}),
+        media_type="application/json",
+    )
 
 
 def _refusal(error: Exception) -> tuple[int, AdminError] | None:

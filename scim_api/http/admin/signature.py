@@ -48,7 +48,7 @@ class SignedRoute(APIRoute):
 
     Raises:
         BodyTooLarge: a body is over ``limits.MAX_BODY``.
-        SignatureRefused: the request isn't signed by a trusted key, or not exactly this request.
+        SignatureRefused: the request isn't signed by a trusted key, or not exactly this request, or was made before.
         TooManyBodies: there is no room for the body now.
         Unavailable: the database doesn't tell whose it is.
     """
@@ -87,7 +87,7 @@ async def _verify_head(request: Request, context: AdminContext) -> str:
         raise SignatureRefused("the call carries no signature")
     query = request.scope["query_string"].decode("latin-1")
     path = request.scope["raw_path"].decode("latin-1")
-    digest = verify(
+    head = verify(
         token.strip(),
         context.keys.find,
         audience=installation,
@@ -102,4 +102,6 @@ async def _verify_head(request: Request, context: AdminContext) -> str:
                 f"the database belongs to installation {owner}; one database serves one installation"
             )
         context.claimed_for = installation
-    return digest
+    if head.nonce is not None and not context.seen.is_first(head.nonce):
+        raise SignatureRefused("this very call was made before; each has to be signed anew")
+    return head.body_digest

@@ -1,5 +1,6 @@
 """The internal port: probes and metrics, whatever the database does."""
 
+import httpx
 import pytest
 
 from api.conftest import Scim
@@ -59,3 +60,58 @@ async def test_the_public_port_has_none_of_it(scim: Scim) -> None:
         response = await scim.client.get(f"https://scim.test{path}")
         assert response.status_code == 404
         assert "urn:ietf:params:scim:api:messages:2.0:Error" in response.text
+
+
+ELSEWHERE = {"host": "evil.example"}
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin/v1/connections/",
+        "/admin/v1/connections/team/entra/",
+        "/admin/v1/connections//team/entra",
+        "/admin/v1/connections/team",
+        "/admin/v1/",
+        "/admin",
+    ],
+)
+async def test_a_path_of_the_admin_api_that_nobody_serves_is_no_redirect(
+    scim: Scim, method: str, path: str
+) -> None:
+    response = await scim.admin.request(method, path, headers=ELSEWHERE)
+    assert (response.status_code, response.json()["code"]) == (404, "NotFound")
+    assert "location" not in response.headers
+
+
+async def test_a_method_that_the_admin_api_has_not_is_refused_in_its_own_words(scim: Scim) -> None:
+    response = await scim.admin.post("/admin/v1/connections/team/entra", headers=ELSEWHERE)
+    assert (response.status_code, response.json()["code"]) == (405, "NotFound")
+    assert "allow" in response.headers
+
+
+PATHS = [
+    "", "/", "/healthz/", "/readyz/", "/metrics/", "//metrics", "/docs/", "/scim", "/scim/v2", "/scim/v2/", "/scim/v2/Users/",
+    "/scim/v2/Users//", "//scim/v2/Users", "/SCIM/V2/users", "/scim/v2/Users/x/", "/scim/v2/Bulk/", "/scim/v2/Schemas/",
+    "/admin/v1/connections/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
+async def test_no_answer_of_any_port_leads_to_the_host_that_a_client_names(
+    scim: Scim, path: str, method: str
+) -> None:
+    headers = await scim.connect() | ELSEWHERE
+    metrics = httpx.ASGITransport(internal.metrics_app(scim.service.metrics))
+    async with httpx.AsyncClient(transport=metrics, base_url="http://metrics.test") as third:
+        answers = [
+            await client.request(
+                method, f"{client.base_url.scheme}://{client.base_url.host}{path}", headers=headers
+            )
+            for client in (scim.client, scim.admin, third)
+        ]
+    for answer in answers:
+        assert not 300 <= answer.status_code < 400
+        assert "evil.example" not in str(answer.headers) + answer.text

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from scim_operator.planning.planner import REQUEST_INTERVAL
-from scim_operator.settings import RENAMED, OperatorSettings, SettingsError, load
+from scim_operator.settings import MIRRORING_TOOLS, RENAMED, OperatorSettings, SettingsError, load
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -37,10 +37,18 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.watch_namespaces == ("red", "blue")
 
 
+def test_denied_metadata_is_a_list_of_domains_that_may_be_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(**NEEDED).denied_secret_metadata == MIRRORING_TOOLS
+    for text, domains in {"": (), "example.com/, b.example": ("example.com", "b.example")}.items():
+        monkeypatch.setenv("SCIM_OPERATOR_DENIED_SECRET_METADATA", text)
+        assert load(**NEEDED).denied_secret_metadata == domains
+
+
 def test_the_chart_has_the_same_defaults() -> None:
     values = yaml.safe_load((ROOT / "charts/scim-operator/values.yaml").read_text())["operator"]
     seconds = load(**NEEDED).requested_rotation_seconds
     assert values["requestedRotationSeconds"] == seconds == REQUEST_INTERVAL.seconds
+    assert tuple(values["deniedSecretMetadata"]) == MIRRORING_TOOLS
 
 
 def test_a_missing_setting_is_named_by_its_variable() -> None:
@@ -58,6 +66,7 @@ def test_a_missing_setting_is_named_by_its_variable() -> None:
         ("workers", "0", "greater than or equal to 1"),
         ("log_level", "verbose", "'debug', 'info', 'warning' or 'error'"),
         ("watch_namespaces", "Not_A_Namespace", "pattern"),
+        ("denied_secret_metadata", "example.com/key", "pattern"),
         ("requested_rotation_seconds", "-1", "greater than or equal to 0"),
         ("health_port", "70000", "less than or equal to 65535"),
     ],

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import httpx
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -94,3 +96,48 @@ async def test_a_database_of_another_installation_is_refused(scim: Scim) -> None
     answer = await scim.admin_call("GET", PATH)
     assert answer.status_code == 401
     assert "one database serves one installation" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_a_captured_call_is_refused_when_it_comes_again(scim: Scim, method: str) -> None:
+    body = put_body(new_token()) if method == "PUT" else b""
+    revision = None if method == "GET" else UNKNOWN_REVISION
+    taken = await scim.admin_call(method, PATH, body=body, revision=revision)
+    assert taken.status_code == 200
+
+    again = await scim.admin.request(method, PATH, content=body, headers=taken.request.headers)
+
+    assert (again.status_code, again.json()["code"]) == (401, "Unauthorized")
+    assert "signed anew" in again.json()["message"]
+    assert (await scim.admin_call("GET", PATH)).status_code == 200
+
+
+async def test_two_same_calls_of_one_second_are_two_calls(scim: Scim) -> None:
+    now = datetime.now(UTC)
+    answers = [await scim.admin_call("GET", PATH, now=now) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200] * 3
+
+
+async def test_a_refused_signature_is_not_remembered(scim: Scim) -> None:
+    await scim.admin_call("GET", PATH, key=Ed25519PrivateKey.generate())
+    await scim.admin_call("GET", PATH, signed_path=PATH + "x")
+    transport = scim.admin._transport
+    assert isinstance(transport, httpx.ASGITransport)
+    assert len(transport.app.state.admin.seen) == 0  # type: ignore[attr-defined]
+    await scim.admin_call("GET", PATH)
+    assert len(transport.app.state.admin.seen) == 1  # type: ignore[attr-defined]
+
+
+async def test_an_operator_of_a_release_without_nonces_is_let_in(
+    scim: Scim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = jwt.encode
+
+    def without_nonce(claims: dict[str, object], *arguments: object, **more: object) -> str:
+        del claims["jti"]
+        return encode(claims, *arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("scim_api.contract.signing.jwt.encode", without_nonce)
+    taken = await scim.admin_call("GET", PATH)
+    again = await scim.admin.get(PATH, headers=taken.request.headers)
+    assert (taken.status_code, again.status_code) == (200, 200)

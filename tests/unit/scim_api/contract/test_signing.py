@@ -44,7 +44,7 @@ class SignedRequest:
     def verify(self, token: str) -> None:
         head = dataclasses.asdict(self)
         body = head.pop("body")
-        verify_body(verify(token, trusted, **head), body)
+        verify_body(verify(token, trusted, **head).body_digest, body)
 
 
 def trusted(kid: str) -> Ed25519PublicKey | None:
@@ -133,6 +133,20 @@ def test_another_issuer_is_refused() -> None:
     SIGNED.verify(signed_anew())
     with pytest.raises(SignatureRefused, match="InvalidIssuerError"):
         SIGNED.verify(signed_anew(iss="somebody"))
+
+
+@pytest.mark.parametrize("nonce", [5, "", "x", "0" * 31, "0" * 33, "G" * 32, ["0" * 32]])
+def test_a_nonce_that_no_operator_makes_is_refused(nonce: object) -> None:
+    with pytest.raises(SignatureRefused):
+        SIGNED.verify(signed_anew(jti=nonce))
+
+
+def test_each_call_has_a_nonce_of_its_own() -> None:
+    head = dataclasses.asdict(SIGNED)
+    del head["body"]
+    nonces = {verify(SIGNED.sign(), trusted, **head).nonce for _ in range(100)}
+    assert len(nonces) == 100
+    assert None not in nonces
 
 
 @pytest.mark.parametrize("longer", [1, 3600, 10 * 365 * 86_400])

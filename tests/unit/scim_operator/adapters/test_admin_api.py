@@ -67,7 +67,7 @@ class Api:
         self.requests.append(request)
         if_match = request.headers.get("if-match")
         assert if_match is None or (if_match[0], if_match[-1]) == ('"', '"')
-        digest = signing.verify(
+        head = signing.verify(
             request.headers["authorization"].removeprefix("Bearer "),
             lambda kid: SIGNER.public_key() if kid == signing.key_id(SIGNER.public_key()) else None,
             audience="installation-1",
@@ -75,7 +75,7 @@ class Api:
             target=request.url.raw_path.decode(),
             if_match=if_match.strip('"') if if_match else None,
         )
-        signing.verify_body(digest, request.content)
+        signing.verify_body(head.body_digest, request.content)
         return httpx.Response(200, content=self._body)
 
 

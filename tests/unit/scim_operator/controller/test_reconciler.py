@@ -1,7 +1,7 @@
 """What a reconcile does when somebody or something refuses, and when people change their minds late."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -38,6 +38,7 @@ async def reconcile(
     world: World,
     cluster: FakeCluster | None = None,
     endpoint: str = ENDPOINT,
+    denied: Collection[str] = (),
 ) -> Result:
     """One reconcile by a fresh operator."""
     one = Reconciler(
@@ -48,6 +49,7 @@ async def reconcile(
         ledger_key=LEDGER_KEY,
         pause=at_once,
         clock=lambda: world.now,
+        denied_metadata=denied,
     )
     return await one.reconcile(KEY)
 
@@ -269,6 +271,43 @@ async def test_labels_and_annotations_taken_out_of_the_spec_leave_the_secret_and
     assert "team" not in world.secrets[SECRET].labels
     assert "example.com/mirror" not in world.secrets[SECRET].annotations
     assert world.secret()["token"] == token
+
+
+async def test_denied_labels_and_annotations_are_left_out_and_told_and_the_token_rotates_all_the_same(
+    world: World,
+) -> None:
+    denied = {"emberstack.com", "appscode.com"}
+    template = {
+        "labels": {"team": "identity", "kubed.appscode.com/sync": "x"},
+        "annotations": {
+            "reflector.v1.k8s.emberstack.com/reflection-allowed": "true",
+            "example.com/note": "yes",
+        },
+    }
+    world.apply(secret=template)
+    await reconcile(world, denied=denied)
+    first, secret = world.secret()["token"], world.secrets[SECRET]
+    assert secret.labels["team"] == "identity"
+    assert secret.annotations["example.com/note"] == "yes"
+    assert not any(name in key for key in (*secret.labels, *secret.annotations) for name in denied)
+    told = world.condition("SecretMetadataDenied")
+    assert told["status"] == "True"
+    for words in ("kubed.appscode.com/sync", "reflection-allowed", "operator.deniedSecretMetadata"):
+        assert words in told["message"]
+    assert world.condition()["status"] == "True"
+
+    world.annotate(ROTATE_ANNOTATION, "x")
+    await reconcile(world, denied=denied)
+    assert world.secret()["token"] != first
+    version = world.secrets[SECRET].version
+    await reconcile(world, denied=denied)
+    assert world.secrets[SECRET].version == version
+    assert [reason for _, reason, _ in world.events].count("SecretMetadataDenied") == 1
+
+    await reconcile(world)
+    assert world.secrets[SECRET].labels["kubed.appscode.com/sync"] == "x"
+    assert world.object is not None
+    assert "SecretMetadataDenied" not in [item["type"] for item in world.object["status"]["conditions"]]
 
 
 async def test_our_own_annotation_in_the_spec_is_not_fought_over(world: World) -> None:
