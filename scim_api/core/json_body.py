@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from scim_api.core.errors import ScimError, invalid_syntax, invalid_value, quoted, too_large
-from scim_api.core.json_numbers import Number, has_exact_numbers, loads_exactly
-from scim_api.core.limits import MAX_BODY_VALUES, MAX_DEPTH
+from scim_api.core.json_numbers import Number, has_exact_numbers, has_more_exact_numbers, loads_exactly
+from scim_api.core.limits import MAX_BODY_VALUES, MAX_DEPTH, MAX_EXACT_NUMBERS
 
 _KEY_LIKE = re.compile(rb'"\s*:')
 _CONTAINERS = frozenset({dict, list})
@@ -24,10 +24,11 @@ def decode_json(body: bytes) -> dict[str, Any]:
     Raises:
         ScimError: 400 invalidValue for a number beyond double precision; 400 invalidSyntax for what is no JSON object
             in UTF-8, has the same key twice, a NUL character, a lone surrogate, or too many levels; 413 for too
-            many values.
+            many values, or too many numbers that have to be kept digit by digit.
     """
-    if len(body) > MAX_BODY_VALUES:  # shorter, it can't have as many
+    if len(body) > MAX_EXACT_NUMBERS:  # shorter, it can't have as many of anything
         _refuse_too_many_values(body)
+        _refuse_too_many_numbers(body)
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -47,6 +48,15 @@ def decode_json(body: bytes) -> dict[str, Any]:
         exact: dict[str, Any] = loads_exactly(body.decode())
         return exact
     return document
+
+
+def _refuse_too_many_numbers(body: bytes) -> None:
+    """Before anything is parsed: each is read by Python, and 50,000 would take a tenth of a second."""
+    if has_more_exact_numbers(body, MAX_EXACT_NUMBERS):
+        raise too_large(
+            f"The body has more than {MAX_EXACT_NUMBERS} numbers with a point, an exponent or more than 18 digits;"
+            " send less at once."
+        )
 
 
 def _refuse_too_many_values(body: bytes) -> None:

@@ -20,9 +20,10 @@ MAX_INTEGER: Final = 2**63 - 1
 _MOST_CHARACTERS: Final = 200
 """Of a number that is looked at: no double has as many digits that count."""
 _LITERAL: Final = (
-    r"[:,\[\s](?:-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)|-?[0-9]{19,}|-0)\s*[,}\]]"
+    r"[:,\[\s](?:-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)|-?[0-9]{19,}|-0)(?=\s*[,}\]])"
 )
 """A number that the usual parser may change, or what looks like one within a string."""
+_PIECE: Final = 64 * 1024
 _IN_BYTES: Final = re.compile(_LITERAL.encode())
 _IN_TEXT: Final = re.compile(_LITERAL)
 
@@ -89,6 +90,19 @@ def loads_exactly(text: str) -> Any:
 def has_exact_numbers(body: bytes) -> bool:
     """Whether a body may have a number that the usual parser would change."""
     return _IN_BYTES.search(body) is not None
+
+
+def has_more_exact_numbers(body: bytes, limit: int) -> bool:
+    """Whether a body has more than so many numbers that the usual parser may change.
+
+    It is looked through piece by piece, so that other threads get their turn; one number at each border may be missed.
+    """
+    found = 0
+    for start in range(0, len(body), _PIECE):
+        found += len(_IN_BYTES.findall(body, start, start + _PIECE))
+        if found > limit:
+            return True
+    return False
 
 
 def loads(text: str) -> Any:

@@ -42,6 +42,7 @@ _plain_log = logging.getLogger(__name__)
 REFUSAL_DELAY_SECONDS: Final = 0.1
 """How long a 429 is held back. A client that ignores it sends the next request at once: immediate refusals
 would keep the worker busy, and other tenants waiting."""
+_WITH_DOCUMENT: Final = frozenset({"POST", "PUT", "PATCH"})
 _AGENT: Final = re.compile(r"[A-Za-z0-9._+-]{1,64}")
 
 
@@ -134,6 +135,8 @@ class ScimEndpoint:
                 body,
                 scope.get("path_params", {}).get("id", ""),
             )
+            if len(body) >= BYTES_PER_REQUEST and scope["method"] in _WITH_DOCUMENT:
+                await request.decode_aside()
             response = await handler(request)
             if not isinstance(response.body, bytes):
                 response.body = await buffer_short_body(response.body)

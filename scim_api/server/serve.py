@@ -10,6 +10,7 @@ import functools
 import resource
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
@@ -37,6 +38,8 @@ INTERNAL_CONNECTIONS: Final = 100
 """At the internal port at a time: the operator's, the kubelet's probes and Prometheus share them."""
 METRICS_CONNECTIONS: Final = 20
 """At the port of the metrics alone."""
+SWITCH_SECONDS: Final = 0.001
+"""How long a thread that decodes a long body keeps the interpreter while the event loop wants it."""
 RESERVED_DESCRIPTORS: Final = 100
 """For the database, the listeners, the metrics' own port, logs and whatever else the process has open."""
 
@@ -182,6 +185,7 @@ async def serve(settings: ApiSettings) -> None:
         SettingsError: a port is in use, or the database belongs to another installation.
         Unavailable: the database can't be opened.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     settings, listeners = bind(settings)
     keys = TrustedKeys(settings.admin_keys_dir)
     async with _opened(settings, keys) as store:

@@ -62,6 +62,7 @@ _COLUMNS: Final = (
 def load_sqlite(path: str, tenant: int, count: int, *, first: int = 0) -> None:
     """People ``first`` to ``first + count`` of a tenant in our SQLite file."""
     connection = apsw.Connection(path)
+    connection.set_busy_timeout(10_000)  # the service writes, too
     connection.execute("PRAGMA cache_size = -500000")
     base: Any = connection.execute("SELECT coalesce(max(pk), 0) + 1 FROM resource").fetchall()[0][0]
     insert = f"INSERT INTO resource (pk, {', '.join(_COLUMNS)}) VALUES (?{', ?' * len(_COLUMNS)})"

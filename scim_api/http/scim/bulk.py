@@ -30,7 +30,7 @@ from scim_api.core.messages.bulk import (
 from scim_api.core.messages.serialization import location
 from scim_api.core.types import ResourceKind
 from scim_api.http.endpoint import Handler
-from scim_api.http.request import ScimRequest
+from scim_api.http.request import ScimRequest, aside
 from scim_api.http.response import MEDIA_TYPE, ScimResponse, error_response, too_many_requests
 from scim_api.http.scim.groups import GROUPS
 from scim_api.http.scim.users import USERS
@@ -60,11 +60,15 @@ class _Result:
 
 async def bulk(request: ScimRequest) -> ScimResponse:
     """Do all operations, or as many as failOnErrors allows; 200 with a result of each."""
-    bulk_request = read_bulk(request.json())
-    rate = request.access.settings.rate_limit
-    wait = request.service.limiter.bulk_wait_seconds(
-        request.access.tenant, rate, len(bulk_request.operations)
+    limiter, tenant, rate = (
+        request.service.limiter,
+        request.access.tenant,
+        request.access.settings.rate_limit,
     )
+    wait = limiter.bulk_wait_seconds(tenant, rate, 0)
+    if not wait:
+        bulk_request = await aside(read_bulk, request.json())
+        wait = limiter.bulk_wait_seconds(tenant, rate, len(bulk_request.operations))
     if wait:
         return too_many_requests(
             f"Bulk requests of this tenant had more than {rate.requests_per_second} operations per second; wait"
@@ -173,7 +177,7 @@ class _Job:
         # The resource itself isn't returned, so a group is read without its members.
         query = b"excludedAttributes=members" if kind == "Group" and method in {"POST", "PUT"} else b""
         single = dataclasses.replace(
-            self._request, headers=headers, query=query, body=body, resource_id=target or ""
+            self._request, headers=headers, query=query, body=body, resource_id=target or "", document=None
         )
         try:
             response = await _HANDLERS[method, kind](single)

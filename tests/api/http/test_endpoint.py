@@ -1,6 +1,9 @@
 """One request through an endpoint: who is let in, who waits, and what is counted."""
 
 import gzip
+import threading
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -10,8 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from api.conftest import Scim
 from api.test_bad_input import refused
 from scim_api.contract.admin import RateLimit
+from scim_api.core.json_body import decode_json
 from scim_api.http import endpoint
 from scim_api.http.endpoint import _agent_family
+from scim_api.http.rate_limit import BYTES_PER_REQUEST
 
 
 async def counted(scim: Scim) -> dict[tuple[str, str, str], float]:
@@ -131,3 +136,30 @@ async def test_a_fault_of_the_service_is_500_without_its_details_and_stands_in_t
 )
 def test_a_client_is_known_by_the_family_of_its_agent(header: bytes | None, family: str | None) -> None:
     assert _agent_family(header) == family
+
+
+@pytest.mark.parametrize("length", [BYTES_PER_REQUEST // 2, BYTES_PER_REQUEST * 4], ids=["short", "long"])
+async def test_a_long_body_is_decoded_aside_and_answered_as_a_short_one(
+    scim: Scim,
+    entra: dict[str, str],
+    person: Callable[..., dict[str, Any]],
+    length: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = set[str]()
+
+    def decode(body: bytes) -> dict[str, Any]:
+        threads.add(threading.current_thread().name.partition("_")[0])
+        return decode_json(body)
+
+    monkeypatch.setattr("scim_api.http.request.decode_json", decode)
+    created = await scim.client.post("/Users", json=person("ada", title="x" * length), headers=entra)
+    assert (created.status_code, created.json()["title"]) == (201, "x" * length)
+    where = f"/Users/{created.json()['id']}"
+    replaced = await scim.client.put(where, json=person("ada", title="y" * length), headers=entra)
+    assert replaced.json()["title"] == "y" * length
+    refused(await scim.client.post("/Users", content=b'{"a":"' + b"x" * length, headers=entra), 400)
+    assert (
+        await scim.client.request("DELETE", where, content=b"x" * length, headers=entra)
+    ).status_code == 204
+    assert threads == {"long-body" if length > BYTES_PER_REQUEST else threading.current_thread().name}

@@ -269,6 +269,16 @@ async def test_operations_are_paid_for_apart_from_single_requests(scim: Scim, pe
         assert single.status_code == 201
 
 
+async def test_a_tenant_in_debt_is_told_so_before_its_operations_are_read(
+    scim: Scim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = await scim.connect("s", tenant="s", rateLimit={"requestsPerSecond": 25, "burst": 25})
+    operations = [{"method": "DELETE", "path": "/Users/x"}] * 500
+    await send(scim, headers, *operations)
+    monkeypatch.setattr("scim_api.http.scim.bulk.read_bulk", lambda _: pytest.fail("they were read"))
+    refused(await scim.client.post("/Bulk", json={"Operations": operations}, headers=headers), 429)
+
+
 async def test_other_requests_are_answered_between_operations(scim: Scim, entra: dict[str, str]) -> None:
     finished: list[str] = []
 

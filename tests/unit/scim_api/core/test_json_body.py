@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from scim_api.core.errors import ScimError
 from scim_api.core.json_body import decode_json
+from scim_api.core.limits import MAX_EXACT_NUMBERS
 from support.scim_core import json_values
 
 
@@ -121,3 +122,27 @@ def test_an_error_never_repeats_more_than_100_characters_of_a_value() -> None:
         decode_json(b'{"' + b"k" * 5000 + b'":1,"' + b"k" * 5000 + b'":2}')
     assert "k" * 100 in refusal.value.detail
     assert "k" * 101 not in refusal.value.detail
+
+
+def numbers(count: int, number: str = "1.10") -> bytes:
+    """A body with so many numbers that are kept digit by digit, one right behind the other."""
+    return b'{"a":[' + b",".join([number.encode()] * count) + b"]}"
+
+
+@pytest.mark.parametrize("number", ["1.10", "-0", "1e5", "18446744073709551617"])
+@pytest.mark.parametrize("end", [b"", b"!"], ids=["JSON", "no JSON"])
+def test_too_many_numbers_that_python_has_to_read_are_refused_before_it_does(
+    number: str, end: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scim_api.core.json_body.loads_exactly", lambda _: pytest.fail("it was read"))
+    with pytest.raises(ScimError) as refusal:
+        decode_json(numbers(MAX_EXACT_NUMBERS + 10, number) + end)
+    assert (refusal.value.status, refusal.value.scim_type) == (413, None)
+    assert f"more than {MAX_EXACT_NUMBERS} numbers" in refusal.value.detail
+
+
+def test_as_many_as_may_be_are_kept_and_plain_numbers_do_not_count() -> None:
+    read = decode_json(numbers(MAX_EXACT_NUMBERS))["a"]
+    assert (len(read), str(read[-1].text)) == (MAX_EXACT_NUMBERS, "1.10")
+    plain = b'{"b":1.10,"a":[' + b",".join([b"7"] * 40_000) + b"]}"
+    assert len(decode_json(plain)["a"]) == 40_000

@@ -22,6 +22,7 @@ from scim_api.core.json_numbers import (
     comparable,
     dumps,
     has_exact_numbers,
+    has_more_exact_numbers,
     is_exact,
     loads,
     loads_exactly,
@@ -148,3 +149,11 @@ def test_only_numbers_are_written_in_a_way_of_their_own() -> None:
         dumps(object())
     values: dict[str, Any] = {"b": Number("1.10"), "a": 1}
     assert dumps(values, sort_keys=True) == b'{"a":1,"b":1.10}'
+
+
+@pytest.mark.parametrize("count", [3, 30_000])
+def test_numbers_that_stand_close_are_counted_each(count: int) -> None:
+    body = b"[" + b",".join([b"1.10"] * count) + b"]"
+    assert has_more_exact_numbers(body, count - 10)
+    assert not has_more_exact_numbers(body, count)
+    assert not has_more_exact_numbers(body.replace(b".", b""), 0)

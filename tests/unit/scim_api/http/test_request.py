@@ -1,6 +1,7 @@
 """Reading a request within bounds, as ASGI hands it over in pieces."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterable
 from typing import Any, Final
@@ -11,6 +12,7 @@ from starlette.types import Message, Receive
 from scim_api.contract.admin import TenantSettings
 from scim_api.core import limits
 from scim_api.core.errors import ScimError
+from scim_api.core.json_body import decode_json
 from scim_api.core.schema.tenant_schema import compile_tenant_schema
 from scim_api.http import request as module
 from scim_api.http.request import (
@@ -245,3 +247,32 @@ def test_a_query_that_cannot_be_read_is_400(query: bytes) -> None:
     with pytest.raises(ScimError) as refused:
         request(query=query).query_parameters()
     assert (refused.value.status, refused.value.scim_type) == (400, "invalidValue")
+
+
+async def test_a_body_is_decoded_aside_in_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    def decode(body: bytes) -> dict[str, Any]:
+        threads.append(threading.current_thread().name)
+        return decode_json(body)
+
+    monkeypatch.setattr("scim_api.http.request.decode_json", decode)
+    one = request(body=b'{"a": 1}')
+    await one.decode_aside()
+    assert one.json() == {"a": 1}
+    assert len(threads) == 1
+    assert threads[0].startswith("long-body")
+    request(body=b"{}").json()
+    assert threads[1] == threading.current_thread().name
+
+
+async def test_what_is_wrong_with_a_body_that_was_decoded_aside_is_raised_where_it_is_asked_for() -> None:
+    one = request(body=b"{")
+    await one.decode_aside()
+    with pytest.raises(ScimError, match="not valid JSON"):
+        one.json()
+    other = request(body=b"{", headers={b"content-type": b"text/plain"})
+    await other.decode_aside()
+    with pytest.raises(ScimError) as refusal:
+        other.json()
+    assert refusal.value.status == 415
