@@ -71,17 +71,11 @@ class Deletions:
         """The SCIM API has so many connections; forgets earlier numbers."""
         self._connections = number
 
-    def add(self, keys: Iterable[Key]) -> None:
-        """These connections have no ScimToken."""
-        moment = self._now()
-        for key in keys:
-            self._add(key, moment)
-
     def wait(self, key: Key, token: ScimToken | None) -> Wait | None:
-        """Whether the revocation of ``key`` waits.
+        """Whether the revocation of ``key`` waits; counts its loss.
 
         Args:
-            key: whose connection would be revoked.
+            key: whose connection would be revoked; read live, or what is revoked already would count again.
             token: it, while it is being deleted; None when it is gone.
         """
         if self._limit is None:

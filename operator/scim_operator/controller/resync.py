@@ -148,7 +148,6 @@ class Resync:
 
     def _enqueue_orphans(self, orphans: frozenset[Key]) -> None:
         """Reconcile connections without a ScimToken, which revokes them unless they are many."""
-        self._deletions.add(orphans)
         self._deletions.report()
         for key in orphans - self._deletions.held:
             log.info("orphaned connection", key=str(key))

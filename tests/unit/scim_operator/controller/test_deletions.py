@@ -133,9 +133,7 @@ def test_the_same_confirmation_again_is_no_news_and_nonsense_is_logged(deletions
 def test_a_new_leader_counts_what_it_finds(clock: Clock) -> None:
     new = Deletions(DeletionLimit(5, 20), HOUR, now=clock)
     new.count_connections(14)
-    new.add(KEYS)
-    clock.now += SETTLE
-    assert new.wait(KEYS[3], None) == Wait(START + HOUR, is_held=True)
+    assert lose_all(new, clock) == [Wait(START + HOUR, is_held=True)] * len(KEYS)
 
 
 def test_without_a_limit_or_a_hold_nothing_waits(clock: Clock) -> None:

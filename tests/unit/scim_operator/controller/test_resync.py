@@ -144,6 +144,9 @@ async def test_many_connections_without_tokens_are_held_reported_and_not_enqueue
     case = Case(monkeypatch, [token("a")], ["a", *(key.name for key in gone)])
     await case.once()
     assert set(case.controller.enqueued) == {Key("ns", "a"), *gone}
+    assert not case.deletions.held, "the reconcile counts, which reads the connection live"
+    for key in gone:
+        case.deletions.wait(key, None)
     case.now += timedelta(seconds=10)
     assert all(case.deletions.wait(key, None) for key in gone)
     assert case.deletions.held == set(gone)
