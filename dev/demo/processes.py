@@ -146,6 +146,8 @@ def start_api(
     database_url: str | None = None,
     port: int | None = None,
     internal_port: int | None = None,
+    operator_port: int | None = None,
+    operator_tls_dir: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Api:
     """Start ``scim-api serve``; it is not waited for.
@@ -156,6 +158,8 @@ def start_api(
         database_url: default an SQLite file in ``directory``.
         port: of the public side; default a free one; give it to start a second life on the same address.
         internal_port: likewise of the internal side.
+        operator_port: of the operator's side, with TLS; default none.
+        operator_tls_dir: the certificate for it.
         environment: more variables, such as ``SCIM_API_LOG_LEVEL``.
     """
     port, internal_port = port or free_port(), internal_port or free_port()
@@ -167,6 +171,8 @@ def start_api(
         "--database-url", database_url or f"sqlite:///{directory / 'scim.db'}",
         "--public-url", scim_url, "--admin-keys-dir", str(admin_keys_dir),
     ]  # fmt: skip
+    if operator_port is not None:
+        argv += ["--operator-port", str(operator_port), "--operator-tls-dir", str(operator_tls_dir)]
     log = directory / "scim-api.log"
     popen = _spawn(argv, log, _environment(environment or {}))
     return Api("scim-api", popen, log, f"{internal_url}/readyz", scim_url, internal_url)

@@ -21,6 +21,7 @@ from scim_api.contract import listening
 from scim_api.contract.backoff import Backoff
 from scim_operator.adapters.admin_api import HttpAdminApi, HttpCredentialVerifier
 from scim_operator.adapters.admin_key import AdminKey, AdminKeyStore
+from scim_operator.adapters.api_certificate import ApiCertificateStore, client_context
 from scim_operator.adapters.endpoint_probe import EndpointProbe
 from scim_operator.adapters.events import EventRecorder
 from scim_operator.adapters.kubernetes import KubernetesCluster
@@ -71,14 +72,15 @@ async def run(settings: OperatorSettings, trace: Callable[[str], None] | None = 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await load_kube_config()
+    tls = client_context() if settings.api_tls_secret else None
     async with (
         kubernetes_client() as kube,
         kubernetes_client() as lease_api,
-        inside_client(timeout=_HTTP_TIMEOUT) as inside,
+        inside_client(verify=tls or True, timeout=_HTTP_TIMEOUT) as inside,
         outside_client(timeout=_HTTP_TIMEOUT) as outside,
     ):
         await Operator(
-            settings, kube=kube, lease_api=lease_api, inside=inside, outside=outside, trace=trace
+            settings, kube=kube, lease_api=lease_api, inside=inside, tls=tls, outside=outside, trace=trace
         ).run(stop)
     log.info("stopped")
 
@@ -157,6 +159,7 @@ class Operator:
         kube: the API client for all but the Lease.
         lease_api: the API client for the Lease, so that a busy pool never delays a renewal.
         inside: for the SCIM API's Services.
+        tls: of ``inside``, where the operator is the authority.
         outside: for the endpoint as Entra reaches it, which may lead through a proxy.
         trace: called with the name of each step of each reconcile.
     """
@@ -169,6 +172,7 @@ class Operator:
         lease_api: client.ApiClient,
         inside: httpx.AsyncClient,
         outside: httpx.AsyncClient,
+        tls: ssl.SSLContext | None = None,
         trace: Callable[[str], None] | None = None,
     ) -> None:
         self._settings, self._kube, self._trace = settings, kube, trace
@@ -195,7 +199,9 @@ class Operator:
             find_obstacle=WatchAccess(kube).obstacle,
             restarted=self._metrics.watch_restarted,
         )
-        self._key_store = AdminKeyStore(kube, settings.namespace, self._elector.check_leading)
+        guard = self._elector.check_leading
+        certificate = None if tls is None else ApiCertificateStore(kube, settings, context=tls, guard=guard)
+        self._key_store = AdminKeyStore(kube, settings.namespace, guard, certificate)
         self._health = HealthServer(
             alive=(Check("watch", self._watch_alive),),
             ready=(Check("watch", self._watch_open), Check("leader", self._leader_works)),

@@ -71,6 +71,11 @@ class OperatorSettings(BaseSettings):
     """How the operator itself reaches the API's public port, to verify a token; default ``endpoint_url``."""
     admin_url: Url
     """The API's internal port, such as ``http://scim-api-internal:8081``. Never exposed."""
+    api_tls_secret: (
+        Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)] | None
+    ) = None
+    """Secret in ``namespace`` that the operator keeps the API's certificate in, for TLS with it; both URLs above are
+    https then, of one host. Left out, it makes none."""
     namespace: Namespace = Field(default_factory=own_namespace)
     """The operator's own namespace: its Lease, its admin key and the public half for the API."""
     watch_namespaces: Annotated[tuple[Namespace, ...], NoDecode] = ()
@@ -142,6 +147,23 @@ class OperatorSettings(BaseSettings):
                 f"{ENV_PREFIX}LEASE_RENEW_DEADLINE_SECONDS ({self.lease_renew_deadline_seconds:g}), or one lost renewal ends it"
             )
         return self
+
+    @model_validator(mode="after")
+    def _tls_urls_fit(self) -> "OperatorSettings":
+        urls = [urlsplit(url) for url in (self.admin_url, self.scim_url or self.admin_url)]
+        if self.api_tls_secret and {(url.scheme, url.hostname) for url in urls} != {
+            ("https", urls[0].hostname)
+        }:
+            raise ValueError(
+                f"{ENV_PREFIX}API_TLS_SECRET is set, so {ENV_PREFIX}ADMIN_URL and {ENV_PREFIX}SCIM_URL have to be "
+                "https, and name the same host"
+            )
+        return self
+
+    @property
+    def admin_host(self) -> str:
+        """The name or address of the API's internal Service."""
+        return urlsplit(self.admin_url).hostname or ""
 
     @property
     def verification_url(self) -> str:

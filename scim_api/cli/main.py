@@ -44,6 +44,17 @@ def main() -> None:
     help="Serve /metrics here too, at the internal address, apart from /admin.  [default: not served]",
 )
 @click.option(
+    "--operator-port",
+    type=click.IntRange(0, 65535),
+    help="Serve the operator here, with TLS, at the internal address; /admin is not at the internal port then."
+    "  [default: not served]",
+)
+@click.option(
+    "--operator-tls-dir",
+    metavar="DIR",
+    help="tls.crt and tls.key for --operator-port (the operator's Secret scim-operator-api-tls, mounted).",
+)
+@click.option(
     "--public-url", metavar="URL", help="What clients use, such as https://scim.example.com/scim/v2."
 )
 @click.option(

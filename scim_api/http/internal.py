@@ -1,4 +1,4 @@
-"""The internal applications: admin API, health, readiness, metrics; and the metrics alone. Never behind the ingress."""
+"""The internal applications: admin API, health, readiness, metrics; and two of these alone. Never behind the ingress."""
 
 import asyncio
 
@@ -17,12 +17,12 @@ READY_SECONDS = 3.0
 """How long the readiness probe waits for the database."""
 
 
-def internal_app(service: ServiceContext, keys: TrustedKeys) -> FastAPI:
+def internal_app(service: ServiceContext, keys: TrustedKeys | None) -> FastAPI:
     """The application for the internal port.
 
     Args:
         service: what its endpoints share with the public port's.
-        keys: those that sign admin requests.
+        keys: those that sign admin requests; None: the admin API is at the operator's port.
     """
     app = _bare_app("scim-api internal")
 
@@ -39,9 +39,26 @@ def internal_app(service: ServiceContext, keys: TrustedKeys) -> FastAPI:
         return Response(f"{reason or 'ok'}\n", 503 if reason else 200, media_type="text/plain")
 
     _serve_metrics(app, service.metrics)
+    if keys is not None:
+        _serve_admin(app, service, keys)
+    return app
+
+
+def admin_app(service: ServiceContext, keys: TrustedKeys) -> FastAPI:
+    """The admin API and nothing else, for the operator's port.
+
+    Args:
+        service: what its endpoints share with the public port's.
+        keys: those that sign admin requests.
+    """
+    app = FastAPI(title="scim-api admin", openapi_url=None, docs_url=None, redoc_url=None)
+    _serve_admin(app, service, keys)
+    return app
+
+
+def _serve_admin(app: FastAPI, service: ServiceContext, keys: TrustedKeys) -> None:
     context = AdminContext(service.store, service.authenticator, keys, service.metrics, service.bodies)
     endpoints.register(app, context)
-    return app
 
 
 def metrics_app(metrics: Metrics) -> FastAPI:

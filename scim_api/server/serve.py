@@ -11,23 +11,25 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
 import structlog
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scim_api.contract import listening
 from scim_api.http.admin.trusted_keys import TrustedKeys
 from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics
+from scim_api.http.paths import SCIM_PATH
 from scim_api.http.public import public_app
 from scim_api.http.rate_limit import RateLimiter
 from scim_api.http.request import ServiceContext
 from scim_api.server import background_jobs
 from scim_api.server.http_protocol import BoundedHttpProtocol, ConnectionLimits
 from scim_api.server.settings import ApiSettings, SettingsError
+from scim_api.server.tls import BoundedTls, ServerCertificate
 from scim_api.store.errors import Unavailable
 from scim_api.store.factory import create_store, surprises
 from scim_api.store.migrate import REQUIRED_VERSION, migrate
@@ -40,8 +42,10 @@ METRICS_CONNECTIONS: Final = 20
 """At the port of the metrics alone."""
 SWITCH_SECONDS: Final = 0.001
 """How long a thread that decodes a long body keeps the interpreter while the event loop wants it."""
-RESERVED_DESCRIPTORS: Final = 100
-"""For the database, the listeners, the metrics' own port, logs and whatever else the process has open."""
+OPERATOR_CONNECTIONS: Final = 50
+"""At the operator's port, and so many more that shake hands there."""
+RESERVED_DESCRIPTORS: Final = 200
+"""For the operator's and the metrics' own ports, the database, the listeners, logs and whatever else is open."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,10 +55,11 @@ class Listeners:
     public: socket.socket
     internal: socket.socket | None
     metrics: socket.socket | None
+    operator: socket.socket | None
 
     def close(self) -> None:
         """Close them."""
-        for listener in (self.public, self.internal, self.metrics):
+        for listener in (self.public, self.internal, self.metrics, self.operator):
             if listener is not None:
                 listener.close()
 
@@ -92,7 +97,10 @@ def bind(settings: ApiSettings) -> tuple[ApiSettings, Listeners]:
     metrics = None
     if settings.metrics_port is not None:
         metrics = _listen(settings.internal_host, settings.metrics_port, "metrics-port")
-    return settings, Listeners(public, internal, metrics)
+    operator = None
+    if settings.operator_port is not None:
+        operator = _listen(settings.internal_host, settings.operator_port, "operator-port")
+    return settings, Listeners(public, internal, metrics, operator)
 
 
 def connections_within(descriptors: int, wanted: int) -> int:
@@ -124,14 +132,25 @@ def _granted(settings: ApiSettings) -> int:
     return granted
 
 
-def _server(app: ASGIApp, settings: ApiSettings, connections: int) -> _Server:
+def _server(
+    app: ASGIApp, settings: ApiSettings, connections: int, certificate: ServerCertificate | None = None
+) -> _Server:
     limits = ConnectionLimits(
         connections, settings.head_seconds, settings.body_seconds, send_seconds=settings.body_seconds
     )
+    protocol: Callable[..., asyncio.BaseProtocol] = functools.partial(BoundedHttpProtocol, limits=limits)
+    if certificate is not None:
+        protocol = functools.partial(
+            BoundedTls,
+            certificate=certificate,
+            protocol=protocol,
+            handshakes=connections,
+            seconds=settings.head_seconds,
+        )
     return _Server(
         uvicorn.Config(
             app,
-            http=functools.partial(BoundedHttpProtocol, limits=limits),  # type: ignore[arg-type]
+            http=protocol,  # type: ignore[arg-type]
             log_config=None,
             access_log=False,
             server_header=False,
@@ -143,6 +162,16 @@ def _server(app: ASGIApp, settings: ApiSettings, connections: int) -> _Server:
             timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
         )
     )
+
+
+def _operator_app(admin: ASGIApp, scim: ASGIApp) -> ASGIApp:
+    """For the operator's port: ``/scim/v2`` too, which it asks with each new token before it publishes it."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        is_scim = scope["type"] == "http" and scope["path"].startswith(f"{SCIM_PATH}/")
+        await (scim if is_scim else admin)(scope, receive, send)
+
+    return app
 
 
 @contextlib.asynccontextmanager
@@ -186,6 +215,7 @@ async def serve(settings: ApiSettings) -> None:
         Unavailable: the database can't be opened.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
+    certificate = ServerCertificate(settings.operator_tls_dir) if settings.operator_tls_dir else None
     settings, listeners = bind(settings)
     keys = TrustedKeys(settings.admin_keys_dir)
     async with _opened(settings, keys) as store:
@@ -193,17 +223,25 @@ async def serve(settings: ApiSettings) -> None:
         with contextlib.suppress(Unavailable):
             if await store.schema_version() >= REQUIRED_VERSION:
                 await store.public_url(settings.endpoint)
-        servers = [(_server(public_app(service), settings, _granted(settings)), listeners.public)]
+        scim = public_app(service)
+        servers = [(_server(scim, settings, _granted(settings)), listeners.public)]
         if listeners.internal is not None:
             from scim_api.http.internal import internal_app  # FastAPI, which the public port does without
 
-            internal = _server(internal_app(service, keys), settings, INTERNAL_CONNECTIONS)
+            mounted = keys if certificate is None else None
+            internal = _server(internal_app(service, mounted), settings, INTERNAL_CONNECTIONS)
             servers.append((internal, listeners.internal))
         if listeners.metrics is not None:
             from scim_api.http.internal import metrics_app
 
             metrics = _server(metrics_app(service.metrics), settings, METRICS_CONNECTIONS)
             servers.append((metrics, listeners.metrics))
+        if listeners.operator is not None:
+            from scim_api.http.internal import admin_app
+
+            app = _operator_app(admin_app(service, keys), scim)
+            operator = _server(app, settings, OPERATOR_CONNECTIONS, certificate)
+            servers.append((operator, listeners.operator))
         await _run(service, servers, settings)
 
 

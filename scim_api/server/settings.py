@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from scim_api.http.paths import SCIM_PATH
@@ -33,6 +33,11 @@ class ApiSettings(BaseSettings):
     """Left out, there is no internal port, which is what stand-alone use wants."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """``/metrics`` at the internal address, apart from ``/admin``: for a Prometheus that is to reach nothing else."""
+    operator_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """TLS at the internal address, for the operator alone: ``/admin/v1`` moves here from the internal port, and it asks
+    ``/scim/v2`` here with the tokens that it tries out."""
+    operator_tls_dir: Path | None = None
+    """Directory with ``tls.crt`` and ``tls.key`` for ``operator_port`` (the operator's Secret)."""
     public_url: str | None = None
     """What clients use, up to and with ``/scim/v2``; default ``http://<host>:<port>/scim/v2``."""
     admin_keys_dir: Path | None = None
@@ -62,6 +67,15 @@ class ApiSettings(BaseSettings):
             )
         return f"{parts.scheme}://{parts.netloc}{SCIM_PATH}"
 
+    @model_validator(mode="after")
+    def _operator_port_has_a_certificate(self) -> "ApiSettings":
+        if (self.operator_port is None) != (self.operator_tls_dir is None):
+            raise ValueError(
+                "operator-port and operator-tls-dir belong together: give both (SCIM_API_OPERATOR_PORT and "
+                "SCIM_API_OPERATOR_TLS_DIR) or neither"
+            )
+        return self
+
     @property
     def endpoint(self) -> str:
         """The SCIM base URL: what is pasted into Entra as Tenant URL."""
@@ -86,8 +100,17 @@ def load(**options: object) -> ApiSettings:
         return ApiSettings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         lines = [
-            f"{'.'.join(map(str, item['loc']))}: {item['msg'].removeprefix('Value error, ')} "
-            f"(option --{str(item['loc'][0]).replace('_', '-')} or SCIM_API_{str(item['loc'][0]).upper()})"
+            _line(item["loc"], item["msg"].removeprefix("Value error, "))
             for item in error.errors(include_url=False, include_input=False)
         ]
         raise SettingsError("\n".join(lines)) from None
+
+
+def _line(location: tuple[int | str, ...], message: str) -> str:
+    if not location:
+        return message
+    name = str(location[0])
+    return (
+        f"{'.'.join(map(str, location))}: {message} "
+        f"(option --{name.replace('_', '-')} or SCIM_API_{name.upper()})"
+    )

@@ -1,6 +1,7 @@
 """What runs: locked down, configured by settings that exist, and ending without a lost request."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -105,10 +106,50 @@ def test_each_container_runs_a_command_of_its_program(helm: Helm, values: Any) -
         assert isinstance(group, click.Group)
 
 
-def test_addresses_fit_together(helm: Helm) -> None:
+def test_with_tls_the_operator_asks_one_port_whose_certificate_it_issues(helm: Helm) -> None:
     rendered = helm.render(HOST)
     operator = environment(pod(helm, "scim-operator", HOST)["containers"][0])
-    api = environment(pod(helm, "scim-operator-api", HOST)["containers"][0])
+    spec = pod(helm, "scim-operator-api", HOST)
+    (container,) = spec["containers"]
+    api = environment(container)
+    ports = {
+        port["name"]: port["port"]
+        for port in rendered.one("Service", "scim-operator-api-internal")["spec"]["ports"]
+    }
+    url = f"https://scim-operator-api-internal.scim-system.svc:{ports['operator']}"
+    assert (operator["SCIM_OPERATOR_ADMIN_URL"], operator["SCIM_OPERATOR_SCIM_URL"]) == (
+        url,
+        f"{url}/scim/v2",
+    )
+    (listens,) = [port["containerPort"] for port in container["ports"] if port["name"] == "operator"]
+    assert listens == int(api["SCIM_API_OPERATOR_PORT"])
+    (volume,) = [volume for volume in spec["volumes"] if volume["name"] == "operator-tls"]
+    assert volume["secret"] == {"secretName": operator["SCIM_OPERATOR_API_TLS_SECRET"], "optional": False}
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "operator-tls"]
+    assert (mount["mountPath"], mount["readOnly"]) == (api["SCIM_API_OPERATOR_TLS_DIR"], True)
+    allowed = dict(peers(rendered.one("NetworkPolicy", "scim-operator-api")))
+    assert allowed["operator"] == allowed["internal"]
+    rules = rendered.one("Role", "scim-operator")["rules"]
+    (named,) = [
+        rule for rule in rules if rule.get("resourceNames") == [operator["SCIM_OPERATOR_API_TLS_SECRET"]]
+    ]
+    assert (named["resources"], named["verbs"]) == (["secrets"], ["get", "update"])
+
+
+def test_without_tls_nothing_of_it_is_left(helm: Helm) -> None:
+    rendered = helm.render({**HOST, "operatorTLS": {"enabled": False}})
+    text = json.dumps([item for item in rendered.objects if item["kind"] != "CustomResourceDefinition"])
+    assert "operator-tls" not in text
+    assert "api-tls" not in text
+    assert "TLS_DIR" not in text
+    assert "8443" not in text
+
+
+def test_addresses_fit_together(helm: Helm) -> None:
+    values = {**HOST, "operatorTLS": {"enabled": False}}
+    rendered = helm.render(values)
+    operator = environment(pod(helm, "scim-operator", values)["containers"][0])
+    api = environment(pod(helm, "scim-operator-api", values)["containers"][0])
     endpoint = "https://scim.example.com/scim/v2"
     assert operator["SCIM_OPERATOR_ENDPOINT_URL"] == api["SCIM_API_PUBLIC_URL"] == endpoint
     for url, service in (
@@ -119,7 +160,7 @@ def test_addresses_fit_together(helm: Helm) -> None:
         assert url.removesuffix("/scim/v2") == f"http://{service}.scim-system.svc:{port['port']}"
     ports = {
         port["name"]: port["containerPort"]
-        for port in pod(helm, "scim-operator-api", HOST)["containers"][0]["ports"]
+        for port in pod(helm, "scim-operator-api", values)["containers"][0]["ports"]
     }
     assert ports == {
         "scim": int(api["SCIM_API_PORT"]),

@@ -29,6 +29,7 @@ AT_HOME: set[Right] = {
     *(("coordination.k8s.io/leases", verb, "scim-operator") for verb in ("get", "update")),
     ("/secrets", "create", ""),
     ("/secrets", "get", "scim-operator-admin-key"),
+    *(("/secrets", verb, "scim-operator-api-tls") for verb in ("get", "update")),
     ("/configmaps", "create", ""),
     *(("/configmaps", verb, "scim-operator-admin-keys") for verb in ("get", "update")),
 }

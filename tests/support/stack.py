@@ -59,10 +59,13 @@ class Stack:
     directory: Path
     database_url: str | None = None
     operator_settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    tls_dir: Path | None = None
+    """Where the Secret with the API's certificate is mounted; operator and API talk TLS then."""
 
     def __post_init__(self) -> None:
         self.keys = self.directory / "admin-keys"
         self._port, self._internal_port = free_port(), free_port()
+        self._operator_port = None if self.tls_dir is None else free_port()
         self.api: Api | None = None
         self.operators: list[Process] = []
         self._mirror: ConfigMapMirror | None = None
@@ -135,6 +138,8 @@ class Stack:
             database_url=self.database_url,
             port=self._port,
             internal_port=self._internal_port,
+            operator_port=self._operator_port,
+            operator_tls_dir=self.tls_dir,
             environment={"SCIM_API_LOG_LEVEL": "debug"},
         )
         if wait:
@@ -147,9 +152,15 @@ class Stack:
         return f"http://127.0.0.1:{self._port}/scim/v2"
 
     @property
-    def admin_url(self) -> str:
+    def internal_url(self) -> str:
         """The API's internal port."""
         return f"http://127.0.0.1:{self._internal_port}"
+
+    @property
+    def admin_url(self) -> str:
+        """Where the operator finds the admin API."""
+        port = self._operator_port
+        return self.internal_url if port is None else f"https://127.0.0.1:{port}"
 
     def start_operator(
         self,
@@ -186,13 +197,18 @@ class Stack:
             namespace=OPERATOR_NAMESPACE,
             name=f"scim-operator-{len(self.operators)}",
             argv=program,
+<<<<<<< HEAD
             environment={**TEST_SETTINGS, **self.operator_settings, **(environment or {})},
+=======
+            environment={**self._settings(), **self.operator_settings, **(environment or {})},
+>>>>>>> 1fbd4f6 (operator, server, chart: TLS between the operator and the API)
         )
         self.operators.append(operator)
         if wait:
             operator.wait_ready()
         return operator
 
+<<<<<<< HEAD
     def stop_operators(self) -> None:
         """Stop every operator."""
         for operator in self.operators:
@@ -200,6 +216,16 @@ class Stack:
                 operator.stop()
 
     def start(self) -> None:
+=======
+    def _settings(self) -> dict[str, str]:
+        tls = {
+            "SCIM_OPERATOR_API_TLS_SECRET": "scim-operator-api-tls",
+            "SCIM_OPERATOR_SCIM_URL": f"{self.admin_url}/scim/v2",
+        }
+        return {"SCIM_OPERATOR_LOG_LEVEL": "debug", **(tls if self.tls_dir is not None else {})}
+
+    def start(self, before_the_api: Callable[[], Any] = lambda: None) -> None:
+>>>>>>> 1fbd4f6 (operator, server, chart: TLS between the operator and the API)
         """Apply CRD and RBAC, start operator and API, as an installation does."""
         self.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
         self.kubectl("apply", "-f", str(ROOT / "dev/manifests/rbac.yaml"))
@@ -208,6 +234,7 @@ class Stack:
         self._mirror.start()
         self.start_operator(wait=False)
         self._mirror.wait()
+        before_the_api()
         self.start_api()
         self.operators[-1].wait_ready()
 
@@ -232,10 +259,10 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running(stack: Stack) -> Iterator[Stack]:
+def running(stack: Stack, before_the_api: Callable[[], object] = lambda: None) -> Iterator[Stack]:
     """Start it, and stop whatever runs in the end."""
     try:
-        stack.start()
+        stack.start(before_the_api)
         yield stack
     finally:
         stack.stop()

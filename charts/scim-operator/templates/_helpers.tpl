@@ -56,12 +56,25 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- .Values.endpointUrl | default (printf "https://%s/scim/v2" .Values.host) | trimSuffix "/" -}}
 {{- end -}}
 
-{{- define "scim-operator.scimUrl" -}}
+{{- define "scim-operator.scimServiceUrl" -}}
 {{- printf "http://%s-api.%s.svc:8080/scim/v2" (include "scim-operator.fullname" .) .Release.Namespace -}}
 {{- end -}}
 
+{{/* Where the operator tries a new token out. */}}
+{{- define "scim-operator.scimUrl" -}}
+{{- if .Values.operatorTLS.enabled -}}
+{{- printf "%s/scim/v2" (include "scim-operator.adminUrl" .) -}}
+{{- else -}}
+{{- include "scim-operator.scimServiceUrl" . -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "scim-operator.adminUrl" -}}
+{{- if .Values.operatorTLS.enabled -}}
+{{- printf "https://%s-api-internal.%s.svc:8443" (include "scim-operator.fullname" .) .Release.Namespace -}}
+{{- else -}}
 {{- printf "http://%s-api-internal.%s.svc:8081" (include "scim-operator.fullname" .) .Release.Namespace -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "scim-operator.operatorAccount" -}}

@@ -19,6 +19,7 @@ from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
 from scim_api.contract.signing import key_id, public_pem
+from scim_operator.adapters.api_certificate import ApiCertificateStore
 from scim_operator.planning.ports import KubernetesRejected
 
 log = structlog.get_logger(__name__)
@@ -60,14 +61,22 @@ class AdminKeyStore:
         api: the API client.
         namespace: the operator's own.
         guard: raises ``NotLeading`` unless this process may write.
+        certificate: what the key signs for the API; None where there is no TLS with it.
     """
 
-    def __init__(self, api: client.ApiClient, namespace: str, guard: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        api: client.ApiClient,
+        namespace: str,
+        guard: Callable[[], None],
+        certificate: ApiCertificateStore | None = None,
+    ) -> None:
+        self._certificate = certificate
         self._core = client.CoreV1Api(api)
         self._namespace, self._guard = namespace, guard
 
     async def ensure(self) -> AdminKey:
-        """The installation's key, made when there is none, and its ConfigMap as it must be.
+        """The installation's key, made when there is none, and its ConfigMap and certificate as they must be.
 
         Raises:
             KubernetesRejected: when somebody has to act; the message says what to do.
@@ -85,6 +94,8 @@ class AdminKeyStore:
                     f"and get and update on ConfigMap {CONFIG_MAP_NAME}"
                 ) from error
             raise
+        if self._certificate is not None:
+            await self._certificate.ensure(key.private)
         return key
 
     async def _read(self) -> AdminKey | None:

@@ -162,9 +162,9 @@ def outside_client(*, verify: ssl.SSLContext | bool = True, timeout: httpx.Timeo
     return httpx.AsyncClient(transport=OutsideTransport(rules, verify=verify), timeout=timeout)
 
 
-def inside_client(*, timeout: httpx.Timeout) -> httpx.AsyncClient:
+def inside_client(*, verify: ssl.SSLContext | bool = True, timeout: httpx.Timeout) -> httpx.AsyncClient:
     """For the SCIM API's own Services: never by a proxy."""
-    return httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(), timeout=timeout)
+    return httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(verify=verify), timeout=timeout)
 
 
 def kubernetes_client() -> client.ApiClient:
