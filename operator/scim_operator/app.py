@@ -386,6 +386,7 @@ class Operator:
         settled = sum(token.is_ready for token in self._cache)
         self._metrics.scimtokens(ready=settled, not_ready=len(self._cache) - settled)
         self._metrics.in_use(token.key for token in self._cache if token.in_use)
+        self._metrics.token_expiries(self._cache.token_expiries())
         self._metrics.rotation_overdue(self._cache.rotation_overdue(datetime.now(UTC)))
         self._metrics.revocations_held(len(self._deletions.held))
         self._metrics.unwatched(self._informer.unwatched_namespaces())

@@ -5,11 +5,35 @@ from datetime import datetime
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from scim_operator.api.scimtoken import Key
 from scim_operator.planning.endpoint_verdict import EndpointVerdict
 
 Result = Literal["success", "requeue", "conflict", "error", "not_leading"]
+
+
+class _TokenExpiries(Collector):
+    """When each ScimToken's token ends: samples made at each scrape, since there may be ten thousand of them."""
+
+    def __init__(self) -> None:
+        self.ends: tuple[tuple[Key, datetime], ...] = ()
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """The family without a sample, for the registry."""
+        yield GaugeMetricFamily(
+            "scim_operator_token_expiry_timestamp_seconds",
+            "When the token in the Secret ends, of each ScimToken that has one.",
+            labels=("namespace", "name"),
+        )
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """The family with a sample for each ScimToken."""
+        for family in self.describe():
+            for key, end in self.ends:
+                family.add_metric((key.namespace, key.name), end.timestamp())
+            yield family
 
 
 class Metrics:
@@ -76,6 +100,8 @@ class Metrics:
             ["namespace", "name"],
             registry=self.registry,
         )
+        self._token_expiries = _TokenExpiries()
+        self.registry.register(self._token_expiries)
         self._endpoint_reachable = Gauge(
             "scim_operator_endpoint_reachable",
             "1 when the last check of the public endpoint found the SCIM API, 0 when not; absent when unchecked.",
@@ -113,6 +139,10 @@ class Metrics:
         self._rotation_overdue.clear()
         for key, end in tokens:
             self._rotation_overdue.labels(key.namespace, key.name).set(end.timestamp())
+
+    def token_expiries(self, tokens: Iterable[tuple[Key, datetime]]) -> None:
+        """All ScimTokens with a token, and when it ends."""
+        self._token_expiries.ends = tuple(tokens)
 
     def endpoint(self, verdict: EndpointVerdict | None) -> None:
         """The verdict of the last check of the endpoint; None when this process does not check."""

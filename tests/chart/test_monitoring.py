@@ -49,8 +49,9 @@ def families(registry: Any) -> dict[str, set[str]]:
     """All that a registry can expose, also what has no sample yet, with the labels of each."""
     found: dict[str, set[str]] = {}
     for collector, names in registry._collector_to_names.items():
+        labelled = collector if hasattr(collector, "_labelnames") else next(iter(collector.describe()))
         for name in names:
-            found[name] = set(collector._labelnames)
+            found[name] = set(labelled._labelnames)
     return found
 
 
@@ -135,6 +136,25 @@ def test_a_running_installation_exposes_what_is_asked_for(stack: Stack, helm: He
         if any(name in expression for name in (*troubles, *KUBELET)):
             continue
         check(expression, there)
+
+
+def test_the_expiry_of_a_token_is_its_status_s_and_goes_with_the_scimtoken(
+    stack: Stack, namespace: str
+) -> None:
+    stack.apply(namespace, "entra")
+    stack.wait_ready(namespace, "entra")
+    ends = stack.object(namespace, "entra")["status"]["expiresAt"]
+    operator = stack.operators[-1].ready_url.replace("/readyz", "/metrics")
+    series = f'scim_operator_token_expiry_timestamp_seconds{{name="entra",namespace="{namespace}"}} '
+
+    def shown() -> float | None:
+        with httpx.Client(trust_env=False, timeout=10) as client:
+            lines = client.get(operator).text.splitlines()
+        return next((float(line.removeprefix(series)) for line in lines if line.startswith(series)), None)
+
+    until("the token's end is exposed", lambda: shown() == datetime.fromisoformat(ends).timestamp())
+    stack.kubectl("delete", "sct", "entra", "-n", namespace)
+    until("its series is gone", lambda: shown() is None)
 
 
 def test_what_tells_of_trouble_has_the_labels_that_are_asked_for() -> None:

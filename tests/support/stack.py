@@ -197,35 +197,27 @@ class Stack:
             namespace=OPERATOR_NAMESPACE,
             name=f"scim-operator-{len(self.operators)}",
             argv=program,
-<<<<<<< HEAD
-            environment={**TEST_SETTINGS, **self.operator_settings, **(environment or {})},
-=======
             environment={**self._settings(), **self.operator_settings, **(environment or {})},
->>>>>>> 1fbd4f6 (operator, server, chart: TLS between the operator and the API)
         )
         self.operators.append(operator)
         if wait:
             operator.wait_ready()
         return operator
 
-<<<<<<< HEAD
     def stop_operators(self) -> None:
         """Stop every operator."""
         for operator in self.operators:
             if operator.running:
                 operator.stop()
 
-    def start(self) -> None:
-=======
     def _settings(self) -> dict[str, str]:
         tls = {
             "SCIM_OPERATOR_API_TLS_SECRET": "scim-operator-api-tls",
             "SCIM_OPERATOR_SCIM_URL": f"{self.admin_url}/scim/v2",
         }
-        return {"SCIM_OPERATOR_LOG_LEVEL": "debug", **(tls if self.tls_dir is not None else {})}
+        return {**TEST_SETTINGS, **(tls if self.tls_dir is not None else {})}
 
     def start(self, before_the_api: Callable[[], Any] = lambda: None) -> None:
->>>>>>> 1fbd4f6 (operator, server, chart: TLS between the operator and the API)
         """Apply CRD and RBAC, start operator and API, as an installation does."""
         self.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
         self.kubectl("apply", "-f", str(ROOT / "dev/manifests/rbac.yaml"))

@@ -140,6 +140,12 @@ class InformerCache:
         """ScimTokens whose EndpointReachable has another reason or message, or none yet."""
         return frozenset(token.key for token in self._tokens.values() if token.endpoint_summary != summary)
 
+    def token_expiries(self) -> Iterator[tuple[Key, datetime]]:
+        """ScimTokens that have a token, and when the one in the Secret ends."""
+        for token in self._tokens.values():
+            if token.expires_at is not None:
+                yield token.key, token.expires_at
+
     def rotation_overdue(self, now: datetime) -> Iterator[tuple[Key, datetime]]:
         """ScimTokens whose token should have been replaced by now, and when it ends: suspended, or failing."""
         for token in self._tokens.values():

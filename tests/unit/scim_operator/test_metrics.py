@@ -1,7 +1,8 @@
 """Metrics as Prometheus reads them; their names are public."""
 
 import re
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -28,6 +29,7 @@ NAMES = {
     "scim_operator_revocations_held",
     "scim_operator_superseded_token_in_use",
     "scim_operator_rotation_overdue_expiry_timestamp_seconds",
+    "scim_operator_token_expiry_timestamp_seconds",
     "scim_operator_endpoint_reachable",
 }
 
@@ -81,6 +83,33 @@ def test_a_scimtoken_that_is_well_again_leaves_no_sample_behind() -> None:
     assert not [key for key in samples(metrics) if key[0] == "scim_operator_unwatched_namespace"]
     metrics.rotation_overdue([])
     assert not [key for key in samples(metrics) if key[1] == labels]
+
+
+def test_every_token_s_expiry_is_there_until_its_scimtoken_is_gone() -> None:
+    metrics, end = Metrics(), datetime(2026, 3, 1, tzinfo=UTC)
+    name = "scim_operator_token_expiry_timestamp_seconds"
+    metrics.token_expiries([(A, end), (Key("team", "other"), end + timedelta(days=1))])
+    found = {key[1]: value for key, value in samples(metrics).items() if key[0] == name}
+    assert found == {
+        (("name", "entra"), ("namespace", "team")): end.timestamp(),
+        (("name", "other"), ("namespace", "team")): end.timestamp() + 86400,
+    }
+    metrics.token_expiries([(A, end)])
+    assert [key[1] for key in samples(metrics) if key[0] == name] == [
+        (("name", "entra"), ("namespace", "team"))
+    ]
+    metrics.token_expiries([])
+    assert not [key for key in samples(metrics) if key[0] == name]
+
+
+def test_ten_thousand_expiries_hold_the_event_loop_up_for_less_than_a_renewal_of_the_lease() -> None:
+    """Rendering blocks it; the leader renews every two seconds."""
+    metrics, end = Metrics(), datetime(2026, 3, 1, tzinfo=UTC)
+    metrics.token_expiries((Key(f"team-{number % 200}", f"entra-{number}"), end) for number in range(10_000))
+    begin = time.process_time()
+    text = metrics.render()
+    assert time.process_time() - begin < 1
+    assert text.count(b"\nscim_operator_token_expiry_timestamp_seconds{") == 10_000
 
 
 def test_the_endpoint_is_absent_while_unchecked_and_has_one_reason_at_a_time() -> None:

@@ -296,3 +296,12 @@ def test_a_second_secret_wakes_also_when_we_wrote_it_or_a_list_shows_it() -> Non
     cache.record_own_write("s2", "3")
     assert see_secret(cache, secret("3", name="other", uid="s2"))
     assert not see_secret(cache, secret("3", name="other", uid="s2"), listed=True)
+
+
+def test_the_expiry_of_every_token_is_known_and_forgotten_with_its_scimtoken() -> None:
+    cache, end = InformerCache(), datetime(2030, 2, 1, tzinfo=UTC)
+    see(cache, scim_token(status={**ready_status(), "expiresAt": "2030-02-01T00:00:00Z"}))
+    see(cache, scim_token(metadata={"name": "without-a-token-yet", "uid": "u2"}, status={}))
+    assert list(cache.token_expiries()) == [(KEY, end)]
+    see(cache, scim_token(), deleted=True)
+    assert list(cache.token_expiries()) == []
