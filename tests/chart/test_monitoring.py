@@ -204,6 +204,12 @@ def test_every_alert_says_what_is_so_and_what_to_do(helm: Helm) -> None:
         assert rule["annotations"]["runbook_url"] == anchor
 
 
+def test_without_an_address_an_alert_names_the_place_of_its_runbook(helm: Helm) -> None:
+    for rule in rules(helm, WITH_RULES):
+        assert rule["annotations"].keys() == {"summary", "description", "runbook"}
+        assert rule["annotations"]["runbook"] == f"docs/runbooks.md#{rule['alert'].lower()}"
+
+
 def test_the_readme_lists_every_alert_with_its_severity(helm: Helm) -> None:
     readme = (CHART / "README.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `(Scim\w+)` \| (\w+) \|", readme, re.MULTILINE)

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from scim_api.contract.admin import AdminError
 from scim_api.core import limits
@@ -111,6 +112,23 @@ def test_every_reason_of_a_condition_or_event_is_explained() -> None:
     assert len(failures) >= 3
     assert len(refusals) >= 4
     assert (events | codes | failures | refusals | verdicts) - told == set()
+
+
+def test_every_alert_has_its_runbook() -> None:
+    alerts = yaml.safe_load((ROOT / "charts/scim-operator/files/alerts.yaml").read_text(encoding="utf-8"))
+    page = ROOT / "docs/runbooks.md"
+    runbooks = re.findall(r"^## (\w+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert runbooks == [alert["alert"] for alert in alerts]
+    assert {name.lower() for name in runbooks} <= _anchors(page)
+
+
+def test_every_runbook_says_what_it_means_how_to_see_it_and_what_to_do() -> None:
+    text = (ROOT / "docs/runbooks.md").read_text(encoding="utf-8")
+    for runbook in text.split("\n## ")[1:]:
+        parts = re.findall(r"^\*\*(It means|See it|Do)\*\*|\band \*\*(do)\*\*", runbook, re.MULTILINE)
+        assert ["".join(part).lower() for part in parts] == ["it means", "see it", "do"], runbook[:40]
+        assert "\n1. " in runbook
+        assert "kubectl" in runbook
 
 
 def test_every_make_target_that_is_named_exists() -> None:
