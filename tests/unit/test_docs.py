@@ -156,6 +156,25 @@ def test_every_limit_is_in_the_reference_with_its_number() -> None:
     assert told == numbers | {planner.MAX_LIVE_TOKENS}
 
 
+def test_every_test_that_a_page_names_exists() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", EVERYTHING)
+    assert len(named) > 30
+    for file, test in named:
+        path = ROOT / file
+        assert path.exists(), file
+        assert re.search(rf"^ *(?:async )?def {test}\(", path.read_text(encoding="utf-8"), re.MULTILINE), test
+
+
+def test_every_part_of_the_threat_model_says_what_is_defended_and_which_test_shows_it() -> None:
+    text = (ROOT / "docs/threat-model.md").read_text(encoding="utf-8")
+    parts = [part for part in text.split("\n## ")[1:] if not part.startswith("Who is trusted")]
+    assert len(parts) >= 13
+    for part in parts:
+        title = part.splitlines()[0]
+        assert "an't** " in part, title
+        assert "`tests/" in part, title
+
+
 def test_every_file_that_a_page_names_exists() -> None:
     for page in PAGES:
         text = page.read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from scim_api.contract.admin import CredentialStatus
 from scim_api.contract.tokens import digest
 from scim_operator.api.scimtoken import TOKENS_ANNOTATION
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
@@ -145,3 +146,26 @@ async def test_with_a_new_admin_key_the_ledger_is_signed_anew_and_no_token_ends(
     assert life.world.secret()["token"] == token
     text = life.world.secrets[SECRET].annotations[TOKENS_ANNOTATION]
     assert SIGNER.from_text(KEY, text) == TokenLedger.from_text(json.dumps(content))
+
+
+async def test_a_token_that_was_written_into_the_database_is_shown_as_superseded_and_ends_with_all_of_them(
+    life: Life,
+) -> None:
+    """Nobody can tell it from one that was issued: docs/threat-model.md says how to end it."""
+    published = await begun(life)
+    life.world.credentials["own"] = CredentialStatus(
+        id="own",
+        digest=digest("mine").hex(),
+        issued_at=life.world.now,
+        expires_at=life.world.now + days(3650),
+    )
+    life.world.revision += 1
+    await life.reconcile()
+    assert life.world.accepts("mine")
+    assert life.world.object is not None
+    shown = {item["id"]: item["state"] for item in life.world.object["status"]["tokens"]}
+    assert shown["own"] == "Superseded"
+    life.world.annotate("scim-operator.io/revoke", "all-superseded")
+    await life.reconcile()
+    assert not life.world.accepts("mine")
+    assert life.world.accepts(published)
