@@ -23,7 +23,7 @@ def database_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--database-url",
         metavar="URL",
-        help="sqlite:///file or postgresql://user@host/db. [default: SCIM_API_DATABASE_URL, else sqlite:///scim.db]",
+        help="sqlite:///file, postgresql://user@host/db, or file:///path of a file that holds one. [default: SCIM_API_DATABASE_URL, else sqlite:///scim.db]",
     )(command)
 
 

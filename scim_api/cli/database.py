@@ -10,7 +10,7 @@ from scim_api.cli.common import database_option, read_settings, run, tell_ignore
 from scim_api.store.protocol import KeyRebuild
 from scim_api.store.sql.transfer_tables import Table
 from scim_api.store.transfer import copy as run_copy
-from scim_api.store.urls import redact_url
+from scim_api.store.urls import read_url, redact_url
 
 
 @click.command()
@@ -136,9 +136,13 @@ def backup(file: Path, database_url: str | None) -> None:
     scim.db. A PostgreSQL database is saved with pg_dump.
     """  # noqa: D301 (click reads the backspace)
     settings = read_settings(database_url=database_url)
-    if not settings.database_url.startswith("sqlite:"):
+    try:
+        url = read_url(settings.database_url)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    if not url.startswith("sqlite:"):
         raise click.ClickException("this saves SQLite databases; save a PostgreSQL database with pg_dump")
     from scim_api.store.sqlite.backup import back_up
 
-    saved = run(lambda: asyncio.to_thread(back_up, settings.database_url, file))
+    saved = run(lambda: asyncio.to_thread(back_up, url, file))
     click.echo(f"{file}: {saved.connections} connections, {saved.resources} users and groups")

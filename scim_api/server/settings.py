@@ -23,7 +23,7 @@ class ApiSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SCIM_API_", extra="ignore")
 
     database_url: str = DEFAULT_DATABASE_URL
-    """``sqlite:///file`` or ``postgresql://user@host/database``."""
+    """``sqlite:///file``, ``postgresql://user@host/database``, or ``file:///path`` of a file that holds one."""
     host: str = "127.0.0.1"
     """Address of the public port: ``/scim/v2``. ``::`` for all, of IPv4 too."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8080

@@ -4,17 +4,19 @@ import re
 from collections.abc import Sequence
 
 from scim_api.store.protocol import Store
-from scim_api.store.urls import ignored_parameters, is_postgres, parse_postgres
+from scim_api.store.urls import ignored_parameters, is_postgres, parse_postgres, read_url
 
 
 def create_store(url: str) -> Store:
     """The driver for a database URL, not yet opened.
 
-    ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://user@host/name``.
+    ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``postgresql://user@host/name``, or ``file:///path`` of a
+    file that holds one of these.
 
     Raises:
-        ValueError: the URL is of neither form or malformed; the message says what to write.
+        ValueError: the URL is of no such form or malformed; the message says what to write.
     """
+    source, url = url, read_url(url)
     if url.startswith("sqlite:///"):
         from scim_api.store.sqlite.store import SqliteStore
 
@@ -23,7 +25,7 @@ def create_store(url: str) -> Store:
         parse_postgres(url)
         from scim_api.store.postgres.store import PostgresStore
 
-        return PostgresStore(url)
+        return PostgresStore(source)
     scheme = re.match(r"[a-z][a-z0-9+.-]{0,30}(?=://)", url)  # anything else may be a part of a password
     raise ValueError(
         f"database URL {f'with scheme {scheme[0]!r}' if scheme else 'without scheme'}: "
@@ -37,7 +39,7 @@ def surprises(url: str) -> Sequence[tuple[str, str]]:
     Raises:
         ValueError: as ``create_store``.
     """
-    found = []
+    found, url = [], read_url(url)
     if ignored := ignored_parameters(url):
         found.append(("parameters without effect", f"{ignored}; take them out"))
     if url.startswith("sqlite:///"):

@@ -19,7 +19,7 @@ from scim_api.store.sql.transfer_tables import (
     TransferDatabase,
     TransferRefused,
 )
-from scim_api.store.urls import redact_url
+from scim_api.store.urls import read_url, redact_url
 
 Progress = Callable[[Table, int, int], None]
 """Told the table, how many of its rows are copied, and how many there are."""
@@ -41,6 +41,7 @@ async def copy(source_url: str, target_url: str, progress: Progress) -> Mapping[
         Unavailable: as above, when a database cannot be used.
         ValueError: a URL is of no known form.
     """
+    source_url, target_url = read_url(source_url), read_url(target_url)
     source_place, target_place = database_of(source_url), database_of(target_url)
     if source_place.url == target_place.url:
         raise TransferRefused("source and target are the same database")

@@ -1,5 +1,7 @@
 """Database URLs: what a PostgreSQL URL says, and how any URL may be shown.
 
+A URL may stand in a file, for a password that changes while a process runs: ``read_url``.
+
 URLs hold passwords, and a password that is not percent-encoded ends wherever its first ``/``, ``?``, ``#``
 or ``@`` stands. So no message repeats a part of a URL that might be a part of a password.
 """
@@ -7,11 +9,14 @@ or ``@`` stands. So no message repeats a part of a URL that might be a part of a
 import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import unquote
 
 DEFAULT_PORT: Final = 5432
+_FILE: Final = "file://"
+_MAX_FILE: Final = 65_536
 SYSTEM_ROOTS: Final = "system"
 """``sslrootcert=system``: trust whom the operating system trusts."""
 
@@ -97,6 +102,36 @@ class _Mistake(Exception):
     """What is wrong, in words that may repeat names and values of parameters."""
 
 
+def in_file(url: str) -> bool:
+    """Whether it only names the file that holds the database URL: ``file:///etc/scim-api/database/url``."""
+    return url.startswith(_FILE)
+
+
+def read_url(url: str) -> str:
+    """The database URL itself: what the file holds now, if one is named, else the URL as it is.
+
+    Raises:
+        ValueError: the file can't be read, or holds none; the message names it and nothing of what is in it.
+    """
+    if not in_file(url):
+        return url
+    path = Path(unquote(url.removeprefix(_FILE)))
+    if not path.is_absolute():
+        raise ValueError("database URL: write file:/// and the absolute path of a file that holds it")
+    try:
+        with path.open(encoding="utf-8") as file:
+            found = file.read(_MAX_FILE).strip()
+    except OSError as error:
+        raise ValueError(f"database URL: file {path} can't be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"database URL: file {path} is not UTF-8") from None
+    if not found or in_file(found):
+        raise ValueError(
+            f"database URL: file {path} holds none; write postgresql://user@host/database into it"
+        )
+    return found
+
+
 def is_postgres(url: str) -> bool:
     """Whether the URL's scheme is one of PostgreSQL."""
     return url.startswith(("postgresql://", "postgres://"))
@@ -122,8 +157,9 @@ def ignored_parameters(url: str) -> str | None:
     """One sentence that names the parameters without effect; None when there are none.
 
     Raises:
-        ValueError: as ``parse_postgres``.
+        ValueError: as ``read_url`` and ``parse_postgres``.
     """
+    url = read_url(url)
     names = parse_postgres(url).ignored if is_postgres(url) else ()
     return f"database URL: without effect here: {', '.join(names)}" if names else None
 

@@ -201,9 +201,39 @@ def test_postgresql_is_migrated_before_a_pod_serves_while_all_before_stay(helm: 
     (migrate,) = spec["template"]["spec"]["initContainers"]
     (serve,) = spec["template"]["spec"]["containers"]
     assert (migrate["args"], serve["args"]) == (["migrate"], ["serve"])
-    url = {"secretKeyRef": {"name": "scim-database", "key": "url"}}
+    url = "file:///etc/scim-api/database/url"
     assert environment(migrate)["SCIM_API_DATABASE_URL"] == environment(serve)["SCIM_API_DATABASE_URL"] == url
     assert not any("persistentVolumeClaim" in volume for volume in spec["template"]["spec"]["volumes"])
+
+
+@pytest.mark.parametrize(
+    ("database", "name", "key"),
+    [
+        ({"existingSecret": {"name": "scim-database"}}, "scim-database", "url"),
+        ({"existingSecret": {"name": "scim-db-app", "key": "uri"}}, "scim-db-app", "uri"),
+        ({"url": "postgresql://scim:secret@db/scim"}, "scim-operator-database", "url"),
+    ],
+)
+def test_postgresql_s_address_is_a_file_that_follows_its_secret(
+    helm: Helm, database: Object, name: str, key: str
+) -> None:
+    """A mount of the directory: with a subPath the file would stay as it was."""
+    spec = pod(helm, "scim-operator-api", {**HOST, "api": {"database": {"type": "postgresql", **database}}})
+    (volume,) = (item for item in spec["volumes"] if item["name"] == "database")
+    secret = {"secretName": name, "items": [{"key": key, "path": "url"}]}
+    assert volume == {"name": "database", "secret": secret}
+    for container in (*spec["initContainers"], *spec["containers"]):
+        (mount,) = (item for item in container["volumeMounts"] if item["name"] == "database")
+        assert mount == {"name": "database", "mountPath": "/etc/scim-api/database", "readOnly": True}
+
+
+def test_an_address_as_a_variable_needs_no_secret_of_the_chart_s(helm: Helm) -> None:
+    own = {"name": "SCIM_API_DATABASE_URL", "valueFrom": {"secretKeyRef": {"name": "mine", "key": "uri"}}}
+    spec = pod(helm, "scim-operator-api", {**HOST, "api": {"database": POSTGRESQL, "extraEnv": [own]}})
+    assert not any(item["name"] == "database" for item in spec["volumes"])
+    for container in (*spec["initContainers"], *spec["containers"]):
+        assert environment(container)["SCIM_API_DATABASE_URL"] == own["valueFrom"]
+        assert not any(item["name"] == "database" for item in container["volumeMounts"])
 
 
 def test_another_address_in_the_values_starts_the_pods_anew(helm: Helm) -> None:

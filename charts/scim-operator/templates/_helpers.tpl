@@ -193,21 +193,33 @@ topologySpreadConstraints:
 - {name: SCIM_OPERATOR_LOG_LEVEL, value: {{ .Values.operator.logLevel }}}
 {{- end -}}
 
-{{/* The database, for serving and for migrating. */}}
+{{/*
+The database, for serving and for migrating. PostgreSQL's address is a file of its Secret, not a variable: what it says
+of user and password is read with each new connection, so a password changes without a restart. Nothing is mounted
+where extraEnv brings the address.
+*/}}
 {{- define "scim-operator.databaseEnv" -}}
-- name: SCIM_API_DATABASE_URL
 {{- if eq .Values.api.database.type "sqlite" }}
-  value: sqlite:////var/lib/scim-api/scim.db
-{{- else if .Values.api.database.existingSecret.name }}
-  valueFrom:
-    secretKeyRef:
-      name: {{ .Values.api.database.existingSecret.name | quote }}
-      key: {{ .Values.api.database.existingSecret.key | quote }}
+- {name: SCIM_API_DATABASE_URL, value: "sqlite:////var/lib/scim-api/scim.db"}
 {{- else }}
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "scim-operator.fullname" . }}-database
-      key: url
+- {name: SCIM_API_DATABASE_URL, value: "file:///etc/scim-api/database/url"}
+{{- end }}
+{{- end -}}
+
+{{- define "scim-operator.databaseSecret" -}}
+{{- $own := false -}}
+{{- range .Values.api.extraEnv -}}
+{{- if eq .name "SCIM_API_DATABASE_URL" -}}{{- $own = true -}}{{- end -}}
+{{- end -}}
+{{- if and (eq .Values.api.database.type "postgresql") (not $own) -}}
+{{- .Values.api.database.existingSecret.name | default (printf "%s-database" (include "scim-operator.fullname" .)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "scim-operator.databaseMount" -}}
+- {name: tmp, mountPath: /tmp}
+{{- if include "scim-operator.databaseSecret" . }}
+- {name: database, mountPath: /etc/scim-api/database, readOnly: true}
 {{- end }}
 {{- end -}}
 

@@ -15,10 +15,13 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import quote, urlencode
 
 import asyncpg
+import structlog
 
 from scim_api.store.errors import ReadOnly, Unavailable
 from scim_api.store.postgres.pooler import pooled
-from scim_api.store.urls import SYSTEM_ROOTS, PostgresUrl, parse_postgres
+from scim_api.store.urls import SYSTEM_ROOTS, PostgresUrl, in_file, parse_postgres, read_url
+
+log = structlog.get_logger(__name__)
 
 CONNECT_SECONDS: Final = 5.0
 """How long one host may take, unless the URL's ``connect_timeout`` says otherwise."""
@@ -47,6 +50,8 @@ _NEXT_HOST: Final = (
     asyncpg.exceptions.InsufficientResourcesError,
 )
 """What another host may do better; a refused password is refused by all of them."""
+_REFUSED: Final = (asyncpg.exceptions.InvalidAuthorizationSpecificationError,)
+"""The server knows the user not, or by another password."""
 _READ_ONLY: Final = (
     asyncpg.exceptions.ReadOnlySQLTransactionError,
     asyncpg.exceptions.TargetServerAttributeNotMatched,
@@ -67,8 +72,12 @@ class Session:
 class Connector:
     """Opens connections to the database of one URL.
 
+    Where a file holds the URL, user and password are those that stand in it when a connection is opened: so a
+    password may change while the process runs. Until the server takes the new one, the one that worked last is
+    tried, too. Another address in the file needs a restart: the connections that are open lead to the old one.
+
     Args:
-        url: ``postgresql://…``.
+        url: ``postgresql://…``, or ``file:///path`` of a file that holds it.
         session: what each connection is like.
 
     Raises:
@@ -77,21 +86,59 @@ class Connector:
     """
 
     def __init__(self, url: str, session: Session) -> None:
-        self._url = parse_postgres(url)
+        self._source, self._session = url, session
+        self._url = parse_postgres(read_url(url))
         check_user(self._url)
         self._options = _options(self._url, session)
         self._first = 0
+        self._reported = ""
 
     async def __call__(self) -> Connection:
         """A connection, from the first host that gives one. Raises ``Unavailable``."""
+        url = self._changed() if in_file(self._source) else None
+        if url is None:
+            return await self._open(self._options)
+        options = {**self._options, "user": url.user, "password": url.password}
+        try:
+            connection = await self._open(options)
+        except Unavailable as error:
+            if not isinstance(error.__cause__, _REFUSED):
+                raise
+            self._report("user or password in the database URL's file are refused", str(error))
+            try:
+                return await self._open(self._options)
+            except Unavailable:
+                raise error from error.__cause__
+        self._url, self._options, self._reported = url, options, ""
+        return connection
+
+    def _changed(self) -> PostgresUrl | None:
+        """The file's URL when its user or password are others than those that worked last; nothing else may be."""
+        try:
+            url = parse_postgres(read_url(self._source))
+        except ValueError as error:
+            self._report("the database URL's file can't be used; going on with what it held", str(error))
+            return None
+        if dataclasses.replace(url, user=self._url.user, password=self._url.password) != self._url:
+            self._report("another address in the database URL's file; restart to use it", "")
+            return None
+        return url if (url.user, url.password) != (self._url.user, self._url.password) else None
+
+    def _report(self, event: str, reason: str) -> None:
+        """Log it, once for as long as it is so."""
+        if self._reported != event:
+            self._reported = event
+            log.warning(event, reason=reason)
+
+    async def _open(self, options: Mapping[str, Any]) -> Connection:
         hosts = self._url.hosts
         if len(hosts) < 2:
-            return await self._connect(self._url.hosts)
+            return await self._connect(hosts, options)
         errors: list[BaseException] = []
         for turn in range(len(hosts)):
             place = (self._first + turn) % len(hosts)
             try:
-                connection = await self._connect(hosts[place : place + 1])
+                connection = await self._connect(hosts[place : place + 1], options)
             except Unavailable as error:
                 if not isinstance(error.__cause__, _NEXT_HOST):
                     raise
@@ -102,12 +149,12 @@ class Connector:
         kind = ReadOnly if any(isinstance(error, ReadOnly) for error in errors) else Unavailable
         raise kind("; ".join(dict.fromkeys(map(str, errors)))) from errors[0]
 
-    async def _connect(self, hosts: tuple[tuple[str, int], ...]) -> Connection:
+    async def _connect(self, hosts: tuple[tuple[str, int], ...], options: Mapping[str, Any]) -> Connection:
         where: dict[str, Any] = {"port": self._url.port}
         if hosts:
             where = {"host": hosts[0][0], "port": hosts[0][1]}
         try:
-            return await asyncpg.connect(**where, **self._options)
+            return await asyncpg.connect(**where, **options)
         except (*UNAVAILABLE, asyncpg.PostgresError, ValueError) as error:
             raise unavailable(error) from error
 

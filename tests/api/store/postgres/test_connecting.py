@@ -112,6 +112,17 @@ async def test_urls_of_managed_databases_work_over_tls(tls: int, certificate: Pa
     assert await ask(url, "SHOW application_name") == "scim-api"
 
 
+async def test_tls_may_be_asked_for_by_libpqs_variables_where_the_url_says_nothing(
+    tls: int, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with an operator's Secret, whose URL is not ours to write."""
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    monkeypatch.setenv("PGSSLROOTCERT", str(certificate))
+    assert await ask(f"postgresql://scim:{ENCODED}@localhost:{tls}/postgres") == "scim"
+    with pytest.raises(Unavailable, match=r"(?i)hostname|certificate"):
+        await ask(f"postgresql://scim:{ENCODED}@127.0.0.1:{tls}/postgres")
+
+
 async def test_the_systems_certificates_are_trusted_when_the_url_says_so(
     tls: int, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +235,70 @@ def test_a_user_is_taken_from_url_environment_or_system_and_else_asked_for(
         check_user(nameless, unknown)
     monkeypatch.setenv("PGUSER", "me")
     check_user(nameless, unknown)
+
+
+async def test_user_and_password_are_those_of_the_file_when_a_connection_is_opened(
+    server: PostgresServer, port: int, tmp_path: Path
+) -> None:
+    """Until the server knows the new ones, those that worked last are; whoever changes first, the file or it."""
+    file = tmp_path / "url"
+
+    def write(user: str, password: str, more: str = "") -> None:
+        file.write_text(f"postgresql://{user}:{password}@127.0.0.1:{port}/postgres{more}\n", encoding="utf-8")
+
+    async def user() -> str:
+        connection = await connect()
+        try:
+            name: str = await connection.fetchval("SELECT current_user")
+            return name
+        finally:
+            await connection.close()
+
+    await execute(
+        server.url, "CREATE ROLE one LOGIN PASSWORD 'first'", "CREATE ROLE two LOGIN PASSWORD 'other'"
+    )
+    write("one", "first")
+    connect = Connector(f"file://{file}", SESSION)
+    assert await user() == "one"
+    write("one", "second")
+    assert await user() == "one"  # by the first password
+    await execute(server.url, "ALTER ROLE one PASSWORD 'second'")
+    assert await user() == "one"
+    await execute(server.url, "ALTER ROLE one PASSWORD 'third'")
+    with pytest.raises(Unavailable, match="password authentication failed"):
+        await user()
+    write("one", "third")
+    assert await user() == "one"
+    write("two", "other")
+    assert await user() == "two"
+    file.unlink()
+    assert await user() == "two"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "nowhere.example.com",
+        "127.0.0.1:1",
+        "127.0.0.1:{port}/other",
+        "127.0.0.1:{port}/postgres?sslmode=require",
+    ],
+)
+async def test_another_address_in_the_file_is_used_after_a_restart_alone(
+    server: PostgresServer, port: int, tmp_path: Path, other: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half of the writes would go to one database and half to the other."""
+    file = tmp_path / "url"
+    file.write_text(f"postgresql://scim:{ENCODED}@127.0.0.1:{port}/postgres", encoding="utf-8")
+    connect = Connector(f"file://{file}", SESSION)
+    file.write_text(f"postgresql://scim:{ENCODED}@{other.format(port=port)}", encoding="utf-8")
+    for _ in range(2):
+        connection = await connect()
+        assert await connection.fetchval("SELECT current_database()") == "postgres"
+        await connection.close()
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("another address in the database URL's file; restart to use it") == 1
+    assert ENCODED not in said.out + said.err
 
 
 def test_a_reason_is_on_one_line() -> None:

@@ -1,6 +1,7 @@
 """What a PostgreSQL URL says, what is told about a wrong one, and that no password is ever in it."""
 
 import re
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -14,6 +15,7 @@ from scim_api.store.urls import (
     PostgresUrl,
     ignored_parameters,
     parse_postgres,
+    read_url,
     redact_url,
 )
 
@@ -240,3 +242,45 @@ def test_a_shown_url_has_no_password(url: str, shown: str) -> None:
 @pytest.mark.parametrize("url", ["postgresql://me@host/db", "sqlite:////data/scim.db", "sqlite:///scim.db"])
 def test_a_url_without_a_password_is_shown_as_it_is(url: str) -> None:
     assert redact_url(url) == url
+
+
+def test_a_url_may_stand_in_a_file_which_is_read_each_time(tmp_path: Path) -> None:
+    file = tmp_path / "with blank"
+    source = f"file://{quote(str(file))}"
+    file.write_text("postgresql://me:one@host/db\n", encoding="utf-8")
+    assert read_url(source) == "postgresql://me:one@host/db"
+    assert create_store(source).url == source
+    file.write_text("postgresql://me:two@host/db?keepalives=0", encoding="utf-8")
+    assert read_url(source) == "postgresql://me:two@host/db?keepalives=0"
+    assert ignored_parameters(source) == "database URL: without effect here: keepalives"
+    assert redact_url(source) == source
+    file.write_text("sqlite:///scim.db", encoding="utf-8")
+    assert (create_store(source).dialect, create_store(source).url) == ("sqlite", "sqlite:///scim.db")
+
+
+def test_a_url_that_is_none_of_a_file_is_read_as_it_is() -> None:
+    assert read_url("postgresql://me@host/db") == "postgresql://me@host/db"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "can't be read (No such file or directory)"),
+        (b"", "holds none"),
+        (b" \n", "holds none"),
+        (b"file:///etc/passwd", "holds none"),
+        (b"\xffsecret", "is not UTF-8"),
+    ],
+)
+def test_a_file_without_a_url_is_one_sentence_that_repeats_nothing_of_it(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    file = tmp_path / "url"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(said)) as refused:
+        create_store(f"file://{file}")
+    assert str(file) in str(refused.value)
+    assert "secret" not in str(refused.value)
+    with pytest.raises(ValueError, match="the absolute path"):
+        create_store("file://relative/url")
