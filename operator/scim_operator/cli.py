@@ -1,6 +1,8 @@
 """``scim-operator``: run it, apply ScimTokens, try it out, prepare its uninstallation, or print the CRD."""
 
 import asyncio
+import os
+from pathlib import Path
 from typing import TextIO
 
 import click
@@ -154,8 +156,17 @@ def _print(settings: OperatorSettings) -> None:
         click.echo(f"{ENV_PREFIX}{name.upper()}={'' if shown is None else shown}")
 
 
+def _have_a_home() -> None:
+    """The Kubernetes client asks for it as it is imported; a uid without a name (OpenShift) may have none."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/"
+
+
 def main() -> None:
     """The console script."""
+    _have_a_home()
     cli(prog_name="scim-operator")
 
 

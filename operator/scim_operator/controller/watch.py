@@ -128,6 +128,9 @@ class Watch:
                 clusterwide=namespace is None,
                 namespaces=() if namespace is None else (namespace,),
                 standalone=True,
+                # For its peering, which is off. A NewType of str that kopf keeps to itself; by default it asks for the
+                # user's name, which not every uid has.
+                identity="scim-operator",  # type: ignore[arg-type]
                 stop_flag=self._stop,
                 ready_flag=ready,
             )
