@@ -244,3 +244,10 @@ def test_the_dashboard_reaches_its_config_map_whole(helm: Helm) -> None:
 def volumes(deployment: dict[str, Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = deployment["spec"]["template"]["spec"]["volumes"]
     return found
+
+
+@pytest.mark.parametrize("values", VALUES_FILES, ids=lambda path: path.name.removesuffix(".yaml"))
+def test_rendering_is_the_same_each_time(helm: Helm, values: Path) -> None:
+    """Or Argo CD, which renders again and again, would see a difference each time."""
+    arguments = ("template", "scim", str(CHART), "-n", NAMESPACE, "-f", str(values))
+    assert helm.run(*arguments).stdout == helm.run(*arguments).stdout

@@ -112,6 +112,25 @@ def test_tools_that_wait_see_it_in_progress_then_current_then_failed(stack: Stac
     assert kstatus(stack.object(namespace, NAME)) == "Current"
 
 
+def test_a_replace_without_force_keeps_the_token_and_the_finalizer_comes_back(
+    stack: Stack, namespace: str
+) -> None:
+    body = manifest(namespace, lifetime="1h", deletionPolicy="Delete")
+    server_side(stack, body)
+    token = stack.wait_ready(namespace, NAME)["token"]
+    before = raw(stack, namespace)["metadata"]
+    stack.kubectl(
+        "replace", "-f", "-", input=json.dumps({**body, "spec": {**body["spec"], "lifetime": "2h"}})
+    )
+    assert stack.wait_ready(namespace, NAME)["token"] == token
+    until(
+        "the finalizer is back",
+        lambda: raw(stack, namespace)["metadata"].get("finalizers") == before["finalizers"],
+    )
+    assert raw(stack, namespace)["metadata"]["uid"] == before["uid"]
+    assert stack.ask(token) == 200
+
+
 def test_events_tell_the_story_once_and_looking_again_adds_none(stack: Stack, namespace: str) -> None:
     stack.apply(namespace, NAME)
     stack.wait_ready(namespace, NAME)
