@@ -1,11 +1,16 @@
 """An older backup comes back: what was issued since works again, and what was revoked since can be ended."""
 
+import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from support.stack import Stack, until
+import pytest
+
+from localcluster import ControlPlane, Tools
+from support.stack import ROOT, Stack, running, until
 
 NAME = "entra"
 
@@ -60,3 +65,61 @@ def test_after_the_restore_of_an_older_copy_tokens_issued_since_work_and_a_revoc
         shown=lambda: stack.story(namespace, NAME),
     )
     stack.kubectl("delete", "sct", "--all", "-n", namespace, "--wait=false")
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq")
+def test_into_a_new_cluster_by_the_documented_commands_every_token_goes_on(
+    tools: Tools, tmp_path: Path
+) -> None:
+    """Key, ScimTokens and Secrets by the commands of docs/operations.md; the database is carried over as it is."""
+    with ControlPlane.start(tools) as plane, running(Stack(plane, directory(tmp_path, "old"))) as old:
+        plane.kubectl("create", "namespace", "team")
+        for name in (NAME, "other"):
+            old.apply("team", name, tenant="contoso")
+        superseded = old.wait_ready("team", NAME)["token"]
+        old.kubectl("annotate", "sct", NAME, "-n", "team", "scim-operator.io/rotate=now")
+        until("rotated", lambda: old.secret("team", f"{NAME}-scim-token")["token"] != superseded)
+        present = [old.wait_ready("team", name)["token"] for name in (NAME, "other")]
+        follow(plane, tmp_path, "> admin-key.json")
+    database = f"sqlite:///{tmp_path / 'old/scim.db'}"
+    with ControlPlane.start(tools) as plane:
+        stack = Stack(plane, directory(tmp_path, "new"), database_url=database)
+        follow(plane, tmp_path, "admin-key.json | kubectl create")
+        stack.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
+        plane.wait_established("scimtokens.scim-operator.io")
+        stack.kubectl("create", "namespace", "team")
+        follow(plane, tmp_path, "--slurpfile")
+        with running(stack):
+            now = [stack.wait_ready("team", name)["token"] for name in (NAME, "other")]
+            assert now == present
+            assert [stack.ask(token) for token in (superseded, *present)] == [200, 200, 200]
+            events = stack.kubectl("get", "events", "-n", "team")
+            assert "PredecessorRevoked" not in events
+            assert "NamespaceMismatch" not in events
+
+
+def directory(parent: Path, name: str) -> Path:
+    made = parent / name
+    made.mkdir()
+    return made
+
+
+def follow(plane: ControlPlane, home: Path, word: str) -> None:
+    """Run the block of the page in which this stands, with an administrator's kubectl."""
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    (block,) = (
+        text for text in re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL) if word in text
+    )
+    kubectl = home / "kubectl"
+    if not kubectl.exists():
+        kubectl.symlink_to(plane.tools.path("kubectl"))
+    environment = {
+        "PATH": f"{home}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "KUBECONFIG": str(plane.kubeconfig),
+    }
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block],
+        cwd=home, env=environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
