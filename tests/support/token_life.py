@@ -13,7 +13,8 @@ from scim_operator.api.scimtoken import (
 from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.workqueue import Result
-from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, FakeApi, FakeCluster, FakeVerifier, World
+from support.operator_ports import FakeApi, FakeCluster, FakeVerifier
+from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, World
 
 SECRET = "entra-scim-token"
 

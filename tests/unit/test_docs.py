@@ -9,7 +9,7 @@ import yaml
 from scim_api.contract.admin import AdminError
 from scim_api.core import limits
 from scim_api.server.settings import ApiSettings
-from scim_operator.api import scimtoken
+from scim_operator.api import scimtoken, status
 from scim_operator.planning import actions, planner
 from scim_operator.settings import RENAMED, OperatorSettings
 
@@ -143,7 +143,7 @@ def test_every_make_target_that_is_named_exists() -> None:
 def test_every_field_of_a_scimtoken_is_in_the_reference() -> None:
     for name, field in scimtoken.ScimTokenSpec.model_fields.items():
         assert re.search(rf"^\| `{field.alias}[`.\[]", REFERENCE, re.MULTILINE), name
-    for name, field in scimtoken.ScimTokenStatus.model_fields.items():
+    for name, field in status.ScimTokenStatus.model_fields.items():
         assert f"`{field.alias}" in REFERENCE, name
 
 

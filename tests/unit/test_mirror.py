@@ -20,6 +20,8 @@ ELSEWHERE: Final = {
     "scim_api.http.scim.crud": "the handlers that test_users.py, test_groups.py and test_conditional.py ask",
     "scim_api.store.dialect": "a type without behaviour",
     "scim_api.store.errors": "exceptions without behaviour; tests/api/store raises each of them",
+    "scim_operator.controller.action_executor": "each action, through the reconciler that plans it: test_reconciler.py, "
+    "test_interleavings.py, planning/test_planner.py",
     "scim_operator.planning.actions": "records without behaviour: what the planner may answer",
 }
 """Modules without a test file of their own, and why."""

@@ -26,8 +26,8 @@ from scim_operator.api.scimtoken import (
     VERSION,
     ScimToken,
     ScimTokenSpec,
-    ScimTokenStatus,
 )
+from scim_operator.api.status import ScimTokenStatus
 
 JsonSchema = dict[str, Any]
 Rule = dict[str, Any]

@@ -4,29 +4,26 @@ The docstring under a field is what ``kubectl explain`` prints. Whatever reads a
 does not know: an older operator meets objects of a newer CRD during an upgrade.
 """
 
-import enum
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self, cast
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
-    PlainSerializer,
     StringConstraints,
     ValidationError,
     ValidatorFunctionWrapHandler,
     field_validator,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
 
 from scim_api.contract import admin
 from scim_api.contract.admin import Matching, TenantSettings
 from scim_operator.api import unknown_values
 from scim_operator.api.denied_metadata import is_denied
 from scim_operator.api.durations import OVERLAP_PATTERN, PATTERN, parse_duration, parse_overlap
+from scim_operator.api.status import ApiModel, ScimTokenStatus
+from scim_operator.api.status import format_time as format_time  # noqa: PLC0414  (re-exported: times of its objects)
 
 GROUP: Final = "scim-operator.io"
 VERSION: Final = "v1alpha1"
@@ -66,11 +63,6 @@ class Key(NamedTuple):
         return f"{self.namespace}/{self.name}"
 
 
-def format_time(moment: datetime) -> str:
-    """RFC 3339, UTC, whole seconds, as Kubernetes writes its own times."""
-    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
-
-
 Duration = Annotated[str, StringConstraints(pattern=PATTERN, max_length=10)]
 Overlap = Annotated[str, StringConstraints(pattern=OVERLAP_PATTERN, max_length=11)]
 DnsName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
@@ -78,20 +70,9 @@ FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$",
 LabelValue = Annotated[
     str, StringConstraints(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", max_length=63)
 ]
-Time = Annotated[datetime, PlainSerializer(format_time, return_type=str, when_used="json")]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        populate_by_name=True,
-        extra="ignore",
-        frozen=True,
-        use_attribute_docstrings=True,
-    )
-
-
-class SecretTemplate(_Model):
+class SecretTemplate(ApiModel):
     """The Secret that receives the endpoint and the token."""
 
     name: Annotated[DnsName, StringConstraints(max_length=253)] | None = None
@@ -106,7 +87,7 @@ class SecretTemplate(_Model):
     SecretMetadataDenied then names them."""
 
 
-class CustomFieldSpec(_Model):
+class CustomFieldSpec(ApiModel):
     """One attribute of the tenant's custom extension schema."""
 
     name: FieldName
@@ -119,7 +100,7 @@ class CustomFieldSpec(_Model):
     """Whether it holds a list of values instead of one."""
 
 
-class RateLimitSpec(_Model):
+class RateLimitSpec(ApiModel):
     """How many requests the tenant may send before it is told to wait (429 with Retry-After)."""
 
     requests_per_second: Annotated[int, Field(ge=25, le=100_000)] = 50
@@ -129,7 +110,7 @@ class RateLimitSpec(_Model):
     """Requests let through at once after a quiet time."""
 
 
-class ScimTokenSpec(_Model):
+class ScimTokenSpec(ApiModel):
     """What you want: whose directory, how long tokens live, and when they are replaced."""
 
     tenant: Annotated[DnsName, StringConstraints(max_length=NAME_LIMIT)] | None = None
@@ -176,84 +157,7 @@ class ScimTokenSpec(_Model):
     damaged, expired or to be revoked is replaced, changes of spec take effect, and the status is kept."""
 
 
-class Condition(_Model):
-    """One thing that is so or is not so, and why; as in every Kubernetes API."""
-
-    type: Annotated[str, Field(max_length=316)]
-    """What is judged, such as Ready."""
-    status: Literal["True", "False", "Unknown"]
-    """Whether it is so."""
-    reason: Annotated[str, Field(max_length=1024)]
-    """Why, in one word for programs."""
-    message: Annotated[str, Field(max_length=32768)]
-    """Why, in a sentence for people, with what to do when something is to be done."""
-    last_transition_time: Time
-    """When status changed last."""
-    observed_generation: int | None = None
-    """The metadata.generation that this was judged for."""
-
-
-class TokenState(enum.StrEnum):
-    """Where a token is in its life."""
-
-    ACTIVE = "Active"
-    SUPERSEDED = "Superseded"
-    REVOKED = "Revoked"
-
-
-class TokenStatus(_Model):
-    """One token in its time: which, never what."""
-
-    id: Annotated[str, Field(max_length=64)]
-    """Names the token; the same as token-id in the Secret. It can be given to the annotation
-    scim-operator.io/revoke."""
-    state: TokenState
-    """Active: in the Secret. Superseded: replaced, but still accepted until expiresAt. Revoked: not accepted
-    any more, although its time is not over."""
-    issued_at: Time
-    """When it was made."""
-    expires_at: Time
-    """From when on it is not accepted."""
-    last_used_at: Time | None = None
-    """When a request came with it last, to the day."""
-
-
-class ScimTokenStatus(_Model):
-    """What the operator made of it. Holds no secret."""
-
-    endpoint: str | None = None
-    """What to paste as Tenant URL in Entra."""
-    tenant: str | None = None
-    """The tenant in effect, also where spec leaves it out."""
-    secret_name: str | None = None
-    """The Secret that holds the token."""
-    conditions: tuple[Condition, ...] = ()
-    """Ready, one for each stage that can fail (Registered, Published), and what warns before anything fails:
-    SupersededTokenInUse and EndpointReachable. Try: kubectl wait --for=condition=Ready sct/<name>."""
-    observed_generation: int | None = None
-    """The metadata.generation that this status describes."""
-    next_rotation: Time | None = None
-    """When the active token will be replaced."""
-    expires_at: Time | None = None
-    """When the active token expires."""
-    last_used_at: Time | None = None
-    """When a request came last with any of the tokens, to the day. Older than a few hours: Entra is not
-    provisioning."""
-    users: Annotated[int, Field(ge=0)] | None = None
-    """How many users the tenant has."""
-    tokens: tuple[TokenStatus, ...] = ()
-    """The tokens whose time is not over, the active one first."""
-
-    def to_object(self) -> dict[str, Any]:
-        """As JSON for the API server: camelCase, whole seconds, and nothing that is unknown."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-    def condition(self, kind: str) -> Condition | None:
-        """The condition of this type, if it was ever set."""
-        return next((c for c in self.conditions if c.type == kind), None)
-
-
-class Metadata(_Model):
+class Metadata(ApiModel):
     """The part of ``metadata`` that the operator reads."""
 
     name: str
@@ -277,7 +181,7 @@ class SpecNotUnderstood(Exception):
     """Something asked for ``spec`` of a ScimToken whose spec this version does not understand."""
 
 
-class ScimToken(_Model):
+class ScimToken(ApiModel):
     """A SCIM provisioning token for Microsoft Entra ID: applied, it yields a Secret with the endpoint URL and
     the token, which is replaced before it expires.
     """

@@ -4,7 +4,8 @@ import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from scim_operator.api.scimtoken import ScimToken, ScimTokenStatus
+from scim_operator.api.scimtoken import ScimToken
+from scim_operator.api.status import ScimTokenStatus
 from scim_operator.planning.conditions import (
     SECRET_METADATA_DENIED,
     SUPERSEDED_TOKEN_IN_USE,

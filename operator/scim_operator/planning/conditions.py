@@ -16,13 +16,10 @@ from typing import Final, Literal
 from scim_api.contract.admin import Connection
 from scim_operator.api.scimtoken import (
     FORCE_DELETE_ANNOTATION,
-    Condition,
     ScimToken,
-    ScimTokenStatus,
-    TokenState,
-    TokenStatus,
     format_time,
 )
+from scim_operator.api.status import Condition, ScimTokenStatus, TokenState, TokenStatus
 from scim_operator.planning.actions import Done, ObservedSecret
 from scim_operator.planning.endpoint_verdict import PENDING, EndpointVerdict
 from scim_operator.planning.token_usage import SupersededTokenInUse

@@ -11,7 +11,7 @@ import pytest
 from localcluster import ControlPlane
 from localcluster.build import MODULE, kubernetes_version
 from localcluster.projects import OLDEST
-from scim_operator.api.scimtoken import Condition, ScimTokenStatus, TokenState, TokenStatus
+from scim_operator.api.status import Condition, ScimTokenStatus, TokenState, TokenStatus
 from support.installed import ROOT, applied, manifest, refusal
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -11,9 +11,9 @@ from scim_operator.api.scimtoken import (
     CustomFieldSpec,
     RateLimitSpec,
     ScimTokenSpec,
-    ScimTokenStatus,
     SecretTemplate,
 )
+from scim_operator.api.status import ScimTokenStatus
 
 ROOT = Path(__file__).parents[4]
 SCHEMA = crd.root_schema()

@@ -56,5 +56,8 @@ def test_what_is_denied_is_named_and_left_out_of_labels_and_annotations() -> Non
     )
     denying = token.denying(MIRRORING_TOOLS)
     assert denying.denied_keys == ("a.mittwald.de/x", "b.mittwald.de/y")
-    assert (denying.understood_spec.secret.labels, denying.spec.secret.annotations) == ({"team": "a"}, {})
+    assert (denying.understood_spec.secret.labels, denying.understood_spec.secret.annotations) == (
+        {"team": "a"},
+        {},
+    )
     assert denying.understood_spec.lifetime == "1h"

@@ -5,7 +5,8 @@ import pytest
 
 from scim_api.contract.admin import RATE_BOUNDS, Matching, RateLimit, TenantSettings
 from scim_operator.api import scimtoken as models
-from scim_operator.api.scimtoken import Condition, Key, ScimToken, ScimTokenStatus, TokenState, TokenStatus
+from scim_operator.api.scimtoken import Key, ScimToken
+from scim_operator.api.status import Condition, ScimTokenStatus, TokenState, TokenStatus
 from scim_operator.planning import ports
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 987_654, tzinfo=UTC)

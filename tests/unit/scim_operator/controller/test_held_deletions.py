@@ -9,7 +9,8 @@ from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning.deletion_limit import CONFIRM_DELETION_ANNOTATION, SETTLE, DeletionLimit
-from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, FakeApi, FakeCluster, FakeVerifier
+from support.operator_ports import FakeApi, FakeCluster, FakeVerifier
+from support.operator_world import ENDPOINT, KEY, LEDGER_KEY
 from support.token_life import Life, begun, life, quiet
 
 __all__ = ["life", "quiet"]
@@ -103,7 +104,8 @@ async def test_those_that_came_back_while_no_operator_ran_are_counted_and_go_on(
     life.world.recreate()
     life.deletions = Deletions(DeletionLimit(5, 20), HOUR, now=lambda: life.world.now)
     life.deletions.count_scimtokens(12)
-    life.deletions.add([Key("team", f"other-{number}") for number in range(11)])
+    for number in range(11):
+        life.deletions.wait(Key("team", f"other-{number}"), None)
     assert await life.reconcile() == Result(SETTLE)
     assert life.world.secrets == {}
     life.world.now += SETTLE

@@ -7,43 +7,15 @@ prefixes; schedules that lead to the same world and the same histories are explo
 
 import copy
 import functools
-import types
-from collections.abc import Callable, Coroutine, Generator, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import pytest
 import structlog
 
-from scim_operator.api.scimtoken import REPLACES_ANNOTATION, REVOKE_ANNOTATION, ROTATE_ANNOTATION, ScimToken
+from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION, ScimToken
 from scim_operator.controller.reconciler import Reconciler
-from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, FakeApi, FakeCluster, FakeVerifier, World
-
-MOST_NODES = 40_000
-MATTERS = frozenset({"GET", "secret", "create", "replace", "adopt", "delete", "PUT", "DELETE"})
-
-
-@types.coroutine
-def switch(label: str) -> Generator[str, None, None]:
-    """Hand control to the explorer."""
-    yield label
-
-
-async def point(label: str) -> None:
-    """Switch before every call whose moment matters to another reconciler: the reads of revision and Secret,
-    and all writes. The others are done in one go with the call before them.
-    """
-    if label in MATTERS:
-        await switch(label)
-
-
-class Swapped(Reconciler):
-    """Reads ScimToken and Secret before the revision: the order that fails."""
-
-    async def observe(self, key: Any) -> Any:
-        from scim_operator.controller.state import State
-
-        cluster = await self._read_cluster(key)
-        return State(self._signer, await self._get_connection(key), *cluster)
+from support.interleavings import Scenario, Swapped, explore, reconciler, run_to_end, settled, states
+from support.operator_world import KEY, World
 
 
 @pytest.fixture(autouse=True)
@@ -53,176 +25,6 @@ def quiet() -> Iterator[None]:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
         yield
     structlog.reset_defaults()
-
-
-async def no_pause(_seconds: float) -> None:
-    """A lost write is followed by another reconcile at once."""
-
-
-def reconciler(world: World, name: str, kind: type[Reconciler]) -> Reconciler:
-    numbers = iter(range(100))
-    names = iter(range(100))
-    return kind(
-        api=FakeApi(world, point),
-        cluster=FakeCluster(world, point),
-        verifier=FakeVerifier(world, point),
-        endpoint=ENDPOINT,
-        ledger_key=LEDGER_KEY,
-        new_token=lambda: f"token-{name}{next(numbers)}",
-        new_id=lambda: f"{name}{next(names)}",
-        pause=no_pause,
-        clock=lambda: world.now,
-        secret_names=lambda _key: world.secrets.keys(),
-    )
-
-
-def settled(**spec: Any) -> World:
-    """A world with one published token."""
-    world = World()
-    world.apply(**spec)
-    run_to_end(reconciler(world, "first", Reconciler).reconcile(KEY))
-    assert world.secret()["token"] == "token-first0"
-    return world
-
-
-def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> None:
-    while True:
-        try:
-            coroutine.send(None)
-        except StopIteration:
-            return
-
-
-Schedule = tuple[int, ...]
-"""Who made the first call, who the second, and so on."""
-Scenario = tuple[Callable[[], World], Callable[[World], None]]
-"""How the world begins, and what somebody does to it at any moment."""
-
-
-def actors(
-    world: World, kind: type[Reconciler], interfere: Callable[[World], None], names: str
-) -> list[Coroutine[Any, Any, Any]]:
-    async def work(name: str, times: int) -> None:
-        one = reconciler(world, name, kind)
-        for _ in range(times):
-            await switch("begin")
-            await one.reconcile(KEY)
-
-    async def somebody() -> None:
-        await switch("interfere")
-        interfere(world)
-
-    return [*(work(name, 1) for name in names), somebody()]
-
-
-def fingerprint(world: World, label: str | None = None) -> object:
-    """The part of the world that the answer to ``label`` tells, and to reads that follow it in one go (all
-    parts without a label). Of the status nothing: no decision about a token rests on it.
-    """
-    api = (
-        world.databases, world.revision, world.owner_uid, tuple((name, str(item.retires_at)) for name, item in sorted(world.credentials.items())),
-        tuple(sorted(world.revoked)),
-    )  # fmt: skip
-    secrets = tuple(
-        (
-            name,
-            item.owner,
-            item.annotations.get(REPLACES_ANNOTATION),
-            item.version,
-            tuple(sorted(item.data.items())),
-        )
-        for name, item in sorted(world.secrets.items())
-    )
-    item: object = None
-    if world.object is not None:
-        annotations = tuple(sorted(world.object["metadata"]["annotations"].items()))
-        item = world.uid, annotations, repr(world.object["spec"])
-    match label:
-        case "GET" | "PUT" | "DELETE":
-            return api, item
-        case "secret" | "create" | "replace" | "adopt" | "list" | "delete":
-            return secrets, item
-        case "begin" | "interfere":
-            return item
-        case _:
-            return api, secrets, item
-
-
-class Run:
-    """The actors in one world, moved on one call at a time."""
-
-    def __init__(
-        self, scenario: Scenario, kind: type[Reconciler], schedule: Schedule = (), names: str = "AB"
-    ) -> None:
-        begin, interfere = scenario
-        self.world = copy.deepcopy(begin())
-        self.schedule: Schedule = ()
-        self._running = actors(self.world, kind, interfere, names)
-        self._labels: list[Any] = [coroutine.send(None) for coroutine in self._running]
-        self._history: list[tuple[object, ...]] = [() for _ in self._running]
-        for actor in schedule:
-            self.step(actor)
-
-    def step(self, actor: int) -> None:
-        """Let one actor make its next call."""
-        label = self._labels[actor]
-        self._history[actor] += ((label, fingerprint(self.world, label)),)
-        self.schedule += (actor,)
-        try:
-            self._labels[actor] = self._running[actor].send(None)
-        except StopIteration:
-            self._labels[actor] = None
-
-    @property
-    def able(self) -> list[int]:
-        """Who can still go on."""
-        return [number for number, label in enumerate(self._labels) if label is not None]
-
-    @property
-    def key(self) -> object:
-        """All that can matter later: the world, and what each actor has been told."""
-        return fingerprint(self.world), tuple(self._history)
-
-    def close(self) -> None:
-        """Forget the actors."""
-        for coroutine in self._running:
-            coroutine.close()
-
-
-def states(scenario: Scenario, kind: type[Reconciler], names: str = "AB") -> Iterator[Run]:
-    """Every state that any schedule leads to, once, depth first.
-
-    A run goes on as long as its next state is new; only a branch taken later is replayed from the start.
-    """
-    seen: set[object] = set()
-    stack: list[Schedule] = [()]
-    run = Run(scenario, kind, names=names)
-    while stack:
-        schedule = stack.pop()
-        if schedule and run.schedule == schedule[:-1]:
-            run.step(schedule[-1])
-        elif run.schedule != schedule:
-            run.close()
-            run = Run(scenario, kind, schedule, names)
-        if run.key in seen:
-            continue
-        seen.add(run.key)
-        assert len(seen) < MOST_NODES, "the space of states is larger than thought; is something unbounded?"
-        yield run
-        stack += [(*schedule, actor) for actor in run.able]
-    run.close()
-
-
-def explore(
-    scenario: Scenario, kind: type[Reconciler], violated: Callable[[World], str | None]
-) -> tuple[int, str | None]:
-    """How many states there are, and the first violation."""
-    count = 0
-    for count, run in enumerate(states(scenario, kind), 1):
-        fault = violated(run.world)
-        if fault is not None:
-            return count, f"{fault} after {run.schedule}"
-    return count, None
 
 
 def any_published_is_refused(world: World) -> str | None:

@@ -12,7 +12,8 @@ from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION, TO
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning.ports import NotLeading, ScimApiRejected, SecretDraft, SecretSnapshot
-from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, FakeApi, FakeCluster, FakeVerifier, World
+from support.operator_ports import FakeApi, FakeCluster, FakeVerifier
+from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, World
 
 SECRET = "entra-scim-token"
 CONFLICT = ScimApiRejected("SettingsConflict", "team/other opens this tenant with other groups", ("groups",))

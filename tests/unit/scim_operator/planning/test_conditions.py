@@ -8,7 +8,8 @@ import pytest
 
 from scim_api.contract.admin import Connection, CredentialStatus
 from scim_operator.adapters.events import MESSAGE_LIMIT
-from scim_operator.api.scimtoken import Condition, ScimToken, ScimTokenStatus, TokenState
+from scim_operator.api.scimtoken import ScimToken
+from scim_operator.api.status import Condition, ScimTokenStatus, TokenState
 from scim_operator.planning.actions import Done, ObservedSecret
 from scim_operator.planning.conditions import (
     MAX_LISTED_TOKENS,

@@ -34,7 +34,8 @@ from scim_operator.planning.ports import (
     SecretDraft,
     SecretSnapshot,
 )
-from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, FakeApi, FakeCluster, FakeVerifier, World
+from support.operator_ports import FakeApi, FakeCluster, FakeVerifier
+from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, World
 
 EXAMPLES = 100
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -243,7 +244,6 @@ events = st.one_of(  # times in lifetimes
 
 
 def happen(life: Life, kind: str, value: Any) -> None:
-    """One event."""
     world = life.world
     match kind:
         case "sleep":
@@ -281,9 +281,7 @@ def happen(life: Life, kind: str, value: Any) -> None:
                     secret.annotations.clear()
                 else:
                     secret.data[value] = "garbage"
-        case (
-            "restore secret"
-        ):  # somebody puts back a superseded token that is still good: it stays from then on
+        case "restore secret":  # with a superseded token that is still good: it stays from then on
             good = [token for token in world.published if world.accepts(token)]
             for secret in world.secrets.values():
                 secret.version += 1

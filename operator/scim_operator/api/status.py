@@ -1,0 +1,105 @@
+"""The status of a ScimToken, as the operator writes it; the base of all models of its objects."""
+
+import enum
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+
+def format_time(moment: datetime) -> str:
+    """RFC 3339, UTC, whole seconds, as Kubernetes writes its own times."""
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+Time = Annotated[datetime, PlainSerializer(format_time, return_type=str, when_used="json")]
+
+
+class ApiModel(BaseModel):
+    """camelCase outside; what this version does not know is ignored; docstrings are what ``kubectl explain`` prints."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class Condition(ApiModel):
+    """One thing that is so or is not so, and why; as in every Kubernetes API."""
+
+    type: Annotated[str, Field(max_length=316)]
+    """What is judged, such as Ready."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it is so."""
+    reason: Annotated[str, Field(max_length=1024)]
+    """Why, in one word for programs."""
+    message: Annotated[str, Field(max_length=32768)]
+    """Why, in a sentence for people, with what to do when something is to be done."""
+    last_transition_time: Time
+    """When status changed last."""
+    observed_generation: int | None = None
+    """The metadata.generation that this was judged for."""
+
+
+class TokenState(enum.StrEnum):
+    """Where a token is in its life."""
+
+    ACTIVE = "Active"
+    SUPERSEDED = "Superseded"
+    REVOKED = "Revoked"
+
+
+class TokenStatus(ApiModel):
+    """One token in its time: which, never what."""
+
+    id: Annotated[str, Field(max_length=64)]
+    """Names the token; the same as token-id in the Secret. It can be given to the annotation
+    scim-operator.io/revoke."""
+    state: TokenState
+    """Active: in the Secret. Superseded: replaced, but still accepted until expiresAt. Revoked: not accepted
+    any more, although its time is not over."""
+    issued_at: Time
+    """When it was made."""
+    expires_at: Time
+    """From when on it is not accepted."""
+    last_used_at: Time | None = None
+    """When a request came with it last, to the day."""
+
+
+class ScimTokenStatus(ApiModel):
+    """What the operator made of it. Holds no secret."""
+
+    endpoint: str | None = None
+    """What to paste as Tenant URL in Entra."""
+    tenant: str | None = None
+    """The tenant in effect, also where spec leaves it out."""
+    secret_name: str | None = None
+    """The Secret that holds the token."""
+    conditions: tuple[Condition, ...] = ()
+    """Ready, one for each stage that can fail (Registered, Published), and what warns before anything fails:
+    SupersededTokenInUse and EndpointReachable. Try: kubectl wait --for=condition=Ready sct/<name>."""
+    observed_generation: int | None = None
+    """The metadata.generation that this status describes."""
+    next_rotation: Time | None = None
+    """When the active token will be replaced."""
+    expires_at: Time | None = None
+    """When the active token expires."""
+    last_used_at: Time | None = None
+    """When a request came last with any of the tokens, to the day. Older than a few hours: Entra is not
+    provisioning."""
+    users: Annotated[int, Field(ge=0)] | None = None
+    """How many users the tenant has."""
+    tokens: tuple[TokenStatus, ...] = ()
+    """The tokens whose time is not over, the active one first."""
+
+    def to_object(self) -> dict[str, Any]:
+        """As JSON for the API server: camelCase, whole seconds, and nothing that is unknown."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of this type, if it was ever set."""
+        return next((c for c in self.conditions if c.type == kind), None)

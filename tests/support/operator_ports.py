@@ -1,0 +1,236 @@
+"""The operator's ports over a ``World``, with compare-and-swap as the real ones have it. Each call first passes
+``point``, where a model test may switch to another actor.
+"""
+
+import copy
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Literal
+
+from scim_api.contract.admin import (
+    Connection,
+    ConnectionPage,
+    CredentialStatus,
+    PutConnection,
+)
+from scim_api.contract.tokens import digest
+from scim_operator.api.scimtoken import FINALIZER, Key, ScimToken
+from scim_operator.planning.ports import (
+    Conflict,
+    KubernetesRejected,
+    ScimApiRejected,
+    ScimApiUnreachable,
+    SecretDraft,
+    SecretSnapshot,
+    VerificationFailed,
+)
+from support.operator_world import KEY, StoredSecret, World
+
+Point = Callable[[str], Awaitable[None]]
+
+
+async def straight_on(_label: str) -> None:
+    """No switch."""
+
+
+class FakeApi:
+    """``ports.AdminApi``."""
+
+    def __init__(self, world: World, point: Point = straight_on) -> None:
+        self._world, self._point = world, point
+
+    async def get(self, key: Key) -> Connection:
+        await self._enter("GET")
+        assert key == KEY
+        return self._world.connection()
+
+    async def put(self, key: Key, wanted: PutConnection, *, revision: str) -> Connection:
+        await self._enter("PUT")
+        world = self._world
+        if revision != world.connection().revision:
+            raise Conflict("412")
+        if world.refuse is not None and wanted.settings != world.settings:
+            raise world.refuse
+        listed = {item.id: item for item in wanted.credentials}
+        if set(listed) & {name for name, end in world.revoked.items() if end > world.now}:
+            raise ScimApiRejected("CredentialRevoked", "revoked before")
+        if (
+            wanted.namespace_uid is not None
+            and world.tenant_namespace not in (None, wanted.namespace_uid)
+            and not (world.exists and set(listed) & set(world.credentials))
+        ):
+            raise ScimApiRejected("NamespaceMismatch", "the tenant belongs to another namespace")
+        unknown = [item for name, item in listed.items() if name not in world.credentials]
+        if world.revoked_before and any(item.issued_at <= world.revoked_before for item in unknown):
+            raise ScimApiRejected("CredentialRevoked", "revoked before")
+        for name in set(world.credentials) - set(listed):
+            gone = world.credentials.pop(name)
+            if gone.expires_at > world.now:
+                world.revoked[name] = gone.expires_at
+        for name, item in listed.items():
+            held = world.credentials.get(name)
+            if held is not None and min(held.expires_at, held.retires_at or held.expires_at) <= world.now:
+                continue  # what has ended stays ended
+            uses = {} if held is None else {"last_used_at": held.last_used_at, "user_agent": held.user_agent}
+            world.credentials[name] = CredentialStatus.model_validate({**item.model_dump(), **uses})
+        world.exists, world.tenant, world.settings = True, wanted.tenant, wanted.settings
+        world.owner_uid = wanted.owner_uid or world.owner_uid
+        world.tenant_namespace = wanted.namespace_uid or world.tenant_namespace
+        world.revision += 1
+        return world.connection()
+
+    async def delete(self, key: Key, *, revision: str) -> Connection:
+        await self._enter("DELETE")
+        world = self._world
+        if revision != world.connection().revision:
+            raise Conflict("412")
+        if world.settings is not None and world.settings.deletion_policy == "Delete":
+            world.purging = True
+        world.revoked.update({name: item.expires_at for name, item in world.credentials.items()})
+        world.credentials.clear()
+        world.exists, world.owner_uid, world.revision = False, "", world.revision + 1
+        return world.connection()
+
+    async def page(self, *, after: str | None, limit: int) -> ConnectionPage:
+        raise NotImplementedError
+
+    async def _enter(self, label: str) -> None:
+        await self._point(label)
+        if self._world.api_down:
+            raise ScimApiUnreachable("the SCIM API does not answer")
+
+
+class FakeCluster:
+    """``ports.Cluster``."""
+
+    def __init__(self, world: World, point: Point = straight_on) -> None:
+        self._world, self._point = world, point
+
+    async def token(self, key: Key) -> ScimToken | None:
+        await self._point("token")
+        assert key == KEY
+        return (
+            None if self._world.object is None else ScimToken.from_object(copy.deepcopy(self._world.object))
+        )
+
+    async def namespace_uid(self, owner: ScimToken) -> str:
+        await self._point("namespace")
+        return self._world.namespace_uid
+
+    async def secret(self, owner: ScimToken, name: str) -> SecretSnapshot | None:
+        await self._point("secret")
+        if self._world.secret_forbidden:
+            raise KubernetesRejected(f"reading Secret {name}: forbidden")
+        return self._view(owner, name)
+
+    async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretSnapshot:
+        await self._point("create")
+        if draft.name in self._world.secrets:
+            raise Conflict("409")
+        return self._store(owner, draft)
+
+    async def replace_secret(
+        self, owner: ScimToken, draft: SecretDraft, *, resource_version: str
+    ) -> SecretSnapshot:
+        await self._point("replace")
+        held = self._world.secrets.get(draft.name)
+        if held is None or str(held.version) != resource_version:
+            raise Conflict("409")
+        return self._store(owner, draft)
+
+    async def adopt_secret(self, owner: ScimToken, secret: SecretSnapshot) -> SecretSnapshot:
+        await self._point("adopt")
+        held = self._world.secrets.get(secret.name)
+        if held is None or str(held.version) != secret.resource_version:
+            raise Conflict("409")
+        self._world.version += 1
+        held.owner, held.version = owner.metadata.uid, self._world.version
+        view = self._view(owner, secret.name)
+        assert view is not None
+        return view
+
+    async def delete_secret(self, owner: ScimToken, name: str, *, resource_version: str) -> None:
+        await self._point("delete")
+        held = self._world.secrets.get(name)
+        if held is None or str(held.version) != resource_version:
+            raise Conflict("409")
+        del self._world.secrets[name]
+
+    async def other_secrets(self, owner: ScimToken, wanted: str) -> list[SecretSnapshot]:
+        await self._point("list")
+        views = [self._view(owner, name) for name in self._world.secrets if name != wanted]
+        return [view for view in views if view is not None]
+
+    async def apply_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
+        await self._point("status")
+        if self._world.status_forbidden:
+            raise KubernetesRejected("writing the status: forbidden")
+        if self._world.object is None:
+            raise Conflict("404")
+        self._world.object["status"] = dict(status)
+        self._world.statuses += 1
+
+    async def set_finalizer(self, owner: ScimToken, *, present: bool) -> None:
+        await self._point("finalizer")
+        item = self._world.object
+        assert item is not None
+        item["metadata"]["finalizers"] = [FINALIZER] if present else []
+        if not present and "deletionTimestamp" in item["metadata"]:
+            self._world.object = None
+
+    async def event(
+        self, owner: ScimToken, kind: Literal["Normal", "Warning"], reason: str, message: str
+    ) -> None:
+        self._world.events.append((kind, reason, message))
+
+    def _view(self, owner: ScimToken, name: str) -> SecretSnapshot | None:
+        held = self._world.secrets.get(name)
+        if held is None:
+            return None
+        is_uid = held.owner is not None and held.owner.startswith("uid-")
+        return SecretSnapshot(
+            name,
+            str(held.version),
+            held.owner == owner.metadata.uid,
+            dict(held.data),
+            dict(held.labels),
+            dict(held.annotations),
+            controller=None if held.owner is None or is_uid else held.owner,
+            former_owner=held.owner != owner.metadata.uid and is_uid,
+            managed_labels=held.managed_labels,
+            managed_annotations=held.managed_annotations,
+        )
+
+    def _store(self, owner: ScimToken, draft: SecretDraft) -> SecretSnapshot:
+        world = self._world
+        world.version += 1
+        world.secrets[draft.name] = StoredSecret(
+            dict(draft.data), dict(draft.labels), dict(draft.annotations), world.version, owner.metadata.uid,
+            frozenset(draft.labels), frozenset(draft.annotations),
+        )  # fmt: skip
+        if "token" in draft.data:
+            ends = {digest_of(item): item.expires_at for item in world.credentials.values()}
+            end = ends.get(digest(draft.data["token"]).hex())
+            if end is not None:
+                world.published[draft.data["token"]] = end
+        view = self._view(owner, draft.name)
+        assert view is not None
+        return view
+
+
+def digest_of(item: CredentialStatus) -> str:
+    """Its digest, in hexadecimal digits."""
+    return item.digest
+
+
+class FakeVerifier:
+    """``ports.Prover``: asks the world."""
+
+    def __init__(self, world: World, point: Point = straight_on) -> None:
+        self._world, self._point = world, point
+
+    async def verify(self, token: str) -> None:
+        await self._point("verify")
+        if self._world.api_down:
+            raise ScimApiUnreachable("the SCIM API does not answer")
+        if self._world.proof_fails or not self._world.accepts(token):
+            raise VerificationFailed("401 to Test Connection")
