@@ -36,6 +36,8 @@ PUT: Final[dict[str, Any]] = {
         "deletionPolicy": "Delete",
     },
     "credentials": [CREDENTIAL],
+    "ownerUid": "scimtoken-uid",
+    "namespaceUid": "namespace-uid",
 }
 CONNECTION: Final[dict[str, Any]] = {
     "namespace": "apps",
@@ -50,6 +52,8 @@ CONNECTION: Final[dict[str, Any]] = {
     "revoked": ["t0"],
     "revokedBefore": "2026-01-01T00:00:00Z",
     "resources": 3,
+    "ownerUid": "scimtoken-uid",
+    "namespaceUid": "",
     "purging": False,
 }
 BODIES: Final[list[tuple[type[BaseModel], dict[str, Any]]]] = [
