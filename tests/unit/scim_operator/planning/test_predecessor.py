@@ -137,6 +137,23 @@ async def test_nor_after_the_database_is_lost(life: Life) -> None:
     assert life.world.secrets[SECRET].annotations[TOKENS_ANNOTATION] != signed
 
 
+async def test_a_secret_with_a_token_of_ones_own_before_the_first_registration_is_not_adopted(
+    life: Life,
+) -> None:
+    """Labels and ledger as they should be, but nobody else than the operator can sign one."""
+    await begun(life)
+    secret = life.world.secrets[SECRET]
+    secret.annotations[TOKENS_ANNOTATION] = forged("mine", 1, life).to_text()
+    secret.data["token"] = "mine"
+    secret.version += 1
+    life.world.disown()
+    life.world.restore()
+    life.world.lose_database()
+    await life.reconcile()
+    assert life.world.condition()["reason"] == "SecretNotOwned"
+    assert not life.world.accepts("mine")
+
+
 async def test_with_a_new_admin_key_the_ledger_is_signed_anew_and_no_token_ends(life: Life) -> None:
     token = await begun(life)
     annotations: dict[str, Any] = life.world.secrets[SECRET].annotations
