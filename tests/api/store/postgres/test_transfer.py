@@ -99,7 +99,7 @@ async def test_while_it_is_copied_others_may_read_and_not_write(
 
 
 async def test_a_block_that_fails_leaves_the_target_as_it_was(place: PostgresTransferDatabase) -> None:
-    row = (7, "demo", "contoso", "{}", "", "active")
+    row = (7, "demo", "contoso", "{}", "", "active", None)
     with pytest.raises(ZeroDivisionError):
         async with place.target() as target:
             await target.write(BY_NAME["tenant"], tenants(row))
@@ -116,14 +116,16 @@ async def test_a_value_that_postgresql_does_not_take_is_told_with_its_table(
 ) -> None:
     with pytest.raises(TransferRefused, match="table tenant: PostgreSQL does not take a value of it"):
         async with place.target() as target:
-            await target.write(BY_NAME["tenant"], tenants((1, "demo", "nul \0 byte", "{}", "", "active")))
+            await target.write(
+                BY_NAME["tenant"], tenants((1, "demo", "nul \0 byte", "{}", "", "active", None))
+            )
 
 
 async def test_rows_come_in_pages_in_the_order_of_their_key_and_numbers_go_on(
     place: PostgresTransferDatabase,
 ) -> None:
     tenant = BY_NAME["tenant"]
-    rows = [(n, "demo", f"t{n}", "{}", "", "active") for n in range(1, PAGE + 2)]
+    rows = [(n, "demo", f"t{n}", "{}", "", "active", None) for n in range(1, PAGE + 2)]
     async with place.target() as target:
         assert await target.highest(tenant) == 0
         await target.write(tenant, tenants(*reversed(rows)))

@@ -91,6 +91,8 @@ def test_what_an_older_side_leaves_out_has_its_default() -> None:
             "deletionPolicy": "Retain",
         },
         "credentials": [],
+        "ownerUid": None,
+        "namespaceUid": None,
     }
     least = {"namespace": "apps", "name": "entra", "exists": False, "revision": "0", "now": CONNECTION["now"]}
     answer = Connection.model_validate(least)
