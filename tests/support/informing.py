@@ -10,7 +10,7 @@ import pytest
 from kubernetes.aio import client
 
 from scim_operator.adapters.watch_access import Obstacle, WatchTarget
-from scim_operator.api.scimtoken import GROUP, PLURAL, VERSION
+from scim_operator.api.scimtoken import GROUP, PLURAL, TOKEN_LABEL, VERSION
 from scim_operator.controller.cache import CachedScimToken, CachedSecret, WatchEvent
 from scim_operator.controller.informer import Informer
 from scim_operator.planning.ports import Key
@@ -94,6 +94,11 @@ class Objects:
 
 
 OURS = {"app.kubernetes.io/managed-by": "scim-operator", "scim-operator.io/token": "contoso"}
+
+
+def ours(scimtoken: str) -> dict[str, str]:
+    """Labels of a Secret of this ScimToken."""
+    return {**OURS, TOKEN_LABEL: scimtoken}
 
 
 async def nothing_in_the_way(_target: WatchTarget) -> None:

@@ -174,6 +174,7 @@ class Watch:
         if self.obstacle is not None:
             log.info("watching", **self._where)
         self._is_open, self.obstacle = True, None
+        log.debug("the watch is open", **self._where)
 
     async def _beat(self) -> None:
         while True:
