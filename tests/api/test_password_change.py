@@ -104,7 +104,7 @@ async def test_a_password_that_changes_in_the_file_and_then_at_the_server_fails_
 ) -> None:
     assert server.own is not None
     file = tmp_path / "url"
-    place = f"127.0.0.1:{server.own._address[1]}/scim"  # type: ignore[index]
+    place = f"127.0.0.1:{server.own.address[1]}/scim"  # type: ignore[index]
 
     def write(password: str) -> None:
         """As kubelet does: the new file takes the old one's place at once."""

@@ -58,14 +58,14 @@ class OwnServer:
         address: tuple[str, int] | None = None,
         settings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self.directory, self._address, self._settings = directory, address, settings
+        self.directory, self.address, self._settings = directory, address, settings
         self._process: subprocess.Popen[bytes] | None = None
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
 
     @property
     def url(self) -> str:
         """Of the maintenance database."""
-        port = f"&port={self._address[1]}" if self._address else ""
+        port = f"&port={self.address[1]}" if self.address else ""
         return f"postgresql://postgres@/postgres?host={quote(str(self.directory), safe='')}{port}"
 
     def initialise(self) -> None:
@@ -80,7 +80,7 @@ class OwnServer:
         )  # fmt: skip
         if done.returncode != 0:
             raise RuntimeError(f"initdb failed: {done.stderr}")
-        if self._address is not None:
+        if self.address is not None:
             with (self.directory / "data" / "pg_hba.conf").open("a") as rules:
                 rules.write("host all all all scram-sha-256\n")
 
@@ -89,7 +89,7 @@ class OwnServer:
         if self._user is not None:
             account = pwd.getpwnam(self._user)
             os.chown(self.directory, account.pw_uid, account.pw_gid)
-        port = ("-p", str(primary._address[1])) if primary._address else ()
+        port = ("-p", str(primary.address[1])) if primary.address else ()
         done = subprocess.run(
             [
                 _binary("pg_basebackup"), "-D", str(self.directory / "data"), "-h", str(primary.directory), *port,
@@ -106,8 +106,8 @@ class OwnServer:
             "listen_addresses": "", "unix_socket_directories": str(self.directory),
             "max_connections": "60", "shared_buffers": "32MB", "fsync": "on", **self._settings,
         }  # fmt: skip
-        if self._address is not None:
-            options |= {"listen_addresses": self._address[0], "port": str(self._address[1])}
+        if self.address is not None:
+            options |= {"listen_addresses": self.address[0], "port": str(self.address[1])}
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(

@@ -85,7 +85,7 @@ async def _campaign(
     on: Ground, seed: int, seconds: float, say: Callable[[str], None], scimtokens: int
 ) -> Result:
     async with world(on, scimtokens) as made:
-        traffic = Traffic(made.replicas, made.tokens, seed, thinner=max(1.0, scimtokens / 3))
+        traffic = Traffic(made.replicas, made.all_tokens, seed, thinner=max(1.0, scimtokens / 3))
         stop = asyncio.Event()
         began = time.time()
         sending = asyncio.create_task(traffic.run(stop))
@@ -101,15 +101,15 @@ async def _campaign(
         found = [*traffic.violations, *await _read_back(made, traffic), *stuck(without)]
         await traffic.close()
         return Result(
-            seed, time.time() - began, faults, made.rotations,
-            sum(known.token.published_at is not None for known in made.known),
+            seed, time.time() - began, faults, made.tokens.rotations,
+            sum(known.token.published_at is not None for known in made.tokens.known),
             traffic.counts, len(traffic.people), without, found,
         )  # fmt: skip
 
 
 async def _observe(made: World, stop: asyncio.Event) -> None:
     while not stop.is_set():
-        await made.observe()
+        await made.tokens.observe()
         await asyncio.sleep(OBSERVE_SECONDS)
 
 
@@ -126,23 +126,33 @@ async def _break(
             break
         await asyncio.sleep(step.wait)
         faults[f"{step.action} {step.target}"] += 1
+        name = dice.choice(made.names)
         if step.action == "edit":
-            edits.add(asyncio.create_task(made.edit(step.target, dice.choice(made.names), number)))
+            edits.add(asyncio.create_task(made.edits.do(step.target, name, number)))
         else:
-            await _hit(made, step)
+            await _hit(made, step, name)
         if time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
             say(
-                f"{deadline - told:4.0f} s left: {sum(faults.values())} faults, {made.rotations} rotations,"
+                f"{deadline - told:4.0f} s left: {sum(faults.values())} faults, {made.tokens.rotations} rotations,"
                 f" {traffic.counts.answers} answers judged, {len(traffic.violations)} promises broken"
             )
     await asyncio.gather(*edits)
     return faults
 
 
-async def _hit(made: World, step: Step) -> None:
-    name = await made.name_of(step.target)
-    await (made.kill if step.action == "kill" else made.freeze)(name, step.seconds)
+async def _hit(made: World, step: Step, scimtoken: str) -> None:
+    match step.action:
+        case "kill":
+            await made.kill(await made.name_of(step.target), step.seconds)
+        case "freeze":
+            await made.freeze([await made.name_of(step.target)], step.seconds)
+        case "fail-over":
+            await made.database.fail_over(step.seconds)
+        case "read-only":
+            await made.database.read_only(step.seconds)
+        case _:
+            await made.restore(scimtoken)
 
 
 async def _read_back(made: World, traffic: Traffic) -> list[Violation]:
@@ -150,7 +160,7 @@ async def _read_back(made: World, traffic: Traffic) -> list[Violation]:
     found: list[Violation] = []
     for replica in made.replicas:
         plaintext = max(
-            (known for known in made.known if known.token.published_at is not None),
+            (known for known in made.tokens.known if known.token.published_at is not None),
             key=lambda known: known.token.published_at or 0,
         ).plaintext
         found += lost(traffic.people.values(), await traffic.read_back(plaintext, replica))
@@ -162,5 +172,5 @@ def _gaps(made: World, began: float) -> list[Gap]:
     return [
         gap
         for name in made.names
-        for gap in gaps([known.token for known in made.known if known.owner == name], now)
+        for gap in gaps([known.token for known in made.tokens.known if known.owner == name], now)
     ]

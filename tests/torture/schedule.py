@@ -7,11 +7,25 @@ from typing import Final
 
 TARGETS: Final = ("leader", "standby", "api-0", "api-1", "postgresql", "kube-apiserver", "etcd")
 FREEZABLE: Final = ("leader", "standby", "api-0", "api-1", "postgresql")
-EDITS: Final = ("delete-secret", "overwrite-token", "rotate", "revoke-superseded", "revoke-active")
+EDITS: Final = (
+    "delete-secret", "overwrite-token", "take-owner-reference", "rotate", "revoke-superseded", "revoke-active",
+    "recreate", "spec-from-the-future",
+)  # fmt: skip
 PAUSE_SECONDS: Final = (0.5, 4.0)
 """Between the end of one fault and the beginning of the next."""
 DOWN_SECONDS: Final = (0.0, 3.0)
 FROZEN_SECONDS: Final = (1.0, 6.0)
+STANDBY_SECONDS: Final = (0.0, 3.0)
+"""How long the database's name leads to a standby before it is promoted."""
+READ_ONLY_SECONDS: Final = (1.0, 6.0)
+
+
+LENGTHS: Final = {
+    "kill": DOWN_SECONDS,
+    "freeze": FROZEN_SECONDS,
+    "fail-over": STANDBY_SECONDS,
+    "read-only": READ_ONLY_SECONDS,
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -21,10 +35,10 @@ class Step:
     wait: float
     """Seconds before it."""
     action: str
-    """``kill``, ``freeze`` or ``edit``."""
+    """``kill``, ``freeze``, ``edit``, ``fail-over``, ``read-only`` or ``restore``."""
     target: str
     seconds: float
-    """How long it stays killed or frozen."""
+    """How long it stays killed, frozen, a standby or read-only."""
 
 
 def steps(seed: int) -> Iterator[Step]:
@@ -35,8 +49,11 @@ def steps(seed: int) -> Iterator[Step]:
             *(("kill", target) for target in TARGETS),
             *(("freeze", target) for target in FREEZABLE),
             *(("edit", edit) for edit in EDITS),
+            ("fail-over", "postgresql"),
+            ("read-only", "postgresql"),
+            ("restore", "another-uid"),
         ]
         dice.shuffle(kinds)
         for action, target in kinds:
-            length = {"kill": DOWN_SECONDS, "freeze": FROZEN_SECONDS}.get(action, (0.0, 0.0))
+            length = LENGTHS.get(action, (0.0, 0.0))
             yield Step(dice.uniform(*PAUSE_SECONDS), action, target, dice.uniform(*length))
