@@ -96,7 +96,7 @@ class Objects:
 OURS = {"app.kubernetes.io/managed-by": "scim-operator", "scim-operator.io/token": "contoso"}
 
 
-def ours(scimtoken: str) -> dict[str, str]:
+def labels_of(scimtoken: str) -> dict[str, str]:
     """Labels of a Secret of this ScimToken."""
     return {**OURS, TOKEN_LABEL: scimtoken}
 

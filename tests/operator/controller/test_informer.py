@@ -17,7 +17,7 @@ from scim_operator.controller.cache import CachedSecret
 from scim_operator.controller.informer import Informer
 from scim_operator.planning.ports import Key
 from scim_operator.settings import load
-from support.informing import OURS, Notebook, Objects, ours, until, watching
+from support.informing import OURS, Notebook, Objects, labels_of, until, watching
 from support.installed import ROOT, client_of
 
 
@@ -183,15 +183,15 @@ async def test_a_namespace_that_is_missing_is_reported_and_found_and_the_others_
     ):
         assert notebook.informer.unwatched_namespaces() == {missing}
         served = Objects(admin, there)
-        await served.secret("early", await served.token("early"), **ours("early"))
+        await served.secret("early", await served.token("early"), **labels_of("early"))
         await until(lambda: bool(notebook.secrets(Key(there, "early"))), 5)
         await asyncio.to_thread(permit, by_namespace, missing)
         await until(lambda: not notebook.informer.unwatched_namespaces(), 10)
-        await served.secret("other", await served.token("other"), **ours("other"))
+        await served.secret("other", await served.token("other"), **labels_of("other"))
         await until(lambda: bool(notebook.secrets(Key(there, "other"))), 5)
         late = Objects(admin, missing)
         owner = await late.token("late")
-        await late.secret("late", owner, **ours("late"))
+        await late.secret("late", owner, **labels_of("late"))
         await until(lambda: bool(notebook.secrets(Key(missing, "late"))), 5)
         assert notebook.informer.problem is None
         assert notebook.restarts == 0
@@ -216,7 +216,7 @@ async def test_a_namespace_that_is_deleted_and_comes_back_is_watched_again(
         await until(lambda: bool(notebook.tokens(Key(goes, "first"), gone=True)))
         await asyncio.to_thread(permit, by_namespace, goes)
         owner = await objects.token("second")
-        await objects.secret("second", owner, **ours("second"))
+        await objects.secret("second", owner, **labels_of("second"))
         await until(lambda: bool(notebook.secrets(Key(goes, "second"))), 10)
         await Objects(admin, stays).token("other")
         await until(lambda: bool(notebook.tokens(Key(stays, "other"))), 5)
@@ -241,7 +241,7 @@ async def test_without_the_rolebinding_its_scimtokens_are_watched_and_its_secret
         assert notebook.informer.unwatched_namespaces() == {unbound}
         binding = ROLE_BINDING.format(namespace=unbound)
         await asyncio.to_thread(by_namespace.kubectl, "apply", "-f", "-", input=binding)
-        await objects.secret("entra", owner, **ours("entra"))
+        await objects.secret("entra", owner, **labels_of("entra"))
         await until(lambda: bool(notebook.secrets(Key(unbound, "entra"))), 10)
 
 
@@ -255,7 +255,7 @@ async def test_a_watch_that_is_refused_ends_no_other(
     async with await client_of(by_namespace.kubeconfig) as admin:
         objects, key = Objects(admin, there), Key(there, "entra")
         owner = await objects.token("entra")
-        await objects.secret("entra", owner, **ours("entra"))
+        await objects.secret("entra", owner, **labels_of("entra"))
         async with watching(kubeconfig, f"{missing},{there}", monkeypatch) as notebook:
             await until(lambda: notebook.restarts > 1, 60)
             assert notebook.informer.problem is None

@@ -24,11 +24,12 @@ from scim_api.core.values.normal_form import KEY_FORM_NAME
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
 from scim_api.store.protocol import ListQuery, Store
+from scim_api.store.sql.rows import settings_hash, settings_text
 from support.conversation import Conversation, op, refusal
 from support.database import run_sql
 from support.earlier_release import EarlierRelease, migrate_as_then
 from support.scim_service import running_service
-from support.stored import prepared, tenant_of
+from support.stored import prepared
 
 CAPITALS: Final = "\u039d\u0399\u039a\u039f\u03a3"
 SMALL: Final = "\u03bd\u03b9\u03ba\u03bf\u03c3"
@@ -67,10 +68,14 @@ async def old_url(empty_url: str) -> str:
 
 @pytest.fixture
 async def old_tenant(old_url: str) -> int:
-    store = create_store(old_url)
-    await store.open()
-    tenant = await tenant_of(store)
-    await store.close()
+    # As that release wrote it: today's store knows columns that are not there yet.
+    await run_sql(
+        old_url,
+        "INSERT INTO tenant (namespace, name, settings, settings_hash)"
+        f" VALUES ('apps', 'contoso', '{settings_text(SETTINGS)}', '{settings_hash(SETTINGS)}')",
+    )
+    [[tenant]] = await run_sql(old_url, "SELECT pk FROM tenant")
+    assert isinstance(tenant, int)
     return tenant
 
 
