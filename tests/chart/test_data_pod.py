@@ -27,8 +27,9 @@ def pod() -> Any:
 
 def test_the_names_in_the_commands_are_those_of_the_release(stopped: Rendered) -> None:
     deployments = set(re.findall(r"deploy(?:ment)?[ /](scim-[a-z-]+)", PAGE))
-    assert deployments == {"scim-scim-operator-api"}
-    api = stopped.one("Deployment", *deployments)
+    assert deployments == {"scim-scim-operator-api", "scim-scim-operator"}
+    assert stopped.one("Deployment", "scim-scim-operator")["spec"]["replicas"] == 2
+    api = stopped.one("Deployment", "scim-scim-operator-api")
     assert api["spec"]["replicas"] == 0
     assert api["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"] == "api"
     assert api["spec"]["template"]["spec"]["containers"][0]["name"] == "api"

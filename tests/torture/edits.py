@@ -185,13 +185,12 @@ class Edits:
         issued = any(known.plaintext == backup.get("token") for known in self._tokens.known if known.owner)
         if not issued or states.get(backup.get("token-id", "")) != "Active":
             return  # there is no backup of a token that is accepted
-        await self._insist(f"{owner} is deleted", lambda: self._objects.delete(path, "Orphan"))
-
-        async def is_gone() -> bool:
-            listed = await self._objects.get(SCIMTOKENS)
-            return bool(listed) and all(item["metadata"]["name"] != owner for item in listed["items"])
-
-        await until(f"{owner} is gone", is_gone, DEADLINE_SECONDS)
+        # The Secret is let go first: a deletion that orphans it waits for the garbage collector, the operators frozen.
+        nobody = {"metadata": {"ownerReferences": None}}
+        await self._insist(
+            f"{owner}'s Secret is nobody's", lambda: self._objects.patch(secret_of(owner), nobody)
+        )
+        await self._insist(f"{owner} is deleted", lambda: self._objects.delete(path))
         await self._insist(f"{owner} is restored", lambda: self._objects.create_scimtoken(owner))
 
     async def _uid(self, owner: str) -> str | None:

@@ -49,10 +49,9 @@ class Objects:
         headers = {"content-type": f"application/{form}+json"}
         return (await self._client.patch(path, json=body, headers=headers)).status_code == 200
 
-    async def delete(self, path: str, policy: str = "Background") -> bool:
+    async def delete(self, path: str) -> bool:
         """Whether it was taken. Raises ``httpx.HTTPError`` when nobody answers."""
-        answer = await self._client.request("DELETE", path, json={"propagationPolicy": policy})
-        return answer.status_code in (200, 202, 404)
+        return (await self._client.delete(path)).status_code in (200, 202, 404)
 
     async def create_scimtoken(self, name: str) -> bool:
         """Whether it is there. Raises ``httpx.HTTPError`` when nobody answers."""

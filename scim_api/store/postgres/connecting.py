@@ -107,8 +107,11 @@ class Connector:
             self._report("user or password in the database URL's file are refused", str(error))
             try:
                 return await self._open(self._options)
-            except Unavailable:
-                raise error from error.__cause__
+            except Unavailable as former:
+                if not isinstance(former.__cause__, _REFUSED):
+                    raise error from error.__cause__
+            # Refused as well: the server has changed its mind between the two.
+            connection = await self._open(options)
         self._url, self._options, self._reported = url, options, ""
         return connection
 

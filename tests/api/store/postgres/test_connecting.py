@@ -5,8 +5,9 @@ import contextlib
 import datetime as dt
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from scim_api.store.errors import Unavailable
-from scim_api.store.postgres.connecting import Connector, Session, check_user, reason
+from scim_api.store.postgres.connecting import Connection, Connector, Session, check_user, reason
 from scim_api.store.urls import parse_postgres
 from support.postgres import PostgresServer, execute, own_server
 from support.serve_process import free_port
@@ -273,6 +274,29 @@ async def test_user_and_password_are_those_of_the_file_when_a_connection_is_open
     assert await user() == "two"
     file.unlink()
     assert await user() == "two"
+
+
+async def test_a_password_that_changes_at_the_server_between_two_tries_is_found_by_the_third(
+    server: PostgresServer, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "url"
+    place = f"127.0.0.1:{port}/postgres"
+    await execute(server.url, "CREATE ROLE late LOGIN PASSWORD 'before'")
+    file.write_text(f"postgresql://late:before@{place}", encoding="utf-8")
+    connector = Connector(f"file://{file}", SESSION)
+    await (await connector()).close()
+    file.write_text(f"postgresql://late:after@{place}", encoding="utf-8")
+    honest, passwords = connector._open, list[object]()
+
+    async def change_after_the_first(options: Mapping[str, Any]) -> Connection:
+        passwords.append(options["password"])
+        if len(passwords) == 2:
+            await execute(server.url, "ALTER ROLE late PASSWORD 'after'")
+        return await honest(options)
+
+    monkeypatch.setattr(connector, "_open", change_after_the_first)
+    await (await connector()).close()
+    assert passwords == ["after", "before", "after"]
 
 
 @pytest.mark.parametrize(
