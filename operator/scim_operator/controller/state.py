@@ -15,7 +15,7 @@ from scim_operator.api.scimtoken import (
     ScimToken,
 )
 from scim_operator.planning.actions import ObservedSecret, ObservedState, Refuse
-from scim_operator.planning.connection_ownership import belongs_to_predecessor
+from scim_operator.planning.connection_ownership import belongs_to, belongs_to_predecessor
 from scim_operator.planning.ledger_signature import LedgerSigner
 from scim_operator.planning.ports import (
     ScimApiRejected,
@@ -53,7 +53,9 @@ class State:
             return False
         if self.token is None or self.token.deleting:
             return True
-        return self.token.spec is not None and belongs_to_predecessor(self.observed())
+        if self.token.spec is None or belongs_to(self.connection, self.token):
+            return False  # before the observation, which takes digests and a signature: it is asked before each step
+        return belongs_to_predecessor(self.observed())
 
     def observed(self) -> ObservedState:
         """The same without plaintext."""
