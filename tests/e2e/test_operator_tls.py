@@ -159,8 +159,8 @@ def test_a_new_admin_key_brings_a_new_certificate(secured: Stack, mounted: Path)
         90,
         lambda: secured.story("default", "rekeyed"),
     )
-    secured.kubectl("annotate", "sct", "rekeyed", "scim-operator.io/rotate=1")
     token = secured.secret("default", "rekeyed-scim-token")["token"]
+    secured.kubectl("annotate", "sct", "rekeyed", "scim-operator.io/rotate=1")
     until(
         "another token is published",
         lambda: secured.secret("default", "rekeyed-scim-token").get("token") != token,
