@@ -1,7 +1,8 @@
 # syntax=docker/dockerfile:1
 # Two images from one file: `--target operator` and `--target api`. `make images` builds both.
-# BASE_IMAGE is any image with Python 3.11 or newer, its venv module and pip.
-ARG BASE_IMAGE=python:3.13-slim
+# BASE_IMAGE is any image with Python 3.11 or newer, its venv module and pip. Ours is Debian 13 with Python 3.13, for
+# all platforms, at the digest that its publishers recorded (docker-library/repo-info). A newer one is a change here.
+ARG BASE_IMAGE=python:3.13-slim-trixie@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6
 
 # -- the locked dependencies and the program, each image's own
 FROM ${BASE_IMAGE} AS build
