@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import os
 import subprocess
 import threading
 import time
@@ -36,8 +37,11 @@ SECONDS: Final = 120.0
 
 
 def commit_before(into: Path) -> Path:
-    """The checkout of the commit before this one, or of this one where that has no chart yet."""
-    for revision in ("HEAD~1", "HEAD"):
+    """The checkout of the commit before this one, or of this one where that has no chart yet.
+
+    ``SCIM_TESTS_UPGRADE_FROM`` names another one, to try an upgrade from it.
+    """
+    for revision in (os.environ.get("SCIM_TESTS_UPGRADE_FROM", "HEAD~1"), "HEAD"):
         done = subprocess.run(
             ["git", "-C", str(ROOT), "archive", "--format=tar", revision, "--output", str(into / "tree.tar")],
             capture_output=True,
