@@ -5,10 +5,11 @@ fields that a side does not know are ignored, and new ones have defaults. Times 
 """
 
 import enum
+import hashlib
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
 UNKNOWN_REVISION = "0"
@@ -20,6 +21,13 @@ Uid = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 """``metadata.uid`` of a Kubernetes object: another object of the same name has another."""
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TokenId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_.-]{1,64}$")]
+ClientId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+TenantGuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+"""A GUID in lower case."""
+ClaimValue = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+KeysUrl = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=512)]
+ACCESS_TOKEN_BOUNDS: Final = (3600, 21_600)
+"""The least and the most that Microsoft takes as an access token's lifetime, in seconds."""
 
 
 class _Model(BaseModel):
@@ -64,17 +72,66 @@ class TenantSettings(_Model):
     deletion_policy: Literal["Retain", "Delete"] = "Retain"
 
 
+class WorkloadIdentityTrust(_Model):
+    """Whose assertions (RFC 7523) are taken from a client: an identity that Entra signs for. All are compared exactly."""
+
+    tenant_id: TenantGuid
+    """The Entra tenant: claim ``tid``."""
+    subjects: Annotated[tuple[ClaimValue, ...], Field(min_length=1, max_length=16)]
+    """Claim ``sub``: object ids."""
+    audiences: Annotated[tuple[ClaimValue, ...], Field(min_length=1, max_length=16)]
+    """Claim ``aud``."""
+    issuers: Annotated[tuple[ClaimValue, ...], Field(min_length=1, max_length=16)]
+    """Claim ``iss``."""
+    keys_url: KeysUrl
+    """Where the issuer publishes its keys: a JWK Set (RFC 7517)."""
+
+    def fingerprint(self, client_id: str) -> str:
+        """SHA-256 in hexadecimal digits, of this trust for this client: the digest of its credential."""
+        content = self.model_dump_json(by_alias=True)
+        return hashlib.sha256(f"{client_id}\n{content}".encode()).hexdigest()
+
+
+class OAuthClient(_Model):
+    """What the token endpoint knows a connection by, and what it issues to it."""
+
+    client_id: ClientId
+    """Public; one connection's alone."""
+    access_token_seconds: Annotated[int, Field(ge=ACCESS_TOKEN_BOUNDS[0], le=ACCESS_TOKEN_BOUNDS[1])] = 3600
+    """How long an access token is valid, in seconds."""
+
+
+class TokenRefusal(_Model):
+    """Why the token endpoint refused a client that it knows: nothing of it is secret."""
+
+    at: datetime
+    check: Annotated[str, StringConstraints(max_length=32)]
+    """What did not hold: ``secret``, ``signature``, ``kid``, ``keys``, ``iss``, ``aud``, ``sub``, ``tid``, ``exp``, ..."""
+    expected: Annotated[str, StringConstraints(max_length=1024)] = ""
+    received: Annotated[str, StringConstraints(max_length=512)] = ""
+
+
 class Credential(_Model):
-    """One accepted token: its digest and its time, never the token."""
+    """One accepted credential: a bearer token or client secret by its digest, never itself; or a trust."""
 
     id: TokenId
-    kind: Literal["BearerToken"] = "BearerToken"
+    kind: Literal["BearerToken", "ClientSecret", "WorkloadIdentity"] = "BearerToken"
     digest: Sha256Hex
+    """Of a trust: its ``fingerprint``."""
     issued_at: datetime
     expires_at: datetime
     """The token's own end; never changed after it was issued."""
     retires_at: datetime | None = None
     """An earlier end, set when the token was superseded and ``overlap`` is shorter than its rest."""
+    trust: WorkloadIdentityTrust | None = None
+    """Of kind WorkloadIdentity, which can't be without; never changed after it was registered: another trust is another
+    credential."""
+
+    @model_validator(mode="after")
+    def _trust_goes_with_its_kind(self) -> Self:
+        if (self.trust is not None) != (self.kind == "WorkloadIdentity"):
+            raise ValueError("a credential of kind WorkloadIdentity has a trust, and no other has")
+        return self
 
 
 class CredentialStatus(Credential):
@@ -99,6 +156,8 @@ class PutConnection(_Model):
     is gone and had the same name, is refused (``NamespaceMismatch``), unless a credential that is accepted for it
     now goes on: whoever holds that has access already.
     """
+    oauth_client: OAuthClient | None = None
+    """What the token endpoint knows it by; None leaves it as it is."""
 
 
 class Connection(_Model):
@@ -128,6 +187,10 @@ class Connection(_Model):
     """The ScimToken that it belongs to; empty: to none so far; None: an API that does not know of it answered."""
     namespace_uid: str | None = None
     """The namespace that its tenant belongs to; empty: to none so far; None: an API that does not know of it."""
+    oauth_client: OAuthClient | None = None
+    """What the token endpoint knows it by; None: it was never a client."""
+    last_refusal: TokenRefusal | None = None
+    """Why the token endpoint refused it last; None: it never did since it issued a token."""
     purging: bool = False
     """True while the tenant's resources are being deleted (deletionPolicy: Delete)."""
 
@@ -151,6 +214,7 @@ AdminErrorCode = Literal[
     "DigestInUse",
     "TenantPurging",
     "NamespaceMismatch",
+    "ClientIdInUse",
     "Unavailable",
     "NotFound",
 ]

@@ -1,23 +1,36 @@
-"""The format of a bearer token: how one is made and recognised.
+"""The format of credentials: bearer tokens, client secrets and access tokens; how one is made and recognised.
 
-``sct_`` + 43 characters of base62 (over 256 bits from the operating system) + 6 characters of CRC-32 in
-base62: secret scanners can match it, and a mistyped token is refused before any look-up.
-Short, because Azure Government limits all of an application's credentials to 1 KB together.
+A prefix for its kind + 43 characters of base62 (over 256 bits from the operating system) + 6 characters of CRC-32 in
+base62: secret scanners can match it and tell the kinds apart, and a mistyped one is refused before any look-up.
+Short, because Azure Government limits all of an application's credentials to 1 KB together. All characters are
+unreserved in a URL, so that HTTP Basic of a token endpoint (RFC 6749 section 2.3.1) has nothing to encode.
 """
 
 import hashlib
 import re
 import secrets
 import zlib
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal
 
-PREFIX: Final = "sct_"
+TokenKind = Literal["BearerToken", "ClientSecret", "AccessToken"]
+"""What a plaintext is: a token for the SCIM API (Entra's Secret Token), a secret for the token endpoint, or what that
+gives for one."""
+
+PREFIXES: Final[Mapping[TokenKind, str]] = {
+    "BearerToken": "sct_",
+    "ClientSecret": "scs_",
+    "AccessToken": "sca_",
+}
+PREFIX: Final = PREFIXES["BearerToken"]
+PREFIX_LENGTH: Final = 4
 ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 BODY_LENGTH: Final = 43
 """62 ** 43 > 2 ** 256."""
 CHECK_LENGTH: Final = 6
-PATTERN: Final = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{BODY_LENGTH + CHECK_LENGTH}}}")
-"""What a secret scanner looks for."""
+PATTERN: Final = re.compile(rf"(?:{'|'.join(PREFIXES.values())})[0-9A-Za-z]{{{BODY_LENGTH + CHECK_LENGTH}}}")
+"""What a secret scanner looks for: any of the kinds."""
+_KINDS: Final[Mapping[str, TokenKind]] = {prefix: kind for kind, prefix in PREFIXES.items()}
 
 
 def _checksum(body: str) -> str:
@@ -29,10 +42,10 @@ def _checksum(body: str) -> str:
     return "".join(reversed(digits))
 
 
-def new_token() -> str:
-    """A new token's plaintext, from the operating system's random source."""
+def new_token(kind: TokenKind = "BearerToken") -> str:
+    """A new plaintext of this kind, from the operating system's random source."""
     body = "".join(secrets.choice(ALPHABET) for _ in range(BODY_LENGTH))
-    return f"{PREFIX}{body}{_checksum(body)}"
+    return f"{PREFIXES[kind]}{body}{_checksum(body)}"
 
 
 def new_token_id() -> str:
@@ -40,12 +53,17 @@ def new_token_id() -> str:
     return secrets.token_hex(8)
 
 
-def is_well_formed(token: str) -> bool:
-    """Whether ``token`` has our shape and its checksum fits; says nothing about being accepted."""
+def kind_of(token: str) -> TokenKind | None:
+    """The kind of a token that has our shape and a checksum that fits, else None; says nothing about being accepted."""
     if PATTERN.fullmatch(token) is None:
-        return False
-    body = token[len(PREFIX) : -CHECK_LENGTH]
-    return token[-CHECK_LENGTH:] == _checksum(body)
+        return None
+    body = token[PREFIX_LENGTH:-CHECK_LENGTH]
+    return _KINDS[token[:PREFIX_LENGTH]] if token[-CHECK_LENGTH:] == _checksum(body) else None
+
+
+def opens_scim(token: str) -> bool:
+    """Whether ``token`` has the shape of what the SCIM API takes: a client secret is for the token endpoint alone."""
+    return kind_of(token) in ("BearerToken", "AccessToken")
 
 
 def digest(token: str) -> bytes:

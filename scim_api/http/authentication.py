@@ -18,7 +18,7 @@ from typing import Final
 from scim_api.contract.clock import boot_time
 from scim_api.contract.signing import PROOF_AGENT
 from scim_api.contract.tokens import digest as token_digest
-from scim_api.contract.tokens import is_well_formed
+from scim_api.contract.tokens import opens_scim
 from scim_api.store.protocol import Access, AuthGeneration, CredentialUse, Store
 
 FRESH_SECONDS: Final = 1.0
@@ -95,7 +95,7 @@ class Authenticator:
         if not self._is_fresh():
             await self.refresh()
         access = self._accept(self._cache.get(digest), digest)
-        if access is None and is_well_formed(token):
+        if access is None and opens_scim(token):
             access = await self._look_up(digest)
         if access is not None and user_agent != PROOF_AGENT:
             self._uses[access.credential] = (self.now(), user_agent)

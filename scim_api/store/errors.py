@@ -75,5 +75,9 @@ class NamespaceMismatch(StoreError):
     """The tenant belongs to a namespace of this name that is gone, not to this one. -> 409"""
 
 
+class ClientIdInUse(StoreError):
+    """The wanted client id is another connection's. -> 409"""
+
+
 class TenantPurging(StoreError):
     """The tenant is being deleted; wait until its purge has ended. -> 409"""

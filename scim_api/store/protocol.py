@@ -8,9 +8,16 @@ test class. Every statement about resources carries the tenant. Times inside are
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
-from scim_api.contract.admin import Connection, ConnectionPage, PutConnection, TenantSettings
+from scim_api.contract.admin import (
+    Connection,
+    ConnectionPage,
+    PutConnection,
+    TenantSettings,
+    TokenRefusal,
+    WorkloadIdentityTrust,
+)
 from scim_api.core.model import GroupReference, Lookup, Member, Resource, ResourceWrite
 from scim_api.core.predicate import AttributePath, Predicate
 from scim_api.core.types import ResourceKind
@@ -22,7 +29,7 @@ class Access:
     """What one accepted credential opens: everything a request needs to know, read once and cached."""
 
     credential: str
-    """The token id."""
+    """The token id; of an access token that of the credential which it was issued for."""
     digest: bytes
     """Its SHA-256 (32 bytes), for the constant-time comparison."""
     ends_at: float
@@ -32,6 +39,45 @@ class Access:
     settings: TenantSettings
     settings_hash: str
     """Key of everything compiled from the settings (attribute tables, discovery)."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ClientCredential:
+    """What the token endpoint may take from a client: a secret by its digest, or the assertions that a trust names."""
+
+    id: str
+    kind: Literal["ClientSecret", "WorkloadIdentity"]
+    digest: bytes
+    """SHA-256 (32 bytes) of a secret."""
+    ends_at: float
+    """The earlier of expiry and retirement, as a POSIX time in seconds of the database's clock."""
+    is_revoked: bool
+    """Whether it was revoked before it ended."""
+    trust: WorkloadIdentityTrust | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TokenClient:
+    """A client of the token endpoint: a connection that exists, with its secrets and trusts of any age."""
+
+    client_id: str
+    connection: int
+    """Surrogate key."""
+    name: str
+    """``namespace/name``, for logs."""
+    access_token_seconds: int
+    """How long the access tokens that it gets are valid."""
+    credentials: tuple[ClientCredential, ...]
+    """The newest first."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class IssuerKeys:
+    """What an issuer of assertions published: a JWK Set (RFC 7517) as JSON text, and when it was fetched."""
+
+    url: str
+    keys: str = dataclasses.field(repr=False)
+    fetched_at: datetime
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -172,6 +218,35 @@ class Store(Protocol):
     async def record_use(self, uses: Sequence[CredentialUse]) -> None:
         """Write last uses; never moves one back. Does not change the auth generation."""
 
+    # -- the token endpoint -----------------------------------------------------------------------
+    async def token_client(self, client_id: str) -> TokenClient | None:
+        """The client with this id; None for one that is not known, or whose connection was deleted."""
+
+    async def issue_access_token(
+        self, client: TokenClient, parent: str, *, token_id: str, digest: bytes, now: datetime
+    ) -> datetime | None:
+        """Register an access token, durably, in one round trip; its expiry.
+
+        Args:
+            client: as it was read; its connection has to exist still, and its tenant to be active.
+            parent: id of the credential that it is issued for, which has to be accepted still.
+            token_id: the new one's id.
+            digest: the new one's SHA-256.
+            now: of the database's clock.
+
+        Returns:
+            None when the parent is accepted no more, or the client is gone: nothing was written.
+        """
+
+    async def record_token_refusals(self, refusals: Mapping[str, TokenRefusal | None]) -> None:
+        """Write, by client id, why each was refused last; None forgets it. Unknown ids are ignored."""
+
+    async def issuer_keys(self, url: str) -> IssuerKeys | None:
+        """What was kept of the keys published at an address."""
+
+    async def keep_issuer_keys(self, keys: IssuerKeys) -> None:
+        """Keep what an issuer published, in the place of what was kept before; never older keys over newer ones."""
+
     # -- resources --------------------------------------------------------------------------------
     async def get(self, tenant: int, kind: ResourceKind, resource_id: str) -> Resource | None:
         """One resource of this tenant."""
@@ -290,7 +365,7 @@ class Store(Protocol):
 
         Raises:
             RevisionMismatch, SettingsConflict, MatchingImmutable, CredentialRevoked, DigestInUse,
-            TenantPurging, NamespaceMismatch: nothing was written.
+            TenantPurging, NamespaceMismatch, ClientIdInUse: nothing was written.
         """
 
     async def delete_connection(self, namespace: str, name: str, *, if_match: str | None) -> Connection:

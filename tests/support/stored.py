@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from scim_api.contract.admin import Connection, Credential, PutConnection, TenantSettings
+from scim_api.contract.admin import Connection, Credential, OAuthClient, PutConnection, TenantSettings
 from scim_api.core.model import Resource, ResourceWrite
 from scim_api.core.values.normal_form import KEY_FORM, KEY_FORM_NAME
 from scim_api.store.protocol import Store
@@ -36,10 +36,18 @@ def credential(
 
 
 def wanted(
-    *credentials: Credential, tenant: str = "contoso", settings: TenantSettings | None = None
+    *credentials: Credential,
+    tenant: str = "contoso",
+    settings: TenantSettings | None = None,
+    oauth_client: OAuthClient | None = None,
 ) -> PutConnection:
     """A connection's desired state."""
-    return PutConnection(tenant=tenant, settings=settings or TenantSettings(), credentials=credentials)
+    return PutConnection(
+        tenant=tenant,
+        settings=settings or TenantSettings(),
+        credentials=credentials,
+        oauth_client=oauth_client,
+    )
 
 
 def prepared(
@@ -76,9 +84,10 @@ async def connect(
     name: str = "entra",
     tenant: str = "contoso",
     settings: TenantSettings | None = None,
+    oauth_client: OAuthClient | None = None,
 ) -> Connection:
     """Put a connection without a fence."""
-    state = wanted(*credentials, tenant=tenant, settings=settings)
+    state = wanted(*credentials, tenant=tenant, settings=settings, oauth_client=oauth_client)
     return await store.put_connection(namespace, name, state, if_match=None)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import httpx
 
-from scim_api.contract.admin import Credential, PutConnection, TenantSettings
+from scim_api.contract.admin import Credential, OAuthClient, PutConnection, TenantSettings
 from scim_api.contract.tokens import digest, new_token, new_token_id
 from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics
@@ -17,7 +17,7 @@ from scim_api.http.rate_limit import RateLimiter
 from scim_api.http.request import ServiceContext
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
-from scim_api.store.protocol import CredentialUse, Store
+from scim_api.store.protocol import CredentialUse, IssuerKeys, Store
 from scim_api.store.sql.transfer_tables import TABLES, Digest, Table
 from scim_api.store.transfer import database_of
 from support.stored import connect, credential
@@ -89,6 +89,20 @@ class Life:
         )
         return PutConnection(tenant="contoso", settings=settings, credentials=credentials)
 
+    async def sign_in(self, store: Store, now: datetime) -> str:
+        """A client of the token endpoint; its access token, whose row is read before its parent's."""
+        secret = credential("z-secret").model_copy(update={"kind": "ClientSecret"})
+        await connect(store, secret, name="client", oauth_client=OAuthClient(client_id="a-client"))
+        client = await store.token_client("a-client")
+        assert client is not None
+        token = new_token("AccessToken")
+        issued = await store.issue_access_token(
+            client, secret.id, token_id="a-token", digest=digest(token), now=now
+        )
+        assert issued is not None
+        await store.keep_issuer_keys(IssuerKeys("https://login.example/keys", '{"keys": []}', now))
+        return token
+
     async def live(self, url: str, person: Callable[..., dict[str, Any]]) -> None:
         """Connections, users, groups, changes and deletions."""
         await migrate(url)
@@ -101,6 +115,7 @@ class Life:
             await store.record_use([CredentialUse(self.ids[0], now, "Entra")])
             await connect(store, credential("other"), name="gone", tenant="fabrikam")
             await store.delete_connection("apps", "gone", if_match=None)
+            self.tokens.append(await self.sign_in(store, now))
             headers = {"authorization": f"Bearer {self.tokens[0]}"}
 
             async def post(kind: str, body: dict[str, Any]) -> str:

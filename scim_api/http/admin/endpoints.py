@@ -75,7 +75,7 @@ _WRITE_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
 _PUT_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     409: {
         "description": "`SettingsConflict`, `MatchingImmutable`, `CredentialRevoked`, `DigestInUse`,"
-        " `TenantPurging` or `NamespaceMismatch`: the state asked for contradicts what the database holds."
+        " `TenantPurging`, `NamespaceMismatch` or `ClientIdInUse`: the state asked for contradicts what the database holds."
     },
 }
 

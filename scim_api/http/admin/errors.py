@@ -117,6 +117,8 @@ def _refusal(error: Exception) -> tuple[int, AdminError] | None:
                 f"{error}; its users are not shown to this one. Use another spec.tenant, or have an administrator run "
                 "`scim-api connection release-namespace` in a pod of the SCIM API, if they are this namespace's",
             )
+        case store_errors.ClientIdInUse():
+            return _error(409, "ClientIdInUse", f"{error}; give this connection another client id")
         case TooManyBodies():
             return _error(503, "Unavailable", "too many large requests arrive at once; try again")
         case store_errors.Unavailable():

@@ -2,9 +2,10 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final, Literal, TypeVar
 
-from scim_api.contract.admin import Connection, ConnectionPage, PutConnection
+from scim_api.contract.admin import Connection, ConnectionPage, PutConnection, TokenRefusal
 from scim_api.core.model import GroupReference, Lookup, Member, Resource, ResourceWrite
 from scim_api.core.predicate import Predicate
 from scim_api.core.types import ResourceKind
@@ -19,13 +20,15 @@ from scim_api.store.protocol import (
     AuthGeneration,
     CredentialUse,
     Duplicate,
+    IssuerKeys,
     KeyRebuild,
     ListQuery,
     Page,
     SerializedPage,
+    TokenClient,
     Transform,
 )
-from scim_api.store.sql import administration
+from scim_api.store.sql import administration, oauth
 from scim_api.store.sql.duplicates import find_duplicates
 from scim_api.store.sql.rows import (
     to_access,
@@ -46,7 +49,7 @@ from scim_api.store.sql.statements import (
     rendered_users,
     search_page,
 )
-from scim_api.store.sql.timestamps import to_text
+from scim_api.store.sql.timestamps import from_text, to_text
 from scim_api.store.sql.transaction_script import number_placeholders
 
 SEARCH_SECONDS: Final = 1.0
@@ -130,6 +133,38 @@ class PostgresStore:
                 await connection.executemany(sql, rows)
 
         await postgres_pool.with_retries(attempt)
+
+    # -- the token endpoint -----------------------------------------------------------------------
+    async def token_client(self, client_id: str) -> TokenClient | None:
+        """The client with this id, if it is known and not deleted."""
+        return oauth.to_client(client_id, await self._database.read(oauth.CLIENT, client_id))
+
+    async def issue_access_token(
+        self, client: TokenClient, parent: str, *, token_id: str, digest: bytes, now: datetime
+    ) -> datetime | None:
+        """Register an access token; its expiry, or None when its parent is accepted no more."""
+        statement = oauth.issue(client, parent, token_id=token_id, digest=digest, now=now)
+        rows = await self._database.write(statement.sql, *statement.parameters)
+        return from_text(rows[0][0]) if rows else None
+
+    async def record_token_refusals(self, refusals: Mapping[str, TokenRefusal | None]) -> None:
+        """Write why each client was refused last."""
+        rows = oauth.refusals(refusals)
+
+        async def attempt() -> None:
+            async with self._database.borrow() as connection:
+                await connection.executemany(number_placeholders(oauth.REFUSAL), rows)
+
+        await postgres_pool.with_retries(attempt)
+
+    async def issuer_keys(self, url: str) -> IssuerKeys | None:
+        """What was kept of the keys published at an address."""
+        return oauth.to_issuer_keys(await self._database.read(oauth.ISSUER_KEYS, url))
+
+    async def keep_issuer_keys(self, keys: IssuerKeys) -> None:
+        """Keep what an issuer published."""
+        statement = oauth.keep_keys(keys)
+        await self._database.write(statement.sql, *statement.parameters)
 
     # -- resources --------------------------------------------------------------------------------
     async def get(self, tenant: int, kind: ResourceKind, resource_id: str) -> Resource | None:

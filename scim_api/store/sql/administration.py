@@ -9,10 +9,14 @@ from scim_api.contract.admin import (
     Connection,
     ConnectionPage,
     CredentialStatus,
+    OAuthClient,
     PutConnection,
+    TokenRefusal,
+    WorkloadIdentityTrust,
 )
 from scim_api.store.sql.connections import (
     ADMIN_ACTOR,
+    CHILDLESS,
     KEPT_TOMBSTONES,
     ConnectionState,
     StoredConnection,
@@ -35,21 +39,23 @@ _TENANT: Final = """t.pk, t.name, t.settings, t.settings_hash, t.state, t.namesp
     (SELECT cast(coalesce(sum(n.number), 0) AS bigint) FROM resource_count n
      WHERE n.tenant = t.pk AND n.kind = 'User')"""
 _CONNECTION: Final = f"""
-SELECT c.pk, c.namespace, c.name, c.revision, c.state, c.owner_uid, c.revoked_before, {_TENANT}
+SELECT c.pk, c.namespace, c.name, c.revision, c.state, c.owner_uid, c.revoked_before, c.client_id,
+    c.access_token_seconds, c.last_refusal, {_TENANT}
 FROM connection c LEFT JOIN tenant t ON t.pk = c.tenant"""
 _CREDENTIAL: Final = """
 SELECT k.id, k.connection, k.kind, k.digest, k.issued_at, k.expires_at, k.retires_at, k.revoked_at,
-    k.last_used_at, k.user_agent
+    k.last_used_at, k.user_agent, k.trust
 FROM credential k"""
 _SIBLING: Final = """
 SELECT c.namespace, c.name FROM connection c
 WHERE c.tenant = ? AND c.state = 'exists' AND NOT (c.namespace = ? AND c.name = ?)
 ORDER BY c.namespace, c.name LIMIT 1"""
 _UNREVOKED: Final = (
-    f"{_CREDENTIAL} WHERE k.connection = ? AND k.revoked_at IS NULL ORDER BY k.issued_at, k.id"
+    f"{_CREDENTIAL} WHERE k.connection = ? AND k.revoked_at IS NULL AND k.kind <> 'AccessToken'"
+    " ORDER BY k.issued_at, k.id"
 )
 _NEWEST_REVOKED: Final = f"""
-{_CREDENTIAL} WHERE k.connection = ? AND k.revoked_at IS NOT NULL AND k.expires_at > ?
+{_CREDENTIAL} WHERE k.connection = ? AND k.revoked_at IS NOT NULL AND k.expires_at > ? AND k.kind <> 'AccessToken'
 ORDER BY k.issued_at DESC, k.id DESC LIMIT ?"""
 _PAGE: Final = "c.state = 'exists' AND (c.namespace, c.name) > (?, ?)"
 
@@ -98,7 +104,7 @@ def read_page(after: str | None, limit: int, now: str) -> TransactionScript[Conn
     end = (page[-1][1], page[-1][2])
     credentials = yield Statement(
         f"{_CREDENTIAL} JOIN connection c ON c.pk = k.connection"
-        f" WHERE {_PAGE} AND (c.namespace, c.name) <= (?, ?) ORDER BY k.issued_at, k.id",
+        f" WHERE {_PAGE} AND (c.namespace, c.name) <= (?, ?) AND k.kind <> 'AccessToken' ORDER BY k.issued_at, k.id",
         (*start, *end),
     )
     by_connection: dict[int, list[Row]] = {}
@@ -152,8 +158,9 @@ def purge(batch: int, now: str) -> TransactionScript[int]:
         if deleted >= batch:
             break
     yield Statement(
-        "DELETE FROM credential WHERE id IN (SELECT id FROM credential WHERE expires_at <= ? LIMIT ?)",
-        (now, batch),
+        "DELETE FROM credential WHERE id IN"
+        f" (SELECT id FROM credential WHERE expires_at <= ? AND {CHILDLESS} LIMIT ?)",
+        (now, now, batch),
     )
     oldest = to_text(from_text(now) - AUDIT_RETENTION)
     yield Statement(
@@ -200,6 +207,7 @@ def _read_state(
         desired_tenant=wanted_tenant,
         sibling=f"{siblings[0][0]}/{siblings[0][1]}" if siblings else None,
         holders=(yield from _holders(desired)),
+        client_id_holder=(yield from _client_id_holder(namespace, name, desired)),
         revoked_before=(yield from _latest_mark(connection, wanted_tenant)),
     )
 
@@ -217,6 +225,16 @@ def _holders(desired: PutConnection) -> TransactionScript[tuple[StoredCredential
         f"{_CREDENTIAL} WHERE k.id IN ({marks}) OR k.digest IN ({marks})", (*ids, *digests)
     )
     return tuple(StoredCredential(*row) for row in rows)
+
+
+def _client_id_holder(namespace: str, name: str, desired: PutConnection) -> TransactionScript[str | None]:
+    if desired.oauth_client is None:
+        return None
+    rows = yield Statement(
+        "SELECT namespace, name FROM connection WHERE client_id = ? AND NOT (namespace = ? AND name = ?)",
+        (desired.oauth_client.client_id, namespace, name),
+    )
+    return f"{rows[0][0]}/{rows[0][1]}" if rows else None
 
 
 def _latest_mark(
@@ -243,7 +261,9 @@ def _load(namespace: str, name: str, now: str) -> TransactionScript[StoredConnec
 
 
 def _stored(row: Row, credentials: Sequence[Row]) -> StoredConnection:
-    pk, namespace, name, revision, state, owner_uid, revoked_before, *tenant = row
+    pk, namespace, name, revision, state, owner_uid, revoked_before, client_id, seconds, refusal, *tenant = (
+        row
+    )
     return StoredConnection(
         pk,
         namespace,
@@ -252,6 +272,8 @@ def _stored(row: Row, credentials: Sequence[Row]) -> StoredConnection:
         state,
         owner_uid,
         revoked_before,
+        None if client_id is None else OAuthClient(client_id=client_id, access_token_seconds=seconds),
+        refusal,
         StoredTenant(*tenant) if tenant[0] is not None else None,
         tuple(
             sorted(
@@ -291,6 +313,10 @@ def _answer(stored: StoredConnection, now: str) -> Connection:
         ),
         revoked_before=None if revoked_before is None else from_text(revoked_before),
         resources=tenant.users if tenant and (shown or purging) else 0,
+        oauth_client=stored.oauth_client if stored.exists else None,
+        last_refusal=TokenRefusal.model_validate_json(stored.last_refusal)
+        if stored.exists and stored.last_refusal
+        else None,
         purging=purging,
         owner_uid=(stored.owner_uid or "") if stored.exists else "",
         namespace_uid=(shown.namespace_uid or "") if shown else "",
@@ -307,4 +333,7 @@ def _status(credential: StoredCredential) -> CredentialStatus:
         retires_at=from_text(credential.retires_at) if credential.retires_at else None,
         last_used_at=from_text(credential.last_used_at) if credential.last_used_at else None,
         user_agent=credential.user_agent,
+        trust=None
+        if credential.trust is None
+        else WorkloadIdentityTrust.model_validate_json(credential.trust),
     )

@@ -8,8 +8,9 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
-from scim_api.contract.admin import UNKNOWN_REVISION, Credential, PutConnection
+from scim_api.contract.admin import UNKNOWN_REVISION, Credential, OAuthClient, PutConnection
 from scim_api.store.errors import (
+    ClientIdInUse,
     CredentialRevoked,
     DigestInUse,
     MatchingImmutable,
@@ -28,6 +29,12 @@ ADMIN_ACTOR = "admin"
 KEPT_TOMBSTONES: Final = 64
 """How many ended credentials of a connection, whose own time is not over, are kept: the newest. None that was issued
 before them can be registered any more, whether its row is still there or not."""
+
+CHILDLESS: Final = (
+    "NOT EXISTS (SELECT 1 FROM credential x WHERE x.parent = credential.id AND x.revoked_at IS NULL"
+    " AND x.expires_at > ?)"
+)
+"""No access token of it is still accepted: with its row they would go."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class StoredCredential:
 
     id: str
     connection: int
-    kind: Literal["BearerToken"]
+    kind: Literal["BearerToken", "ClientSecret", "WorkloadIdentity"]
     digest: bytes
     issued_at: str
     expires_at: str
@@ -57,6 +64,8 @@ class StoredCredential:
     revoked_at: str | None
     last_used_at: str | None
     user_agent: str | None
+    trust: str | None = None
+    """Of kind WorkloadIdentity, as JSON."""
 
     def ended(self, now: str) -> bool:
         """Whether its time is over, by expiry or retirement."""
@@ -79,9 +88,12 @@ class StoredConnection:
     owner_uid: str | None
     revoked_before: str | None
     """The low-water mark: what was issued up to then, and is not stored, was ended before."""
+    oauth_client: OAuthClient | None
+    last_refusal: str | None
+    """As JSON."""
     tenant: StoredTenant | None
     credentials: tuple[StoredCredential, ...] = ()
-    """By time of issue: all that were not revoked, and of the revoked ones, in their own time, the newest
+    """By time of issue, without access tokens: all that were not revoked, and of the revoked ones, in their own time, the newest
     ``KEPT_TOMBSTONES`` + 1."""
 
     @property
@@ -105,6 +117,8 @@ class ConnectionState:
     """Another existing connection of the wanted tenant, as ``namespace/name``."""
     holders: tuple[StoredCredential, ...] = ()
     """Those stored, of any connection, that have a wanted id or digest."""
+    client_id_holder: str | None = None
+    """Another connection that has the wanted client id, as ``namespace/name``."""
     revoked_before: str | None = None
     """The latest low-water mark of this connection and of those that have the wanted tenant."""
 
@@ -138,7 +152,8 @@ def plan_put(state: ConnectionState, desired: PutConnection, *, now: str, revisi
     same_tenant = current_tenant is not None and current_tenant.name == desired.tenant
     owner_uid = desired.owner_uid or (stored.owner_uid if stored and stored.exists else None)
     same_owner = stored is not None and stored.owner_uid == owner_uid
-    if same_tenant and same_owner and not tenant and not credentials:
+    client = _plan_client(state, desired)
+    if same_tenant and same_owner and not tenant and not credentials and not client:
         return []
     connection = Statement(
         "INSERT INTO connection (namespace, name, tenant, revision, owner_uid, state)"
@@ -149,7 +164,7 @@ def plan_put(state: ConnectionState, desired: PutConnection, *, now: str, revisi
     )
     purge = [] if same_tenant else _mark_for_purge(state)
     prune = _prune(state, desired, now)
-    return [*tenant, connection, *credentials, *prune, *purge, *_record_change(state, now, "put")]
+    return [*tenant, connection, *client, *credentials, *prune, *purge, *_record_change(state, now, "put")]
 
 
 def plan_delete(state: ConnectionState, *, now: str, revision: str) -> list[Statement]:
@@ -162,8 +177,27 @@ def plan_delete(state: ConnectionState, *, now: str, revision: str) -> list[Stat
             "UPDATE connection SET state = 'deleted', revision = ? WHERE pk = ?", (revision, stored.pk)
         ),
         *(_revoke(credential, now) for credential in stored.credentials if _is_revocable(credential, now)),
+        Statement(
+            "UPDATE credential SET revoked_at = ? WHERE connection = ? AND kind = 'AccessToken' AND revoked_at IS NULL",
+            (now, stored.pk),
+        ),
         *_mark_for_purge(state),
         *_record_change(state, now, "delete"),
+    ]
+
+
+def _plan_client(state: ConnectionState, desired: PutConnection) -> list[Statement]:
+    """What the token endpoint knows the connection by; runs after the connection's row is there."""
+    wanted = desired.oauth_client
+    if wanted is None or (state.connection is not None and state.connection.oauth_client == wanted):
+        return []
+    if state.client_id_holder is not None:
+        raise ClientIdInUse(f"client id {wanted.client_id} is that of {state.client_id_holder}")
+    return [
+        Statement(
+            "UPDATE connection SET client_id = ?, access_token_seconds = ? WHERE namespace = ? AND name = ?",
+            (wanted.client_id, wanted.access_token_seconds, state.namespace, state.name),
+        )
     ]
 
 
@@ -263,6 +297,8 @@ def _plan_credentials(state: ConnectionState, desired: PutConnection, now: str) 
 def _plan_present(stored: StoredCredential, desired: Credential, now: str) -> list[Statement]:
     if stored.digest != bytes.fromhex(desired.digest):
         raise DigestInUse(f"credential {desired.id} was issued with another digest")
+    if stored.kind != desired.kind or stored.trust != _trust_text(desired):
+        raise DigestInUse(f"credential {desired.id} was registered with another kind or trust")
     if stored.revoked_at is not None:
         if max(stored.expires_at, to_text(desired.expires_at)) > now:
             raise CredentialRevoked(f"credential {desired.id} was revoked at {stored.revoked_at}")
@@ -319,21 +355,21 @@ def _prune(state: ConnectionState, desired: PutConnection, now: str) -> list[Sta
             (mark, pk, mark),
         ),
         Statement(
-            "DELETE FROM credential WHERE connection = ? AND issued_at <= ? AND revoked_at IS NOT NULL",
-            (pk, mark),
+            f"DELETE FROM credential WHERE connection = ? AND issued_at <= ? AND revoked_at IS NOT NULL AND {CHILDLESS}",
+            (pk, mark, now),
         ),
         Statement(
             "DELETE FROM credential WHERE connection = ? AND issued_at <= ? AND revoked_at IS NULL"
-            " AND retires_at <= ?",
-            (pk, mark, now),
+            f" AND retires_at <= ? AND {CHILDLESS}",
+            (pk, mark, now, now),
         ),
     ]
 
 
 def _insert(state: ConnectionState, desired: Credential) -> Statement:
     return Statement(
-        "INSERT INTO credential (id, connection, kind, digest, issued_at, expires_at, retires_at)"
-        " VALUES (?, (SELECT pk FROM connection WHERE namespace = ? AND name = ?), ?, ?, ?, ?, ?)",
+        "INSERT INTO credential (id, connection, kind, digest, issued_at, expires_at, retires_at, trust)"
+        " VALUES (?, (SELECT pk FROM connection WHERE namespace = ? AND name = ?), ?, ?, ?, ?, ?, ?)",
         (
             desired.id,
             state.namespace,
@@ -343,8 +379,13 @@ def _insert(state: ConnectionState, desired: Credential) -> Statement:
             to_text(desired.issued_at),
             to_text(desired.expires_at),
             to_text(desired.retires_at) if desired.retires_at else None,
+            _trust_text(desired),
         ),
     )
+
+
+def _trust_text(credential: Credential) -> str | None:
+    return None if credential.trust is None else credential.trust.model_dump_json(by_alias=True)
 
 
 def _is_revocable(credential: StoredCredential, now: str) -> bool:
@@ -352,7 +393,11 @@ def _is_revocable(credential: StoredCredential, now: str) -> bool:
 
 
 def _revoke(credential: StoredCredential, now: str) -> Statement:
-    """Revoke it and what was derived from it."""
+    """Revoke it and the access tokens that were issued for it; one whose time was over has left those to their own."""
+    if credential.ended(now):
+        return Statement(
+            "UPDATE credential SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (now, credential.id)
+        )
     return Statement(
         "UPDATE credential SET revoked_at = ? WHERE (id = ? OR parent = ?) AND revoked_at IS NULL",
         (now, credential.id, credential.id),

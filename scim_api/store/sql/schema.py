@@ -188,6 +188,28 @@ CREATE INDEX credential_unrevoked ON credential (connection, issued_at, id) WHER
 CREATE INDEX credential_revoked ON credential (connection, issued_at, id) WHERE revoked_at IS NOT NULL;
 """
 
+_OAUTH: Final = """
+-- What the token endpoint knows a connection by, how long its access tokens live (seconds), and why it refused it last.
+ALTER TABLE connection ADD COLUMN client_id {text};
+ALTER TABLE connection ADD COLUMN access_token_seconds {integer};
+ALTER TABLE connection ADD COLUMN last_refusal {text};
+CREATE UNIQUE INDEX connection_client_id ON connection (client_id) WHERE client_id IS NOT NULL;
+
+-- A credential of kind WorkloadIdentity has a trust, as JSON. One of kind AccessToken was issued for its parent.
+ALTER TABLE credential ADD COLUMN trust {text};
+CREATE INDEX credential_listed ON credential (connection, issued_at, id)
+    WHERE revoked_at IS NULL AND kind <> 'AccessToken';
+CREATE INDEX credential_tombstone ON credential (connection, issued_at, id)
+    WHERE revoked_at IS NOT NULL AND kind <> 'AccessToken';
+
+-- Keys that an issuer of assertions published, so that a restart during its outage goes on.
+CREATE TABLE issuer_keys (
+    url        {text} PRIMARY KEY,
+    keys       {text} NOT NULL,
+    fetched_at {text} NOT NULL
+){table};
+"""
+
 # What an earlier release writes has no key form in it ("#", see core.values.normal_form); a conflict ends with
 # the key that was kept. Triggers, because the processes that write such keys know nothing of all this.
 _KEY_TRIGGERS_SQLITE: Final = """
@@ -272,6 +294,12 @@ MIGRATIONS: Final = (
         name="a bounded number of tombstones",
         sqlite=_KEPT_TOMBSTONES.format_map(_SQLITE),
         postgresql=_KEPT_TOMBSTONES.format_map(_POSTGRESQL),
+    ),
+    Migration(
+        number=6,
+        name="OAuth clients",
+        sqlite=_OAUTH.format_map(_SQLITE),
+        postgresql=_OAUTH.format_map(_POSTGRESQL),
     ),
 )
 """All steps, in order, numbered from 1 without gaps."""

@@ -16,10 +16,15 @@ from scim_api.store.sql.transaction_script import Statement
 RESOURCE: Final = "r.id, r.version, r.created, r.modified, r.doc, r.pk, r.kind"
 """The columns of a ``Resource``, in its order."""
 
+# An access token acts for its parent, and may have been issued while that was being revoked: so both are looked at.
+# What was unlisted when its time was over is a tombstone, not a revocation: it leaves its access tokens to their end.
 ACCESS: Final = """
-SELECT k.id, k.digest, k.expires_at, k.retires_at, c.tenant, t.settings, t.settings_hash
+SELECT coalesce(k.parent, k.id), k.digest, k.expires_at, k.retires_at, c.tenant, t.settings, t.settings_hash
 FROM credential k JOIN connection c ON c.pk = k.connection JOIN tenant t ON t.pk = c.tenant
-WHERE k.digest = ? AND k.revoked_at IS NULL AND c.state = 'exists' AND t.state = 'active'
+WHERE k.digest = ? AND k.kind IN ('BearerToken', 'AccessToken') AND k.revoked_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM credential p WHERE p.id = k.parent
+        AND p.revoked_at < p.expires_at AND p.revoked_at < coalesce(p.retires_at, p.expires_at))
+    AND c.state = 'exists' AND t.state = 'active'
 """
 
 RECORD_USE: Final = """

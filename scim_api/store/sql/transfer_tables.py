@@ -53,7 +53,10 @@ TABLES: Final = (
     Table(
         "connection",
         ("pk",),
-        ("namespace", "name", "tenant", "revision", "state", "owner_uid", "revoked_before"),
+        (
+            "namespace", "name", "tenant", "revision", "state", "owner_uid", "revoked_before", "client_id",
+            "access_token_seconds", "last_refusal",
+        ),
         numbered=True,
     ),
     Table(
@@ -61,7 +64,7 @@ TABLES: Final = (
         ("id",),
         (
             "connection", "kind", "parent", "digest", "issued_at", "expires_at", "retires_at", "revoked_at",
-            "last_used_at", "user_agent",
+            "last_used_at", "user_agent", "trust",
         ),
     ),
     Table(
@@ -79,6 +82,7 @@ TABLES: Final = (
     Table("key_rebuild", ("singleton",), ("after_pk",), seeded=True),
     Table("key_rebuild_queue", ("resource",), (), seeded=True),
     Table("key_conflict", ("resource", "attribute", "key"), ("tenant", "kind")),
+    Table("issuer_keys", ("url",), ("keys", "fetched_at")),
     Table("resource_count", ("tenant", "kind", "shard"), ("number",)),
     Table("audit", ("pk",), ("at", "tenant", "kind", "resource_id", "action", "actor"), numbered=True),
 )  # fmt: skip

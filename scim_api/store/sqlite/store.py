@@ -11,11 +11,12 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Final, Literal, TypeVar
 
 import apsw
 
-from scim_api.contract.admin import Connection, ConnectionPage, PutConnection
+from scim_api.contract.admin import Connection, ConnectionPage, PutConnection, TokenRefusal
 from scim_api.core.model import GroupReference, Lookup, Member, Resource, ResourceWrite
 from scim_api.core.predicate import Predicate
 from scim_api.core.types import ResourceKind
@@ -26,13 +27,15 @@ from scim_api.store.protocol import (
     AuthGeneration,
     CredentialUse,
     Duplicate,
+    IssuerKeys,
     KeyRebuild,
     ListQuery,
     Page,
     SerializedPage,
+    TokenClient,
     Transform,
 )
-from scim_api.store.sql import administration
+from scim_api.store.sql import administration, oauth
 from scim_api.store.sql.duplicates import find_duplicates
 from scim_api.store.sql.key_rebuild import rebuild_keys
 from scim_api.store.sql.rows import to_access, to_groups_by_member, to_members, to_page, to_serialized_page
@@ -48,7 +51,7 @@ from scim_api.store.sql.statements import (
     rendered_users,
     search_page,
 )
-from scim_api.store.sql.timestamps import text_of_posix, to_text
+from scim_api.store.sql.timestamps import from_text, text_of_posix, to_text
 from scim_api.store.sql.transaction_script import Row, Statement, TransactionScript
 from scim_api.store.sqlite import resources
 from scim_api.store.sqlite.connection import (
@@ -168,6 +171,33 @@ class SqliteStore:
         values = [(to_text(use.at), use.user_agent, use.credential, to_text(use.at)) for use in uses]
         if values:
             await self._write(lambda connection: _execute_many(connection, RECORD_USE, values))
+
+    # -- the token endpoint -----------------------------------------------------------------------
+    async def token_client(self, client_id: str) -> TokenClient | None:
+        """The client with this id, if it is known and not deleted."""
+        return oauth.to_client(client_id, self._read(oauth.CLIENT, client_id))
+
+    async def issue_access_token(
+        self, client: TokenClient, parent: str, *, token_id: str, digest: bytes, now: datetime
+    ) -> datetime | None:
+        """Register an access token; its expiry, or None when its parent is accepted no more."""
+        statement = oauth.issue(client, parent, token_id=token_id, digest=digest, now=now)
+        rows = await self._write(lambda connection: fetch(connection, statement.sql, statement.parameters))
+        return from_text(rows[0][0]) if rows else None
+
+    async def record_token_refusals(self, refusals: Mapping[str, TokenRefusal | None]) -> None:
+        """Write why each client was refused last."""
+        rows = oauth.refusals(refusals)
+        await self._write(lambda connection: _execute_many(connection, oauth.REFUSAL, rows))
+
+    async def issuer_keys(self, url: str) -> IssuerKeys | None:
+        """What was kept of the keys published at an address."""
+        return oauth.to_issuer_keys(self._read(oauth.ISSUER_KEYS, url))
+
+    async def keep_issuer_keys(self, keys: IssuerKeys) -> None:
+        """Keep what an issuer published."""
+        statement = oauth.keep_keys(keys)
+        await self._write(lambda connection: fetch(connection, statement.sql, statement.parameters))
 
     # -- resources --------------------------------------------------------------------------------
     async def get(self, tenant: int, kind: ResourceKind, resource_id: str) -> Resource | None:

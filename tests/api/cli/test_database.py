@@ -64,7 +64,7 @@ def test_a_copy_tells_counts_and_what_comes_next(tmp_path: Path, person: Any) ->
     assert [line.split()[0] for line in done.stdout.splitlines() if re.search(r" (\d+) of \1$", line)] == [
         table.name for table in TABLES
     ]
-    assert "4 users and groups, 2 connections" in done.stdout
+    assert "4 users and groups, 3 connections" in done.stdout
     assert "SCIM_API_DATABASE_URL" in done.stdout
     assert f"Keep {old} until" in done.stdout
     assert not done.stderr

@@ -227,8 +227,8 @@ async def test_what_is_read_of_a_connection_walks_indexes(store: Store) -> None:
 
     await connect(store, credential())
     for sql, parameters, index in (
-        (administration._UNREVOKED, (1,), "credential_unrevoked"),
-        (administration._NEWEST_REVOKED, (1, "2026-01-01", 5), "credential_revoked"),
+        (administration._UNREVOKED, (1,), "credential_listed"),
+        (administration._NEWEST_REVOKED, (1, "2026-01-01", 5), "credential_tombstone"),
         ("SELECT max(revoked_before) FROM connection WHERE tenant = ?", (1,), "connection_tenant"),
     ):
         assert index in await plan(store, sql, parameters)

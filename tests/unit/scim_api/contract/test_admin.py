@@ -25,7 +25,24 @@ CREDENTIAL: Final[dict[str, Any]] = {
     "issuedAt": "2026-11-23T14:00:00Z",
     "expiresAt": "2027-11-23T14:00:00Z",
     "retiresAt": None,
+    "trust": None,
 }
+TRUST: Final[dict[str, Any]] = {
+    "id": "t2",
+    "kind": "WorkloadIdentity",
+    "digest": "0b" * 32,
+    "issuedAt": "2026-11-23T14:00:00Z",
+    "expiresAt": "2027-11-23T14:00:00Z",
+    "retiresAt": None,
+    "trust": {
+        "tenantId": "0f0e0d0c-0b0a-0908-0706-050403020100",
+        "subjects": ["an-object-id"],
+        "audiences": ["api://an-app", "an-app"],
+        "issuers": ["https://login.example/t/v2.0"],
+        "keysUrl": "https://login.example/t/keys",
+    },
+}
+OAUTH_CLIENT: Final[dict[str, Any]] = {"clientId": "a-client", "accessTokenSeconds": 7200}
 PUT: Final[dict[str, Any]] = {
     "tenant": "contoso",
     "settings": {
@@ -35,9 +52,10 @@ PUT: Final[dict[str, Any]] = {
         "rateLimit": {"requestsPerSecond": 25, "burst": 30},
         "deletionPolicy": "Delete",
     },
-    "credentials": [CREDENTIAL],
+    "credentials": [CREDENTIAL, TRUST],
     "ownerUid": "scimtoken-uid",
     "namespaceUid": "namespace-uid",
+    "oauthClient": OAUTH_CLIENT,
 }
 CONNECTION: Final[dict[str, Any]] = {
     "namespace": "apps",
@@ -54,6 +72,13 @@ CONNECTION: Final[dict[str, Any]] = {
     "resources": 3,
     "ownerUid": "scimtoken-uid",
     "namespaceUid": "",
+    "oauthClient": OAUTH_CLIENT,
+    "lastRefusal": {
+        "at": "2026-11-24T14:00:00Z",
+        "check": "aud",
+        "expected": "an-app",
+        "received": "another",
+    },
     "purging": False,
 }
 BODIES: Final[list[tuple[type[BaseModel], dict[str, Any]]]] = [
@@ -93,6 +118,7 @@ def test_what_an_older_side_leaves_out_has_its_default() -> None:
         "credentials": [],
         "ownerUid": None,
         "namespaceUid": None,
+        "oauthClient": None,
     }
     least = {"namespace": "apps", "name": "entra", "exists": False, "revision": "0", "now": CONNECTION["now"]}
     answer = Connection.model_validate(least)
