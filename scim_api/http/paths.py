@@ -4,6 +4,8 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from scim_api.contract.oauth import SCIM_PATH as SCIM_PATH  # noqa: PLC0414  (re-exported: it is one of the paths)
+
 _CANONICAL: Final = {
     name.lower(): name
     for name in (
@@ -43,6 +45,3 @@ class PathNormaliser:
             if path != scope["path"]:
                 scope = {**scope, "path": path, "raw_path": path.encode()}
         await self._app(scope, receive, send)
-
-
-SCIM_PATH = "/scim/v2"
