@@ -286,6 +286,7 @@ class Operator:
                 verifier=HttpCredentialVerifier(
                     self._settings.verification_url,
                     self._inside if self._settings.scim_url else self._outside,
+                    api.sign_proof,
                 ),
                 endpoint=self._settings.endpoint_url,
                 ledger_key=key.ledger_key,

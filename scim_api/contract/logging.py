@@ -9,8 +9,10 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 REDACTED: Final = "[redacted]"
-_SECRETS: Final = re.compile(r"sct_[0-9A-Za-z]{8,}|c2N0X[0-9A-Za-z+/_=-]{10,}|eyJ[\w-]{10,}\.[\w-]+\.[\w-]+")
-"""A token, the base64 of one as in a Secret's ``data``, or a JWT; deliberately wider than ``tokens.PATTERN``."""
+_SECRETS: Final = re.compile(
+    r"sc[tsa]_[0-9A-Za-z]{8,}|c2N[0zh]X[0-9A-Za-z+/_=-]{10,}|eyJ[\w-]{10,}\.[\w-]+\.[\w-]+"
+)
+"""A token of any kind, the base64 of one as in a Secret's ``data``, or a JWT; deliberately wider than ``tokens.PATTERN``."""
 _KOPF_IN_A_THREAD: Final = "OS signals are ignored"
 _QUIET: Final = (
     "kopf",

@@ -1,4 +1,4 @@
-"""Signatures of admin calls: one JWT for each call, signed with the operator's Ed25519 key.
+"""Signatures of admin calls and of the operator's own sign-ins: a JWT for each, signed with its Ed25519 key.
 
 The signature covers method, path with query, body digest and If-Match, so a captured call can be
 replayed only as itself. The revision in If-Match makes the replay of a write harmless at every replica; the nonce
@@ -10,9 +10,9 @@ import dataclasses
 import hashlib
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -25,7 +25,9 @@ LEEWAY: Final = timedelta(seconds=150)
 LONGEST_VALIDITY: Final = LIFETIME + 2 * LEEWAY
 """From when a call is first taken to when it is refused as too old, at most."""
 PROOF_AGENT: Final = "scim-operator-proof"
-"""User-Agent of the operator's own Test Connection: it is not counted as a use of the token."""
+"""User-Agent of the operator's own sign-ins. Anybody can write it, so nothing depends on it: see ``sign_proof``."""
+PROOF_HEADER: Final = "Scim-Operator-Proof"
+"""Carries ``sign_proof``: this sign-in is the operator's own, and no use of the credential."""
 
 
 class SignatureRefused(Exception):
@@ -84,17 +86,35 @@ def sign(
         now: the operator's clock, UTC.
     """
     claims = {
-        "iss": ISSUER,
-        "aud": audience,
-        "iat": now,
-        "exp": now + LIFETIME,
         "htm": method,
         "htu": target,
         "bsh": body_digest(body),
         "ifm": if_match or "",
         "jti": secrets.token_hex(16),
     }
-    return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id(key.public_key())})
+    return _encode(key, claims, audience=audience, now=now)
+
+
+def sign_proof(
+    key: Ed25519PrivateKey, *, audience: str, method: str, target: str, credential: bytes, now: datetime
+) -> str:
+    """The JWT for ``PROOF_HEADER`` of one sign-in of the operator's: with any other credential it says nothing.
+
+    Args:
+        key: the operator's private key.
+        audience: the installation id.
+        method: the HTTP method, upper case.
+        target: path and query as sent, such as ``/oauth2/token``.
+        credential: digest of the token, or of the client secret, that the request signs in with.
+        now: the operator's clock, UTC.
+    """
+    claims = {"htm": method, "htu": target, "crd": credential.hex()}
+    return _encode(key, claims, audience=audience, now=now)
+
+
+def _encode(key: Ed25519PrivateKey, claims: dict[str, Any], *, audience: str, now: datetime) -> str:
+    common = {"iss": ISSUER, "aud": audience, "iat": now, "exp": now + LIFETIME}
+    return jwt.encode(common | claims, key, algorithm=ALGORITHM, headers={"kid": key_id(key.public_key())})
 
 
 _KID = re.compile(r"[0-9a-f]{16}")
@@ -115,6 +135,40 @@ def verify(
     Raises:
         SignatureRefused: with a reason fit for the operator's log.
     """
+    signed = {"htm": method, "htu": target, "ifm": if_match or ""}
+    claims = _decode(token, find_key, audience=audience, signed=signed)
+    nonce = claims.get("jti")
+    if nonce is not None and (not isinstance(nonce, str) or _NONCE.fullmatch(nonce) is None):
+        raise SignatureRefused("the JWT has a jti that no scim-operator makes")
+    return VerifiedHead(str(claims.get("bsh")), nonce)
+
+
+def verify_proof(
+    proof: str,
+    find_key: Callable[[str], Ed25519PublicKey | None],
+    *,
+    audience: str,
+    method: str,
+    target: str,
+    credential: bytes,
+) -> None:
+    """Check that a sign-in with this credential is the operator's own.
+
+    Raises:
+        SignatureRefused: it is not; the reason is fit for a log.
+    """
+    signed = {"htm": method, "htu": target, "crd": credential.hex()}
+    _decode(proof, find_key, audience=audience, signed=signed)
+
+
+def _decode(
+    token: str,
+    find_key: Callable[[str], Ed25519PublicKey | None],
+    *,
+    audience: str,
+    signed: Mapping[str, str],
+) -> dict[str, Any]:
+    """The claims of a JWT that was made for exactly this. Raises ``SignatureRefused``."""
     try:
         kid: str = jwt.get_unverified_header(token).get("kid", "")
         if _KID.fullmatch(kid) is None:
@@ -122,7 +176,7 @@ def verify(
         key = find_key(kid)
         if key is None:
             raise SignatureRefused(f"key {kid} is not among the operator's public keys mounted here")
-        claims = jwt.decode(
+        claims: dict[str, Any] = jwt.decode(
             token,
             key,
             algorithms=[ALGORITHM],
@@ -137,13 +191,10 @@ def verify(
         raise SignatureRefused(f"the JWT does not hold: {type(error).__name__}") from error
     if int(claims["exp"]) - int(claims["iat"]) > LIFETIME.total_seconds():
         raise SignatureRefused(f"the JWT lives longer than {LIFETIME.seconds} seconds")
-    for claim, value in {"htm": method, "htu": target, "ifm": if_match or ""}.items():
+    for claim, value in signed.items():
         if claims.get(claim) != value:
             raise SignatureRefused(f"the JWT was made for another call ({claim} differs)")
-    nonce = claims.get("jti")
-    if nonce is not None and (not isinstance(nonce, str) or _NONCE.fullmatch(nonce) is None):
-        raise SignatureRefused("the JWT has a jti that no scim-operator makes")
-    return VerifiedHead(str(claims.get("bsh")), nonce)
+    return claims
 
 
 def verify_body(digest: str, body: bytes) -> None:

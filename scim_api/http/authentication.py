@@ -10,13 +10,16 @@ that tells a caller nothing that it could not work out itself. Unknown, revoked 
 hash and one look-up each and can't be told apart by time. Every refusal has the same status, headers and body.
 """
 
+import dataclasses
 import hmac
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from scim_api.contract.clock import boot_time
-from scim_api.contract.signing import PROOF_AGENT
+from scim_api.contract.signing import SignatureRefused, verify_proof
 from scim_api.contract.tokens import digest as token_digest
 from scim_api.contract.tokens import opens_scim
 from scim_api.store.protocol import Access, AuthGeneration, CredentialUse, Store
@@ -26,11 +29,64 @@ FRESH_SECONDS: Final = 1.0
 MAX_ENTRIES: Final = 50_000
 
 
-class Authenticator:
-    """The credential cache of one process."""
+class OperatorKeys(Protocol):
+    """The operator's public keys, which sign its own sign-ins."""
 
-    def __init__(self, store: Store, *, clock: Callable[[], float] = boot_time) -> None:
+    @property
+    def installation(self) -> str | None:
+        """The installation id, once the operator has published it."""
+
+    def find(self, kid: str) -> Ed25519PublicKey | None:
+        """The key with this id."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OperatorProof:
+    """What a request says to be the operator's own sign-in by, which is no use of its credential."""
+
+    jwt: str
+    """See ``signing.sign_proof``; as it came."""
+    method: str
+    target: str
+    """Path and query as they came."""
+
+    def holds(self, keys: OperatorKeys | None, credential: bytes) -> bool:
+        """Whether the operator has signed it, for this request with this credential."""
+        installation = None if keys is None else keys.installation
+        if keys is None or installation is None:
+            return False
+        try:
+            verify_proof(
+                self.jwt,
+                keys.find,
+                audience=installation,
+                method=self.method,
+                target=self.target,
+                credential=credential,
+            )
+        except SignatureRefused:
+            return False
+        return True
+
+
+class Authenticator:
+    """The credential cache of one process.
+
+    Args:
+        store: where the credentials are.
+        operator_keys: those that sign the operator's own sign-ins; None: each sign-in is a use.
+        clock: seconds; goes on while the machine sleeps.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        operator_keys: OperatorKeys | None = None,
+        clock: Callable[[], float] = boot_time,
+    ) -> None:
         self._store = store
+        self._operator_keys = operator_keys
         self._clock = clock
         self._cache: dict[bytes, Access] = {}
         self._generation: int | None = None
@@ -81,12 +137,21 @@ class Authenticator:
             return True
         return asked_at - self._read_at <= FRESH_SECONDS
 
-    async def authenticate(self, token: str, user_agent: str | None) -> Access | None:
+    async def fresh_now(self) -> float:
+        """The database's clock by a reading that counts. Raises ``Unavailable``."""
+        if not self._is_fresh():
+            await self.refresh()
+        return self.now()
+
+    async def authenticate(
+        self, token: str, user_agent: str | None, proof: OperatorProof | None = None
+    ) -> Access | None:
         """The access that a token gives, or None for 401.
 
         Args:
             token: as the client sent it; empty without one.
             user_agent: family of the client, noted with the token's last use.
+            proof: of a request that says to be the operator's own.
 
         Raises:
             Unavailable: the database had to be asked and did not answer.
@@ -97,9 +162,23 @@ class Authenticator:
         access = self._accept(self._cache.get(digest), digest)
         if access is None and opens_scim(token):
             access = await self._look_up(digest)
-        if access is not None and user_agent != PROOF_AGENT:
+        if access is not None and (proof is None or not proof.holds(self._operator_keys, digest)):
             self._uses[access.credential] = (self.now(), user_agent)
         return access
+
+    def count_use(
+        self, credential: str, digest: bytes, user_agent: str | None, proof: OperatorProof | None = None
+    ) -> None:
+        """Note the use of a credential that was accepted elsewhere, unless it was the operator's own.
+
+        Args:
+            credential: its id.
+            digest: its SHA-256.
+            user_agent: family of the client.
+            proof: of a request that says to be the operator's own.
+        """
+        if proof is None or not proof.holds(self._operator_keys, digest):
+            self._uses[credential] = (self.now(), user_agent)
 
     async def _look_up(self, digest: bytes) -> Access | None:
         generation = self._generation

@@ -14,9 +14,11 @@ from typing import Final
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from scim_api.contract.signing import PROOF_HEADER
 from scim_api.core import limits
 from scim_api.core.errors import ScimError
 from scim_api.core.schema.tenant_schema import compile_tenant_schema
+from scim_api.http.authentication import OperatorProof
 from scim_api.http.rate_limit import BYTES_PER_REQUEST
 from scim_api.http.request import (
     ClientDisconnected,
@@ -43,17 +45,25 @@ REFUSAL_DELAY_SECONDS: Final = 0.1
 """How long a 429 is held back. A client that ignores it sends the next request at once: immediate refusals
 would keep the worker busy, and other tenants waiting."""
 _WITH_DOCUMENT: Final = frozenset({"POST", "PUT", "PATCH"})
+_PROOF_HEADER: Final = PROOF_HEADER.lower().encode()
 _AGENT: Final = re.compile(r"[A-Za-z0-9._+-]{1,64}")
 
 
 Handler = Callable[[ScimRequest], Awaitable[ScimResponse]]
 
 
-def _agent_family(value: bytes | None) -> str | None:
+def agent_family(value: bytes | None) -> str | None:
+    """The family of a client by its User-Agent, such as ``Azure-AD-SCIM``; None where it names none."""
     if not value:
         return None
     match = _AGENT.match(value.decode("latin-1"))
     return None if match is None else match[0]
+
+
+def operator_proof(scope: Scope, jwt: bytes) -> OperatorProof:
+    """What ``PROOF_HEADER`` of a request says, unverified."""
+    path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+    return OperatorProof(jwt.decode("latin-1"), scope["method"], f"{path}?{query}" if query else path)
 
 
 class ScimEndpoint:
@@ -102,7 +112,8 @@ class ScimEndpoint:
             scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
             access = await service.authenticator.authenticate(
                 token.strip().decode("latin-1") if scheme.lower() == b"bearer" else "",
-                _agent_family(headers.get(b"user-agent")),
+                agent_family(headers.get(b"user-agent")),
+                operator_proof(scope, headers[_PROOF_HEADER]) if _PROOF_HEADER in headers else None,
             )
             if access is None:
                 return UNAUTHORIZED

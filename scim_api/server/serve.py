@@ -219,7 +219,8 @@ async def serve(settings: ApiSettings) -> None:
     settings, listeners = bind(settings)
     keys = TrustedKeys(settings.admin_keys_dir)
     async with _opened(settings, keys) as store:
-        service = ServiceContext(store, Authenticator(store), RateLimiter(), Metrics(), settings.endpoint)
+        authenticator = Authenticator(store, operator_keys=keys)
+        service = ServiceContext(store, authenticator, RateLimiter(), Metrics(), settings.endpoint)
         with contextlib.suppress(Unavailable):
             if await store.schema_version() >= REQUIRED_VERSION:
                 await store.public_url(settings.endpoint)

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from scim_api.contract.admin import Credential, PutConnection, TenantSettings
-from scim_api.contract.signing import key_id, public_pem, sign
+from scim_api.contract.signing import key_id, public_pem, sign, sign_proof
 from scim_api.contract.tokens import digest, new_token, new_token_id
 from scim_api.http.admin.trusted_keys import INSTALLATION_FILE, TrustedKeys
 from scim_api.http.authentication import Authenticator
@@ -79,6 +79,17 @@ class Scim:
         await store.put_connection("demo", name, wanted, if_match=present.revision)
         return {"authorization": f"Bearer {token}"}
 
+    def proof(self, request: httpx.Request, credential: str) -> str:
+        """What the operator signs its own sign-ins with."""
+        return sign_proof(
+            self.operator_key,
+            audience=INSTALLATION,
+            method=request.method,
+            target=request.url.raw_path.decode(),
+            credential=digest(credential),
+            now=datetime.now(UTC),
+        )
+
     async def admin_call(
         self,
         method: str,
@@ -115,9 +126,11 @@ async def scim(store: Store, tmp_path: Path) -> AsyncIterator[Scim]:
     key = Ed25519PrivateKey.generate()
     (keys_dir / f"{key_id(key.public_key())}.pem").write_text(public_pem(key))
     (keys_dir / INSTALLATION_FILE).write_text(INSTALLATION)
-    service = ServiceContext(store, Authenticator(store), RateLimiter(), Metrics(), BASE)
+    keys = TrustedKeys(keys_dir)
+    authenticator = Authenticator(store, operator_keys=keys)
+    service = ServiceContext(store, authenticator, RateLimiter(), Metrics(), BASE)
     public = httpx.ASGITransport(public_app(service), raise_app_exceptions=True)
-    internal = httpx.ASGITransport(internal_app(service, TrustedKeys(keys_dir)), raise_app_exceptions=True)
+    internal = httpx.ASGITransport(internal_app(service, keys), raise_app_exceptions=True)
     async with (
         httpx.AsyncClient(transport=public, base_url=BASE) as client,
         httpx.AsyncClient(transport=internal, base_url="http://internal.test") as admin,

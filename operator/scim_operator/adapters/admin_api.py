@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel, ValidationError
 
 from scim_api.contract.admin import AdminError, Connection, ConnectionPage, PutConnection
-from scim_api.contract.signing import PROOF_AGENT, sign, utc_now
+from scim_api.contract.signing import PROOF_AGENT, PROOF_HEADER, sign, sign_proof, utc_now
+from scim_api.contract.tokens import digest
 from scim_api.contract.urns import LIST_RESPONSE
 from scim_operator.planning.ports import (
     Conflict,
@@ -66,6 +67,23 @@ class HttpAdminApi:
         if after is not None:
             path += f"&after={quote(after, safe='')}"
         return _read(ConnectionPage, await self._call("GET", path))
+
+    def sign_proof(self, method: str, target: str, credential: str) -> str:
+        """What makes a sign-in with ``credential`` known as the operator's own, which is no use of it.
+
+        Args:
+            method: the HTTP method, upper case.
+            target: path and query as sent.
+            credential: the plaintext; its digest alone goes into the signature.
+        """
+        return sign_proof(
+            self._key,
+            audience=self._installation_id,
+            method=method,
+            target=target,
+            credential=digest(credential),
+            now=self._clock(),
+        )
 
     async def _call(
         self, method: str, path: str, body: bytes = b"", revision: str | None = None
@@ -135,20 +153,26 @@ class HttpCredentialVerifier:
     Args:
         scim_url: the SCIM base URL as the operator reaches it.
         client: shared by all calls.
+        sign: see ``HttpAdminApi.sign_proof``.
     """
 
-    def __init__(self, scim_url: str, client: httpx.AsyncClient) -> None:
-        self._scim_url, self._client = scim_url.rstrip("/"), client
+    def __init__(
+        self, scim_url: str, client: httpx.AsyncClient, sign: Callable[[str, str, str], str]
+    ) -> None:
+        self._scim_url, self._client, self._sign = scim_url.rstrip("/"), client, sign
 
     async def verify(self, token: str) -> None:
         """Entra's Test Connection: 200 with an empty ListResponse. Raises ``VerificationFailed`` or ``ScimApiUnreachable``."""
+        request = self._client.build_request(
+            "GET",
+            f"{self._scim_url}/Users",
+            params={"filter": f'userName eq "{uuid.uuid4()}"'},
+            headers={"authorization": f"Bearer {token}", "user-agent": PROOF_AGENT},
+            timeout=CALL_SECONDS,
+        )
+        request.headers[PROOF_HEADER] = self._sign(request.method, request.url.raw_path.decode(), token)
         try:
-            answer = await self._client.get(
-                f"{self._scim_url}/Users",
-                params={"filter": f'userName eq "{uuid.uuid4()}"'},
-                headers={"authorization": f"Bearer {token}", "user-agent": PROOF_AGENT},
-                timeout=CALL_SECONDS,
-            )
+            answer = await self._client.send(request)
         except httpx.HTTPError as error:
             raise ScimApiUnreachable(f"{self._scim_url} does not answer ({type(error).__name__})") from None
         if answer.status_code >= 500:

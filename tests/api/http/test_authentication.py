@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from api.conftest import BASE, Scim
+from scim_api.contract.signing import PROOF_AGENT, PROOF_HEADER
 from scim_api.contract.tokens import new_token
 from scim_api.http.authentication import FRESH_SECONDS, Authenticator
 from scim_api.store.errors import Unavailable
@@ -210,7 +211,23 @@ async def test_rate_limiting_answers_429_with_retry_after_and_never_401(scim: Sc
     assert int(limited.headers["retry-after"]) >= 1
 
 
-async def test_the_operators_own_proof_is_no_use_of_a_token(scim: Scim, entra: dict[str, str]) -> None:
-    await scim.client.get(ASK, headers={**entra, "user-agent": "scim-operator-proof"})
+async def last_use(scim: Scim) -> Any:
     await scim.service.authenticator.write_uses()
-    assert (await scim.service.store.connection("demo", "entra")).credentials[0].last_used_at is None
+    return (await scim.service.store.connection("demo", "entra")).credentials[0].last_used_at
+
+
+async def test_the_operators_own_sign_in_is_told_apart_by_its_signature(
+    scim: Scim, entra: dict[str, str]
+) -> None:
+    headers = {**entra, "user-agent": PROOF_AGENT}
+    request = scim.client.build_request("GET", ASK, headers=headers)
+    request.headers[PROOF_HEADER] = scim.proof(request, entra["authorization"].partition(" ")[2])
+    assert (await scim.client.send(request)).status_code == 200
+    assert await last_use(scim) is None
+    await scim.client.get(f"{BASE}/Groups", headers={**headers, PROOF_HEADER: request.headers[PROOF_HEADER]})
+    assert await last_use(scim) is not None, "it was signed for another request"
+
+
+async def test_its_user_agent_alone_is_no_proof(scim: Scim, entra: dict[str, str]) -> None:
+    await scim.client.get(ASK, headers={**entra, "user-agent": PROOF_AGENT})
+    assert await last_use(scim) is not None

@@ -15,7 +15,7 @@ from api.test_bad_input import refused
 from scim_api.contract.admin import RateLimit
 from scim_api.core.json_body import decode_json
 from scim_api.http import endpoint
-from scim_api.http.endpoint import _agent_family
+from scim_api.http.endpoint import agent_family
 from scim_api.http.rate_limit import BYTES_PER_REQUEST
 
 
@@ -135,7 +135,7 @@ async def test_a_fault_of_the_service_is_500_without_its_details_and_stands_in_t
     ],
 )
 def test_a_client_is_known_by_the_family_of_its_agent(header: bytes | None, family: str | None) -> None:
-    assert _agent_family(header) == family
+    assert agent_family(header) == family
 
 
 @pytest.mark.parametrize("length", [BYTES_PER_REQUEST // 2, BYTES_PER_REQUEST * 4], ids=["short", "long"])

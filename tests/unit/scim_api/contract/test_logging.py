@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from scim_api.contract import logging as log_setup
-from scim_api.contract.tokens import new_token
+from scim_api.contract.tokens import TokenKind, new_token
 
 
 @pytest.fixture
@@ -33,10 +33,11 @@ def test_one_event_is_one_json_object(lines: io.StringIO) -> None:
     assert (entry["event"], entry["key"], entry["level"]) == ("rotated", "ns/contoso", "info")
 
 
+@pytest.mark.parametrize("kind", ["BearerToken", "ClientSecret", "AccessToken"])
 @pytest.mark.parametrize("form", ["plain", "base64"])
 @pytest.mark.parametrize("place", ["message", "field", "nested", "exception", "library"])
-def test_a_token_is_taken_out(lines: io.StringIO, form: str, place: str) -> None:
-    token = new_token()
+def test_a_token_is_taken_out(lines: io.StringIO, kind: TokenKind, form: str, place: str) -> None:
+    token = new_token(kind)
     secret = token if form == "plain" else base64.b64encode(token.encode()).decode()
     log = structlog.get_logger("scim_operator.x")
     match place:

@@ -20,8 +20,10 @@ from scim_api.contract.signing import (
     key_id,
     public_pem,
     sign,
+    sign_proof,
     verify,
     verify_body,
+    verify_proof,
 )
 
 KEY: Final = Ed25519PrivateKey.generate()
@@ -209,3 +211,54 @@ def test_a_signature_holds_for_its_lifetime_and_the_leeway_on_both_sides(
         return
     with pytest.raises(SignatureRefused):
         SIGNED.verify(token)
+
+
+PROOF: Final = {
+    "audience": "installation-1",
+    "method": "GET",
+    "target": "/scim/v2/Users?filter=x",
+    "credential": b"\x01" * 32,
+}
+
+
+def proof(key: Ed25519PrivateKey = KEY, age: timedelta = timedelta()) -> str:
+    return sign_proof(key, now=datetime.now(UTC) - age, **PROOF)  # type: ignore[arg-type]
+
+
+def verified(jwt_: str, **changes: Any) -> None:
+    verify_proof(jwt_, trusted, **{**PROOF, **changes})
+
+
+def test_the_operators_own_sign_in_is_known_by_its_signature() -> None:
+    verified(proof())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"audience": "installation-2"},
+        {"method": "POST"},
+        {"target": "/scim/v2/Users?filter=y"},
+        {"target": "/scim/v2/Users"},
+        {"credential": b"\x02" * 32},
+        {"credential": b""},
+    ],
+    ids=str,
+)
+def test_a_proof_for_another_request_or_credential_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(SignatureRefused):
+        verified(proof(), **changes)
+
+
+def test_a_proof_by_a_stranger_or_too_late_is_refused() -> None:
+    for refused in (proof(Ed25519PrivateKey.generate()), proof(age=LIFETIME + LEEWAY + SECOND), "x", ""):
+        with pytest.raises(SignatureRefused):
+            verified(refused)
+
+
+def test_a_proof_is_no_admin_call_and_an_admin_call_no_proof() -> None:
+    call = SignedRequest(method="GET", target="/scim/v2/Users?filter=x", body=b"", if_match=None)
+    with pytest.raises(SignatureRefused):
+        call.verify(proof())
+    with pytest.raises(SignatureRefused):
+        verified(call.sign())

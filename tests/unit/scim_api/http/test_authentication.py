@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 from typing import cast
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scim_api.contract.admin import TenantSettings
-from scim_api.contract.signing import PROOF_AGENT
+from scim_api.contract.signing import PROOF_AGENT, key_id, sign_proof
 from scim_api.contract.tokens import digest, new_token
 from scim_api.http import authentication
-from scim_api.http.authentication import FRESH_SECONDS, Authenticator
+from scim_api.http.authentication import FRESH_SECONDS, Authenticator, OperatorProof
 from scim_api.store.errors import Unavailable
 from scim_api.store.protocol import Access, AuthGeneration, CredentialUse, Store
 
@@ -253,10 +254,96 @@ async def test_last_uses_are_written_once_with_the_databases_time_and_the_client
     assert store.uses == [CredentialUse(TOKEN, datetime.fromtimestamp(100.25, UTC), "last")]
 
 
-async def test_the_operators_own_proof_is_no_use(credentials: Authenticator, store: FakeStore) -> None:
-    assert await credentials.authenticate(TOKEN, PROOF_AGENT) is not None
-    await credentials.write_uses()
+class Keys:
+    """The operator's public key, as the service has it mounted."""
+
+    installation: str | None = "installation-1"
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self.key = key
+
+    def find(self, kid: str) -> Ed25519PublicKey | None:
+        public = self.key.public_key()
+        return public if kid == key_id(public) else None
+
+
+OPERATOR = Ed25519PrivateKey.generate()
+ASKED = "/scim/v2/Users?filter=x"
+
+
+def signed(credential: str = TOKEN, key: Ed25519PrivateKey = OPERATOR, asked: str = ASKED) -> OperatorProof:
+    """A sign-in of the operator's with ``TOKEN``."""
+    jwt = sign_proof(
+        key,
+        audience="installation-1",
+        method="GET",
+        target=asked,
+        credential=digest(credential),
+        now=datetime.now(UTC),
+    )
+    return OperatorProof(jwt, "GET", ASKED)
+
+
+async def uses_after(store: FakeStore, proof: OperatorProof | None, keys: Keys | None) -> int:
+    """How often a token and a client secret were used after both signed in once."""
+    authenticator = Authenticator(cast("Store", store), operator_keys=keys, clock=store.clock)
+    assert await authenticator.authenticate(TOKEN, PROOF_AGENT, proof) is not None
+    authenticator.count_use("secret", digest(TOKEN), PROOF_AGENT, proof)
+    await authenticator.write_uses()
+    return len(store.uses)
+
+
+async def test_the_operators_own_sign_in_is_no_use(store: FakeStore) -> None:
+    assert await uses_after(store, signed(), Keys(OPERATOR)) == 0
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        None,
+        OperatorProof("", "GET", ASKED),
+        OperatorProof("x.y.z", "GET", ASKED),
+        signed(OTHER),
+        signed(key=Ed25519PrivateKey.generate()),
+        signed(asked="/scim/v2/Users"),
+    ],
+    ids=["nothing", "blank", "no JWT", "another credential", "a stranger's", "another request"],
+)
+async def test_whoever_only_says_to_be_the_operator_uses_the_credential(
+    store: FakeStore, proof: OperatorProof | None
+) -> None:
+    assert await uses_after(store, proof, Keys(OPERATOR)) == 2
+
+
+async def test_without_the_operators_keys_each_sign_in_is_a_use(store: FakeStore) -> None:
+    assert await uses_after(store, signed(), None) == 2
+    store.uses.clear()
+    unpublished = Keys(OPERATOR)
+    unpublished.installation = None
+    assert await uses_after(store, signed(), unpublished) == 2
+
+
+async def test_a_refused_sign_in_is_no_use_whoever_says_so(store: FakeStore) -> None:
+    authenticator = Authenticator(cast("Store", store), operator_keys=Keys(OPERATOR), clock=store.clock)
+    assert await authenticator.authenticate(OTHER, None, signed(OTHER)) is None
+    await authenticator.write_uses()
     assert store.uses == []
+
+
+async def test_the_databases_clock_is_read_anew_when_its_reading_is_old(
+    credentials: Authenticator, store: FakeStore, clock: Clock
+) -> None:
+    assert await credentials.fresh_now() == 100.0
+    clock.now += FRESH_SECONDS
+    assert await credentials.fresh_now() == 101.0
+    assert store.readings == 1
+    clock.now += 0.5
+    assert await credentials.fresh_now() == 101.5
+    assert store.readings == 2
+    clock.now += FRESH_SECONDS + 0.01
+    store.fault = Unavailable("gone")
+    with pytest.raises(Unavailable):
+        await credentials.fresh_now()
 
 
 async def test_uses_that_could_not_be_written_wait_for_the_next_time_and_newer_ones_win(

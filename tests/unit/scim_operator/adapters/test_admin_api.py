@@ -53,7 +53,8 @@ def admin(handler: Handler) -> HttpAdminApi:
 
 
 def verifier(handler: Handler) -> HttpCredentialVerifier:
-    return HttpCredentialVerifier(SCIM, httpx.AsyncClient(transport=httpx.MockTransport(handler)))
+    client = httpx.AsyncClient(transport=httpx.MockTransport(handler))
+    return HttpCredentialVerifier(SCIM, client, admin(handler).sign_proof)
 
 
 class Api:
@@ -179,6 +180,24 @@ async def test_the_proof_asks_what_entra_asks_first() -> None:
     assert seen[0].url.params["filter"] != seen[1].url.params["filter"]
     assert seen[0].headers["authorization"] == f"Bearer {TOKEN}"
     assert seen[0].headers["user-agent"] == signing.PROOF_AGENT
+
+
+async def test_the_proof_is_signed_for_this_request_with_this_token() -> None:
+    seen: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, content=empty_list())
+
+    await verifier(handle).verify(TOKEN)
+    signing.verify_proof(
+        seen[0].headers[signing.PROOF_HEADER],
+        lambda kid: SIGNER.public_key() if kid == signing.key_id(SIGNER.public_key()) else None,
+        audience="installation-1",
+        method="GET",
+        target=seen[0].url.raw_path.decode(),
+        credential=tokens.digest(TOKEN),
+    )
 
 
 @pytest.mark.parametrize(
