@@ -116,8 +116,9 @@ crd: install ## Generate the CRD from the models, for kubectl and for the chart
 chart: install ## Generate the chart's README.md and values.schema.json from the comments in values.yaml
 	@$(RUN) python -m chart_files
 
-openapi: install ## Generate docs/admin-openapi.json from the admin API's routes
+openapi: install ## Generate docs/admin-openapi.json and docs/token-openapi.json from the routes
 	@$(RUN) python -m scim_api.http.admin.openapi > docs/admin-openapi.json
+	@$(RUN) python -m scim_api.http.oauth.openapi > docs/token-openapi.json
 
 kind: ## The same on kind, for machines with a container engine
 	@bash dev/kind/up.sh

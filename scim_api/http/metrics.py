@@ -32,6 +32,12 @@ class Metrics:
             ["method", "code"],
             registry=self.registry,
         )
+        self.token_requests = Counter(
+            "scim_api_token_requests_total",
+            "Answered token requests: issued, or what did not hold.",
+            ["result"],
+            registry=self.registry,
+        )
         self.database_up = Gauge(
             "scim_api_database_up",
             "1 when the last reading of the database succeeded.",

@@ -1,14 +1,18 @@
-"""The public application: ``/scim/v2`` and nothing else.
+"""The public application: ``/scim/v2``, the token endpoint, and nothing else.
 
-FastAPI serves the internal port and isn't imported here: these paths need no parameters but an id.
+FastAPI serves the internal port and the token endpoint, and isn't imported here: the SCIM API's paths need no
+parameters but an id.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from scim_api.contract.oauth import TOKEN_PATH
 from scim_api.core.errors import ScimError
 from scim_api.http.endpoint import ScimEndpoint
+from scim_api.http.oauth.assertion import AssertionVerifier
 from scim_api.http.paths import SCIM_PATH, PathNormaliser
 from scim_api.http.request import ScimRequest, ServiceContext, discard_body
 from scim_api.http.response import ScimResponse, send_response
@@ -38,11 +42,11 @@ class Router:
     """Routes by whole paths, and by paths that end in one id; expects the RFC's spelling.
 
     Args:
-        endpoints: by path; one with ``/{id}`` at its end takes any single segment there.
+        endpoints: applications by path; one with ``/{id}`` at its end takes any single segment there.
         default: the application for every other path.
     """
 
-    def __init__(self, endpoints: Mapping[str, ScimEndpoint], default: ASGIApp) -> None:
+    def __init__(self, endpoints: Mapping[str, ASGIApp], default: ASGIApp) -> None:
         self._paths = {path: item for path, item in endpoints.items() if not path.endswith("/{id}")}
         self._parents = {
             path.removesuffix("{id}"): item for path, item in endpoints.items() if path.endswith("/{id}")
@@ -96,14 +100,44 @@ class DirectRouter:
         await self._app(scope, receive, send)
 
 
-def public_app(service: ServiceContext, *, shortcut: bool = True) -> ASGIApp:
+class TokenEndpoint:
+    """The token endpoint, imported and made when somebody first asks for it: with FastAPI that takes some time.
+
+    Args:
+        service: what it shares with the SCIM API.
+        assertions: verifies them; None: none is accepted.
+    """
+
+    def __init__(self, service: ServiceContext, assertions: AssertionVerifier | None) -> None:
+        self._service, self._assertions = service, assertions
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if self._app is None:
+            # In another thread: others are answered meanwhile.
+            make = await asyncio.to_thread(_import_token_app)
+            self._app = self._app or make(self._service, self._assertions)
+        await self._app(scope, receive, send)
+
+
+def _import_token_app() -> Callable[[ServiceContext, AssertionVerifier | None], ASGIApp]:
+    from scim_api.http.oauth.token_endpoint import token_app
+
+    return token_app
+
+
+def public_app(
+    service: ServiceContext, *, assertions: AssertionVerifier | None = None, shortcut: bool = True
+) -> ASGIApp:
     """The application for the public port.
 
     Args:
         service: what its endpoints share.
+        assertions: verifies those that come to the token endpoint; None: none is accepted.
         shortcut: False brings every path into the RFC's spelling first, which is answered alike.
     """
-    endpoints: dict[str, ScimEndpoint] = {}
+    endpoints: dict[str, ASGIApp] = {TOKEN_PATH: TokenEndpoint(service, assertions)}
 
     def add(path: str, **handlers: Callable[[ScimRequest], Awaitable[ScimResponse]]) -> ScimEndpoint:
         endpoint = endpoints[SCIM_PATH + path] = ScimEndpoint(service, path, **handlers)

@@ -17,6 +17,7 @@ from scim_api.core.schema.tenant_schema import TenantSchema
 from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics
 from scim_api.http.rate_limit import RateLimiter
+from scim_api.http.token_refusals import TokenRefusals
 from scim_api.store.protocol import Access, Store
 
 MAX_DISCARDED_BYTES: Final = 32 * 1024 * 1024
@@ -121,6 +122,8 @@ class ServiceContext:
     """Whether the process has been asked to end: it still serves, and is no longer ready."""
     bodies: BufferedBodies = dataclasses.field(default_factory=BufferedBodies)
     """Of both ports."""
+    token_refusals: TokenRefusals = dataclasses.field(default_factory=TokenRefusals)
+    """Of the token endpoint; a background job writes them."""
 
 
 @dataclasses.dataclass(slots=True)

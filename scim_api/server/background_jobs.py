@@ -15,6 +15,7 @@ log = structlog.get_logger(__name__)
 AUTH_GENERATION_SECONDS: Final = 0.25
 """How often the auth generation is read where the store has to query it (PostgreSQL)."""
 LAST_USE_SECONDS: Final = 5.0
+TOKEN_REFUSALS_SECONDS: Final = 5.0
 PURGE_SECONDS: Final = 5.0
 PURGE_BATCH: Final = 500
 KEY_REBUILD_SECONDS: Final = 5.0
@@ -41,6 +42,9 @@ def start(service: ServiceContext) -> list["asyncio.Task[None]"]:
     async def write_last_uses() -> None:
         await service.authenticator.write_uses()
 
+    async def write_token_refusals() -> None:
+        await service.token_refusals.write(service.store)
+
     async def purge() -> float | None:
         return 0.0 if await service.store.purge(PURGE_BATCH) >= PURGE_BATCH else None
 
@@ -55,6 +59,7 @@ def start(service: ServiceContext) -> list["asyncio.Task[None]"]:
     jobs: tuple[tuple[str, float, Job], ...] = (
         ("auth generation", AUTH_GENERATION_SECONDS, refresh_auth_generation),
         ("last use", LAST_USE_SECONDS, write_last_uses),
+        ("token refusals", TOKEN_REFUSALS_SECONDS, write_token_refusals),
         ("purge", PURGE_SECONDS, purge),
         ("key rebuild", KEY_REBUILD_SECONDS, rebuild_keys),
     )

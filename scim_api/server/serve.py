@@ -19,6 +19,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scim_api.contract import listening
+from scim_api.contract.oauth import TOKEN_PATH
 from scim_api.http.admin.trusted_keys import TrustedKeys
 from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics
@@ -165,11 +166,14 @@ def _server(
 
 
 def _operator_app(admin: ASGIApp, scim: ASGIApp) -> ASGIApp:
-    """For the operator's port: ``/scim/v2`` too, which it asks with each new token before it publishes it."""
+    """For the operator's port: ``/scim/v2`` and the token endpoint too, which it asks with each new credential before it
+    publishes it.
+    """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        is_scim = scope["type"] == "http" and scope["path"].startswith(f"{SCIM_PATH}/")
-        await (scim if is_scim else admin)(scope, receive, send)
+        path = scope["path"] if scope["type"] == "http" else ""
+        is_public = path == TOKEN_PATH or path.startswith(f"{SCIM_PATH}/")
+        await (scim if is_public else admin)(scope, receive, send)
 
     return app
 
@@ -277,4 +281,5 @@ async def _run(
     await asyncio.gather(*background, warming, return_exceptions=True)
     with contextlib.suppress(Unavailable):
         await service.authenticator.write_uses()
+        await service.token_refusals.write(service.store)
     log.info("stopped")
