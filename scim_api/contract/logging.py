@@ -40,9 +40,11 @@ def configure(level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso"),
     ]
-    terminal = sys.stderr.isatty()
+    terminal = (
+        sys.stderr.isatty()
+    )  # where tracebacks would show local variables, and wrap them, if rich is there
     last: list[Processor] = (
-        [redact, structlog.dev.ConsoleRenderer()]
+        [redact, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if terminal
         else [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(default=str)]
     )

@@ -210,7 +210,7 @@ router = APIRouter(route_class=TokenRoute, tags=["oauth"])
             "required": True,
             "content": {MEDIA_TYPE: {"schema": TokenForm.model_json_schema()}},
         },
-        "security": [{"clientSecretBasic": []}, {}],
+        "security": [{}],
     },
     dependencies=[Depends(CLIENT_SECRET_BASIC)],
 )

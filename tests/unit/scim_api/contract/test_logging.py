@@ -58,6 +58,21 @@ def test_a_token_is_taken_out(lines: io.StringIO, kind: TokenKind, form: str, pl
     assert log_setup.REDACTED in lines.getvalue()
 
 
+def test_a_traceback_at_a_terminal_shows_no_local_variables(
+    lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", lines)
+    log_setup.configure("debug")
+    local = "-".join(("the", "value", "of", "a", "local", "variable"))
+    try:
+        raise ValueError(len(local))
+    except ValueError:
+        structlog.get_logger("scim_api.x").exception("failed")
+    assert "ValueError" in lines.getvalue()
+    assert local not in lines.getvalue()
+
+
 def test_libraries_are_quiet_at_debug(lines: io.StringIO) -> None:
     logging.getLogger("kubernetes.aio.client.rest").debug("response body: whatever")
     logging.getLogger("httpx").info("HTTP Request: PUT")

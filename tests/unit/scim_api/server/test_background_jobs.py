@@ -24,6 +24,7 @@ from scim_api.server.background_jobs import (
     LAST_USE_SECONDS,
     PURGE_BATCH,
     PURGE_SECONDS,
+    TOKEN_REFUSALS_SECONDS,
     WARM_UP_SECONDS,
 )
 from scim_api.store.errors import Unavailable
@@ -102,6 +103,7 @@ class Service:
         self.metrics = Metrics()
         self.authenticator = SimpleNamespace(refresh=forever, write_uses=forever)
         self.store = SimpleNamespace(purge=forever, rebuild_keys=forever)
+        self.token_refusals = SimpleNamespace(write=forever)
 
     async def run(self, name: str) -> None:
         """Until this job has done what it was told."""
@@ -141,6 +143,21 @@ async def test_last_uses_are_written_at_their_own_pace(pauses: list[float]) -> N
     service.authenticator.write_uses = Told(None, None).job
     await service.run("last use")
     assert pauses == [LAST_USE_SECONDS] * 2
+
+
+async def test_refusals_of_token_requests_are_written_at_their_own_pace(pauses: list[float]) -> None:
+    service = Service()
+    stores: list[object] = []
+    told = Told(None, None)
+
+    async def write(store: object) -> None:
+        stores.append(store)
+        await told.job()
+
+    service.token_refusals.write = write
+    await service.run("token refusals")
+    assert pauses == [TOKEN_REFUSALS_SECONDS] * 2
+    assert stores == [service.store] * 3
 
 
 async def test_a_purge_goes_on_at_once_as_long_as_its_batches_are_full(pauses: list[float]) -> None:

@@ -1,0 +1,113 @@
+"""Clients of the token endpoint: how one is registered, and what it sends."""
+
+import base64
+import dataclasses
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import quote_plus, urlencode
+
+import httpx
+
+from scim_api.contract.admin import Credential, OAuthClient, PutConnection
+from scim_api.contract.oauth import TOKEN_PATH
+from scim_api.contract.tokens import digest, new_token, new_token_id
+from scim_api.store.protocol import Store
+
+URL: Final = f"https://scim.test{TOKEN_PATH}"
+FORM: Final = "application/x-www-form-urlencoded"
+
+
+@dataclasses.dataclass(frozen=True)
+class SecretClient:
+    """A connection with a client secret."""
+
+    client_id: str
+    secret: str
+    credential: str
+    """Id of the secret."""
+    name: str = "entra"
+
+    def form(self, **changes: str | None) -> dict[str, str]:
+        """A request with the credentials in the form; None leaves a parameter out."""
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self.client_id,
+            "client_secret": self.secret,
+            **changes,
+        }
+        return {name: value for name, value in form.items() if value is not None}
+
+    def header(self) -> dict[str, str]:
+        """The credentials as HTTP Basic."""
+        return basic(self.client_id, self.secret)
+
+
+GRANT: Final = {"grant_type": "client_credentials"}
+
+
+def basic(client_id: str, secret: str) -> dict[str, str]:
+    """HTTP Basic, form-encoded as RFC 6749 section 2.3.1 has it."""
+    pair = f"{quote_plus(client_id)}:{quote_plus(secret)}"
+    return {"authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+
+
+def secret_credential(
+    secret: str, present: Any, *, lifetime: timedelta = timedelta(days=90), retires: timedelta | None = None
+) -> Credential:
+    """A client secret, as of the database's time in ``present`` (a ``Connection``)."""
+    return Credential(
+        id=new_token_id(),
+        kind="ClientSecret",
+        digest=digest(secret).hex(),
+        issued_at=present.now,
+        expires_at=present.now + lifetime,
+        retires_at=None if retires is None else present.now + retires,
+    )
+
+
+async def put_secrets(
+    store: Store,
+    *credentials: Credential,
+    client_id: str,
+    name: str = "entra",
+    tenant: str = "contoso",
+    seconds: int = 3600,
+) -> None:
+    """Make these the credentials of a connection."""
+    wanted = PutConnection(
+        tenant=tenant,
+        credentials=credentials,
+        oauth_client=OAuthClient(client_id=client_id, access_token_seconds=seconds),
+    )
+    await store.put_connection("demo", name, wanted, if_match=None)
+
+
+async def register(
+    store: Store,
+    *,
+    name: str = "entra",
+    tenant: str = "contoso",
+    client_id: str | None = None,
+    seconds: int = 3600,
+    lifetime: timedelta = timedelta(days=90),
+) -> SecretClient:
+    """A client with one secret."""
+    secret = new_token("ClientSecret")
+    credential = secret_credential(secret, await store.connection("demo", name), lifetime=lifetime)
+    client_id = client_id or f"client-{name}"
+    await put_secrets(store, credential, client_id=client_id, name=name, tenant=tenant, seconds=seconds)
+    return SecretClient(client_id, secret, credential.id, name)
+
+
+async def ask(
+    client: httpx.AsyncClient, form: Mapping[str, str], headers: Mapping[str, str] | None = None
+) -> httpx.Response:
+    """A token request."""
+    return await client.post(URL, content=urlencode(form), headers={"content-type": FORM, **(headers or {})})
+
+
+def bearer(answer: httpx.Response) -> dict[str, str]:
+    """The headers to use what was issued."""
+    assert answer.status_code == 200, answer.text
+    return {"authorization": f"Bearer {answer.json()['access_token']}"}
