@@ -136,6 +136,8 @@ async def raw_request(
     target: str,
     headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
     body: bytes = b"",
+    *,
+    base: str = urlsplit(BASE).path,
 ) -> httpx.Response:
     """A request whose target stands in the URL exactly as it is given: no client encodes anything.
 
@@ -145,9 +147,10 @@ async def raw_request(
         target: path and query below the base URL, as bytes on the wire.
         headers: header names and values.
         body: the body.
+        base: what comes before the target.
     """
     pairs = headers.items() if isinstance(headers, Mapping) else headers
-    path, _, query = f"{urlsplit(BASE).path}{target}".partition("?")
+    path, _, query = f"{base}{target}".partition("?")
     raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
     if body:
         raw.append((b"content-length", str(len(body)).encode()))

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import sys
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -64,7 +65,7 @@ def test_a_traceback_at_a_terminal_shows_no_local_variables(
     monkeypatch.setattr(lines, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(sys, "stderr", lines)
     log_setup.configure("debug")
-    local = "-".join(("the", "value", "of", "a", "local", "variable"))
+    local = uuid.uuid4().hex
     try:
         raise ValueError(len(local))
     except ValueError:
