@@ -58,6 +58,8 @@ async def _saturate(
         for position, name in enumerate(names):
             shift = (turn + position) % len(running)
             for contender in (*running[shift:], *running[:shift]):
+                if not contender.asked.can(name):
+                    continue
                 async with contender.client() as client:
                     sample = await client.saturate(turns_of(contender.asked, name, turn), seconds)
                 key = Key(contender.name, contender.asked.count, name)
@@ -100,7 +102,7 @@ async def run(arguments: argparse.Namespace, directory: Path, server: PostgresSe
                     await check(client, contender.asked)
                 say(f"  {contender.label} started, loaded and checked in {time.monotonic() - began:.0f} s")
         for contender in running:
-            for name in NAMES:
+            for name in filter(contender.asked.can, NAMES):
                 async with contender.client() as client:
                     await client.saturate(turns_of(contender.asked, name, 99), WARM_UP_SECONDS)
         say(f"{len(running)} contenders are warm; {arguments.rounds} rounds of {arguments.seconds} s each")

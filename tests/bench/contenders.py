@@ -173,9 +173,11 @@ async def ours(name: str, url: str, count: int, directory: Path) -> AsyncIterato
     """Our service on a database of its own, with one tenant of so many people."""
     tenant, token = await loading.connect_tenant(url, "contoso")
     await loading.load(url, tenant, count)
+    clients = await loading.connect_clients(url)
     port = free_port()
     command = [*SERVE, "--port", str(port), "--database-url", url]
-    async with _started(name, command, port, Asked(token, identity, count), directory) as contender:
+    asked = Asked(token, identity, count, clients)
+    async with _started(name, command, port, asked, directory) as contender:
         yield contender
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import apsw
@@ -11,17 +12,20 @@ import orjson
 
 from bench.bare import CREATE, TABLE, marks
 from bench.population import identity, person
-from scim_api.contract.admin import RateLimit, TenantSettings
-from scim_api.contract.tokens import digest
+from scim_api.contract.admin import Credential, OAuthClient, PutConnection, RateLimit, TenantSettings
+from scim_api.contract.tokens import digest, new_token
 from scim_api.core.model import ResourceWrite
 from scim_api.core.resources.users import create_user
 from scim_api.core.schema.tenant_schema import compile_tenant_schema
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
+from scim_api.store.protocol import Store
 from support.scim_service import connect
 
 BATCH: Final = 10_000
 MOMENT: Final = "2026-01-01T00:00:00.000000Z"
+CLIENTS: Final = 500
+"""So many that none of them has to wait at the token endpoint."""
 FAST: Final = RateLimit(requests_per_second=10_000, burst=10_000)
 """Out of the way, but counted on each request."""
 
@@ -39,6 +43,31 @@ async def connect_tenant(url: str, name: str, rate: RateLimit = FAST) -> tuple[i
         return access.tenant, token
     finally:
         await store.close()
+
+
+async def connect_clients(url: str) -> list[tuple[str, str]]:
+    """New clients of the token endpoint, all of one tenant: client ids and secrets."""
+    store = create_store(url)
+    await store.open()
+    try:
+        return [await _connect_client(store, number) for number in range(CLIENTS)]
+    finally:
+        await store.close()
+
+
+async def _connect_client(store: Store, number: int) -> tuple[str, str]:
+    secret, now = new_token("ClientSecret"), datetime.now(UTC)
+    credential = Credential(
+        id=f"secret-{number}",
+        kind="ClientSecret",
+        digest=digest(secret).hex(),
+        issued_at=now,
+        expires_at=now + timedelta(days=1),
+    )
+    client = OAuthClient(client_id=f"client-{number}")
+    wanted = PutConnection(tenant="clients", credentials=(credential,), oauth_client=client)
+    await store.put_connection("bench", f"client-{number}", wanted, if_match=None)
+    return client.client_id, secret
 
 
 def _prepared(first: int, end: int) -> Iterator[tuple[int, ResourceWrite]]:

@@ -39,7 +39,7 @@ def _panel(results: Results, name: str, cells: list[tuple[int, str]], left: int,
         for count, who in cells
         if Key(who, count, name) in results.saturated
     }
-    most = max(rates.values())
+    most = max(rates.values(), default=1.0)
     room = _WIDTH // 2 - _LABEL - 70
     for line, ((count, who), rate) in enumerate(rates.items()):
         y = top + _HEAD + line * (_BAR + _GAP)

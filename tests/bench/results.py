@@ -154,11 +154,17 @@ def table(results: Results) -> str:
         {(key.contender, key.count) for key in results.saturated}, key=lambda one: (one[1], one[0])
     )
     for contender, count in cells:
-        rates = [results.rate(Key(contender, count, name)) for name in NAMES]
-        rows.append(
-            [f"{contender} ({count:,})", *(f"{rate:.0f}" if rate >= 20 else f"{rate:.1f}" for rate in rates)]
-        )
+        keys = [Key(contender, count, name) for name in NAMES]
+        rates = [results.rate(key) if key in results.saturated else None for key in keys]
+        rows.append([f"{contender} ({count:,})", *map(_shown, rates)])
     return aligned(rows)
+
+
+def _shown(rate: float | None) -> str:
+    """A rate with as many digits as say something; a dash where there is no such workload."""
+    if rate is None:
+        return "–"
+    return f"{rate:.0f}" if rate >= 20 else f"{rate:.1f}"
 
 
 def latencies(results: Results) -> str:
@@ -228,10 +234,10 @@ def markdown(found: dict[str, Any]) -> str:
         (cell["users"], cell["contender"], cell["workload"]): statistics.median(cell["perSecond"])
         for cell in found["saturated"]
     }
-    lines = [f"| requests/s | {' | '.join(NAMES)} |", f"|---|{'---:|' * len(NAMES)}"]
+    names = [name for name in NAMES if any(name == measured for _, _, measured in cells)]
+    lines = [f"| requests/s | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
     for users, who in dict.fromkeys((users, who) for users, who, _ in sorted(cells)):
-        rates = [cells[users, who, name] for name in NAMES]
-        shown = [f"{rate:.0f}" if rate >= 20 else f"{rate:.1f}" for rate in rates]
+        shown = [_shown(cells.get((users, who, name))) for name in names]
         lines.append(f"| {who}, {users:,} users | {' | '.join(shown)} |")
     lines += ["", "| goal | found (from, to) | |", "|---|---|---|"]
     lines += [

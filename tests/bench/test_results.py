@@ -6,8 +6,8 @@ from pathlib import Path
 from bench import picture
 from bench.contenders import BARE, OURS, PEERS
 from bench.load import Sample
-from bench.results import Key, Results, inserted, raw, table, verdicts
-from bench.workloads import NAMES
+from bench.results import Key, Results, inserted, markdown, raw, table, verdicts
+from bench.workloads import ACCESS_TOKEN, NAMES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -63,6 +63,19 @@ def test_table_picture_and_raw_data_have_every_contender() -> None:
 
     for contender in (*OURS, *BARE, *PEERS):
         assert all(contender in text for text in shown)
+
+
+def test_a_workload_that_a_contender_has_not_is_shown_as_such() -> None:
+    made = results(1_001)
+    for key in [key for key in made.saturated if key.workload == ACCESS_TOKEN and key.contender not in OURS]:
+        del made.saturated[key]
+
+    line = next(line for line in markdown(raw(made)).splitlines() if line.startswith("| SCIMMY"))
+
+    assert line.endswith("| – |")
+    assert missed(made) == []
+    assert "SCIMMY" in table(made)
+    assert picture.draw(made)
 
 
 def test_the_page_shows_what_the_raw_data_beside_it_says() -> None:

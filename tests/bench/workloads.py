@@ -1,14 +1,17 @@
-"""What is asked: seven workloads, as bytes for one server.
+"""What is asked: eight workloads, as bytes for one server.
 
 ``filter userName``, ``filter e-mail``, ``get``, ``list 100`` read a random person; ``patch`` replaces four
 values in Entra's first dialect, ``create`` adds a person nobody has seen, and ``Entra mix`` is a new person's
 initial cycle: the filter that finds nobody, POST, GET by the new id, PATCH; its figure counts requests.
+``access token`` is a client secret's at the token endpoint, which only ours has; each of many clients in turn, because
+one that asks again and again is told to wait.
 """
 
 import dataclasses
 import itertools
 import random
-from collections.abc import Callable, Generator, Iterator
+from base64 import b64encode
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -16,8 +19,12 @@ import orjson
 
 from bench.load import Client, Exchange, Turns, body_of
 from bench.population import changes, person, user_name
+from scim_api.contract.oauth import TOKEN_PATH
 
-NAMES: Final = ("filter userName", "filter e-mail", "get", "list 100", "patch", "create", "Entra mix")
+ACCESS_TOKEN: Final = "access token"
+NAMES: Final = (
+    "filter userName", "filter e-mail", "get", "list 100", "patch", "create", "Entra mix", ACCESS_TOKEN,
+)  # fmt: skip
 READS_AND_PATCH: Final = NAMES[:5]
 """They leave as many people as they found."""
 PATH: Final = "/scim/v2/Users"
@@ -40,6 +47,8 @@ class Asked:
     token: str
     identity: Callable[[int], str]
     count: int
+    clients: Sequence[tuple[str, str]] = ()
+    """Client ids and secrets for the token endpoint; empty where there is none."""
     fresh: Iterator[int] = dataclasses.field(init=False)
     """Numbers of people that nobody has seen."""
 
@@ -83,6 +92,23 @@ class Asked:
         """Four new values."""
         return Exchange(self.request("PATCH", f"{PATH}/{identity}", changes(number, turn)), (200, 204))
 
+    def access_token(self, client: tuple[str, str]) -> Exchange:
+        """An access token, with "Header"."""
+        form, basic = b"grant_type=client_credentials", b64encode(":".join(client).encode()).decode()
+        lines = [
+            f"POST {TOKEN_PATH} HTTP/1.1",
+            "Host: scim.example.com",
+            f"Authorization: Basic {basic}",
+            AGENT,
+            "Content-Type: application/x-www-form-urlencoded",
+            f"Content-Length: {len(form)}",
+        ]
+        return Exchange("\r\n".join([*lines, "", ""]).encode() + form, (200,))
+
+    def can(self, name: str) -> bool:
+        """Whether the server has this workload at all."""
+        return name != ACCESS_TOKEN or bool(self.clients)
+
     def create(self, number: int) -> Exchange:
         """A new person."""
         return Exchange(self.request("POST", PATH, person(number)), (201,))
@@ -115,6 +141,8 @@ def turns_of(asked: Asked, name: str, seed: int) -> Turns:
             prebuilt = [asked.by_name(user_name(number)) for number in numbers]
         case "filter e-mail":
             prebuilt = [asked.by_email(user_name(number)) for number in numbers]
+        case "access token":
+            prebuilt = [asked.access_token(client) for client in asked.clients]
         case "get":
             prebuilt = [asked.get(asked.identity(number)) for number in numbers]
         case _:
