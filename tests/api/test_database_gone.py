@@ -18,6 +18,8 @@ from scim_api.http.request import ServiceContext
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
 from support.postgres import PostgresServer, fresh_database, own_server
+from support.token_requests import ask as ask_for_token
+from support.token_requests import bearer, register
 
 
 @pytest.fixture
@@ -44,6 +46,8 @@ async def test_requests_during_an_outage_get_503_and_those_after_it_are_answered
     mortal: Scim, mortal_server: PostgresServer, person: Callable[..., dict[str, Any]]
 ) -> None:
     headers = await mortal.connect()
+    oauth = await register(mortal.service.store, name="oauth", tenant="oauth")
+    access_token = bearer(await ask_for_token(mortal.client, oauth.form()))
     assert (await mortal.client.post("/Users", json=person("ada"), headers=headers)).status_code == 201
     assert mortal_server.own is not None
 
@@ -55,11 +59,15 @@ async def test_requests_during_an_outage_get_503_and_those_after_it_are_answered
     await asyncio.to_thread(mortal_server.own.stop)
     assert set(await asyncio.gather(*during)) <= {201, 503}
     await asyncio.sleep(FRESH_SECONDS + 0.1)  # past the second in which the cache may answer
-    for token in (headers, {}, {"authorization": "Bearer sct_unknown"}):
+    for token in (headers, access_token, {}, {"authorization": "Bearer sct_unknown"}):
         answer = await mortal.client.get("/Users", headers=token)
         assert answer.status_code == 503
         assert answer.headers["retry-after"]
         assert answer.headers["content-type"] == "application/scim+json"
+    for form in (oauth.form(), oauth.form(client_secret="wrong"), oauth.form(client_id="nobody")):
+        answer = await ask_for_token(mortal.client, form)
+        assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+        assert answer.headers["retry-after"]
     await asyncio.to_thread(mortal_server.own.start)
     deadline = time.monotonic() + 20
     while (found := await mortal.client.get("/Users?count=0", headers=headers)).status_code != 200:
@@ -67,3 +75,5 @@ async def test_requests_during_an_outage_get_503_and_those_after_it_are_answered
         await asyncio.sleep(0.1)
     assert (await mortal.client.get("/Users", headers={})).status_code == 401
     assert found.json()["totalResults"] >= 1
+    assert (await mortal.client.get("/Users", headers=access_token)).status_code == 200
+    assert (await ask_for_token(mortal.client, oauth.form())).status_code == 200

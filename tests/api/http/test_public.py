@@ -1,5 +1,6 @@
 """Which endpoint a path leads to, and what the public port does without."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -8,8 +9,9 @@ from typing import Any, cast
 import pytest
 
 from api.conftest import Scim
+from scim_api.contract.oauth import TOKEN_PATH
 from scim_api.http.endpoint import ScimEndpoint
-from scim_api.http.public import Router
+from scim_api.http.public import Router, public_app
 
 
 class Endpoint:
@@ -70,3 +72,45 @@ def test_the_public_port_needs_no_web_framework() -> None:
     assert "scim_api.http.public" in modules
     assert not {"fastapi", "starlette.routing", "starlette.requests", "anyio"} & modules
     assert "fastapi" in imported_by("import scim_api.http.internal")
+
+
+ASKED_ONCE: str = """
+import asyncio, sys
+from types import SimpleNamespace
+from scim_api.http.public import public_app
+app = public_app(SimpleNamespace(base_url="https://scim.test/scim/v2"))
+assert "fastapi" not in sys.modules
+scope = {"type": "http", "method": "GET", "path": "/scim/v3", "headers": [], "query_string": b""}
+async def receive():
+    return {"type": "http.request", "body": b"", "more_body": False}
+async def send(message):
+    pass
+asyncio.run(app(scope, receive, send))
+"""
+
+
+def test_what_is_asked_for_but_tokens_needs_no_web_framework_either() -> None:
+    modules = imported_by(ASKED_ONCE)
+    assert "scim_api.http.oauth.assertion" in modules
+    assert not {"fastapi", "starlette.routing", "scim_api.http.oauth.token_endpoint"} & modules
+
+
+async def test_whoever_asks_first_for_a_token_shares_the_endpoint_with_whoever_asks_meanwhile(
+    scim: Scim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+
+    async def app(scope: Any, _receive: Any, _send: Any) -> None:
+        scope["reached"] = app
+
+    def make(*arguments: object) -> Any:
+        made.append(arguments)
+        return app
+
+    monkeypatch.setattr("scim_api.http.public._import_token_app", lambda: make)
+    verifier = cast("Any", object())
+    public = public_app(scim.service, assertions=verifier)
+    scopes: list[dict[str, Any]] = [{"type": "http", "path": TOKEN_PATH} for _ in range(5)]
+    await asyncio.gather(*(public(scope, cast("Any", None), cast("Any", None)) for scope in scopes))
+    assert [scope["reached"] for scope in scopes] == [app] * 5
+    assert made == [(scim.service, verifier)]

@@ -89,6 +89,12 @@ def test_the_admin_api_and_scim_are_there_and_the_admin_api_is_nowhere_else(port
     assert httpx.get(f"{port.serve.url.removesuffix('/scim/v2')}/admin/v1/connections").status_code == 404
 
 
+def test_the_token_endpoint_is_there_too(port: Port) -> None:
+    with port.client() as client:
+        answer = client.post(f"{port.url}/oauth2/token", data={"grant_type": "client_credentials"})
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
 @pytest.mark.parametrize("size", [10, 300_000])
 def test_long_bodies_and_many_requests_on_one_connection_pass(port: Port, size: int) -> None:
     headers = {"authorization": f"Bearer {port.serve.connect()['token']}"}
