@@ -8,7 +8,9 @@ import json
 import os
 import sys
 import uuid
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -19,6 +21,8 @@ import pytest
 
 from api.conftest import BASE
 from bench.population import changes, person, user_name
+from scim_api.contract.oauth import TOKEN_PATH
+from scim_api.contract.tokens import digest, new_token
 from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics
 from scim_api.http.public import public_app
@@ -30,7 +34,7 @@ from scim_api.store.protocol import Store
 from scim_api.store.sqlite.store import SqliteStore
 from support.conversation import raw_request
 from support.costs import Counted, Instructions, relayed, watch_sqlite
-from support.scim_service import connect
+from support.scim_service import connect, connect_client
 
 FIGURES: Final = Path(__file__).parents[1] / "fixtures" / "costs.json"
 RENEW: Final = os.environ.get("COSTS") == "renew"
@@ -127,9 +131,13 @@ async def counted_store(
 
 
 async def _measured(
-    store: Store, counted: Counted, operations: Mapping[str, Operation] = OPERATIONS, tenant: str = "contoso"
+    store: Store,
+    counted: Counted,
+    operations: Mapping[str, Operation] = OPERATIONS,
+    tenant: str = "contoso",
+    sign_in: Callable[[Store, str], Awaitable[str]] = connect,
 ) -> dict[str, dict[str, int]]:
-    token = await connect(store, tenant)
+    token = await sign_in(store, tenant)
     service = ServiceContext(store, Authenticator(store, clock=lambda: 0.0), RateLimiter(), Metrics(), BASE)
     app, headers = public_app(service), {"authorization": f"Bearer {token}"}
 
@@ -232,6 +240,62 @@ async def test_one_more_statement_and_a_tenth_more_python_are_noticed(
     assert [line for line in slower if line.startswith("get: statements")] != []
     assert [line for line in longer if line.startswith("get: instructions")] != []
     assert [line for line in longer if line.startswith("get: statements")] == []
+
+
+async def _sign_in_by_oauth(store: Store, tenant: str) -> str:
+    """The access token of a new client."""
+    client = await connect_client(store, tenant)
+    found = await store.token_client(client.client_id)
+    assert found is not None
+    token = new_token("AccessToken")
+    await store.issue_access_token(
+        found,
+        client.credential,
+        token_id=f"access-{tenant}",
+        digest=digest(token),
+        now=datetime.now(UTC),
+    )
+    return token
+
+
+async def test_a_request_with_an_access_token_costs_what_one_with_a_secret_token_does(
+    counted_store: tuple[Store, Counted],
+) -> None:
+    store, counted = counted_store
+    some = {name: OPERATIONS[name] for name in ("get", "filter by userName", "patch")}
+    known = await _measured(store, counted, some, "first")
+
+    assert _complaints(known, await _measured(store, counted, some, "second", _sign_in_by_oauth)) == []
+
+
+async def test_an_access_token_is_issued_in_one_round_trip_more_than_a_read(
+    counted_store: tuple[Store, Counted],
+) -> None:
+    store, counted = counted_store
+    read = (await _measured(store, counted, {"get": OPERATIONS["get"]}))["get"]
+    client = await connect_client(store, "second")
+    service = ServiceContext(store, Authenticator(store, clock=lambda: 0.0), RateLimiter(), Metrics(), BASE)
+    app, basic = public_app(service), b64encode(f"{client.client_id}:{client.secret}".encode()).decode()
+    headers = {
+        "authorization": f"Basic {basic}",
+        "content-type": "application/x-www-form-urlencoded",
+    }
+
+    async def issue() -> Counted:
+        before = Counted(counted.statements, counted.transactions)
+        answer = await raw_request(
+            app, "POST", TOKEN_PATH, headers, b"grant_type=client_credentials", base=""
+        )
+        assert answer.status_code == 200, answer.text
+        return Counted(counted.statements - before.statements, counted.transactions - before.transactions)
+
+    for _ in range(WARM_UPS):
+        await issue()
+    cost = await issue()
+    if store.dialect == "postgresql":
+        assert (cost.statements, cost.transactions) == (read["statements"] + 1, read["transactions"] + 1)
+    else:  # within the process there is no round trip; what takes time is the commit
+        assert cost.transactions == 1
 
 
 async def test_one_more_commit_is_noticed(counted_store: tuple[Store, Counted]) -> None:
