@@ -77,6 +77,16 @@ def main() -> None:
     type=click.FloatRange(0, 600, min_open=True),
     help="How long a body may take to arrive, and a response to be read.  [default: 30]",
 )
+@click.option(
+    "--keys-hosts",
+    metavar="HOST,...",
+    help="From where the keys of workload identities may be fetched.  [default: Microsoft's login hosts]",
+)
+@click.option(
+    "--keys-max-age-days",
+    type=click.FloatRange(0, 365, min_open=True),
+    help="How long these keys are used while they can't be fetched anew.  [default: 7]",
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[default: info]")
 def serve(**options: object) -> None:
     """Serve SCIM until SIGTERM; requests in flight are answered first.

@@ -43,6 +43,12 @@ class Metrics:
             "1 when the last reading of the database succeeded.",
             registry=self.registry,
         )
+        self.key_fetches = Counter(
+            "scim_api_key_fetches_total",
+            "Fetches of the keys of issuers, by result: fetched, refused, unreachable or invalid.",
+            ["result"],
+            registry=self.registry,
+        )
         self._cache: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:

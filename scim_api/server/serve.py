@@ -23,6 +23,10 @@ from scim_api.contract.oauth import TOKEN_PATH
 from scim_api.http.admin.trusted_keys import TrustedKeys
 from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics
+from scim_api.http.oauth.federated_assertions import FederatedAssertions
+from scim_api.http.oauth.issuer_keys import DAY, IssuerKeyCache
+from scim_api.http.oauth.key_address import KeyHosts
+from scim_api.http.oauth.key_fetch import KeyFetcher
 from scim_api.http.paths import SCIM_PATH
 from scim_api.http.public import public_app
 from scim_api.http.rate_limit import RateLimiter
@@ -208,6 +212,20 @@ async def _opened(settings: ApiSettings, keys: TrustedKeys) -> AsyncIterator[Sto
         await store.close()
 
 
+@contextlib.asynccontextmanager
+async def _assertions(
+    settings: ApiSettings, store: Store, metrics: Metrics
+) -> AsyncIterator[FederatedAssertions]:
+    """What verifies clients' assertions. Nothing is fetched before a client with a trust signs in."""
+    fetcher = KeyFetcher(KeyHosts.read(settings.keys_hosts))
+    keys = IssuerKeyCache(store, fetcher, metrics, max_age=settings.keys_max_age_days * DAY)
+    try:
+        yield FederatedAssertions(keys)
+    finally:
+        await keys.aclose()
+        await fetcher.aclose()
+
+
 async def serve(settings: ApiSettings) -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are answered first.
 
@@ -222,13 +240,14 @@ async def serve(settings: ApiSettings) -> None:
     certificate = ServerCertificate(settings.operator_tls_dir) if settings.operator_tls_dir else None
     settings, listeners = bind(settings)
     keys = TrustedKeys(settings.admin_keys_dir)
-    async with _opened(settings, keys) as store:
+    metrics = Metrics()
+    async with _opened(settings, keys) as store, _assertions(settings, store, metrics) as assertions:
         authenticator = Authenticator(store, operator_keys=keys)
-        service = ServiceContext(store, authenticator, RateLimiter(), Metrics(), settings.endpoint)
+        service = ServiceContext(store, authenticator, RateLimiter(), metrics, settings.endpoint)
         with contextlib.suppress(Unavailable):
             if await store.schema_version() >= REQUIRED_VERSION:
                 await store.public_url(settings.endpoint)
-        scim = public_app(service)
+        scim = public_app(service, assertions=assertions)
         servers = [(_server(scim, settings, _granted(settings)), listeners.public)]
         if listeners.internal is not None:
             from scim_api.http.internal import internal_app  # FastAPI, which the public port does without
@@ -239,8 +258,8 @@ async def serve(settings: ApiSettings) -> None:
         if listeners.metrics is not None:
             from scim_api.http.internal import metrics_app
 
-            metrics = _server(metrics_app(service.metrics), settings, METRICS_CONNECTIONS)
-            servers.append((metrics, listeners.metrics))
+            scraped = _server(metrics_app(metrics), settings, METRICS_CONNECTIONS)
+            servers.append((scraped, listeners.metrics))
         if listeners.operator is not None:
             from scim_api.http.internal import admin_app
 

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from scim_api.contract.oauth import LOGIN_HOSTS
+from scim_api.http.oauth.key_address import KeyHosts
 from scim_api.http.paths import SCIM_PATH
 
 DEFAULT_DATABASE_URL = "sqlite:///scim.db"
@@ -51,6 +53,17 @@ class ApiSettings(BaseSettings):
     """How long request line and headers may take to arrive."""
     body_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
     """How long a body may take to arrive after its head, and a response to be read."""
+    keys_hosts: str = ", ".join(LOGIN_HOSTS)
+    """From where keys that assertions are signed with may be fetched, with commas between: hosts, by HTTPS and at public
+    addresses alone; or origins such as ``http://127.0.0.1:8099``, wherever they are."""
+    keys_max_age_days: Annotated[float, Field(gt=0, le=365)] = 7.0
+    """How long such keys are used while they can't be fetched anew."""
+
+    @field_validator("keys_hosts")
+    @classmethod
+    def _hosts(cls, value: str) -> str:
+        KeyHosts.read(value)
+        return value
 
     @field_validator("public_url")
     @classmethod
