@@ -133,8 +133,9 @@ class IssuerKeyCache:
         issuer = self._issuers.pop(url, None) or _Issuer(url)
         self._issuers[url] = issuer
         if len(self._issuers) > MAX_ADDRESSES:
-            idle = next((item for item in self._issuers.values() if item.update is None), issuer)
-            del self._issuers[idle.url]
+            idle = [url for url, item in self._issuers.items() if item.update is None and item is not issuer]
+            for longest_ago in idle[: len(self._issuers) - MAX_ADDRESSES]:
+                del self._issuers[longest_ago]
         return issuer
 
     def _update(

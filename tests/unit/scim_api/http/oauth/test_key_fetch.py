@@ -1,6 +1,7 @@
 """Keys are fetched from where they may be and nowhere else, within bounds, whatever the other side does."""
 
 import asyncio
+import contextlib
 import gzip
 import ssl
 import subprocess
@@ -366,10 +367,49 @@ async def test_by_a_proxy_it_is_the_proxy_that_resolves(
     assert names.asked == []
 
 
-@pytest.mark.parametrize("exempt", [LOGIN, "microsoftonline.com", ".microsoftonline.com", "*"])
+@contextlib.asynccontextmanager
+async def tunnel(port: int) -> AsyncIterator[tuple[str, list[str]]]:
+    """A proxy that takes every CONNECT to the port, whatever it names; its URL, and what was named."""
+    named: list[str] = []
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.closing(writer):
+            while piece := await reader.read(4096):
+                writer.write(piece)
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        named.append((await reader.readuntil(b"\r\n\r\n")).split()[1].decode())
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        to_server, from_server = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(copy(reader, from_server), copy(to_server, writer), return_exceptions=True)
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", named
+
+
+async def test_by_a_proxy_too_the_certificate_has_to_be_one_for_the_name(
+    by_tls: tuple[KeyServer, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, trusting = by_tls
+    names = Names(["10.0.0.1"])
+    async with tunnel(place.port) as (url, named):
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        one = KeyFetcher(KeyHosts.read("keys.example, other.example"), resolver=names, verify=trusting)
+        assert await one.fetch("https://keys.example/keys")
+        with pytest.raises(KeysNotFetched, match="not one for this name"):
+            await one.fetch("https://other.example/keys")
+        with pytest.raises(KeysNotFetched, match="SCIM_API_KEYS_HOSTS"):
+            await one.fetch("https://elsewhere.example/keys")
+        await one.aclose()
+    assert named == ["keys.example:443", "other.example:443"]
+    assert names.asked == []
+
+
+@pytest.mark.parametrize("exempt", [f"x.example,{LOGIN}", "microsoftonline.com", ".microsoftonline.com", "*"])
 async def test_a_name_in_no_proxy_is_asked_directly(monkeypatch: pytest.MonkeyPatch, exempt: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("NO_PROXY", f"x.example,{exempt}")
+    monkeypatch.setenv("NO_PROXY", exempt)
     names, network = Names(["20.190.151.7"]), Network()
     assert await fetcher(names, network).fetch(KEYS_URL)
     assert network.hosts == ["20.190.151.7"]
