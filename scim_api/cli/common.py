@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from scim_api.cli.issuance import ConnectionMistake
+from scim_api.cli.sign_in import ConnectionMistake
 from scim_api.server.settings import ApiSettings, SettingsError, load
 from scim_api.store.errors import Conflict, StoreError, Unavailable
 from scim_api.store.factory import create_store

@@ -1,31 +1,46 @@
 """Connections without Kubernetes: what ``scim-api connection`` does on the database itself."""
 
 import dataclasses
+import uuid
 from datetime import datetime, timedelta
+from typing import Final, Literal
 
 from pydantic import ValidationError
 
-from scim_api.contract.admin import Connection, Credential, PutConnection, TenantSettings
+from scim_api.cli.sign_in import (
+    AuthType,
+    BearerToken,
+    ClientCredentials,
+    ConnectionMistake,
+    SignIn,
+    WorkloadIdentity,
+)
+from scim_api.contract.admin import Connection, Credential, OAuthClient, PutConnection, TenantSettings
+from scim_api.contract.durations import LONGEST
+from scim_api.contract.oauth import client_id_of
 from scim_api.contract.tokens import digest, new_token, new_token_id
 from scim_api.store.protocol import Store
 
-
-class ConnectionMistake(Exception):
-    """The command can't be done; the message says what to do instead."""
+_AUTH_TYPES: Final = {
+    "BearerToken": AuthType.BEARER_TOKEN,
+    "ClientSecret": AuthType.OAUTH_CLIENT_CREDENTIALS,
+    "WorkloadIdentity": AuthType.WORKLOAD_IDENTITY,
+}
+"""Kind of a credential -> how who has it signs in."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Issued:
-    """A token as its owner sees it, once."""
+    """A new credential as its owner sees it, once."""
 
     endpoint: str
-    token: str = dataclasses.field(repr=False)
-    token_id: str
+    auth: AuthType
+    credential_id: str
     expires_at: datetime
-
-
-def _credential(token: str, now: datetime, lifetime: timedelta) -> Credential:
-    return Credential(id=new_token_id(), digest=digest(token).hex(), issued_at=now, expires_at=now + lifetime)
+    plaintext: str | None = dataclasses.field(repr=False)
+    """The bearer token or the client secret; None with a workload identity."""
+    client_id: str | None
+    """None with a bearer token."""
 
 
 async def create(
@@ -35,39 +50,60 @@ async def create(
     *,
     tenant: str,
     settings: TenantSettings,
-    lifetime: timedelta,
+    sign_in: SignIn,
     endpoint: str,
 ) -> Issued:
-    """Create a connection with its first token. Raises ``ConnectionMistake`` when it exists or the tenant has no name."""
+    """Create a connection with its first credential. Raises ``ConnectionMistake`` when it exists or the tenant has no name."""
     present = await store.connection(namespace, name)
     if present.exists:
         raise ConnectionMistake(
-            f"{namespace}/{name} exists; `scim-api connection rotate {namespace}/{name}` gives it another token"
+            f"{namespace}/{name} exists; `scim-api connection rotate {namespace}/{name}` gives it another secret, and"
+            " one of another name may have the same --tenant"
         )
-    token = new_token()
-    credential = _credential(token, present.now, lifetime)
+    client: OAuthClient | None = None
+    plaintext: str | None = None
+    match sign_in:
+        case BearerToken():
+            credential, plaintext = _secret("BearerToken", present.now, sign_in.lifetime)
+        case ClientCredentials():
+            client = await _new_client(store, namespace, name, sign_in)
+            credential, plaintext = _secret("ClientSecret", present.now, sign_in.lifetime)
+        case WorkloadIdentity():
+            client = await _new_client(store, namespace, name, sign_in)
+            credential = _trusting(client.client_id, sign_in, present.now)
     try:
-        desired = PutConnection(tenant=tenant, settings=settings, credentials=(credential,))
+        desired = PutConnection(
+            tenant=tenant, settings=settings, credentials=(credential,), oauth_client=client
+        )
     except ValidationError:
         raise ConnectionMistake(
             f"--tenant {tenant!r}: write a name of lower-case letters, digits, - and ., such as contoso"
         ) from None
     await store.put_connection(namespace, name, desired, if_match=present.revision)
-    return Issued(endpoint, token, credential.id, credential.expires_at)
+    return _issued(endpoint, credential, plaintext, client)
 
 
 async def rotate(
     store: Store, namespace: str, name: str, *, lifetime: timedelta, revoke_others: bool, endpoint: str
 ) -> Issued:
-    """Add a token; the others stay valid to their own end, or end now with ``revoke_others``.
+    """Add a token or, to a client, a secret; the others stay valid to their own end, or end now with ``revoke_others``.
 
-    Raises ``ConnectionMistake`` when there is no such connection, or when it has too many tokens.
+    Raises ``ConnectionMistake`` when there is no such connection, when it has no secret, or too many.
     """
     present = await existing(store, namespace, name)
     assert present.tenant is not None  # noqa: S101 (exists, so it has both)
     assert present.settings is not None  # noqa: S101
-    token = new_token()
-    credential = _credential(token, present.now, lifetime)
+    auth = auth_of(present)
+    if auth is AuthType.WORKLOAD_IDENTITY:
+        raise ConnectionMistake(
+            f"{namespace}/{name} has no secret that could be rotated: Entra signs with keys of its own, which change by"
+            " themselves; for another trust create a second connection with the same --tenant, change Entra to it,"
+            " then delete this one"
+        )
+    client = None if auth is AuthType.BEARER_TOKEN else present.oauth_client
+    credential, plaintext = _secret(
+        "BearerToken" if client is None else "ClientSecret", present.now, lifetime
+    )
     kept = (
         ()
         if revoke_others
@@ -79,10 +115,18 @@ async def rotate(
         )
     except ValidationError:
         raise ConnectionMistake(
-            f"{namespace}/{name} has {len(kept)} live tokens, the most there can be; end them with --revoke-others"
+            f"{namespace}/{name} has {len(kept)} live tokens or secrets, the most there can be; end them with"
+            " --revoke-others"
         ) from None
     await store.put_connection(namespace, name, desired, if_match=present.revision)
-    return Issued(endpoint, token, credential.id, credential.expires_at)
+    return _issued(endpoint, credential, plaintext, client)
+
+
+def auth_of(present: Connection) -> AuthType:
+    """How a connection signs in: as its newest credential says or, where all have ended, whether it is a client."""
+    if present.credentials:
+        return _AUTH_TYPES[present.credentials[-1].kind]
+    return AuthType.BEARER_TOKEN if present.oauth_client is None else AuthType.OAUTH_CLIENT_CREDENTIALS
 
 
 async def existing(store: Store, namespace: str, name: str) -> Connection:
@@ -105,3 +149,51 @@ async def all_connections(store: Store) -> list[Connection]:
         if page.next is None:
             return items
         after = page.next
+
+
+async def _new_client(
+    store: Store, namespace: str, name: str, sign_in: ClientCredentials | WorkloadIdentity
+) -> OAuthClient:
+    """In a database of an operator the client id is the one that a ScimToken of this name has."""
+    installation = await store.installation()
+    client_id = str(uuid.uuid4()) if installation is None else client_id_of(installation, namespace, name)
+    return OAuthClient(client_id=client_id, access_token_seconds=sign_in.access_token_seconds)
+
+
+def _secret(
+    kind: Literal["BearerToken", "ClientSecret"], now: datetime, lifetime: timedelta
+) -> tuple[Credential, str]:
+    """A new credential and its plaintext."""
+    plaintext = new_token(kind)
+    credential = Credential(
+        id=new_token_id(),
+        kind=kind,
+        digest=digest(plaintext).hex(),
+        issued_at=now,
+        expires_at=now + lifetime,
+    )
+    return credential, plaintext
+
+
+def _trusting(client_id: str, sign_in: WorkloadIdentity, now: datetime) -> Credential:
+    return Credential(
+        id=new_token_id(),
+        kind="WorkloadIdentity",
+        digest=sign_in.trust.fingerprint(client_id),
+        issued_at=now,
+        expires_at=now + LONGEST,
+        trust=sign_in.trust,
+    )
+
+
+def _issued(
+    endpoint: str, credential: Credential, plaintext: str | None, client: OAuthClient | None
+) -> Issued:
+    return Issued(
+        endpoint=endpoint,
+        auth=_AUTH_TYPES[credential.kind],
+        credential_id=credential.id,
+        expires_at=credential.expires_at,
+        plaintext=plaintext,
+        client_id=None if client is None else client.client_id,
+    )

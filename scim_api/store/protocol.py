@@ -200,6 +200,9 @@ class Store(Protocol):
         One database serves one installation: the caller stops when the answer differs.
         """
 
+    async def installation(self) -> str | None:
+        """The installation that the database was claimed for; None for one that no operator uses."""
+
     async def public_url(self, url: str | None = None) -> str | None:
         """Remember (when given) and return the SCIM base URL, for ``scim-api connection create``."""
 

@@ -100,6 +100,11 @@ class PostgresStore:
         """Write the installation id if the database has none; the id it has now."""
         return await self._database.write_script(lambda _now: administration.claim(installation))
 
+    async def installation(self) -> str | None:
+        """The installation that the database was claimed for."""
+        [[identity]] = await self._database.read(administration.INSTALLATION)
+        return None if identity is None else str(identity)
+
     async def public_url(self, url: str | None = None) -> str | None:
         """Remember (when given) and return the SCIM base URL."""
         return await self._database.write_script(lambda _now: administration.public_url(url))

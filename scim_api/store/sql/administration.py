@@ -58,12 +58,13 @@ _NEWEST_REVOKED: Final = f"""
 {_CREDENTIAL} WHERE k.connection = ? AND k.revoked_at IS NOT NULL AND k.expires_at > ? AND k.kind <> 'AccessToken'
 ORDER BY k.issued_at DESC, k.id DESC LIMIT ?"""
 _PAGE: Final = "c.state = 'exists' AND (c.namespace, c.name) > (?, ?)"
+INSTALLATION: Final = "SELECT id FROM installation"
 
 
 def claim(installation: str) -> TransactionScript[str]:
     """Write the installation id where there is none; the one there is."""
     yield Statement("UPDATE installation SET id = ? WHERE id IS NULL", (installation,))
-    [[identity]] = yield Statement("SELECT id FROM installation")
+    [[identity]] = yield Statement(INSTALLATION)
     return str(identity)
 
 

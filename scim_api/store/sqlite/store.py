@@ -142,6 +142,11 @@ class SqliteStore:
         """Write the installation id if the database has none; the id it has now."""
         return await self._write_script(lambda: administration.claim(installation))
 
+    async def installation(self) -> str | None:
+        """The installation that the database was claimed for."""
+        [[identity]] = self._read(administration.INSTALLATION)
+        return None if identity is None else str(identity)
+
     async def public_url(self, url: str | None = None) -> str | None:
         """Remember (when given) and return the SCIM base URL."""
         if url is None:

@@ -7,7 +7,7 @@ import click
 import pytest
 
 from scim_api.cli.common import read_settings, run, with_store
-from scim_api.cli.issuance import ConnectionMistake
+from scim_api.cli.sign_in import ConnectionMistake
 from scim_api.server.settings import ApiSettings, SettingsError
 from scim_api.store.errors import Conflict, RevisionMismatch, Unavailable
 from scim_api.store.factory import create_store

@@ -5,43 +5,78 @@ from datetime import timedelta
 import pytest
 
 from scim_api.cli import issuance
-from scim_api.cli.issuance import ConnectionMistake, Issued
-from scim_api.contract.admin import Connection, ConnectionPage, CustomField, TenantSettings
-from scim_api.contract.tokens import digest
+from scim_api.cli.issuance import Issued
+from scim_api.cli.sign_in import (
+    AuthType,
+    BearerToken,
+    ClientCredentials,
+    ConnectionMistake,
+    SignIn,
+    WorkloadIdentity,
+)
+from scim_api.contract.admin import (
+    Connection,
+    ConnectionPage,
+    CustomField,
+    PutConnection,
+    TenantSettings,
+    WorkloadIdentityTrust,
+)
+from scim_api.contract.oauth import client_id_of
+from scim_api.contract.tokens import digest, kind_of
 from scim_api.store.protocol import Store
 from support.stored import connect, credential
 
 ENDPOINT = "https://scim.test/scim/v2"
 DAY = timedelta(days=1)
+BEARER = BearerToken(DAY)
+HOURS = ClientCredentials(DAY, access_token_seconds=7200)
+TRUST = WorkloadIdentityTrust(
+    tenant_id="72f988bf-86f1-41af-91ab-2d7cd011db47",
+    subjects=("3c0f0a2e-0d0f-4b0a-9a55-2d6a0e6f1d11",),
+    audiences=("api://app",),
+    issuers=("https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0",),
+    keys_url="https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/discovery/v2.0/keys",
+)
+FEDERATED = WorkloadIdentity(TRUST, access_token_seconds=3600)
 SETTINGS = TenantSettings(groups="Disabled", custom_fields=(CustomField(name="costCenter"),))
 
 
-async def create(store: Store, name: str = "entra", *, tenant: str = "contoso") -> Issued:
+async def create(
+    store: Store, name: str = "entra", *, tenant: str = "contoso", sign_in: SignIn = BEARER
+) -> Issued:
     return await issuance.create(
-        store, "demo", name, tenant=tenant, settings=SETTINGS, lifetime=DAY, endpoint=ENDPOINT
+        store, "demo", name, tenant=tenant, settings=SETTINGS, sign_in=sign_in, endpoint=ENDPOINT
     )
 
 
-async def rotate(store: Store, *, revoke_others: bool = False, lifetime: timedelta = 2 * DAY) -> Issued:
+async def rotate(
+    store: Store, name: str = "entra", *, revoke_others: bool = False, lifetime: timedelta = 2 * DAY
+) -> Issued:
     return await issuance.rotate(
-        store, "demo", "entra", lifetime=lifetime, revoke_others=revoke_others, endpoint=ENDPOINT
+        store, "demo", name, lifetime=lifetime, revoke_others=revoke_others, endpoint=ENDPOINT
     )
+
+
+def plaintext(issued: Issued) -> str:
+    assert issued.plaintext is not None
+    return issued.plaintext
 
 
 async def opens(store: Store, issued: Issued) -> bool:
-    return await store.access(digest(issued.token)) is not None
+    return await store.access(digest(plaintext(issued))) is not None
 
 
 async def test_a_new_connections_token_opens_its_tenant_for_its_lifetime(store: Store) -> None:
     issued = await create(store)
 
-    access = await store.access(digest(issued.token))
+    access = await store.access(digest(plaintext(issued)))
     assert access is not None
-    assert (access.credential, access.settings) == (issued.token_id, SETTINGS)
+    assert (access.credential, access.settings) == (issued.credential_id, SETTINGS)
     held = await store.connection("demo", "entra")
     assert held.tenant == "contoso"
     [token] = held.credentials
-    assert (token.id, token.expires_at) == (issued.token_id, issued.expires_at)
+    assert (token.id, token.expires_at) == (issued.credential_id, issued.expires_at)
     assert token.expires_at - token.issued_at == DAY
     assert abs(token.issued_at - held.now) < timedelta(minutes=1)  # the database's clock
     assert issued.endpoint == ENDPOINT
@@ -80,7 +115,7 @@ async def test_rotating_adds_a_token_and_leaves_the_others_their_time(store: Sto
     second = await rotate(store)
 
     held = await store.connection("demo", "entra")
-    assert {token.id for token in held.credentials} == {first.token_id, second.token_id}
+    assert {token.id for token in held.credentials} == {first.credential_id, second.credential_id}
     assert before[0] in held.credentials
     assert second.expires_at > first.expires_at
     assert await opens(store, first)
@@ -132,6 +167,98 @@ async def test_everything_is_all_pages_in_order(store: Store, monkeypatch: pytes
 
 
 def test_a_token_does_not_show_in_what_may_be_logged() -> None:
-    issued = Issued(ENDPOINT, "sct_secret", "t1", credential().expires_at)
+    issued = Issued(ENDPOINT, AuthType.BEARER_TOKEN, "t1", credential().expires_at, "sct_secret", None)
     assert "sct_secret" not in repr(issued)
     assert "sct_secret" not in str(issued)
+
+
+# -- clients of the token endpoint ------------------------------------------------------------------
+async def test_a_client_has_a_secret_for_the_token_endpoint_that_opens_nothing_itself(store: Store) -> None:
+    issued = await create(store, sign_in=HOURS)
+    assert issued.client_id is not None
+    assert kind_of(plaintext(issued)) == "ClientSecret"
+    assert not await opens(store, issued)
+
+    client = await store.token_client(issued.client_id)
+    assert client is not None
+    assert (client.name, client.access_token_seconds) == ("demo/entra", 7200)
+    [secret] = client.credentials
+    assert (secret.id, secret.kind) == (issued.credential_id, "ClientSecret")
+    assert secret.digest == digest(plaintext(issued))
+    [held] = (await store.connection("demo", "entra")).credentials
+    assert held.expires_at - held.issued_at == DAY
+
+
+async def test_a_workload_identity_is_a_trust_of_its_client_without_any_secret(store: Store) -> None:
+    issued = await create(store, sign_in=FEDERATED)
+    assert issued.plaintext is None
+    assert issued.client_id is not None
+    client = await store.token_client(issued.client_id)
+    assert client is not None
+    [held] = client.credentials
+    assert (held.kind, held.trust) == ("WorkloadIdentity", TRUST)
+    assert held.digest.hex() == TRUST.fingerprint(issued.client_id)
+    [credential_] = (await store.connection("demo", "entra")).credentials
+    assert credential_.expires_at - credential_.issued_at == 3650 * DAY
+
+
+@pytest.mark.parametrize("sign_in", [HOURS, FEDERATED], ids=["secret", "identity"])
+async def test_a_client_stands_beside_a_bearer_token_of_the_same_tenant(
+    store: Store, sign_in: SignIn
+) -> None:
+    bearer = await create(store)
+    beside = await create(store, "beside", sign_in=sign_in)
+    access = await store.access(digest(plaintext(bearer)))
+    assert access is not None
+    held = await store.connection("demo", "beside")
+    assert held.exists
+    assert held.tenant == "contoso"
+    assert bearer.client_id is None
+    assert beside.client_id is not None
+
+
+async def test_a_client_id_is_random_unless_an_operator_uses_the_database(store: Store) -> None:
+    ids = [(await create(store, name, sign_in=HOURS)).client_id for name in ("a", "b")]
+    assert len(set(ids)) == 2
+    assert client_id_of("", "demo", "a") not in ids
+    await store.claim("cluster-one")
+    issued = await create(store, sign_in=HOURS)
+    assert issued.client_id == client_id_of("cluster-one", "demo", "entra")
+
+
+async def test_another_secret_leaves_the_client_its_id_and_the_first_secret_its_time(store: Store) -> None:
+    first = await create(store, sign_in=HOURS)
+    second = await rotate(store)
+    assert second.client_id == first.client_id
+    assert (second.auth, kind_of(plaintext(second))) == (AuthType.OAUTH_CLIENT_CREDENTIALS, "ClientSecret")
+    held = await store.connection("demo", "entra")
+    assert [one.id for one in held.credentials] == [first.credential_id, second.credential_id]
+    assert held.oauth_client is not None
+    assert held.oauth_client.access_token_seconds == 7200
+
+    third = await rotate(store, revoke_others=True)
+    held = await store.connection("demo", "entra")
+    assert [one.id for one in held.credentials] == [third.credential_id]
+
+
+async def test_a_client_without_a_live_secret_gets_one_again(store: Store) -> None:
+    first = await create(store, sign_in=HOURS)
+    held = await store.connection("demo", "entra")
+    assert held.tenant is not None
+    await store.put_connection(
+        "demo", "entra", PutConnection(tenant=held.tenant, settings=held.settings), if_match=None
+    )
+    again = await rotate(store)
+    assert (again.client_id, again.auth) == (first.client_id, AuthType.OAUTH_CLIENT_CREDENTIALS)
+
+
+async def test_a_workload_identity_has_nothing_to_rotate_and_the_way_to_another_trust_is_told(
+    store: Store,
+) -> None:
+    await create(store, sign_in=FEDERATED)
+    with pytest.raises(ConnectionMistake) as told:
+        await rotate(store, revoke_others=True)
+    assert "demo/entra has no secret that could be rotated" in str(told.value)
+    assert "create a second connection with the same --tenant" in str(told.value)
+    assert "\n" not in str(told.value)
+    assert len((await store.connection("demo", "entra")).credentials) == 1

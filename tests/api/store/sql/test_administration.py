@@ -25,6 +25,11 @@ class TestInstallation:
         assert await store.claim("one") == "one"
         assert await other.claim("two") == "one"
 
+    async def test_nobody_has_claimed_a_new_database(self, store: Store, other: Store) -> None:
+        assert await store.installation() is None
+        await store.claim("one")
+        assert await other.installation() == "one"
+
     async def test_the_public_url_is_remembered(self, store: Store, other: Store) -> None:
         assert await store.public_url() is None
         assert await store.public_url("https://scim.example.com/scim/v2") == await other.public_url()
