@@ -21,14 +21,14 @@ _OK: Final = 200
 
 
 def ask(endpoint: str, token: str) -> int:
-    """Entra's Test Connection with this token; the status of the answer."""
+    """What Entra's Test Connection begins with, with this token; the status of the answer."""
     with EntraClient(endpoint, token) as client:
-        return _test_connection(client)
+        return _find_nobody(client)
 
 
-def _test_connection(client: EntraClient) -> int:
+def _find_nobody(client: EntraClient) -> int:
     try:
-        client.test_connection()
+        client.find_nobody()
     except Rejected as refused:
         return refused.status
     except EntraError as error:
@@ -113,7 +113,7 @@ class Load:
             try:
                 with EntraClient(self._endpoint, token) as client:
                     while not self._end.is_set() and token == (self._published if follows else self._old):
-                        status = _test_connection(client)
+                        status = _find_nobody(client)
                         with self._lock:
                             self.sent[token, status] += 1
                         self._end.wait(_PAUSE_SECONDS)

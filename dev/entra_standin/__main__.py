@@ -1,12 +1,14 @@
-"""``python -m entra_standin --url URL --token-file FILE``: play provisioning cycles and report them."""
+"""``python -m entra_standin --url URL --token-file FILE``: play provisioning cycles and report them.
+
+Or, with ``--validator``, what Microsoft's own validator asks of the token endpoint.
+"""
 
 import argparse
+import contextlib
 import dataclasses
 import functools
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import httpx
 
@@ -18,7 +20,10 @@ from entra_standin.discovery import discover
 from entra_standin.errors import EntraError
 from entra_standin.groups import GroupReport, incremental_groups, initial_groups
 from entra_standin.mapping import Matching
+from entra_standin.options import add_options, credentials_of, sign_in_of
 from entra_standin.pace import PacedTransport
+from entra_standin.token_endpoint import Credentials, SignedAssertion
+from entra_standin.validator import federated_identity, validate_credentials
 
 Groups = Callable[[Mapping[str, str]], GroupReport]
 """A cycle's part for groups; takes the people's ids by key."""
@@ -32,18 +37,45 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
-        token = _token(arguments.token_file, arguments.token_env)
-        transport = PacedTransport(httpx.HTTPTransport())
-        client = EntraClient(arguments.url, token, arguments.dialect, arguments.matching, transport=transport)
+        with contextlib.ExitStack() as stack:
+            credentials = stack.enter_context(credentials_of(arguments))
+            if arguments.validator:
+                return 0 if _validated(arguments, credentials) else 1
+            sign_in = stack.enter_context(sign_in_of(arguments, credentials))
+            transport = PacedTransport(httpx.HTTPTransport())
+            client = stack.enter_context(
+                EntraClient(
+                    arguments.url, sign_in, arguments.dialect, arguments.matching, transport=transport
+                )
+            )
+            return 0 if play(client, print) else 1
     except (OSError, ValueError) as error:
         print(f"can't begin: {_reason(error)}", file=sys.stderr)
         return 1
-    with client:
-        return 0 if play(client, print) else 1
+
+
+def _validated(arguments: argparse.Namespace, credentials: Credentials | None) -> bool:
+    """Microsoft's validator, as far as it is about signing in. Raises ``ValueError`` where there is nothing of it."""
+    if credentials is None:
+        raise ValueError("--validator is of use with OAuthClientCredentials and WorkloadIdentity")
+    try:
+        if isinstance(credentials, SignedAssertion):
+            name = "Federated_Identity"
+            granted = federated_identity(arguments.url, arguments.token_endpoint, credentials)
+        else:
+            name = "Validate_Credentials"
+            granted = validate_credentials(
+                arguments.url, arguments.token_endpoint, credentials, scope=arguments.scope
+            )
+    except EntraError as error:
+        print(f"validator: {name}: {error}")
+        return False
+    print(f"validator: {name} passes, with an access token for {granted.expires_in / 60:g} minutes")
+    return True
 
 
 def play(client: EntraClient, tell: Callable[[str], None]) -> bool:
-    """Six people from their creation to changes, a soft delete, a delete, a restart and a retry.
+    """Test Connection, then six people from their creation to changes, a soft delete, a delete, a restart and a retry.
 
     Three groups as well, when /Schemas lists them; as in Entra, they come after the people of each cycle.
 
@@ -74,8 +106,11 @@ def play(client: EntraClient, tell: Callable[[str], None]) -> bool:
         ),
     )
     schemas: frozenset[str] | None = None
-    step = "discovery"
+    step = "Test Connection"
     try:
+        client.test_connection()
+        tell("Test Connection: nobody found, as it must be")
+        step = "discovery"
         for name, cycle, groups in cycles:
             reports: list[CycleReport | GroupReport] = [report := cycle()]
             if report.ok:
@@ -116,21 +151,6 @@ def changed_teams(teams: Sequence[Team]) -> tuple[Team, ...]:
     )
 
 
-def _token(file: Path | None, variable: str | None) -> str:
-    """From the file, or from the environment variable of that name; never from the command line.
-
-    Raises:
-        OSError: the file can't be read.
-        ValueError: the variable is not set, or the file is not UTF-8.
-    """
-    if file is not None:
-        return file.read_text(encoding="utf-8").strip()
-    token = os.environ.get(variable or "", "").strip()
-    if not token:
-        raise ValueError(f"the environment variable {variable} is not set")
-    return token
-
-
 def _reason(error: Exception) -> str:
     """Without what was read: a decoding error carries the bytes of the token."""
     if isinstance(error, UnicodeError):
@@ -141,11 +161,12 @@ def _reason(error: Exception) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m entra_standin", description=__doc__)
     parser.add_argument("--url", required=True, help="the Tenant URL, as the Secret's `endpoint` has it")
-    secret = parser.add_mutually_exclusive_group(required=True)
-    secret.add_argument("--token-file", type=Path, metavar="FILE", help="holds the Secret Token")
-    secret.add_argument("--token-env", metavar="NAME", help="environment variable that holds it")
+    parser.add_argument(
+        "--validator", action="store_true", help="ask what Microsoft's validator asks, instead of cycles"
+    )
     parser.add_argument("--dialect", type=Dialect, choices=list(Dialect), default=Dialect.CLASSIC)
     parser.add_argument("--matching", type=Matching, choices=list(Matching), default=Matching.WORK_EMAIL)
+    add_options(parser)
     return parser
 
 

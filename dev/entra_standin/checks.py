@@ -9,10 +9,27 @@ import httpx
 
 from entra_standin.dialects import GROUP_SCHEMA, USER_SCHEMA
 from entra_standin.errors import Finding, Rejected
+from entra_standin.sign_in import AccessToken
 
 MEDIA_TYPE: Final = "application/scim+json"
 LIST_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 ERROR_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+ACCESS_TOKEN_MINUTES: Final = (60, 360)
+"""How long Microsoft wants an access token to live."""
+_ASSUMED_SECONDS: Final = 3600
+"""What Microsoft's validator takes an absent ``expires_in`` for."""
+_ERROR_CODES: Final = frozenset(
+    {
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "invalid_scope",
+    }
+)
+"""RFC 6749 section 5.2."""
 
 Kind = Literal["User", "Group"]
 Resource = dict[str, Any]
@@ -133,6 +150,118 @@ class Answer:
             self.finding("Retry-After is missing")
         detail = str(body.get("detail") or "").replace(self._secret, "[token]")
         return Rejected(self.request, self.status, str(body.get("scimType") or ""), detail)
+
+
+class TokenAnswer:
+    """An answer of a token endpoint (RFC 6749 sections 5.1 and 5.2).
+
+    Args:
+        response: what came.
+        secrets: texts that no message may show.
+        used_header: whether the client used the ``Authorization`` header.
+    """
+
+    def __init__(self, response: httpx.Response, secrets: Iterable[str], *, used_header: bool) -> None:
+        self.status = response.status_code
+        self._request = f"POST {response.request.url.path}"
+        self._response, self._secrets, self._used_header = response, tuple(secrets), used_header
+
+    def finding(self, wrong: str) -> NoReturn:
+        """Report what is wrong with this answer.
+
+        Raises:
+            Finding: always.
+        """
+        raise Finding(self._request, self.status, self._clean(wrong)) from None
+
+    def granted(self, scope: str | None) -> AccessToken:
+        """The access token that was asked for with this scope, if nothing is wrong with the answer.
+
+        Raises:
+            Rejected: when it is a well-formed refusal.
+            Finding: when it is anything else.
+        """
+        if self.status != httpx.codes.OK:
+            raise self._refusal()
+        body = self._object()
+        self._not_stored()
+        token, seconds = body.get("access_token"), body.get("expires_in")
+        if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
+            self.finding("access_token is missing, or is no text for a header")
+        if str(body.get("token_type")).casefold() != "bearer":
+            self.finding("token_type is not Bearer")
+        least, most = (minutes * 60 for minutes in ACCESS_TOKEN_MINUTES)
+        if type(seconds) is not int or not least <= seconds <= most:
+            self.finding(f"expires_in is no number from {least} to {most}")
+        if "refresh_token" in body:
+            self.finding("a refresh_token has no place in this grant (RFC 6749 section 4.4.3)")
+        if scope is not None and body.get("scope", scope) != scope:
+            self.finding("scope is not the one that was asked for")
+        return AccessToken(token, seconds, body.get("scope"))
+
+    def validated(self) -> AccessToken:
+        """What Microsoft's validator makes of it: 2xx, an ``access_token``, and 60 to 360 minutes.
+
+        Raises:
+            Finding: the validator's test would fail.
+        """
+        if not self._response.is_success:
+            self.finding("the validator wants 2xx")
+        body = self._object()
+        token, seconds = body.get("access_token"), body.get("expires_in", _ASSUMED_SECONDS)
+        if not isinstance(token, str) or not token:
+            self.finding("the validator wants an access_token")
+        least, most = ACCESS_TOKEN_MINUTES
+        if type(seconds) not in (int, float) or not least <= seconds / 60 <= most:
+            self.finding(f"the validator wants a lifetime of {least} to {most} minutes")
+        return AccessToken(token, seconds, body.get("scope"))
+
+    def _refusal(self) -> Rejected:
+        """A refusal in the form of RFC 6749 section 5.2; of 429 and 5xx only that it is one."""
+        if self.status == httpx.codes.TOO_MANY_REQUESTS and "retry-after" not in self._response.headers:
+            self.finding("Retry-After is missing")
+        if self.status == httpx.codes.TOO_MANY_REQUESTS or self._response.is_server_error:
+            return Rejected(self._request, self.status, "", "try again later")
+        if self.status not in (httpx.codes.BAD_REQUEST, httpx.codes.UNAUTHORIZED):
+            self.finding("a refusal is 400 or 401")
+        body = self._object()
+        self._not_stored()
+        error = body.get("error")
+        if error not in _ERROR_CODES:
+            self.finding("error is none of RFC 6749's codes")
+        challenge = self._response.headers.get("www-authenticate", "").casefold()
+        if (
+            self.status == httpx.codes.UNAUTHORIZED
+            and self._used_header
+            and not challenge.startswith("basic")
+        ):
+            self.finding("a 401 to HTTP Basic has no WWW-Authenticate: Basic")
+        return Rejected(
+            self._request, self.status, str(error), self._clean(str(body.get("error_description") or ""))
+        )
+
+    def _object(self) -> dict[str, Any]:
+        media_type = self._response.headers.get("content-type", "").partition(";")[0].strip()
+        if media_type != "application/json":
+            self.finding(f"the content type is {media_type!r} instead of application/json")
+        try:
+            body = json.loads(self._response.content)
+        except ValueError:
+            self.finding("the body is not JSON")
+        if not isinstance(body, dict):
+            self.finding("the body is not a JSON object")
+        return body
+
+    def _not_stored(self) -> None:
+        if "no-store" not in self._response.headers.get("cache-control", ""):
+            self.finding("Cache-Control is not no-store")
+        if "no-cache" not in self._response.headers.get("pragma", ""):
+            self.finding("Pragma is not no-cache")
+
+    def _clean(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "[secret]")
+        return text
 
 
 def _list(value: Any) -> list[Any]:

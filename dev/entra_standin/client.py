@@ -16,6 +16,7 @@ from entra_standin.dialects import Dialect, Value, patch_body
 from entra_standin.directory import Person
 from entra_standin.errors import Rejected, Unreachable
 from entra_standin.mapping import Matching, create_body, value_at
+from entra_standin.sign_in import SecretToken, SignIn
 
 _TIMEOUT_SECONDS: Final = 10.0
 _BODY_TYPES: Final = (f"{MEDIA_TYPE}; charset=utf-8", "application/json; charset=utf-8")
@@ -29,7 +30,7 @@ class EntraClient:
 
     Args:
         url: the Tenant URL; a query that it carries goes along with every request.
-        token: the Secret Token; it is in no message and no ``repr``.
+        sign_in: what goes into ``Authorization``; a text is the Secret Token. It is in no message and no ``repr``.
         dialect: how a PATCH is written; the flag is added to the URL when the dialect has one.
         matching: what a person is looked for by.
         transport: stands in for the network in tests.
@@ -45,27 +46,25 @@ class EntraClient:
     def __init__(
         self,
         url: str,
-        token: str,
+        sign_in: str | SignIn,
         dialect: Dialect = Dialect.CLASSIC,
         matching: Matching = Matching.WORK_EMAIL,
         *,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        if not token.isascii() or not token.isprintable() or not token or " " in token:
-            raise ValueError("the token is empty or holds a character that a bearer token can't have")
+        self._sign_in = SecretToken(sign_in) if isinstance(sign_in, str) else sign_in
         base = httpx.URL(url)
         self._query = dict(parse_qsl(base.query.decode("ascii"), keep_blank_values=True))
         if dialect is Dialect.AAD_OPT_SCIM:
             self._query.setdefault(dialect.value, "")
         self._base = str(base.copy_with(query=None)).rstrip("/")
-        self._token = token
         self.dialect, self.matching = dialect, matching
         self.sent = 0
         self.rejected: collections.Counter[int] = collections.Counter()
         self._body_types = itertools.cycle(_BODY_TYPES)
         self._counting = threading.Lock()
         self._http = httpx.Client(
-            headers={"authorization": f"Bearer {token}", "accept": MEDIA_TYPE},
+            headers={"accept": MEDIA_TYPE},
             timeout=_TIMEOUT_SECONDS,
             trust_env=False,
             transport=transport,
@@ -87,7 +86,24 @@ class EntraClient:
         self._http.close()
 
     def test_connection(self) -> None:
-        """What the *Test Connection* button does: look for somebody who is nowhere.
+        """What the *Test Connection* button does: a sign-in from the beginning, somebody who is nowhere, and whether
+        there are groups.
+
+        Raises:
+            Rejected: when the service or its token endpoint refuses.
+            Finding: when an answer is not what it must be, such as an empty list.
+            Unreachable: when there is no answer.
+        """
+        self._sign_in.forget()
+        self.find_nobody()
+        query = {"excludedAttributes": "members", "filter": f'displayName eq "{uuid.uuid4()}"'}
+        answer = self.send("GET", "/Groups", query)
+        answer.expect([200])
+        if answer.resources("Group"):
+            answer.finding("a search for a random GUID found a group")
+
+    def find_nobody(self) -> None:
+        """What every cycle begins with: look for somebody who is nowhere.
 
         Raises:
             Rejected: when the service refuses; 400, 401 and 404 quarantine the job.
@@ -186,7 +202,7 @@ class EntraClient:
     def send(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None
     ) -> Answer:
-        """One request as Entra writes it.
+        """One request as Entra writes it; once more with another access token when the first one was refused.
 
         Args:
             method: the HTTP method.
@@ -196,23 +212,32 @@ class EntraClient:
 
         Raises:
             Unreachable: when there is no answer.
+            EntraError: when the token endpoint gives no access token.
         """
         request = f"{method} {path}{'?filter=…' if query else ''}"
         url = self._base + path + _query_string({**self._query, **(query or {})})
         content, content_type = None, MEDIA_TYPE  # A GET carries a Content-Type as well.
         if body is not None:
             content, content_type = json.dumps(body).encode(), self._next_body_type()
+        sent = self._http.build_request(method, url, content=content, headers={"content-type": content_type})
+        token = self._sign_in.bearer()
+        response = self._exchange(request, sent, token)
+        if response.status_code == httpx.codes.UNAUTHORIZED and self._sign_in.renew(token):
+            token = self._sign_in.bearer()
+            response = self._exchange(request, sent, token)
+        return Answer(request, response, token)
+
+    def _exchange(self, request: str, sent: httpx.Request, token: str) -> httpx.Response:
+        sent.headers["authorization"] = f"Bearer {token}"
         try:
-            response = self._http.request(
-                method, url, content=content, headers={"content-type": content_type}
-            )
+            response = self._http.send(sent)
         except httpx.HTTPError as error:
             raise Unreachable(f"{request}: {type(error).__name__}") from None
         with self._counting:
             self.sent += 1
             if response.is_error:
                 self.rejected[response.status_code] += 1
-        return Answer(request, response, self._token)
+        return response
 
     def _next_body_type(self) -> str:
         with self._counting:

@@ -123,9 +123,9 @@ class _Run:
         self._reason: quarantine.Reason | None = None
 
     def connected(self) -> bool:
-        """Begin with Test Connection, as every cycle does."""
+        """Begin with Test Connection's query, as every cycle does."""
         try:
-            self._client.test_connection()
+            self._client.find_nobody()
         except EntraError as error:
             self._note(error)
             if isinstance(error, Rejected | Finding):

@@ -32,6 +32,7 @@ class Service:
         ]
         self.requests: list[httpx.Request] = []
         self.fault: Fault = lambda _request, answer: answer
+        self.tokens = {TOKEN}
 
     def transport(self) -> httpx.MockTransport:
         return httpx.MockTransport(self._answer)
@@ -44,7 +45,7 @@ class Service:
         return self.fault(request, self._right(request))
 
     def _right(self, request: httpx.Request) -> httpx.Response:
-        if request.headers.get("authorization") != f"Bearer {TOKEN}":
+        if request.headers.get("authorization") not in {f"Bearer {token}" for token in self.tokens}:
             return error(401, detail="unknown token")
         if request.url.path.endswith("/Schemas"):
             return listing(self.schemas)
@@ -115,6 +116,8 @@ class Service:
         return scim(status, user, etag=user["meta"]["version"], location=user["meta"]["location"])
 
     def _query(self, request: httpx.Request) -> httpx.Response:
+        if "filter" not in request.url.params:
+            return listing(list(self.users.values()))
         path, _, quoted = request.url.params["filter"].rpartition(" eq ")
         wanted = json.loads(quoted).casefold()
         return listing(

@@ -308,7 +308,7 @@ def test_the_command_reads_the_token_from_the_environment(
     monkeypatch.setenv("SCIM_TOKEN", TOKEN)
     assert main(options) == 1
     captured = capsys.readouterr()
-    assert "failure: GET /Users?filter=…: ConnectError" in captured.out
+    assert "Test Connection: GET /Users?filter=…: ConnectError" in captured.out
     assert TOKEN not in captured.out + captured.err
 
 
