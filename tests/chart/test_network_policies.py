@@ -1,5 +1,6 @@
 """Who may reach what: the network policies as the values ask for them."""
 
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -110,3 +111,45 @@ def test_the_admin_port_and_the_way_to_the_database_are_never_opened_to_anybody(
 ) -> None:
     settings = {"ingressFrom": [CONTROLLER], part: [{}]}
     assert f"at '/networkPolicy/{part}/0'" in helm.refusal({**HOST, "networkPolicy": settings})
+
+
+# -- keys of workload identities --------------------------------------------------------------------
+def keys_rule(helm: Helm, database: dict[str, Any], **settings: Any) -> Object:
+    values = {
+        **HOST,
+        "api": {"database": database, "workloadIdentity": {"enabled": True}},
+        "networkPolicy": {"ingressFrom": [CONTROLLER], **settings},
+    }
+    spec = helm.render(values).one("NetworkPolicy", "scim-operator-api")["spec"]
+    rule: Object
+    (rule,) = [rule for rule in spec["egress"] if ports(rule) == [("TCP", 443)]]
+    return rule
+
+
+def test_nothing_is_reached_on_sqlite_and_the_way_to_entras_keys_is_closed_at_first(helm: Helm) -> None:
+    assert policy(helm, {"type": "sqlite"})["egress"] == []
+    assert not [rule for rule in policy(helm)["egress"] if ("TCP", 443) in ports(rule)]
+
+
+@pytest.mark.parametrize("database", [POSTGRESQL, {"type": "sqlite"}], ids=["postgresql", "sqlite"])
+def test_keys_are_fetched_from_public_addresses_by_https_where_it_is_switched_on(
+    helm: Helm, database: dict[str, Any]
+) -> None:
+    four, six = (peer["ipBlock"] for peer in keys_rule(helm, database)["to"])
+    assert (four["cidr"], six["cidr"]) == ("0.0.0.0/0", "::/0")
+    for address in ("10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "127.0.0.1", "100.64.0.1"):
+        assert any(ip_address(address) in ip_network(part) for part in four["except"]), address
+    assert not any(ip_address("20.190.151.1") in ip_network(part) for part in four["except"])
+    for address in ("::1", "fd00::1", "fe80::1"):
+        assert any(ip_address(address) in ip_network(part) for part in six["except"]), address
+
+
+def test_on_sqlite_names_are_asked_for_only_with_keys_to_fetch(helm: Helm) -> None:
+    values = {**HOST, "api": {"workloadIdentity": {"enabled": True}}}
+    dns, _ = helm.render(values).one("NetworkPolicy", "scim-operator-api")["spec"]["egress"]
+    assert ("UDP", 53) in ports(dns)
+
+
+def test_from_where_keys_are_fetched_can_be_said(helm: Helm) -> None:
+    login = [{"ipBlock": {"cidr": "20.190.128.0/18"}}]
+    assert keys_rule(helm, POSTGRESQL, keys=login)["to"] == login

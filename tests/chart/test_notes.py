@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from scim_api.contract.oauth import token_endpoint
 from support.chart import EVERYTHING, HOST, NAMESPACED, Helm
 
 TLS = {"ingress": {"tls": {"secretName": "tls"}}}
@@ -14,6 +15,7 @@ GATEWAY = {"ingress": {"enabled": False}, "httpRoute": {"enabled": True, "parent
 def test_the_next_commands_name_this_release(helm: Helm) -> None:
     notes = helm.notes(HOST)
     assert "Entra's Tenant URL: https://scim.example.com/scim/v2" in notes
+    assert f"the token endpoint: {token_endpoint('https://scim.example.com/scim/v2')}\n" in notes
     assert (
         "kubectl rollout status deployment/scim-operator deployment/scim-operator-api -n scim-system" in notes
     )

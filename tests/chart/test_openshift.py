@@ -28,10 +28,11 @@ def test_the_example_says_so_itself(helm: Helm) -> None:
         assert "runAsUser" not in pod["securityContext"], owner
 
 
-def test_the_route_of_the_page_leads_to_the_public_port(helm: Helm) -> None:
-    text = PAGE.split("kind: Route\n")[1].split("```")[0]
+@pytest.mark.parametrize(("number", "path"), [(1, "/scim/v2"), (2, "/oauth2/token")])
+def test_the_routes_of_the_page_lead_to_the_public_port(helm: Helm, number: int, path: str) -> None:
+    text = PAGE.split("kind: Route\n")[number].split("```")[0].split("---\n")[0]
     route = yaml.safe_load(text)
     service = helm.render(HOST, release="scim").one("Service", route["spec"]["to"]["name"])
     assert route["spec"]["port"]["targetPort"] in [port["name"] for port in service["spec"]["ports"]]
     assert route["metadata"]["namespace"] == service["metadata"]["namespace"]
-    assert route["spec"]["path"] == "/scim/v2"
+    assert route["spec"]["path"] == path

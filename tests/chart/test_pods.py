@@ -74,6 +74,25 @@ def test_every_variable_is_a_setting_and_comes_once(helm: Helm, values: Any) -> 
         assert set(names) <= SETTINGS | BESIDE, owner
 
 
+def test_hosts_of_keys_are_said_only_where_workload_identities_are_switched_on(helm: Helm) -> None:
+    def told(**identity: Any) -> Any:
+        (container,) = pod(helm, "scim-operator-api", {**HOST, "api": {"workloadIdentity": identity}})[
+            "containers"
+        ]
+        return environment(container).get("SCIM_API_KEYS_HOSTS")
+
+    hosts = ["login.microsoftonline.us", "http://127.0.0.1:8099"]
+    assert told(enabled=True, keysHosts=hosts) == ",".join(hosts)
+    assert told(enabled=True) is None
+    assert told(keysHosts=hosts) is None
+
+
+@pytest.mark.parametrize("host", ["https://", "a b", "a,b", "login.test/path", ""])
+def test_a_host_of_keys_that_is_none_is_refused(helm: Helm, host: str) -> None:
+    values = {**HOST, "api": {"workloadIdentity": {"enabled": True, "keysHosts": [host]}}}
+    assert "at '/api/workloadIdentity/keysHosts/0'" in helm.refusal(values)
+
+
 def test_kubernetes_own_variables_are_not_taken_for_settings(helm: Helm) -> None:
     """A Service scim-api would set SCIM_API_PORT=tcp://… in every pod."""
     for _, spec in helm.render(EVERYTHING).pods():
@@ -275,7 +294,7 @@ def test_the_api_goes_to_its_database_and_nowhere_else(helm: Helm) -> None:
         return policy["egress"]
 
     assert egress(HOST) == []
-    names, database = egress(EVERYTHING)
+    names, database, _keys = egress(EVERYTHING)
     assert {port["port"] for port in names["ports"]} == {53, 5353}
     assert database["ports"] == [{"port": 5433, "protocol": "TCP"}]
     assert database["to"] == [{"ipBlock": {"cidr": "192.0.2.10/32"}}]

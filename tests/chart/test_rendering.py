@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from localcluster import ControlPlane, Tools
+from scim_api.contract.oauth import TOKEN_PATH
 from support.chart import (
     CHART,
     EVERYTHING,
@@ -188,16 +189,22 @@ def test_a_volume_of_ones_own_is_used(helm: Helm) -> None:
     )
 
 
-def test_the_way_in_leads_to_the_public_port_and_only_below_its_path(helm: Helm) -> None:
+def test_the_way_in_leads_to_the_public_port_for_scim_and_the_token_endpoint_alone(helm: Helm) -> None:
     rendered = helm.render(EVERYTHING)
     (rule,) = rendered.one("Ingress", "scim-operator")["spec"]["rules"]
-    (path,) = rule["http"]["paths"]
-    assert (rule["host"], path["path"], path["pathType"]) == ("scim.example.com", "/scim/v2", "Prefix")
-    assert path["backend"]["service"] == {"name": "scim-operator-api", "port": {"name": "scim"}}
+    assert rule["host"] == "scim.example.com"
+    paths = rule["http"]["paths"]
+    assert [(path["path"], path["pathType"]) for path in paths] == [
+        ("/scim/v2", "Prefix"),
+        (TOKEN_PATH, "Exact"),
+    ]
+    for path in paths:
+        assert path["backend"]["service"] == {"name": "scim-operator-api", "port": {"name": "scim"}}
     route = rendered.one("HTTPRoute", "scim-operator")["spec"]
     assert route["hostnames"] == ["scim.example.com"]
     assert [match["path"] for match in route["rules"][0]["matches"]] == [
-        {"type": "PathPrefix", "value": "/scim/v2"}
+        {"type": "PathPrefix", "value": "/scim/v2"},
+        {"type": "Exact", "value": TOKEN_PATH},
     ]
     assert route["rules"][0]["backendRefs"] == [{"name": "scim-operator-api", "port": 8080}]
     ports = rendered.one("Service", "scim-operator-api")["spec"]["ports"]

@@ -1,7 +1,7 @@
 """``scim-operator self-test``: whether an installation does what it is for, seen from where Entra stands.
 
 A ScimToken is created; with the token from its Secret comes what Entra's Test Connection asks, then one user's
-life; then all of it is deleted.
+life, and a question to the token endpoint; then all of it is deleted.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ import httpx
 from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
+from scim_api.contract.oauth import SCIM_PATH, TOKEN_PATH, token_endpoint
 from scim_api.contract.urns import CORE_USER, LIST_RESPONSE, PATCH_OP
 from scim_operator.adapters.endpoint_probe import verdict_of_exception
 from scim_operator.api.scimtoken import API_VERSION, GROUP, KIND, PLURAL, VERSION, Key
@@ -118,6 +119,8 @@ class SelfTest:
         await self._until(f"Test Connection at {base_url}", scim.test_connection)
         self._say(f"Test Connection succeeds at {base_url}")
         await scim.life(self._say)
+        await self._until(f"the token endpoint of {base_url}", scim.token_endpoint)
+        self._say("the token endpoint refuses who has no credentials (RFC 6749)")
 
     # -- Kubernetes
 
@@ -245,6 +248,23 @@ class Scim:
         body = _json(answer)
         if body.get("schemas") != [LIST_RESPONSE] or body.get("totalResults") != 0:
             raise SelfTestFailed(f"{self._base_url} answers 200, but not as a SCIM API does")
+
+    async def token_endpoint(self) -> None:
+        """Where Entra gets access tokens: without credentials it refuses in the form of RFC 6749 section 5.2."""
+        url = token_endpoint(self._base_url)
+        form = {"grant_type": "client_credentials"}
+        try:
+            answer = await self._http.post(url, data=form, timeout=_CALL_SECONDS)
+        except (httpx.HTTPError, OSError) as error:
+            raise NotYet(verdict_of_exception(url, error).message) from None
+        if answer.status_code == _NOT_FOUND:
+            raise NotYet(f"{url} answers 404: let the Ingress pass {TOKEN_PATH} on as well as {SCIM_PATH}")
+        if answer.status_code >= 500:
+            raise NotYet(f"{url} answers {answer.status_code}")
+        if answer.status_code not in (400, 401) or not isinstance(_json(answer).get("error"), str):
+            raise SelfTestFailed(
+                f"{url} answers {answer.status_code}, but not as a token endpoint does: something else is there"
+            )
 
     async def life(self, say: Callable[[str], None]) -> None:
         """One user is created, found, disabled and deleted."""

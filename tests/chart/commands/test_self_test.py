@@ -11,6 +11,7 @@ from kubernetes.aio import client
 
 from demo.processes import free_port
 from localcluster import ControlPlane
+from scim_api.contract.oauth import TOKEN_PATH
 from scim_operator.commands.self_test import NotYet, Scim, SelfTest, SelfTestFailed, Settings
 from scim_operator.planning.ports import Key
 from support.chart import HOST, NAMESPACE, Helm
@@ -35,6 +36,15 @@ async def kube(helm: Helm, stack: Stack, namespace: str) -> AsyncIterator[client
         yield api_client
 
 
+class TokenEndpointInFront(httpx.AsyncHTTPTransport):
+    """Answers for the token endpoint, and passes everything else on."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == TOKEN_PATH:
+            return httpx.Response(401, json={"error": "invalid_client"})
+        return await super().handle_async_request(request)
+
+
 async def run(kube: client.ApiClient, namespace: str, **parts: Any) -> list[str]:
     """One run; what it said.
 
@@ -45,7 +55,8 @@ async def run(kube: client.ApiClient, namespace: str, **parts: Any) -> list[str]
     """
     said: list[str] = []
     settings = Settings(key=Key(namespace, NAME), seconds=60)
-    async with httpx.AsyncClient(trust_env=False, transport=parts.pop("transport", None)) as http:
+    transport = parts.pop("transport", None) or TokenEndpointInFront()
+    async with httpx.AsyncClient(trust_env=False, transport=transport) as http:
         await SelfTest(kube, http, settings, said.append, **parts).run()
     return said
 
@@ -69,6 +80,7 @@ async def test_it_plays_a_whole_life_and_leaves_nothing(
         "it is found by userName and read back (GET 200)",
         "it is disabled (PATCH 200)",
         "it is deleted (DELETE 204, then GET 404)",
+        "the token endpoint refuses who has no credentials (RFC 6749)",
         "everything that was made is gone again",
     ]
     assert left(stack, namespace) == []
@@ -139,6 +151,45 @@ async def test_a_page_that_answers_200_is_no_scim_api() -> None:
         await scim(200, "<html>").test_connection()
     with pytest.raises(SelfTestFailed, match="answers 200, but not as a SCIM API does"):
         await scim(200, {"hello": 1}).test_connection()
+
+
+@pytest.mark.parametrize("status", [400, 401])
+async def test_a_token_endpoint_is_known_by_its_refusal(status: int) -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(status, json={"error": "invalid_client"})
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    await Scim(http, "https://scim.test/scim/v2", "token").token_endpoint()
+    [request] = asked
+    assert (request.method, str(request.url)) == ("POST", "https://scim.test/oauth2/token")
+    assert request.content == b"grant_type=client_credentials"
+    assert "authorization" not in request.headers
+
+
+async def test_an_ingress_that_leaves_the_token_endpoint_out_is_waited_for_and_told_which_path() -> None:
+    with pytest.raises(
+        NotYet, match="answers 404: let the Ingress pass /oauth2/token on as well as /scim/v2"
+    ):
+        await scim(404, "no route").token_endpoint()
+    with pytest.raises(NotYet, match="answers 503"):
+        await scim(503, "no pod").token_endpoint()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (200, {"access_token": "x"}, "answers 200, but not as a token endpoint does"),
+        (401, {"detail": "log in"}, "answers 401, but not as a token endpoint does"),
+        (400, "<html>", "answers 400 without a JSON object"),
+        (302, "", "answers 302, but not as a token endpoint does"),
+    ],
+)
+async def test_what_answers_otherwise_is_no_token_endpoint(status: int, body: object, message: str) -> None:
+    with pytest.raises(SelfTestFailed, match=message):
+        await scim(status, body).token_endpoint()
 
 
 async def test_a_step_that_is_answered_otherwise_is_named_with_the_answer() -> None:
