@@ -290,6 +290,7 @@ class Operator:
                 ),
                 endpoint=self._settings.endpoint_url,
                 ledger_key=key.ledger_key,
+                installation_id=key.installation_id,
                 trace=self._trace or _no_trace,
                 endpoint_verdict=lambda: check.verdict,
                 deletions=self._deletions,

@@ -12,7 +12,7 @@ from typing import Any
 from scim_operator.api.scimtoken import REPLACES_ANNOTATION
 from scim_operator.controller.reconciler import Reconciler
 from support.operator_ports import FakeApi, FakeCluster, FakeVerifier
-from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, World
+from support.operator_world import ENDPOINT, INSTALLATION, KEY, LEDGER_KEY, PLAINTEXTS, World
 
 MOST_NODES = 40_000
 MATTERS = frozenset({"GET", "secret", "create", "replace", "adopt", "delete", "PUT", "DELETE"})
@@ -55,7 +55,8 @@ def reconciler(world: World, name: str, kind: type[Reconciler]) -> Reconciler:
         verifier=FakeVerifier(world, point),
         endpoint=ENDPOINT,
         ledger_key=LEDGER_KEY,
-        new_token=lambda: f"token-{name}{next(numbers)}",
+        installation_id=INSTALLATION,
+        new_token=lambda kind: f"{PLAINTEXTS[kind]}-{name}{next(numbers)}",
         new_id=lambda: f"{name}{next(names)}",
         pause=no_pause,
         clock=lambda: world.now,

@@ -12,7 +12,7 @@ from scim_api.contract.admin import (
     CredentialStatus,
     PutConnection,
 )
-from scim_api.contract.tokens import digest
+from scim_api.contract.tokens import PREFIXES, digest
 from scim_operator.api.scimtoken import FINALIZER, Key, ScimToken
 from scim_operator.planning.ports import (
     Conflict,
@@ -23,7 +23,7 @@ from scim_operator.planning.ports import (
     SecretSnapshot,
     VerificationFailed,
 )
-from support.operator_world import KEY, StoredSecret, World
+from support.operator_world import CLIENT_ID, KEY, PLAINTEXTS, StoredSecret, World
 
 Point = Callable[[str], Awaitable[None]]
 
@@ -51,6 +51,15 @@ class FakeApi:
         if world.refuse is not None and wanted.settings != world.settings:
             raise world.refuse
         listed = {item.id: item for item in wanted.credentials}
+        if not world.knows_oauth and any(item.kind != "BearerToken" for item in wanted.credentials):
+            raise ScimApiRejected("Invalid", "body.credentials.0.kind: Input should be 'BearerToken'")
+        for item in wanted.credentials:
+            held = world.credentials.get(item.id)
+            assert held is None or (held.digest, held.kind, held.trust) == (
+                item.digest,
+                item.kind,
+                item.trust,
+            )
         if set(listed) & {name for name, end in world.revoked.items() if end > world.now}:
             raise ScimApiRejected("CredentialRevoked", "revoked before")
         if (
@@ -66,12 +75,16 @@ class FakeApi:
             gone = world.credentials.pop(name)
             if gone.expires_at > world.now:
                 world.revoked[name] = gone.expires_at
+            if min(gone.expires_at, gone.retires_at or gone.expires_at) > world.now:
+                world.cut_off.add(name)
         for name, item in listed.items():
             held = world.credentials.get(name)
             if held is not None and min(held.expires_at, held.retires_at or held.expires_at) <= world.now:
                 continue  # what has ended stays ended
             uses = {} if held is None else {"last_used_at": held.last_used_at, "user_agent": held.user_agent}
             world.credentials[name] = CredentialStatus.model_validate({**item.model_dump(), **uses})
+        if world.knows_oauth:
+            world.oauth_client = wanted.oauth_client or world.oauth_client
         world.exists, world.tenant, world.settings = True, wanted.tenant, wanted.settings
         world.owner_uid = wanted.owner_uid or world.owner_uid
         world.tenant_namespace = wanted.namespace_uid or world.tenant_namespace
@@ -207,11 +220,11 @@ class FakeCluster:
             dict(draft.data), dict(draft.labels), dict(draft.annotations), world.version, owner.metadata.uid,
             frozenset(draft.labels), frozenset(draft.annotations),
         )  # fmt: skip
-        if "token" in draft.data:
-            ends = {digest_of(item): item.expires_at for item in world.credentials.values()}
-            end = ends.get(digest(draft.data["token"]).hex())
+        ends = {digest_of(item): item.expires_at for item in world.credentials.values()}
+        for plaintext in (draft.data[part] for part in ("token", "client-secret") if part in draft.data):
+            end = ends.get(digest(plaintext).hex())
             if end is not None:
-                world.published[draft.data["token"]] = end
+                world.published[plaintext] = end
         view = self._view(owner, draft.name)
         assert view is not None
         return view
@@ -228,8 +241,10 @@ class FakeVerifier:
     def __init__(self, world: World, point: Point = straight_on) -> None:
         self._world, self._point = world, point
 
-    async def verify(self, token: str) -> None:
+    async def verify(self, token: str, client_id: str | None = None) -> None:
         await self._point("verify")
+        is_secret = token.startswith((PLAINTEXTS["ClientSecret"], PREFIXES["ClientSecret"]))
+        assert client_id == (CLIENT_ID if is_secret else None)
         if self._world.api_down:
             raise ScimApiUnreachable("the SCIM API does not answer")
         if self._world.proof_fails or not self._world.accepts(token):

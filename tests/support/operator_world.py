@@ -11,8 +11,11 @@ from scim_api.contract.admin import (
     UNKNOWN_REVISION,
     Connection,
     CredentialStatus,
+    OAuthClient,
     TenantSettings,
+    TokenRefusal,
 )
+from scim_api.contract.oauth import client_id_of
 from scim_api.contract.tokens import digest
 from scim_operator.api.scimtoken import Key
 from scim_operator.planning.ledger_signature import LedgerSigner
@@ -25,6 +28,10 @@ LEDGER_KEY = b"of the tests alone; 32 bytes long"
 SIGNER = LedgerSigner(LEDGER_KEY)
 KEY = Key("team", "entra")
 ENDPOINT = "https://scim.example.com/scim/v2"
+INSTALLATION = "installation-1"
+CLIENT_ID = client_id_of(INSTALLATION, *KEY)
+PLAINTEXTS = {"BearerToken": "token", "ClientSecret": "secret"}
+"""How a plaintext of each kind begins in the tests."""
 
 
 @dataclasses.dataclass
@@ -52,6 +59,12 @@ class World:
     revoked: dict[str, datetime] = dataclasses.field(default_factory=dict)
     revoked_before: datetime | None = None
     """The API's low-water mark."""
+    oauth_client: OAuthClient | None = None
+    last_refusal: TokenRefusal | None = None
+    knows_oauth: bool = True
+    """Whether the API is of a release that takes other kinds than bearer tokens."""
+    cut_off: set[str] = dataclasses.field(default_factory=set)
+    """Ids of the credentials whose access tokens the API has ended: they were left out before their own time was over."""
     exists: bool = False
     owner_uid: str = ""
     """The ScimToken that the connection belongs to."""
@@ -153,12 +166,17 @@ class World:
                 used = {"last_used_at": self.now, "user_agent": agent}
                 self.credentials[name] = item.model_copy(update=used)
 
-    def live(self) -> int:
-        """How many tokens are accepted now."""
-        return sum(
-            self.now < min(item.expires_at, item.retires_at or item.expires_at)
+    def accepted(self) -> list[CredentialStatus]:
+        """The credentials that are accepted now."""
+        return [
+            item
             for item in self.credentials.values()
-        )
+            if self.now < min(item.expires_at, item.retires_at or item.expires_at)
+        ]
+
+    def live(self) -> int:
+        """How many credentials are accepted now."""
+        return len(self.accepted())
 
     def secret(self, name: str = "entra-scim-token") -> dict[str, str]:
         """A Secret's data; empty when there is none."""
@@ -180,6 +198,7 @@ class World:
         self.revoked_before = None
         self.exists, self.revision, self.tenant, self.settings = False, 0, None, None
         self.owner_uid, self.tenant_namespace = "", None
+        self.oauth_client, self.last_refusal = None, None
         self.databases += 1
 
     def connection(self) -> Connection:
@@ -199,6 +218,8 @@ class World:
             credentials=tuple(item for item in self.credentials.values() if item.expires_at > self.now),
             revoked=tuple(name for name, end in self.revoked.items() if end > self.now),
             revoked_before=self.revoked_before,
+            oauth_client=self.oauth_client,
+            last_refusal=self.last_refusal,
         )
 
 

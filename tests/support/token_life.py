@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
+from scim_api.contract.tokens import PREFIXES, TokenKind
 from scim_operator.api.scimtoken import (
     ROTATE_ANNOTATION,
 )
@@ -14,7 +15,7 @@ from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.workqueue import Result
 from support.operator_ports import FakeApi, FakeCluster, FakeVerifier
-from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, World
+from support.operator_world import ENDPOINT, INSTALLATION, KEY, LEDGER_KEY, World
 
 SECRET = "entra-scim-token"
 
@@ -35,9 +36,9 @@ class Life:
     made: int = 0
     deletions: Deletions | None = None
 
-    def _token(self) -> str:
+    def _token(self, kind: TokenKind) -> str:
         self.made += 1
-        return f"sct_plaintext{self.made}"
+        return f"{PREFIXES[kind]}plaintext{self.made}"
 
     async def reconcile(self) -> Result:
         """One reconcile by a fresh operator."""
@@ -52,6 +53,7 @@ class Life:
             verifier=FakeVerifier(self.world),
             endpoint=ENDPOINT,
             ledger_key=LEDGER_KEY,
+            installation_id=INSTALLATION,
             new_token=self._token,
             new_id=lambda: f"id{self.made}",
             trace=self.steps.append,

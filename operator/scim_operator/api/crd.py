@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import yaml
 
+from scim_operator.api.auth import CLAIM_PATTERN, LONGEST_ACCESS_TOKEN, SHORTEST_ACCESS_TOKEN
 from scim_operator.api.durations import LONGEST, OVERLAP_PATTERN, PATTERN, SHORTEST, UNTIL_EXPIRY, cel_seconds
 from scim_operator.api.scimtoken import (
     GROUP,
@@ -50,6 +51,14 @@ PATTERN_MESSAGES: Final[Mapping[str, str]] = {
     r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$": (
         "a label's value has letters, digits, -, _ and ., and starts and ends with a letter or digit"
     ),
+    r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$": (
+        "write the id of the Entra tenant, a GUID in lower case such as 3f2504e0-4f89-11d3-9a0c-0305e82c3301; "
+        "entra.microsoft.com shows it under Overview"
+    ),
+    CLAIM_PATTERN: (
+        "it is compared exactly: write it as Entra shows it, without spaces; * stands for nothing here, list each value"
+    ),
+    r"^https?://[!-~]+$": "write a URL such as https://login.microsoftonline.com/<tenant id>/discovery/v2.0/keys",
 }
 """Each pattern of the models as people should read it: a bare ``should match '^[1-9]…'`` teaches nobody."""
 
@@ -84,7 +93,38 @@ _LABEL_KEYS: Final[list[Rule]] = [
     },
 ]
 
+_ACCESS_TOKEN_LIFETIME: Final[list[Rule]] = [
+    {
+        "rule": (
+            f"!{_fits('self')} || ({cel_seconds('self')} >= {int(SHORTEST_ACCESS_TOKEN.total_seconds())}"
+            f" && {cel_seconds('self')} <= {int(LONGEST_ACCESS_TOKEN.total_seconds())})"
+        ),
+        "message": "accessTokenLifetime goes from 1h to 6h, which is what Entra takes; write for example 1h",
+    }
+]
+
 FIELD_RULES: Final[Mapping[str, list[Rule]]] = {
+    "auth": [
+        {
+            "rule": "!has(self.oauthClientCredentials) || self.type == 'OAuthClientCredentials'",
+            "message": "oauthClientCredentials goes with type: OAuthClientCredentials; set that type, or take the"
+            " field out",
+            "fieldPath": ".oauthClientCredentials",
+        },
+        {
+            "rule": "!has(self.workloadIdentity) || self.type == 'WorkloadIdentity'",
+            "message": "workloadIdentity goes with type: WorkloadIdentity; set that type, or take the field out",
+            "fieldPath": ".workloadIdentity",
+        },
+        {
+            "rule": "self.type != 'WorkloadIdentity' || has(self.workloadIdentity)",
+            "message": "type: WorkloadIdentity needs workloadIdentity with tenantID, subjects and audiences; Entra"
+            " shows them under Provisioning, Workload Identity Federation",
+            "reason": "FieldValueRequired",
+        },
+    ],
+    "auth.oauthClientCredentials.accessTokenLifetime": _ACCESS_TOKEN_LIFETIME,
+    "auth.workloadIdentity.accessTokenLifetime": _ACCESS_TOKEN_LIFETIME,
     "lifetime": [
         {
             "rule": (
@@ -203,9 +243,14 @@ def _resolved(node: JsonSchema, definitions: Mapping[str, JsonSchema]) -> JsonSc
 
 
 def _with_default(node: JsonSchema) -> JsonSchema:
-    """Keep defaults that say something; give a parent ``{}``, or the defaults inside it never apply."""
+    """Keep defaults that say something; give a parent ``{}``, or the defaults inside it never apply. One that may be
+    absent, such as the other members of a union, gets none.
+    """
+    may_be_absent = "default" in node and node["default"] is None
     default = node.pop("default", None)
     if node["type"] == "object":
+        if may_be_absent:
+            return node
         children = node.get("properties", {}).values()
         if any("default" in child for child in children) and "required" not in node:
             node["default"] = {}
@@ -272,6 +317,7 @@ def printer_columns() -> list[JsonSchema]:
         _column("Matching", ".spec.matching", wide=True, description="What identifies a user"),
         _column("Users", ".status.users", "integer", wide=True, description="How many the tenant has"),
         _column("Secret", ".status.secretName", wide=True, description="Where the token is"),
+        _column("Auth", ".spec.auth.type", wide=True, description="How Entra signs in"),
         _column("Endpoint", ".status.endpoint", wide=True, description="What to paste as Tenant URL"),
     ]
 

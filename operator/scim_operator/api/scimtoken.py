@@ -20,6 +20,7 @@ from pydantic import (
 from scim_api.contract import admin
 from scim_api.contract.admin import Matching, TenantSettings
 from scim_operator.api import unknown_values
+from scim_operator.api.auth import AuthSpec
 from scim_operator.api.denied_metadata import is_denied
 from scim_operator.api.durations import OVERLAP_PATTERN, PATTERN, parse_duration, parse_overlap
 from scim_operator.api.status import ApiModel, ScimTokenStatus
@@ -118,6 +119,9 @@ class ScimTokenSpec(ApiModel):
     namespace that name the same tenant share its users, and must agree on matching, customFields, groups,
     rateLimit and deletionPolicy. Default: the ScimToken's name. Cannot be changed later: create another
     ScimToken instead."""
+    auth: AuthSpec = AuthSpec()
+    """How Entra signs in: with a secret token (default), with OAuth 2.0 client credentials, or with a workload
+    identity. lifetime, rotateBefore and overlap count for client secrets as they do for tokens."""
     lifetime: Duration = "90d"
     """How long each token is valid: a number and s, m, h or d, from 60s to 3650d. Default: 90d. A change
     counts from the next token on; the present one keeps the expiry it was issued with."""
@@ -131,8 +135,9 @@ class ScimTokenSpec(ApiModel):
     that Entra can keep using it until it has the new one; a duration such as 24h, at most lifetime, ends it
     sooner; 0s ends it at once, and Entra's requests are rejected until it has the new one."""
     secret: SecretTemplate = SecretTemplate()
-    """The Secret that receives endpoint (Entra's Tenant URL), token (Entra's Secret Token), token-id and
-    expires-at."""
+    """The Secret that receives endpoint (Entra's Tenant URL) and, by auth.type, token (Entra's Secret Token),
+    token-id and expires-at; or token-endpoint, client-id, client-secret, client-secret-id and expires-at; or
+    token-endpoint and client-id alone."""
     matching: Matching = Matching.WORK_EMAIL
     """What identifies a user, as in matching precedence 1 of the mapping in Entra: workEmail (default),
     userName or externalId. It is unique within the tenant, and a user without it is refused. Cannot be

@@ -13,6 +13,8 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
+CredentialKind = Literal["BearerToken", "ClientSecret", "WorkloadIdentity"]
+"""What a client signs in with, as the SCIM API calls it (``Credential.kind``)."""
 Time = Annotated[datetime, PlainSerializer(format_time, return_type=str, when_used="json")]
 
 
@@ -57,8 +59,11 @@ class TokenStatus(ApiModel):
     """One token in its time: which, never what."""
 
     id: Annotated[str, Field(max_length=64)]
-    """Names the token; the same as token-id in the Secret. It can be given to the annotation
+    """Names the token; the same as token-id or client-secret-id in the Secret. It can be given to the annotation
     scim-operator.io/revoke."""
+    kind: CredentialKind = "BearerToken"
+    """What it is: BearerToken, the secret token that Entra sends with every request; ClientSecret, for which it
+    fetches access tokens; WorkloadIdentity, a trust in an identity that signs, without any secret."""
     state: TokenState
     """Active: in the Secret. Superseded: replaced, but still accepted until expiresAt. Revoked: not accepted
     any more, although its time is not over."""
@@ -68,6 +73,19 @@ class TokenStatus(ApiModel):
     """From when on it is not accepted."""
     last_used_at: Time | None = None
     """When a request came with it last, to the day."""
+
+
+class RefusedSignIn(ApiModel):
+    """A sign-in that the token endpoint refused. Nothing of it is secret."""
+
+    at: Time
+    """When. It moves once an hour while nothing else of it changes."""
+    check: Annotated[str, Field(max_length=32)]
+    """What did not hold: secret, or what of the assertion, such as aud, sub, iss, tid, signature or exp."""
+    expected: Annotated[str, Field(max_length=1024)] = ""
+    """What would have been taken."""
+    received: Annotated[str, Field(max_length=512)] = ""
+    """What came instead."""
 
 
 class ScimTokenStatus(ApiModel):
@@ -81,20 +99,22 @@ class ScimTokenStatus(ApiModel):
     """The Secret that holds the token."""
     conditions: tuple[Condition, ...] = ()
     """Ready, one for each stage that can fail (Registered, Published), and what warns before anything fails:
-    SupersededTokenInUse and EndpointReachable. Try: kubectl wait --for=condition=Ready sct/<name>."""
+    SupersededTokenInUse, EndpointReachable and, with OAuth, SignInRefused. Try: kubectl wait --for=condition=Ready sct/<name>."""
     observed_generation: int | None = None
     """The metadata.generation that this status describes."""
     next_rotation: Time | None = None
-    """When the active token will be replaced."""
+    """When the active token or client secret will be replaced; a workload identity has none."""
     expires_at: Time | None = None
-    """When the active token expires."""
+    """When the active token or client secret expires; a workload identity does not."""
     last_used_at: Time | None = None
     """When a request came last with any of the tokens, to the day. Older than a few hours: Entra is not
     provisioning."""
     users: Annotated[int, Field(ge=0)] | None = None
     """How many users the tenant has."""
     tokens: tuple[TokenStatus, ...] = ()
-    """The tokens whose time is not over, the active one first."""
+    """The tokens, client secrets and trusts whose time is not over, the active one first."""
+    last_refused_sign_in: RefusedSignIn | None = None
+    """What the token endpoint refused last since it issued an access token."""
 
     def to_object(self) -> dict[str, Any]:
         """As JSON for the API server: camelCase, whole seconds, and nothing that is unknown."""

@@ -9,8 +9,9 @@ import structlog
 
 from scim_api.contract import tokens
 from scim_operator.api.scimtoken import REPLACES_ANNOTATION, TOKENS_ANNOTATION, ScimToken, format_time
-from scim_operator.controller.state import SECRET_DATA, State
-from scim_operator.planning import actions, planner
+from scim_operator.controller.state import State
+from scim_operator.planning import actions
+from scim_operator.planning.kind_texts import NOUNS
 from scim_operator.planning.ledger_signature import LedgerSigner
 from scim_operator.planning.ports import (
     AdminApi,
@@ -22,8 +23,10 @@ from scim_operator.planning.ports import (
     SecretSnapshot,
     TokenFactory,
 )
+from scim_operator.planning.secret_layout import KEYS, PUBLISHED, SECRET_DATA, public_secret_data
 from scim_operator.planning.secret_moves import replacement
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
+from scim_operator.planning.trusts import credential_digest
 
 log = structlog.get_logger(__name__)
 _ABOUT_SETTINGS: Final = ("SettingsConflict", "MatchingImmutable")
@@ -109,10 +112,9 @@ class ActionExecutor:
                 await self._promote(state, token, step)
             case actions.RewriteSecret(token=current, ledger=record):
                 assert state.secret is not None  # noqa: S101 (there is a current token in it)
-                data = {
-                    "token": state.secret.data["token"],
-                    **planner.public_secret_data(current, self._endpoint),
-                }
+                keys = KEYS.get(current.kind)
+                plaintext = None if keys is None else state.secret.data[keys.plaintext]
+                data = self._published(state, current, plaintext)
                 await self._write_secret(state, token, data, record, "rewrite-secret")
             case actions.DeleteFormerSecret():
                 assert state.secret is not None  # noqa: S101 (the step is about it)
@@ -152,21 +154,24 @@ class ActionExecutor:
         await self._cluster.event(token, "Normal", "SecretMoved", message)
 
     async def _issue_token(self, state: State, token: ScimToken, step: actions.IssueToken) -> None:
-        """Step 3: the new token is in the Secret before anybody accepts it."""
-        plaintext, name, now = self._issuer.new_token(), self._issuer.new_id(), state.connection.now
-        entry = LedgerEntry(name, tokens.digest(plaintext).hex(), now, now + step.lifetime)
-        ledger = dataclasses.replace(step.ledger, tokens=(entry, *step.ledger.tokens))
+        """Step 3: the new token is in the Secret before anybody accepts it. A trust is recorded there alone."""
+        name, now = self._issuer.new_id(), state.connection.now
         present = state.secret.data if state.secret is not None else {}
-        kept = {part: present[part] for part in ("token", "token-id", "expires-at") if part in present}
-        await self._write_secret(
-            state,
-            token,
-            {**kept, "endpoint": self._endpoint, "next-token": plaintext},
-            ledger,
-            "write-next-token",
+        data = {part: present[part] for part in PUBLISHED if part in present} | {"endpoint": self._endpoint}
+        if step.kind == "WorkloadIdentity":
+            assert step.trust is not None  # noqa: S101 (what it is issued for)
+            digest = credential_digest(step.trust, state.client_id, name)
+        else:
+            plaintext = self._issuer.new_token(step.kind)
+            digest = tokens.digest(plaintext).hex()
+            data[KEYS[step.kind].pending] = plaintext
+        entry = LedgerEntry(name, digest, now, now + step.lifetime, kind=step.kind, trust=step.trust)
+        ledger = dataclasses.replace(step.ledger, tokens=(entry, *step.ledger.tokens))
+        await self._write_secret(state, token, data, ledger, "write-next-token")
+        log.info("token issued", key=str(token.key), token_id=name, kind=step.kind, reason=step.reason.value)
+        await self._cluster.event(
+            token, "Normal", step.reason.value, f"issuing {NOUNS[step.kind]} {name}: {step.message}"
         )
-        log.info("token issued", key=str(token.key), token_id=name, reason=step.reason.value)
-        await self._cluster.event(token, "Normal", step.reason.value, f"issuing token {name}: {step.message}")
 
     async def _register(
         self, key: Key, state: State, token: ScimToken, step: actions.RegisterCredentials
@@ -174,13 +179,20 @@ class ActionExecutor:
         """Step 4: the API accepts exactly what the plan says.
 
         Settings that it refuses must not keep tokens from being rotated or revoked: the plan is asked again, with
-        the settings that the API holds, and the refusal is reported at the end.
+        the settings that the API holds, and the refusal is reported at the end. Likewise a kind of credential that it
+        does not know must not keep those of before from being revoked.
         """
         self._trace("put-connection")
-        before = state.connection
+        before, client = state.connection, step.desired.oauth_client
         try:
             state.connection = await self._api.put(key, step.desired, revision=before.revision)
+            if client is not None and state.connection.oauth_client is None:
+                state.auth_refused = _upgrade(token, "it knows no OAuth clients")
         except ScimApiRejected as error:
+            # An earlier release takes bearer tokens alone, and has no client of this connection.
+            if error.code == "Invalid" and client is not None and before.oauth_client is None:
+                state.auth_refused = _upgrade(token, error.message)
+                return
             is_registered = (
                 before.exists and before.tenant == step.desired.tenant and before.settings is not None
             )
@@ -197,19 +209,28 @@ class ActionExecutor:
 
     async def _promote(self, state: State, token: ScimToken, step: actions.PromoteToken) -> None:
         """Steps 5 and 6: what the Secret shows has been seen to work."""
-        assert state.secret is not None  # noqa: S101 (next-token stands in it)
-        plaintext = state.secret.data["next-token"]
-        self._trace("verify")
-        await self._verifier.verify(plaintext)
-        data = {"token": plaintext, **planner.public_secret_data(step.token, self._endpoint)}
+        current, plaintext = step.token, None
+        keys = KEYS.get(current.kind)
+        if keys is not None:
+            assert state.secret is not None  # noqa: S101 (what is pending stands in it)
+            plaintext = state.secret.data[keys.pending]
+            self._trace("verify")
+            await self._verifier.verify(plaintext, None if current.kind == "BearerToken" else state.client_id)
+        data = self._published(state, current, plaintext)
         await self._write_secret(state, token, data, step.ledger, "promote")
-        log.info("token published", key=str(token.key), token_id=step.token.id)
+        log.info("token published", key=str(token.key), token_id=current.id, kind=current.kind)
+        until = "" if keys is None else f", valid until {format_time(current.expires_at)}"
         await self._cluster.event(
             token,
             "Normal",
             "Published",
-            f"Secret {token.secret_name} has token {step.token.id}, valid until {format_time(step.token.expires_at)}",
+            f"Secret {token.secret_name} has {NOUNS[current.kind]} {current.id}{until}",
         )
+
+    def _published(self, state: State, current: LedgerEntry, plaintext: str | None) -> dict[str, str]:
+        """The data of a Secret that publishes a credential."""
+        data = public_secret_data(current, self._endpoint, state.client_id)
+        return data if plaintext is None else {KEYS[current.kind].plaintext: plaintext, **data}
 
     async def _write_replacement(
         self, state: State, token: ScimToken, source: SecretSnapshot, replaced: str, step: str
@@ -247,3 +268,12 @@ class ActionExecutor:
         else:
             version = state.secret.resource_version
             state.secret = await self._cluster.replace_secret(token, draft, resource_version=version)
+
+
+def _upgrade(token: ScimToken, answer: str) -> str:
+    """What to do when the API does not take the kind of credential that ``spec.auth`` asks for."""
+    return (
+        f"upgrade the SCIM API: the one that answers does not take spec.auth.type {token.understood_spec.auth.type} "
+        f"({answer}). Tokens issued before stay valid to their end, and the annotation scim-operator.io/revoke works; "
+        "nothing is issued or replaced before the upgrade, or before spec.auth is as it was"
+    )

@@ -12,10 +12,13 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
+from pydantic import ValidationError
 
 from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION, TOKEN_LABEL
+from scim_operator.api.status import RefusedSignIn
 from scim_operator.planning.conditions import ENDPOINT_REACHABLE, SUPERSEDED_TOKEN_IN_USE
 from scim_operator.planning.ports import Key
+from scim_operator.planning.sign_in_refusals import SIGN_IN_REFUSED, content_of
 
 _OWN_WRITES: Final = 4
 """A rotation writes its Secret twice, and may be started again on the way."""
@@ -42,6 +45,12 @@ class CachedScimToken:
     """Its status warns of a superseded token in use."""
     endpoint_summary: str | None = None
     """Reason and message of EndpointReachable, as the status has them."""
+    refused_at: datetime | None = None
+    """When the sign-in was that its status shows as refused."""
+    refused: bytes | None = None
+    """A fingerprint of what the status shows of it."""
+    sign_in_refused: bool = False
+    """Its condition SignInRefused is true."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,6 +85,7 @@ def cached_scimtoken(body: Mapping[str, Any]) -> CachedScimToken:
         meta.get("generation"), annotations, meta.get("labels"), meta.get("finalizers"),
         meta.get("deletionTimestamp"),
     )  # fmt: skip
+    refusal = _refusal(status)
     fingerprint = hashlib.blake2b(orjson.dumps(changing, option=orjson.OPT_SORT_KEYS), digest_size=8).digest()
     return CachedScimToken(
         key=Key(meta["namespace"], meta["name"]),
@@ -94,7 +104,17 @@ def cached_scimtoken(body: Mapping[str, Any]) -> CachedScimToken:
         expires_at=_parse_time(status.get("expiresAt")),
         in_use=_condition(status, SUPERSEDED_TOKEN_IN_USE).get("status") == "True",
         endpoint_summary=_summary(_condition(status, ENDPOINT_REACHABLE)),
+        refused_at=None if refusal is None else refusal.at,
+        refused=None if refusal is None else content_of(refusal),
+        sign_in_refused=_condition(status, SIGN_IN_REFUSED).get("status") == "True",
     )
+
+
+def _refusal(status: Mapping[str, Any]) -> RefusedSignIn | None:
+    try:
+        return RefusedSignIn.model_validate(status["lastRefusedSignIn"])
+    except (KeyError, ValidationError):
+        return None
 
 
 def cached_secret(body: Mapping[str, Any]) -> CachedSecret:

@@ -13,6 +13,7 @@ from typing import Final
 from scim_api.contract.admin import Connection
 from scim_operator.controller.cache import CachedScimToken
 from scim_operator.planning.ports import AdminApi, Key
+from scim_operator.planning.sign_in_refusals import is_other_than_shown
 
 PAGE: Final = 500
 
@@ -90,7 +91,9 @@ def _differs(token: CachedScimToken, registered: RegisteredConnections | None) -
     connection = registered.connections.get(token.key)
     if connection is None or not connection.exists:
         return True
-    return token.active_token not in {credential.id for credential in connection.credentials}
+    if token.active_token not in {credential.id for credential in connection.credentials}:
+        return True
+    return is_other_than_shown(connection, token.refused_at, token.refused, refused=token.sign_in_refused)
 
 
 async def read_connections(api: AdminApi) -> RegisteredConnections:

@@ -69,6 +69,7 @@ class Reconciler:
         verifier: plays Entra's Test Connection.
         endpoint: the SCIM base URL for the Secrets.
         ledger_key: signs the token ledgers in the Secrets' annotations.
+        installation_id: client ids are derived from it.
         new_token: makes a token's plaintext.
         new_id: makes its public name.
         trace: called with each step's name before it is done.
@@ -89,6 +90,7 @@ class Reconciler:
         verifier: CredentialVerifier,
         endpoint: str,
         ledger_key: bytes,
+        installation_id: str,
         new_token: TokenFactory = tokens.new_token,
         new_id: Callable[[], str] = tokens.new_token_id,
         trace: Callable[[str], None] = lambda _step: None,
@@ -102,7 +104,7 @@ class Reconciler:
     ) -> None:
         self._api, self._cluster, self._endpoint = api, cluster, endpoint
         self._trace, self._pause, self._clock, self._endpoint_verdict = trace, pause, clock, endpoint_verdict
-        self._signer = LedgerSigner(ledger_key)
+        self._signer, self._installation_id = LedgerSigner(ledger_key), installation_id
         self._secret_names = secret_names
         self._request_interval = request_interval
         self._denied_metadata = denied_metadata
@@ -185,7 +187,7 @@ class Reconciler:
         ours = [
             view for view in others if token is not None and is_ours(token, view, connection, self._signer)
         ]
-        state = State(self._signer, connection, token, secret, ours)
+        state = State(self._signer, connection, token, secret, ours, installation_id=self._installation_id)
         if token is not None and not token.deleting and not belongs_to(connection, token):
             # A namespace that was made anew has other ScimTokens, so that it is read only for one that is new.
             self._trace("read-namespace")

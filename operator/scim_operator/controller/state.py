@@ -2,9 +2,8 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Final
 
-from scim_api.contract import tokens
+from scim_api.contract import oauth, tokens
 from scim_api.contract.admin import Connection
 from scim_operator.api.scimtoken import (
     MANAGED_BY,
@@ -21,11 +20,16 @@ from scim_operator.planning.ports import (
     ScimApiRejected,
     SecretSnapshot,
 )
+from scim_operator.planning.secret_layout import (
+    KEYS,
+    PUBLIC,
+    has_stray_plaintext,
+    pending_kind,
+    published_kind,
+)
 from scim_operator.planning.secret_moves import newest_secret, owned_secrets
 from scim_operator.planning.secret_ownership import is_proven
-
-SECRET_DATA: Final = ("endpoint", "token", "token-id", "expires-at", "next-token")
-"""The keys of a Secret's data that are ours."""
+from scim_operator.planning.token_ledger import TokenLedger
 
 
 @dataclasses.dataclass(slots=True)
@@ -45,6 +49,14 @@ class State:
     """The tokens of an earlier ScimToken of this name go on, although this one has another uid."""
     refused_name: Refuse | None = None
     """Why the wanted Secret can't be written; the tokens go on in the one under its former name."""
+    auth_refused: str | None = None
+    """Why the API did not take credentials of the wanted kind."""
+    installation_id: str = ""
+
+    @property
+    def client_id(self) -> str:
+        """The ScimToken's, at the token endpoint."""
+        return "" if self.token is None else oauth.client_id_of(self.installation_id, *self.token.key)
 
     @property
     def deletes_connection(self) -> bool:
@@ -67,6 +79,8 @@ class State:
             self.rejected_settings is not None,
             self.namespace_uid,
             self.keeps_predecessor,
+            self.client_id,
+            self.auth_refused,
         )
 
     def orphaned_secret(self, name: str) -> SecretSnapshot:
@@ -99,23 +113,35 @@ def observed_secret(
     """What the plan may know of a Secret: digests for plaintext, and a ledger that is ours."""
     if token is None or view is None:
         return None
+    wanted = "BearerToken" if token.spec is None else token.spec.auth.kind
+    kind, next_kind = published_kind(view.data, wanted), pending_kind(view.data, wanted)
+    ledger = signer.from_text(token.key, view.annotations.get(TOKENS_ANNOTATION))
     return ObservedSecret(
         owned=view.owned,
         deleting=view.deleting,
-        token=_digest(view.data.get("token")),
-        next_token=_digest(view.data.get("next-token")),
-        ledger=signer.from_text(token.key, view.annotations.get(TOKENS_ANNOTATION)),
-        public={
-            name: view.data[name] for name in ("endpoint", "token-id", "expires-at") if name in view.data
-        },
-        drifted=token.spec is not None and _has_drifted(token, view),
+        token=_published_trust(ledger)
+        if kind == "WorkloadIdentity"
+        else _digest(view.data.get(KEYS[kind].plaintext)),
+        next_token=_digest(view.data.get(KEYS[next_kind].pending)),
+        ledger=ledger,
+        public={name: view.data[name] for name in PUBLIC if name in view.data},
+        drifted=token.spec is not None
+        and (_has_drifted(token, view) or has_stray_plaintext(view.data, kind)),
         labelled=view.labels.get(MANAGED_BY_LABEL) == MANAGED_BY
         and view.labels.get(TOKEN_LABEL) == token.metadata.name,
         controller=view.controller,
         former_owner=view.former_owner,
         version=view.resource_version,
         replaces=view.annotations.get(REPLACES_ANNOTATION),
+        kind=kind,
+        next_kind=next_kind,
     )
+
+
+def _published_trust(ledger: TokenLedger) -> str | None:
+    """The digest of the trust that a Secret without any plaintext stands for: the ledger's newest, which is signed."""
+    standing = [item for item in ledger.tokens if item.trust is not None and item.superseded_at is None]
+    return max(standing, key=lambda item: (item.issued_at, item.id)).digest if standing else None
 
 
 def _has_drifted(token: ScimToken, view: SecretSnapshot) -> bool:

@@ -15,6 +15,7 @@ from scim_operator.planning.conditions import (
     rotation_delayed,
 )
 from scim_operator.planning.ports import Cluster, Conflict
+from scim_operator.planning.sign_in_refusals import SIGN_IN_REFUSED
 
 
 class StatusWriter:
@@ -34,7 +35,8 @@ class StatusWriter:
 
         An Event is recorded when Ready flips or its reason changes, when the message about a superseded token in
         use changes (once a day at most, since last uses move in days) or that about denied metadata, when the revoke
-        annotation is invalid, and when a rotation that was asked for has to wait.
+        annotation is invalid, when a rotation that was asked for has to wait, and when the token endpoint refuses a
+        sign-in for another reason than before.
 
         Args:
             outcome: of the reconcile.
@@ -51,6 +53,7 @@ class StatusWriter:
         await self._report_ready(token, status)
         await self._report_warning(token, status, SUPERSEDED_TOKEN_IN_USE)
         await self._report_warning(token, status, SECRET_METADATA_DENIED)
+        await self._report_refusal(token, status)
         await self._report_invalid_revoke(token, outcome)
         await self._report_delayed_rotation(token, outcome)
 
@@ -70,6 +73,14 @@ class StatusWriter:
             return
         if before is None or before.message != after.message:
             await self._cluster.event(token, "Warning", kind, after.message)
+
+    async def _report_refusal(self, token: ScimToken, status: ScimTokenStatus) -> None:
+        """By reason alone: anybody can have a sign-in refused, each time with something else in it."""
+        before, after = token.status.condition(SIGN_IN_REFUSED), status.condition(SIGN_IN_REFUSED)
+        if after is None or after.status != "True":
+            return
+        if before is None or (before.status, before.reason) != ("True", after.reason):
+            await self._cluster.event(token, "Warning", SIGN_IN_REFUSED, after.message)
 
     async def _report_invalid_revoke(self, token: ScimToken, outcome: ReconcileOutcome) -> None:
         problem = outcome.invalid_revoke

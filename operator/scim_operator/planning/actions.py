@@ -5,8 +5,10 @@ import enum
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from scim_api.contract.admin import Connection, PutConnection
+from scim_api.contract.admin import Connection, PutConnection, WorkloadIdentityTrust
 from scim_operator.api.scimtoken import ScimToken
+from scim_operator.api.status import CredentialKind
+from scim_operator.planning.secret_layout import KEYS
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 from scim_operator.planning.token_usage import SupersededTokenInUse
 
@@ -21,6 +23,8 @@ class IssueReason(enum.StrEnum):
     DUE = "Rotated"
     REQUESTED = "RotatedOnRequest"
     REVOKED = "RevokedTokenReplaced"
+    AUTH_TYPE_CHANGED = "AuthTypeChanged"
+    TRUST_CHANGED = "TrustChanged"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,12 +34,13 @@ class ObservedSecret:
     owned: bool
     deleting: bool
     token: str | None
-    """SHA-256 of ``token``, 64 hexadecimal digits; None when there is none."""
+    """The digest of the credential that it publishes, 64 hexadecimal digits: SHA-256 of ``token`` or ``client-secret``;
+    of a trust, the one of the ledger's newest that is not superseded. None when there is none."""
     next_token: str | None
-    """SHA-256 of ``next-token``."""
+    """SHA-256 of ``next-token`` or ``next-client-secret``."""
     ledger: TokenLedger
     public: Mapping[str, str]
-    """``endpoint``, ``token-id`` and ``expires-at`` as they stand there."""
+    """Its data without plaintext as it stands there; see ``secret_layout.PUBLIC``."""
     drifted: bool
     """Whether labels or annotations that we want are missing or other, or stand there and we no longer want them."""
     labelled: bool = False
@@ -48,6 +53,18 @@ class ObservedSecret:
     """Its resourceVersion."""
     replaces: str | None = None
     """Which other Secret at which version it replaces, ``<name>@<version>``."""
+    kind: CredentialKind = "BearerToken"
+    """Of what it publishes."""
+    next_kind: CredentialKind = "BearerToken"
+    """Of what stands there pending."""
+
+    @property
+    def published_id(self) -> str | None:
+        """The public name of what it publishes."""
+        keys = KEYS.get(self.kind)
+        if keys is not None:
+            return self.public.get(keys.identity)
+        return next((entry.id for entry in self.ledger.tokens if entry.digest == self.token), None)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,6 +83,10 @@ class ObservedState:
     keeps_predecessor: bool = False
     """Whether the tokens of an earlier ScimToken of this name go on: it was deleted with many others, most likely by
     mistake, and this one takes its place."""
+    client_id: str = ""
+    """The ScimToken's at the token endpoint (``contract.oauth.client_id_of``)."""
+    auth_refused: str | None = None
+    """Why the API did not take credentials of the wanted kind; those that it has go on."""
 
     @property
     def now(self) -> datetime:
@@ -102,13 +123,18 @@ class DeleteConnection:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class IssueToken:
-    """Write a new token under ``next-token``, with the ledger that lists it."""
+    """Write a new token under ``next-token``, or a client secret under ``next-client-secret``, with the ledger that lists
+    it; of a trust, the ledger alone.
+    """
 
     reason: IssueReason
     message: str
     lifetime: timedelta
     ledger: TokenLedger
     """To be written with it; the new token's own entry is to be added."""
+    kind: CredentialKind = "BearerToken"
+    trust: WorkloadIdentityTrust | None = None
+    """Instead of a plaintext, of kind WorkloadIdentity."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -122,7 +148,7 @@ class RegisterCredentials:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PromoteToken:
-    """Prove ``next-token``, then make it ``token``."""
+    """Prove what is pending, then publish it. A trust is published without proof: only Entra can sign for it."""
 
     token: LedgerEntry
     ledger: TokenLedger

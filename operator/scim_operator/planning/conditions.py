@@ -2,8 +2,8 @@
 
 Conditions follow the Kubernetes API conventions: ``Registered`` (the API accepts the tokens), ``Published``
 (the Secret shows a proven one), and ``Ready``, which sums them up and carries the reason of what fails.
-``SupersededTokenInUse`` and ``EndpointReachable`` warn of what has not failed yet and leave ``Ready`` alone, and so does
-``SecretMetadataDenied``, which is there only while it is true.
+``SupersededTokenInUse`` and ``EndpointReachable`` warn of what has not failed yet and leave ``Ready`` alone, and so do
+``SecretMetadataDenied``, which is there only while it is true, and ``SignInRefused``, which is there with OAuth alone.
 ``Stalled`` is there only while somebody has to act: kstatus (Flux, kpt, Argo CD's health) reads it.
 ``lastTransitionTime`` moves only when ``status`` flips, so that an unchanged status writes nothing.
 """
@@ -19,9 +19,18 @@ from scim_operator.api.scimtoken import (
     ScimToken,
     format_time,
 )
-from scim_operator.api.status import Condition, ScimTokenStatus, TokenState, TokenStatus
+from scim_operator.api.status import Condition, RefusedSignIn, ScimTokenStatus, TokenState, TokenStatus
 from scim_operator.planning.actions import Done, ObservedSecret
 from scim_operator.planning.endpoint_verdict import PENDING, EndpointVerdict
+from scim_operator.planning.kind_texts import NOUNS, published, remedy, still_used
+from scim_operator.planning.sign_in_refusals import (
+    NOT_REFUSED,
+    SIGN_IN_REFUSED,
+    diagnosis,
+    is_refused,
+    reason_of,
+    shown_refusal,
+)
 from scim_operator.planning.token_usage import SupersededTokenInUse
 
 LAST_USE_RESOLUTION: Final = timedelta(days=1)
@@ -91,6 +100,7 @@ def build_status(outcome: ReconcileOutcome, endpoint: str, now: datetime) -> Sci
         _superseded_token_in_use(outcome, tokens),
         _endpoint_reachable(outcome),
         _secret_metadata_denied(token),
+        _sign_in_refused(outcome),
     ]
     active = next((item for item in tokens if item.state is TokenState.ACTIVE), None)
     return ScimTokenStatus(
@@ -100,12 +110,13 @@ def build_status(outcome: ReconcileOutcome, endpoint: str, now: datetime) -> Sci
         conditions=tuple(_condition(token, now, *fields) for fields in judged if fields is not None),
         observed_generation=token.metadata.generation,
         next_rotation=_next_rotation(outcome),
-        expires_at=active.expires_at if active else None,
+        expires_at=active.expires_at if active and active.kind != "WorkloadIdentity" else None,
         last_used_at=max(
             (item.last_used_at for item in tokens if item.last_used_at), default=old.last_used_at
         ),
         users=outcome.connection.resources if outcome.connection is not None else old.users,
         tokens=tokens,
+        last_refused_sign_in=_shown_refusal(outcome),
     )
 
 
@@ -128,8 +139,9 @@ def _ready_and_stages(
     """Ready and the stages it sums up."""
     failure, token = outcome.failure, outcome.token
     active = next((item for item in tokens if item.state is TokenState.ACTIVE), None)
-    published: ConditionFields = (
-        "Published", "True", "Published", f"Secret {token.secret_name} holds endpoint and token"
+    kind = active.kind if active is not None else "BearerToken"
+    is_published: ConditionFields = (
+        "Published", "True", "Published", published(token.secret_name, kind)
     )  # fmt: skip
     if token.deleting:
         return (_deletion(outcome),)
@@ -138,22 +150,24 @@ def _ready_and_stages(
         return (
             ("Ready", "True", "Ready", message),
             ("Registered", "True", "Registered", "the SCIM API accepts the tokens listed here"),
-            published,
+            is_published,
         )
     stages: list[ConditionFields] = []
     for stage in ("Registered", "Published"):
         if failure.stage == stage:
             stages.append((stage, failure.status, failure.reason, failure.message))
         elif stage == "Published" and outcome.done is not None:
-            stages.append(published)
+            stages.append(is_published)
         else:
             stages.append(
                 _previous(token, stage)
                 or (stage, "Unknown", "Pending", "an earlier step has to succeed first")
             )
     message = failure.message
-    if active is not None and active.expires_at > now:
-        message += f". The token in the Secret stays valid until {format_time(active.expires_at)}"
+    if active is not None and active.kind == "WorkloadIdentity":
+        message += ". The trust that is registered stays valid"
+    elif active is not None and active.expires_at > now:
+        message += f". The {NOUNS[kind]} in the Secret stays valid until {format_time(active.expires_at)}"
     elif failure.reason == "NotUnderstood":
         message += ". No token in the Secret is valid"
     if failure.status == "False" and failure.reason not in TRANSIENT_REASONS:
@@ -206,18 +220,13 @@ def _superseded_token_in_use(
     )
     if len(in_use) > MAX_TOKENS_IN_MESSAGE:
         sentences += f"; and {len(in_use) - MAX_TOKENS_IN_MESSAGE} more"
-    name, space = outcome.token.secret_name, outcome.token.metadata.namespace
-    remedy = (
-        f"Before that, paste key token of Secret {space}/{name} into Entra, field Secret Token (Enterprise application,"
-        " Provisioning, Connectivity or Admin Credentials), Test Connection, save: "
-        f"kubectl get secret {name} -n {space} -o jsonpath='{{.data.token}}' | base64 -d"
-    )
-    return (SUPERSEDED_TOKEN_IN_USE, "True", "InUse", f"{sentences}. {remedy}")
+    advice = remedy(outcome.token, outcome.done.active.kind)
+    return (SUPERSEDED_TOKEN_IN_USE, "True", "InUse", f"{sentences}. Before that, {advice}")
 
 
 def _usage_sentence(item: SupersededTokenInUse, last_used_at: datetime) -> str:
     return (
-        f"{item.client or 'a client without a name'} came with token {item.id} at {format_time(last_used_at)}, although "
+        f"{item.client or 'a client without a name'} came with {NOUNS[item.kind]} {item.id} at {format_time(last_used_at)}, although "
         f"it was replaced at {format_time(item.since)}, and is refused with it from {format_time(item.ends_at)} on"
     )
 
@@ -250,22 +259,51 @@ def _secret_metadata_denied(token: ScimToken) -> ConditionFields | None:
     return (SECRET_METADATA_DENIED, "True", "Denied", message)
 
 
+def _shown_refusal(outcome: ReconcileOutcome) -> RefusedSignIn | None:
+    before, connection = outcome.token.status.last_refused_sign_in, outcome.connection
+    return before if connection is None else shown_refusal(connection, before)
+
+
+def _sign_in_refused(outcome: ReconcileOutcome) -> ConditionFields | None:
+    """Whether a client has been turned away by the token endpoint and has not come in since."""
+    token, connection, shown = outcome.token, outcome.connection, _shown_refusal(outcome)
+    if token.deleting:
+        return None
+    if connection is None:
+        return _previous(token, SIGN_IN_REFUSED)
+    if all(item.kind == "BearerToken" for item in connection.credentials):
+        return None
+    if shown is not None and is_refused(connection):
+        return (SIGN_IN_REFUSED, "True", reason_of(shown.check), diagnosis(token, shown))
+    return (SIGN_IN_REFUSED, "False", NOT_REFUSED, "the token endpoint has refused nobody since the last use")
+
+
 def _ready_message(outcome: ReconcileOutcome, active: TokenStatus | None, now: datetime) -> str:
     token, done = outcome.token, outcome.done
     if active is None or done is None:
         return "nothing is left to do"
-    expires = format_time(active.expires_at)
-    if token.understood_spec.suspend:
-        message = f"suspended: no rotation; that is safe until the token expires at {expires}"
-        if done.next_rotation is not None and done.next_rotation <= now:
-            message += f" (it was to be replaced at {format_time(done.next_rotation)})"
-    elif done.next_rotation is not None:
-        message = f"the token is valid until {expires} and is replaced at {format_time(done.next_rotation)}"
-    else:
-        message = f"the token is valid until {expires}"
+    message = _validity(token, active, done, now)
+    used = None if outcome.connection is None else still_used(token, outcome.connection, active.id)
+    if used is not None:
+        message += f". {used}"
     if done.delayed_rotation is not None:
         message += f". {rotation_delayed(done.delayed_rotation)}"
     return f"{message}. {done.invalid_revoke}" if done.invalid_revoke else message
+
+
+def _validity(token: ScimToken, active: TokenStatus, done: Done, now: datetime) -> str:
+    """For how long what the Secret publishes is good, and when it is replaced."""
+    expires, noun = format_time(active.expires_at), NOUNS[active.kind]
+    if active.kind == "WorkloadIdentity":
+        return f"the trust {active.id} is registered; it has no end and needs no rotation"
+    if token.understood_spec.suspend:
+        message = f"suspended: no rotation; that is safe until the {noun} expires at {expires}"
+        if done.next_rotation is not None and done.next_rotation <= now:
+            message += f" (it was to be replaced at {format_time(done.next_rotation)})"
+        return message
+    if done.next_rotation is not None:
+        return f"the {noun} is valid until {expires} and is replaced at {format_time(done.next_rotation)}"
+    return f"the {noun} is valid until {expires}"
 
 
 def rotation_delayed(until: datetime) -> str:
@@ -300,11 +338,12 @@ def _token_statuses(outcome: ReconcileOutcome, now: datetime) -> tuple[TokenStat
     newly_in_use = in_use if warned is None or warned.status != "True" else set[str]()
     if connection is None:
         return tuple(item for item in before.values() if item.expires_at > now)
-    published = secret.public.get("token-id") if secret is not None and secret.owned else None
+    shown_id = secret.published_id if secret is not None and secret.owned else None
     live = [
         TokenStatus(
             id=item.id,
-            state=TokenState.ACTIVE if item.id == published else TokenState.SUPERSEDED,
+            kind=item.kind,
+            state=TokenState.ACTIVE if item.id == shown_id else TokenState.SUPERSEDED,
             issued_at=item.issued_at,
             expires_at=min(item.expires_at, item.retires_at or item.expires_at),
             last_used_at=_last_used_at(

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from scim_api.contract.admin import Credential, PutConnection, TenantSettings
+from scim_operator.api.durations import LONGEST
 from scim_operator.api.scimtoken import FINALIZER, ScimToken, format_time
 from scim_operator.planning.actions import (
     Action,
@@ -26,6 +27,7 @@ from scim_operator.planning.actions import (
     SetFinalizer,
 )
 from scim_operator.planning.connection_ownership import belongs_to, belongs_to_predecessor
+from scim_operator.planning.secret_layout import public_secret_data
 from scim_operator.planning.secret_moves import plan_move
 from scim_operator.planning.secret_ownership import plan_ownership
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
@@ -60,7 +62,7 @@ def plan(observed: ObservedState, endpoint: str, request_interval: timedelta = R
     if token is None or token.deleting:
         return _plan_deletion(observed)
     if token.spec is None:
-        return _plan_without_spec(token, observed)
+        return _plan_revocations(token, observed, "NotUnderstood", _not_understood(token))
     if belongs_to_predecessor(observed):
         return DeleteConnection()
     wants_finalizer = token.spec.deletion_policy == "Delete"
@@ -78,6 +80,8 @@ def plan(observed: ObservedState, endpoint: str, request_interval: timedelta = R
             "TenantPurging",
             f"the users of tenant {token.tenant} are being deleted; waiting until that is done",
         )
+    if observed.auth_refused is not None:
+        return _plan_revocations(token, observed, "AuthTypeNotSupported", observed.auth_refused)
     return _plan_tokens(TokenLifecycle.of(token, observed), endpoint, request_interval)
 
 
@@ -109,9 +113,10 @@ def _update_deletion_policy(observed: ObservedState) -> RegisterCredentials | No
     return RegisterCredentials(PutConnection(tenant=connection.tenant, settings=settings), ())
 
 
-def _plan_without_spec(token: ScimToken, observed: ObservedState) -> Action:
-    """What needs no spec: what the annotation revokes ends, the token in the Secret included, since nobody knows
-    how long a successor should live; all else stays as the API holds it.
+def _plan_revocations(token: ScimToken, observed: ObservedState, reason: str, message: str) -> Action:
+    """What can be done while nothing can be issued: what the annotation revokes ends, the token in the Secret
+    included, since nobody knows how long a successor should live, or the API does not take one; all else stays as the
+    API holds it.
     """
     connection = observed.connection
     revoked, invalid_revoke = frozenset[str](), None
@@ -127,19 +132,18 @@ def _plan_without_spec(token: ScimToken, observed: ObservedState) -> Action:
         )
         put = PutConnection(tenant=connection.tenant, settings=connection.settings, credentials=kept)
         return RegisterCredentials(put, tuple(sorted(revoked)))
-    return Refuse("NotUnderstood", _not_understood(token, invalid_revoke), invalid_revoke)
+    return Refuse(reason, f"{message}. {invalid_revoke}" if invalid_revoke else message, invalid_revoke)
 
 
-def _not_understood(token: ScimToken, invalid_revoke: str | None) -> str:
+def _not_understood(token: ScimToken) -> str:
     fields = token.not_understood[:MAX_FIELDS_IN_MESSAGE]
     more = len(token.not_understood) - len(fields)
     named = ", ".join(fields) + (f" and {more} more" if more > 0 else "")
-    message = (
+    return (
         f"this version of the operator does not understand {named}. Upgrade the operator, or write a value that it "
         "takes. Until then no token is issued or replaced, on time or on request, and no change of spec takes effect; "
         "deletion and the annotation scim-operator.io/revoke work"
     )
-    return f"{message}. {invalid_revoke}" if invalid_revoke else message
 
 
 def _plan_tokens(lifecycle: TokenLifecycle, endpoint: str, request_interval: timedelta) -> Action:
@@ -147,6 +151,10 @@ def _plan_tokens(lifecycle: TokenLifecycle, endpoint: str, request_interval: tim
     issue = _issue_reason(lifecycle, request_due)
     if issue is not None:
         return _issue(lifecycle, *issue)
+    if lifecycle.abandoned and lifecycle.active is not None:
+        # Before the API hears of it: a reconciler that is late must not publish what has ended meanwhile.
+        coming = () if lifecycle.pending is None else (lifecycle.pending,)
+        return RewriteSecret(lifecycle.active, _ledger(lifecycle, lifecycle.active, *coming))
     register = _register(lifecycle)
     if register is not None:
         return register
@@ -160,7 +168,7 @@ def _plan_tokens(lifecycle: TokenLifecycle, endpoint: str, request_interval: tim
     assert lifecycle.active is not None  # noqa: S101 (otherwise a token would have been issued)
     ledger = _ledger(lifecycle, lifecycle.active)
     if lifecycle.secret is None or lifecycle.secret.drifted or lifecycle.secret.ledger != ledger or (
-        dict(lifecycle.secret.public) != public_secret_data(lifecycle.active, endpoint)
+        dict(lifecycle.secret.public) != public_secret_data(lifecycle.active, endpoint, lifecycle.client_id)
     ) or lifecycle.secret.next_token is not None:  # fmt: skip
         return RewriteSecret(lifecycle.active, ledger)
     return _done(lifecycle, lifecycle.active, request_due)
@@ -175,11 +183,6 @@ def _ledger(lifecycle: TokenLifecycle, *tokens: LedgerEntry) -> TokenLedger:
     )
 
 
-def public_secret_data(token: LedgerEntry, endpoint: str) -> dict[str, str]:
-    """The Secret's data besides the token."""
-    return {"endpoint": endpoint, "token-id": token.id, "expires-at": format_time(token.expires_at)}
-
-
 def newest_first(tokens: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
     """The order of entries in a ledger."""
     return tuple(sorted(tokens, key=lambda item: (item.issued_at, item.id), reverse=True))
@@ -192,6 +195,8 @@ def _issue_reason(lifecycle: TokenLifecycle, request_due: datetime | None) -> tu
     active, token = lifecycle.active, lifecycle.token
     if active is None:
         return _reason_without_active(lifecycle)
+    if lifecycle.wants_other:
+        return _reason_of_change(lifecycle, active)
     if active.id in lifecycle.to_revoke:
         return IssueReason.REVOKED, f"token {active.id} is to be revoked, so another takes its place first"
     if token.understood_spec.suspend:
@@ -201,6 +206,15 @@ def _issue_reason(lifecycle: TokenLifecycle, request_due: datetime | None) -> tu
     if rotation_due(token, active) <= lifecycle.now:
         return IssueReason.DUE, f"token {active.id} expires at {format_time(active.expires_at)}"
     return None
+
+
+def _reason_of_change(lifecycle: TokenLifecycle, active: LedgerEntry) -> tuple[IssueReason, str]:
+    if active.kind == lifecycle.kind:
+        return IssueReason.TRUST_CHANGED, f"spec.auth.workloadIdentity is another than that of {active.id}"
+    return (
+        IssueReason.AUTH_TYPE_CHANGED,
+        f"spec.auth.type asks for {lifecycle.kind}; {active.kind} {active.id} is superseded, not ended",
+    )
 
 
 def _reason_without_active(lifecycle: TokenLifecycle) -> tuple[IssueReason, str]:
@@ -239,11 +253,19 @@ def _issue(lifecycle: TokenLifecycle, reason: IssueReason, message: str) -> Acti
     answers = lifecycle.is_rotation_requested and not lifecycle.token.understood_spec.suspend
     rotated_at = lifecycle.now if answers else lifecycle.ledger.rotated_at
     tokens = [lifecycle.active] if lifecycle.active is not None else []
+    auth = lifecycle.token.understood_spec.auth
+    if auth.trust is not None:  # one trust follows another at once: there is nothing to prove before
+        tokens = [
+            dataclasses.replace(item, superseded_at=lifecycle.now) if item.trust is not None else item
+            for item in tokens
+        ]
     return IssueToken(
         reason,
         message,
-        lifecycle.token.lifetime,
+        lifecycle.token.lifetime if auth.trust is None else LONGEST,
         TokenLedger(newest_first([*tokens, *lifecycle.superseded_in_time()]), rotate, rotated_at),
+        auth.kind,
+        auth.trust,
     )
 
 
@@ -253,18 +275,14 @@ def _register(lifecycle: TokenLifecycle) -> RegisterCredentials | None:
         item.id for item in (lifecycle.active, lifecycle.pending) if item is not None
     }
     desired = [
-        Credential(
-            id=item.id,
-            digest=item.digest,
-            issued_at=item.issued_at,
-            expires_at=item.expires_at,
-            retires_at=lifecycle.retires_at(item),
-        )
+        item.to_credential(lifecycle.retires_at(item))
         for item in (*filter(None, (lifecycle.active, lifecycle.pending)), *lifecycle.superseded())
-        if item.id not in revoked and lifecycle.ends_at(item) > lifecycle.now
+        if item.id not in revoked
+        and (lifecycle.ends_at(item) > lifecycle.now or lifecycle.leaves_access_tokens(item))
     ]
     desired.sort(key=lambda item: (item.issued_at, item.id))
     connection, token = lifecycle.connection, lifecycle.token
+    oauth_client = lifecycle.oauth_client(item.kind for item in desired)
     registered = {item.id: (item.digest, item.retires_at) for item in connection.credentials}
     live = {
         item.id
@@ -277,6 +295,7 @@ def _register(lifecycle: TokenLifecycle) -> RegisterCredentials | None:
         and connection.settings is not None
         and _comparable(connection.settings) == _comparable(lifecycle.settings)
         and belongs_to(connection, token)
+        and oauth_client in (None, connection.oauth_client)
         and {item.id: (item.digest, item.retires_at) for item in desired}
         == {name: registered[name] for name in live}
     )
@@ -288,6 +307,7 @@ def _register(lifecycle: TokenLifecycle) -> RegisterCredentials | None:
         credentials=tuple(desired),
         owner_uid=token.metadata.uid or None,
         namespace_uid=lifecycle.namespace_uid,
+        oauth_client=oauth_client,
     )
     return RegisterCredentials(put, tuple(sorted(revoked & registered.keys())))
 
@@ -312,4 +332,5 @@ def _done(lifecycle: TokenLifecycle, active: LedgerEntry, request_due: datetime 
         *reevaluation_times(superseded, in_use, lifecycle.now),
     ]
     requeue_at = min(moment for moment in moments if moment > lifecycle.now)
-    return Done(requeue_at, active, due, lifecycle.invalid_revoke, in_use, request_due)
+    rotates_at = due if active.trust is None else request_due
+    return Done(requeue_at, active, rotates_at, lifecycle.invalid_revoke, in_use, request_due)

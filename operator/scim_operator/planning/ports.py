@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 
 from scim_api.contract.admin import Connection, ConnectionPage, PutConnection
+from scim_api.contract.tokens import TokenKind
 from scim_operator.api.scimtoken import Key as Key  # noqa: PLC0414  (re-exported: it names what every port is asked for)
 from scim_operator.api.scimtoken import ScimToken
 
@@ -141,11 +142,19 @@ class Cluster(Protocol):
 
 
 class CredentialVerifier(Protocol):
-    """Entra's Test Connection, played with a token before it is published."""
+    """Entra's Test Connection, played with a credential before it is published."""
 
-    async def verify(self, token: str) -> None:
-        """Raises ``VerificationFailed`` or ``ScimApiUnreachable``."""
+    async def verify(self, token: str, client_id: str | None = None) -> None:
+        """Sign in with a bearer token, or with a client secret as Entra does: first an access token, then with that.
+
+        Args:
+            token: the plaintext.
+            client_id: whose client secret it is; None for a bearer token.
+
+        Raises:
+            VerificationFailed, ScimApiUnreachable
+        """
 
 
-TokenFactory = Callable[[], str]
-"""Makes a token's plaintext; ``scim_api.contract.tokens.new_token`` outside of tests."""
+TokenFactory = Callable[[TokenKind], str]
+"""Makes a plaintext of a kind; ``scim_api.contract.tokens.new_token`` outside of tests."""

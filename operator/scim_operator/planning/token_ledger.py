@@ -13,16 +13,18 @@ from typing import Any, Final, Self
 
 from pydantic import TypeAdapter
 
-from scim_api.contract.admin import Sha256Hex, TokenId
+from scim_api.contract.admin import Credential, Sha256Hex, TokenId, WorkloadIdentityTrust
 from scim_operator.api.durations import LONGEST
+from scim_operator.api.status import CredentialKind
 
 _ID: Final = TypeAdapter(TokenId)
 _DIGEST: Final = TypeAdapter(Sha256Hex)
+_KIND: Final = TypeAdapter(CredentialKind)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One token: which, never what."""
+    """One credential: which, never what."""
 
     id: str
     digest: str
@@ -31,29 +33,56 @@ class LedgerEntry:
     expires_at: datetime
     superseded_at: datetime | None = None
     """When another token took its place in the Secret."""
+    kind: CredentialKind = "BearerToken"
+    trust: WorkloadIdentityTrust | None = None
+    """Of kind WorkloadIdentity, and of no other."""
 
-    def to_json(self) -> dict[str, str]:
-        """As a JSON object with RFC 3339 times."""
-        content = {
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object with RFC 3339 times. A bearer token's has no kind, as before there were others."""
+        content: dict[str, Any] = {
             "id": self.id, "digest": self.digest,
             "issuedAt": _text(self.issued_at), "expiresAt": _text(self.expires_at),
         }  # fmt: skip
         if self.superseded_at is not None:
             content["supersededAt"] = _text(self.superseded_at)
+        if self.kind != "BearerToken":
+            content["kind"] = self.kind
+        if self.trust is not None:
+            content["trust"] = self.trust.model_dump(mode="json", by_alias=True)
         return content
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Read what ``to_json`` wrote. Raises ``ValueError``, ``KeyError``, ``TypeError`` or ``OverflowError``."""
-        superseded = content.get("supersededAt")
+        superseded, trust = content.get("supersededAt"), content.get("trust")
         entry = cls(
             _ID.validate_python(content["id"], strict=True), _DIGEST.validate_python(content["digest"], strict=True),
             _moment(content["issuedAt"]), _moment(content["expiresAt"]),
             None if superseded is None else _moment(superseded),
+            _KIND.validate_python(content.get("kind", "BearerToken"), strict=True),
+            None if trust is None else WorkloadIdentityTrust.model_validate(trust),
         )  # fmt: skip
+        if (entry.trust is not None) != (entry.kind == "WorkloadIdentity"):
+            raise ValueError("a trust goes with its kind")
         if not timedelta(0) < entry.expires_at - entry.issued_at <= LONGEST:
             raise ValueError("no token is issued for such a time")
         return entry
+
+    def to_credential(self, retires_at: datetime | None) -> Credential:
+        """As the admin API takes it.
+
+        Args:
+            retires_at: an earlier end than its own.
+        """
+        return Credential(
+            id=self.id,
+            kind=self.kind,
+            digest=self.digest,
+            issued_at=self.issued_at,
+            expires_at=self.expires_at,
+            retires_at=retires_at,
+            trust=self.trust,
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -5,14 +5,16 @@ Pure. ``planner`` decides on it.
 
 import dataclasses
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from scim_api.contract.admin import Connection, TenantSettings
-from scim_operator.api.scimtoken import ScimToken, format_time
+from scim_api.contract.admin import Connection, OAuthClient, TenantSettings, WorkloadIdentityTrust
+from scim_operator.api.scimtoken import DEFAULT_ROTATE_SHARE, ScimToken, format_time
+from scim_operator.api.status import CredentialKind
 from scim_operator.planning.actions import ObservedSecret, ObservedState
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
+from scim_operator.planning.trusts import narrowed, superseded_period, wanted_entry
 
 ALL_SUPERSEDED: Final = "all-superseded"
 """Revoke all but the token in the Secret and its successor under way."""
@@ -35,7 +37,11 @@ class TokenLifecycle:
     active: LedgerEntry | None
     """The token that the Secret publishes."""
     pending: LedgerEntry | None
-    """The token under ``next-token``."""
+    """What is to be published next: the token under ``next-token``, or the trust that the spec wants. None of another
+    kind than the wanted one.
+    """
+    abandoned: bool
+    """Whether something stands in the Secret as pending that is not to be published."""
     to_revoke: frozenset[str]
     """Ids that the revoke annotation selects."""
     invalid_revoke: str | None
@@ -43,15 +49,15 @@ class TokenLifecycle:
     settings: TenantSettings
     """The settings to register."""
     namespace_uid: str | None
+    client_id: str
 
     @classmethod
     def of(cls, token: ScimToken, observed: ObservedState) -> "TokenLifecycle":
         """Sort an observation; a revoke annotation that can't be understood is kept as a problem."""
         connection, secret, now = observed.connection, observed.secret, observed.now
         ledger = secret.ledger if secret is not None else TokenLedger()
-        live = _live_tokens(connection, ledger, token.overlap, now)
-        active = _token_with_digest(live.values(), secret.token if secret else None)
-        pending = _token_with_digest(live.values(), secret.next_token if secret else None)
+        live = _live_tokens(connection, ledger, lambda trust: superseded_period(token, trust), now)
+        active, pending = _active_and_pending(token, secret, live.values())
         to_revoke, invalid_revoke = frozenset[str](), None
         try:
             to_revoke = _tokens_to_revoke(token.revoke_request, live, now, active, pending)
@@ -59,6 +65,7 @@ class TokenLifecycle:
             invalid_revoke = str(error)
         if pending is not None and pending.id in to_revoke:
             pending = None
+        next_token = secret.next_token if secret is not None else None
         registered_settings = connection.settings if observed.settings_refused else None
         return cls(
             token=token,
@@ -68,11 +75,42 @@ class TokenLifecycle:
             live=live,
             active=active,
             pending=pending,
-            to_revoke=to_revoke,
+            abandoned=next_token is not None and (pending is None or pending.digest != next_token),
+            to_revoke=to_revoke | narrowed(token.understood_spec.auth.trust, live),
             invalid_revoke=invalid_revoke,
             settings=registered_settings or token.tenant_settings(),
             namespace_uid=observed.namespace_uid,
+            client_id=observed.client_id,
         )
+
+    @property
+    def kind(self) -> CredentialKind:
+        """The kind that the spec wants."""
+        return self.token.understood_spec.auth.kind
+
+    @property
+    def wants_other(self) -> bool:
+        """Whether the spec wants another kind than the active credential's, or another trust."""
+        wanted = self.token.understood_spec.auth
+        return self.active is not None and (self.active.kind, self.active.trust) != (
+            wanted.kind,
+            wanted.trust,
+        )
+
+    def oauth_client(self, kinds: Iterable[CredentialKind]) -> OAuthClient | None:
+        """What the token endpoint is to know the connection by; None when it has no need to.
+
+        Args:
+            kinds: of the credentials that are to be accepted.
+        """
+        auth, registered = self.token.understood_spec.auth, self.connection.oauth_client
+        if auth.type != "BearerToken":
+            return OAuthClient(client_id=self.client_id, access_token_seconds=auth.access_token_seconds)
+        if all(kind == "BearerToken" for kind in kinds):
+            return None
+        if registered is not None and registered.client_id == self.client_id:
+            return registered
+        return OAuthClient(client_id=self.client_id)
 
     @property
     def ledger(self) -> TokenLedger:
@@ -114,17 +152,43 @@ class TokenLifecycle:
 
     def superseded_in_time(self) -> list[LedgerEntry]:
         """Superseded tokens that have not retired; those to revoke included, which end after their successor
-        is published.
+        is published, but not what was abandoned before anybody accepted or saw it.
         """
-        return [entry for entry in self.superseded() if self.ends_at(entry) > self.now]
+        return [
+            entry
+            for entry in self.superseded()
+            if self.ends_at(entry) > self.now and not self._is_unused(entry)
+        ]
 
     def superseded_to_keep(self) -> list[LedgerEntry]:
         """Superseded tokens that stay in the ledger: neither retired nor to be revoked."""
         return [entry for entry in self.superseded_in_time() if entry.id not in self.to_revoke]
 
+    def _is_unused(self, entry: LedgerEntry) -> bool:
+        """Whether it stands in the Secret as pending, is not to be published, and was not registered: nobody has it."""
+        return (
+            self.abandoned
+            and self.connection.exists
+            and self.secret is not None
+            and self.secret.next_token is not None
+            and hmac.compare_digest(entry.digest, self.secret.next_token)
+            and entry.id not in {item.id for item in self.connection.credentials}
+        )
+
+    def leaves_access_tokens(self, entry: LedgerEntry) -> bool:
+        """Whether it has retired and the API has not been told: left out before that, it would be revoked, and the
+        access tokens with it that clients were given.
+        """
+        if entry.kind == "BearerToken" or self.ends_at(entry) > self.now:
+            return False
+        return any(
+            item.id == entry.id and self.now < min(item.expires_at, item.retires_at or item.expires_at)
+            for item in self.connection.credentials
+        )
+
     def retires_at(self, entry: LedgerEntry) -> datetime | None:
         """When ``overlap`` ends a superseded token before its expiry; None when it does not."""
-        overlap, since = self.token.overlap, entry.superseded_at
+        overlap, since = superseded_period(self.token, entry.trust), entry.superseded_at
         if overlap is None or since is None or overlap >= entry.expires_at - since:
             return None
         return since + overlap
@@ -144,9 +208,8 @@ def registered_tokens_to_revoke(token: ScimToken, observed: ObservedState) -> fr
         InvalidRevokeRequest: the annotation is invalid.
     """
     secret = observed.secret if observed.secret is not None and observed.secret.owned else None
-    live = _live_tokens(observed.connection, TokenLedger(), None, observed.now)
-    active = _token_with_digest(live.values(), secret.token if secret else None)
-    pending = _token_with_digest(live.values(), secret.next_token if secret else None)
+    live = _live_tokens(observed.connection, TokenLedger(), lambda _trust: None, observed.now)
+    active, pending = _published(secret, live.values()), _pending(secret, live.values())
     if active is None and token.revoke_request == ALL_SUPERSEDED:
         return frozenset()
     return _tokens_to_revoke(token.revoke_request, live, observed.now, active, pending)
@@ -154,24 +217,66 @@ def registered_tokens_to_revoke(token: ScimToken, observed: ObservedState) -> fr
 
 def rotation_due(token: ScimToken, active: LedgerEntry) -> datetime:
     """When ``active`` is to be replaced: ``rotateBefore`` ahead of its expiry, or sooner when ``lifetime`` has
-    become shorter since it was issued. A longer lifetime never extends an issued token.
+    become shorter since it was issued. A longer lifetime never extends an issued token. A trust, for which neither has
+    a meaning, is renewed when a third of its ten years is left.
     """
+    if active.kind == "WorkloadIdentity":
+        return active.expires_at - (active.expires_at - active.issued_at) / DEFAULT_ROTATE_SHARE
     lifetime = min(active.expires_at - active.issued_at, token.lifetime)
     return active.issued_at + lifetime - token.rotate_before
 
 
+_Period = Callable[[WorkloadIdentityTrust | None], timedelta | None]
+"""How long a superseded credential with this trust, or none, stays accepted; see ``superseded_period``."""
+
+
+def _published(secret: ObservedSecret | None, live: Iterable[LedgerEntry]) -> LedgerEntry | None:
+    return None if secret is None else _token_with_digest(live, secret.token, secret.kind)
+
+
+def _pending(secret: ObservedSecret | None, live: Iterable[LedgerEntry]) -> LedgerEntry | None:
+    return None if secret is None else _token_with_digest(live, secret.next_token, secret.next_kind)
+
+
+def _active_and_pending(
+    token: ScimToken, secret: ObservedSecret | None, live: Iterable[LedgerEntry]
+) -> tuple[LedgerEntry | None, LedgerEntry | None]:
+    """What the Secret publishes, and what is to be published next.
+
+    A trust has no plaintext that could be missing: where the Secret publishes trusts, the wanted one is active as soon
+    as it is recorded.
+    """
+    live = list(live)
+    active, pending = _published(secret, live), _pending(secret, live)
+    wanted = token.understood_spec.auth
+    if wanted.kind != "WorkloadIdentity":
+        return active, pending if pending is not None and pending.kind == wanted.kind else None
+    trust = wanted_entry(wanted.trust, live)
+    trust = None if trust is None else dataclasses.replace(trust, superseded_at=None)
+    if secret is not None and secret.kind == "WorkloadIdentity" and trust is not None:
+        return trust, None
+    if active is None and pending is not None:
+        return None, None  # a Secret with what is not to be published is written anew first
+    return active, trust
+
+
 def _live_tokens(
-    connection: Connection, ledger: TokenLedger, overlap: timedelta | None, now: datetime
+    connection: Connection, ledger: TokenLedger, period: _Period, now: datetime
 ) -> dict[str, LedgerEntry]:
     """By id, from API and ledger together. The API wins where both have a token, because the ledger can be
     edited by hand; the ledger then only adds when the token was superseded.
     """
-    merged = {entry.id: entry for entry in _registered_tokens(connection, overlap)}
+    merged = {entry.id: entry for entry in _registered_tokens(connection, period)}
     digests = {entry.digest for entry in merged.values()}
     for entry in ledger.tokens:
         registered = merged.get(entry.id)
         if registered is not None:
-            merged[entry.id] = dataclasses.replace(registered, superseded_at=entry.superseded_at)
+            since = entry.superseded_at or registered.superseded_at
+            same = (
+                registered.digest == entry.digest
+            )  # then an API that knows no kinds must not change its kind
+            kind, trust = (entry.kind, entry.trust) if same else (registered.kind, registered.trust)
+            merged[entry.id] = dataclasses.replace(registered, superseded_at=since, kind=kind, trust=trust)
         elif entry.digest not in digests:
             merged[entry.id] = entry
             digests.add(entry.digest)
@@ -189,20 +294,25 @@ def _ended_before(connection: Connection, entries: Iterable[LedgerEntry]) -> set
     return {entry.id for entry in entries if entry.id not in registered and entry.issued_at <= mark}
 
 
-def _registered_tokens(connection: Connection, overlap: timedelta | None) -> Iterable[LedgerEntry]:
+def _registered_tokens(connection: Connection, period: _Period) -> Iterable[LedgerEntry]:
     """The API's tokens; a retirement that is registered already keeps its time."""
     for item in connection.credentials:
+        overlap = period(item.trust)
         since = item.retires_at - overlap if item.retires_at is not None and overlap is not None else None
-        yield LedgerEntry(item.id, item.digest, item.issued_at, item.expires_at, since)
+        yield LedgerEntry(item.id, item.digest, item.issued_at, item.expires_at, since, item.kind, item.trust)
 
 
-def _token_with_digest(entries: Iterable[LedgerEntry], digest: str | None) -> LedgerEntry | None:
+def _token_with_digest(
+    entries: Iterable[LedgerEntry], digest: str | None, kind: CredentialKind
+) -> LedgerEntry | None:
     """The token with this digest, as not superseded: a superseded token that a restored backup has put back
     into the Secret is published again, and ``overlap`` must not end it.
     """
     if digest is None:
         return None
-    match = next((entry for entry in entries if hmac.compare_digest(entry.digest, digest)), None)
+    match = next(
+        (entry for entry in entries if entry.kind == kind and hmac.compare_digest(entry.digest, digest)), None
+    )
     return None if match is None else dataclasses.replace(match, superseded_at=None)
 
 

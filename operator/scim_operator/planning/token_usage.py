@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from scim_api.contract.admin import CredentialStatus
+from scim_operator.api.status import CredentialKind
 
 MAX_WARNING_PERIOD: Final = timedelta(days=7)
 """How long before its end a superseded token in use is warned of, at most."""
@@ -53,6 +54,7 @@ class SupersededTokenInUse:
     last_used_at: datetime
     client: str | None
     """Family of the client that came with it last, such as ``Azure-AD-SCIM``."""
+    kind: CredentialKind = "BearerToken"
 
 
 def superseded_tokens_in_use(
@@ -78,7 +80,9 @@ def superseded_tokens_in_use(
         recent = item.since < use.last_used_at and now - use.last_used_at < item.idle_period
         if recent and not _moved_on(use, registered):
             in_use.append(
-                SupersededTokenInUse(item.id, item.since, item.ends_at, use.last_used_at, use.user_agent)
+                SupersededTokenInUse(
+                    item.id, item.since, item.ends_at, use.last_used_at, use.user_agent, use.kind
+                )
             )
     return tuple(sorted(in_use, key=lambda item: (item.ends_at, item.id)))
 

@@ -10,7 +10,7 @@ from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning.deletion_limit import CONFIRM_DELETION_ANNOTATION, SETTLE, DeletionLimit
 from support.operator_ports import FakeApi, FakeCluster, FakeVerifier
-from support.operator_world import ENDPOINT, KEY, LEDGER_KEY
+from support.operator_world import ENDPOINT, INSTALLATION, KEY, LEDGER_KEY
 from support.token_life import Life, begun, life, quiet
 
 __all__ = ["life", "quiet"]
@@ -165,6 +165,7 @@ async def test_one_that_is_deleted_in_the_middle_of_a_reconcile_is_held_too(life
         verifier=FakeVerifier(life.world),
         endpoint=ENDPOINT,
         ledger_key=LEDGER_KEY,
+        installation_id=INSTALLATION,
         clock=lambda: life.world.now,
         deletions=Deletions(DeletionLimit(0, 0), HOUR, now=lambda: life.world.now),
     )

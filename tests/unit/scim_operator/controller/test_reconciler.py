@@ -13,7 +13,7 @@ from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning.ports import NotLeading, ScimApiRejected, SecretDraft, SecretSnapshot
 from support.operator_ports import FakeApi, FakeCluster, FakeVerifier
-from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, World
+from support.operator_world import ENDPOINT, INSTALLATION, KEY, LEDGER_KEY, World
 
 SECRET = "entra-scim-token"
 CONFLICT = ScimApiRejected("SettingsConflict", "team/other opens this tenant with other groups", ("groups",))
@@ -48,6 +48,7 @@ async def reconcile(
         verifier=FakeVerifier(world),
         endpoint=endpoint,
         ledger_key=LEDGER_KEY,
+        installation_id=INSTALLATION,
         pause=at_once,
         clock=lambda: world.now,
         denied_metadata=denied,

@@ -35,7 +35,7 @@ from scim_operator.planning.ports import (
     SecretSnapshot,
 )
 from support.operator_ports import FakeApi, FakeCluster, FakeVerifier
-from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, World
+from support.operator_world import ENDPOINT, INSTALLATION, KEY, LEDGER_KEY, PLAINTEXTS, World
 
 EXAMPLES = 100
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -136,7 +136,8 @@ class Life:
             verifier=FakeVerifier(self.world, point),
             endpoint=ENDPOINT,
             ledger_key=LEDGER_KEY,
-            new_token=lambda: f"token-{next(self.numbers)}",
+            installation_id=INSTALLATION,
+            new_token=lambda kind: f"{PLAINTEXTS[kind]}-{next(self.numbers)}",
             new_id=lambda: f"id{next(self.names)}",
             pause=no_pause,
             clock=lambda: self.world.now,

@@ -20,7 +20,8 @@ from scim_operator.planning.actions import (
     RegisterCredentials,
     RewriteSecret,
 )
-from scim_operator.planning.planner import plan, public_secret_data
+from scim_operator.planning.planner import plan
+from scim_operator.planning.secret_layout import public_secret_data
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 
 NOW = datetime(2026, 1, 10, tzinfo=UTC)

@@ -1,0 +1,80 @@
+"""What conditions and Events say of a credential, by its kind. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from scim_api.contract.admin import Connection, CredentialStatus
+from scim_operator.api.scimtoken import ScimToken, format_time
+from scim_operator.api.status import CredentialKind
+
+NOUNS: Final[Mapping[CredentialKind, str]] = {
+    "BearerToken": "token",
+    "ClientSecret": "client secret",
+    "WorkloadIdentity": "trust",
+}
+"""What each kind is called in a sentence."""
+_WHERE: Final = "(Enterprise application, Provisioning, Connectivity or Admin Credentials)"
+
+
+def published(secret_name: str, kind: CredentialKind) -> str:
+    """The sentence of the condition Published."""
+    match kind:
+        case "BearerToken":
+            return f"Secret {secret_name} holds endpoint and token"
+        case "ClientSecret":
+            return f"Secret {secret_name} holds endpoint, token-endpoint, client-id and client-secret"
+        case "WorkloadIdentity":
+            return (
+                f"Secret {secret_name} holds endpoint, token-endpoint and client-id, and no secret. Only Entra can sign "
+                "in with them, so nothing was proven here: Test Connection in Entra does it"
+            )
+
+
+def remedy(token: ScimToken, kind: CredentialKind) -> str:
+    """How Entra gets what the Secret publishes now."""
+    name, space = token.secret_name, token.metadata.namespace
+    get = f"kubectl get secret {name} -n {space} -o jsonpath='{{.data."
+    match kind:
+        case "BearerToken":
+            return (
+                f"paste key token of Secret {space}/{name} into Entra, field Secret Token {_WHERE}, Test Connection, "
+                f"save: {get}token}}' | base64 -d"
+            )
+        case "ClientSecret":
+            return (
+                f"paste keys token-endpoint, client-id and client-secret of Secret {space}/{name} into Entra, "
+                f"authentication method OAuth 2.0 client credentials {_WHERE}, Test Connection, save: "
+                f"{get}client-secret}}' | base64 -d"
+            )
+        case "WorkloadIdentity":
+            return (
+                f"choose the authentication method Workload Identity Federation in Entra {_WHERE} with keys "
+                f"token-endpoint and client-id of Secret {space}/{name}, Test Connection, save"
+            )
+
+
+def still_used(token: ScimToken, connection: Connection, active_id: str) -> str | None:
+    """The sentence about a client that has not followed a change of ``spec.auth.type``; None when there is none."""
+    accepted = {item.id: item for item in connection.credentials if connection.now < _end(item)}
+    active = accepted.get(active_id)
+    if active is None:
+        return None
+    others = [
+        item
+        for item in accepted.values()
+        if item.kind != active.kind
+        and item.last_used_at is not None
+        and (active.last_used_at is None or active.last_used_at < item.last_used_at)
+    ]
+    if not others:
+        return None
+    last = max(others, key=lambda item: (item.last_used_at or item.issued_at, item.id))
+    return (
+        f"{last.user_agent or 'A client without a name'} still signs in with {NOUNS[last.kind]} {last.id}, which is "
+        f"accepted until {format_time(_end(last))}; before that, {remedy(token, active.kind)}"
+    )
+
+
+def _end(item: CredentialStatus) -> datetime:
+    return min(item.expires_at, item.retires_at or item.expires_at)
