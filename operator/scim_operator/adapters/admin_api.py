@@ -223,7 +223,6 @@ class HttpCredentialVerifier:
                 f"{self._scim_url} does not answer as a SCIM server; does it lead to another service?"
             )
 
-
     async def _send(
         self, request: httpx.Request, url: str, credential: str, auth: httpx.Auth | None = None
     ) -> httpx.Response:
