@@ -159,10 +159,7 @@ async def _read_back(made: World, traffic: Traffic) -> list[Violation]:
     """Everybody, through each replica, with a token that is in its time."""
     found: list[Violation] = []
     for replica in made.replicas:
-        plaintext = max(
-            (known for known in made.tokens.known if known.token.published_at is not None),
-            key=lambda known: known.token.published_at or 0,
-        ).plaintext
+        _, plaintext = traffic.accepted()[-1]
         found += lost(traffic.people.values(), await traffic.read_back(plaintext, replica))
     return found
 

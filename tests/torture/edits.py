@@ -5,9 +5,9 @@ import base64
 import contextlib
 import dataclasses
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httpx
 
@@ -22,15 +22,34 @@ FUTURE_SECONDS: Final = 4.0
 
 @dataclasses.dataclass
 class Known:
-    """A token of one ScimToken, with its plaintext, which stays in this process."""
+    """A token or client secret of one ScimToken, with its plaintext, which stays in this process."""
 
     owner: str
     token: Token
     plaintext: str
 
 
+class Published(NamedTuple):
+    """The credential that a Secret shows."""
+
+    plaintext: str
+    id: str
+    client_id: str | None
+    """Of a client secret; None for a token."""
+
+
+def published(data: Mapping[str, str]) -> Published | None:
+    """The credential in a Secret's data; None while there is none, or not all of it."""
+    if "client-secret" in data:
+        found = (data["client-secret"], data.get("client-secret-id"), data.get("client-id"))
+    else:
+        found = (data.get("token", ""), data.get("token-id"), None)
+    plaintext, identity, client_id = found
+    return Published(plaintext, identity, client_id) if plaintext and identity else None
+
+
 class Tokens:
-    """All tokens that were ever seen in a Secret, and forged ones.
+    """All tokens and client secrets that were ever seen in a Secret, and forged ones.
 
     Args:
         objects: the cluster's.
@@ -49,25 +68,27 @@ class Tokens:
         """Look at each Secret once; a token that is new there counts from now on."""
         for name in self._names:
             data = await self._objects.secret(name)
-            plaintext = data.get("token", "")
-            if not plaintext or plaintext in self._forged or not data.get("expires-at"):
+            shown = published(data)
+            if shown is None or shown.plaintext in self._forged or not data.get("expires-at"):
                 continue
-            if any(known.plaintext == plaintext for known in self.known):
+            if any(known.plaintext == shown.plaintext for known in self.known):
                 continue
             self.rotations += any(known.owner == name for known in self.known)
             expires = datetime.fromisoformat(data["expires-at"]).timestamp()
-            token = Token(data["token-id"], time.time(), expires, self.recreated.get(name))
-            self.known.append(Known(name, token, plaintext))
+            token = Token(shown.id, time.time(), expires, self.recreated.get(name), client_id=shown.client_id)
+            self.known.append(Known(name, token, shown.plaintext))
 
     def of(self, owner: str) -> list[Token]:
         """Those of a ScimToken."""
         return [known.token for known in self.known if known.owner == owner]
 
-    def forge(self, number: int) -> str:
-        """A token that nobody issued, which the traffic tries from now on; base64 as a Secret holds it."""
-        plaintext = f"sct_forged{number}"
+    def forge(self, number: int, client_id: str | None) -> str:
+        """A token, or a client's secret, that nobody issued, which the traffic tries from now on; base64 as a Secret
+        holds it.
+        """
+        plaintext = f"{'sct' if client_id is None else 'scs'}_forged{number}"
         self._forged.add(plaintext)
-        self.known.append(Known("", Token(f"forged-{number}", None), plaintext))
+        self.known.append(Known("", Token(f"forged-{number}", None, client_id=client_id), plaintext))
         return base64.b64encode(plaintext.encode()).decode()
 
 
@@ -90,9 +111,7 @@ class Edits:
                 case "delete-secret":
                     await self._objects.delete(secret_of(owner))
                 case "overwrite-token":
-                    await self._objects.patch(
-                        secret_of(owner), {"data": {"token": self._tokens.forge(number)}}
-                    )
+                    await self._overwrite(owner, number)
                 case "take-owner-reference":
                     await self._objects.patch(secret_of(owner), {"metadata": {"ownerReferences": None}})
                 case "rotate":
@@ -101,6 +120,8 @@ class Edits:
                     await self._alone(owner, self._revoke, action.removeprefix("revoke-").capitalize())
                 case "recreate":
                     await self._alone(owner, self._recreate)
+                case "change-auth-type":
+                    await self._alone(owner, self._change_type)
                 case _:
                     await self._alone(owner, self._foresee)
 
@@ -109,6 +130,17 @@ class Edits:
         the same token, belongs to nobody.
         """
         await self._alone(owner, self._restore)
+
+    async def _overwrite(self, owner: str, number: int) -> None:
+        client_id = (await self._objects.secret(owner)).get("client-id")
+        part = "token" if client_id is None else "client-secret"
+        await self._objects.patch(secret_of(owner), {"data": {part: self._tokens.forge(number, client_id)}})
+
+    async def _change_type(self, owner: str) -> None:
+        """From a secret token to client credentials, or back: what was accepted stays so to its own end."""
+        present = (await self._objects.scimtoken(owner)).get("spec", {}).get("auth", {}).get("type")
+        wanted = "BearerToken" if present == "OAuthClientCredentials" else "OAuthClientCredentials"
+        await self._objects.patch(f"{SCIMTOKENS}/{owner}", {"spec": {"auth": {"type": wanted}}})
 
     async def _alone(self, owner: str, edit: Callable[..., Awaitable[None]], *arguments: str) -> None:
         """A second such order for the same ScimToken would take the place of the first."""
@@ -182,8 +214,9 @@ class Edits:
         path = f"{SCIMTOKENS}/{owner}"
         backup = await self._objects.secret(owner)
         states = await self._objects.states(owner)
-        issued = any(known.plaintext == backup.get("token") for known in self._tokens.known if known.owner)
-        if not issued or states.get(backup.get("token-id", "")) != "Active":
+        shown = published(backup)
+        known = {known.plaintext for known in self._tokens.known if known.owner}
+        if shown is None or shown.plaintext not in known or states.get(shown.id) != "Active":
             return  # there is no backup of a token that is accepted
         # The Secret is let go first: a deletion that orphans it waits for the garbage collector, the operators frozen.
         nobody = {"metadata": {"ownerReferences": None}}

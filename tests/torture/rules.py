@@ -32,16 +32,32 @@ class Fault(enum.StrEnum):
 
 @dataclasses.dataclass
 class Token:
-    """What is known of one token; its plaintext is not needed to judge."""
+    """What is known of one token or client secret; its plaintext is not needed to judge."""
 
     id: str
     published_at: float | None
-    """When it was first seen under ``token`` in a Secret; None for one that never was valid."""
+    """When it was first seen in a Secret, or issued for a client secret; None for one that never was valid."""
     expires_at: float = 0.0
     revoke_ordered_at: float | None = None
     """From here on it may be refused."""
     revoked_at: float | None = None
     """When the ScimToken's status said that it is revoked: from here on, plus SLACK, it must be refused."""
+    client_id: str | None = None
+    """Of a client secret, which the token endpoint takes; None for what the SCIM API takes."""
+    parent: "Token | None" = None
+    """Of an access token: the client secret that it was issued for. It ends when that is revoked, and not when that
+    expires."""
+
+    @property
+    def end_ordered_at(self) -> float | None:
+        """From when on a revocation may hold."""
+        return self.revoke_ordered_at if self.parent is None else self.parent.revoke_ordered_at
+
+    @property
+    def ends_at(self) -> float:
+        """Its expiry, or the revocation that came before."""
+        revoked_at = self.revoked_at if self.parent is None else self.parent.revoked_at
+        return min(self.expires_at, self.expires_at if revoked_at is None else revoked_at)
 
     def must_be_accepted(self, sent: float, answered: float) -> bool:
         """Whether a request between these two moments has a right to be served."""
@@ -49,15 +65,12 @@ class Token:
             self.published_at is not None
             and sent >= self.published_at
             and answered < self.expires_at - SLACK
-            and (self.revoke_ordered_at is None or answered < self.revoke_ordered_at)
+            and (self.end_ordered_at is None or answered < self.end_ordered_at)
         )
 
     def must_be_refused(self, sent: float) -> bool:
         """Whether a request sent at this moment must not be served."""
-        if self.published_at is None:
-            return True
-        ends = [self.expires_at, *([self.revoked_at] if self.revoked_at is not None else [])]
-        return sent > min(ends) + SLACK
+        return self.published_at is None or sent > self.ends_at + SLACK
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ TARGETS: Final = ("leader", "standby", "api-0", "api-1", "postgresql", "kube-api
 FREEZABLE: Final = ("leader", "standby", "api-0", "api-1", "postgresql")
 EDITS: Final = (
     "delete-secret", "overwrite-token", "take-owner-reference", "rotate", "revoke-superseded", "revoke-active",
-    "recreate", "spec-from-the-future",
+    "recreate", "spec-from-the-future", "change-auth-type",
 )  # fmt: skip
 PAUSE_SECONDS: Final = (0.5, 4.0)
 """Between the end of one fault and the beginning of the next."""

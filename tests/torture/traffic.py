@@ -1,4 +1,7 @@
-"""Requests like Entra's with every token that is, was or never was valid, and writes that are remembered."""
+"""Requests like Entra's with every credential that is, was or never was valid, and writes that are remembered.
+
+A client secret is sent to the token endpoint, and what that gives for it is used as a token is.
+"""
 
 import asyncio
 import contextlib
@@ -6,15 +9,20 @@ import dataclasses
 import random
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
+from scim_api.contract.oauth import token_endpoint
 from torture.rules import Answer, Person, Token, Violation, judge
 
 BETWEEN_SECONDS: Final = 0.2
 """Between two requests with one token to one replica."""
 TIMEOUT_SECONDS: Final = 3.0
+SIGN_IN_SECONDS: Final = 3.0
+"""Between two requests for an access token with one client secret to one replica."""
+ACCESS_TOKENS: Final = 3
+"""Of one client secret that are used: the first ones, which outlive it."""
 FORGET_SECONDS: Final = 20.0
 """A token that is over is still tried for this long."""
 MAX_KEPT: Final = 50
@@ -54,6 +62,7 @@ class Traffic:
         self._dice = random.Random(seed)
         self._thinner = thinner
         self._unjudged: list[tuple[Answer, Token]] = []
+        self._access_tokens: dict[str, list[tuple[Token, str]]] = {}
         self.counts = Counts()
         self.violations: list[Violation] = []
         self.people: dict[str, Person] = {}
@@ -70,7 +79,7 @@ class Traffic:
         writer = asyncio.create_task(self._write(stop))
         try:
             while not stop.is_set():
-                for token, plaintext in self._tokens():
+                for token, plaintext in self._all():
                     for name in self._replicas:
                         task = running.get((token.id, name))
                         if (task is None or task.done()) and not self._is_old(token):
@@ -85,23 +94,41 @@ class Traffic:
         """Close the connections."""
         await self._client.aclose()
 
+    def _all(self) -> list[tuple[Token, str]]:
+        """All credentials, access tokens among them."""
+        issued = (item for items in list(self._access_tokens.values()) for item in items)
+        return [*self._tokens(), *issued]
+
+    def accepted(self) -> list[tuple[Token, str]]:
+        """What the SCIM API has to take now, and a little longer; the newest last."""
+        now = time.time()
+        valid = [
+            (token, plaintext)
+            for token, plaintext in self._all()
+            if token.published_at is not None
+            and token.client_id is None
+            and now < token.expires_at - TIMEOUT_SECONDS
+            and token.end_ordered_at is None
+        ]
+        return sorted(valid, key=lambda item: item[0].published_at or 0)
+
     @staticmethod
     def _is_old(token: Token) -> bool:
-        end = min(token.expires_at, token.revoked_at or token.expires_at)
-        return token.published_at is not None and time.time() > end + FORGET_SECONDS
+        return token.published_at is not None and time.time() > token.ends_at + FORGET_SECONDS
 
     async def _request(
-        self, token: Token, plaintext: str, replica: str, method: str, path: str, **what: object
+        self, token: Token, plaintext: str, replica: str, method: str, path: str, **what: Any
     ) -> httpx.Response | None:
-        headers = {"authorization": f"Bearer {plaintext}"}
+        what["headers"] = {"authorization": f"Bearer {plaintext}"}
+        return await self._judged(token, replica, method, self._replicas[replica] + path, **what)
+
+    async def _judged(
+        self, token: Token, replica: str, method: str, url: str, **what: Any
+    ) -> httpx.Response | None:
+        """A request whose answer is judged by what is known of ``token``."""
         sent, response = time.time(), None
         with contextlib.suppress(httpx.HTTPError):
-            response = await self._client.request(
-                method,
-                self._replicas[replica] + path,
-                headers=headers,
-                **what,  # type: ignore[arg-type]
-            )
+            response = await self._client.request(method, url, **what)
         status = response.status_code if response is not None else 0
         self._unjudged.append((Answer(token.id, replica, sent, time.time(), status), token))
         return response
@@ -119,7 +146,30 @@ class Traffic:
             if found is not None and len(self.violations) < MAX_KEPT:
                 self.violations.append(found)
 
+    async def _sign_in(self, token: Token, plaintext: str, replica: str) -> None:
+        """Ask for an access token, which is used from then on."""
+        assert token.client_id is not None
+        response = await self._judged(
+            token,
+            replica,
+            "POST",
+            token_endpoint(self._replicas[replica]),
+            data={"grant_type": "client_credentials"},
+            auth=(token.client_id, plaintext),
+        )
+        issued = self._access_tokens.setdefault(token.id, [])
+        if response is not None and response.status_code == 200 and len(issued) < ACCESS_TOKENS:
+            now, content = time.time(), response.json()
+            access = Token(
+                f"{token.id}/{len(issued)}", now, now + content["expires_in"] - TIMEOUT_SECONDS, parent=token
+            )
+            issued.append((access, content["access_token"]))
+        await asyncio.sleep(SIGN_IN_SECONDS)
+
     async def _ask(self, token: Token, plaintext: str, replica: str) -> None:
+        if token.client_id is not None:
+            await self._sign_in(token, plaintext, replica)
+            return
         query = {"filter": 'userName eq "2f1c0d5e-nobody"'}
         await self._request(token, plaintext, replica, "GET", "/Users", params=query)
         await asyncio.sleep(BETWEEN_SECONDS * (self._thinner - 1 + self._dice.random()))
@@ -128,13 +178,7 @@ class Traffic:
         """Create people and change them, one write at a time, so that the last acknowledged is known."""
         number = 0
         while not stop.is_set():
-            valid = [
-                (token, plaintext)
-                for token, plaintext in self._tokens()
-                if token.published_at is not None
-                and time.time() < token.expires_at - TIMEOUT_SECONDS
-                and token.revoke_ordered_at is None
-            ]
+            valid = self.accepted()
             replica = self._dice.choice(list(self._replicas))
             if not valid:
                 await asyncio.sleep(BETWEEN_SECONDS)

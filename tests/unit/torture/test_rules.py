@@ -10,7 +10,7 @@ from torture.schedule import EDITS, FREEZABLE, TARGETS, steps
 PUBLISHED, EXPIRES = 1000.0, 1060.0
 
 
-def token(**changes: float | None) -> Token:
+def token(**changes: float | str | None) -> Token:
     return Token(**{"id": "t", "published_at": PUBLISHED, "expires_at": EXPIRES, **changes})  # type: ignore[arg-type]
 
 
@@ -40,6 +40,26 @@ def test_a_revoked_token_accepted_late_is_found() -> None:
     assert found is not None
     assert found.fault is Fault.ACCEPTED
     assert judge(answer(200, 1021.0 + SLACK - 0.01), revoked) is None
+
+
+def issued(parent: Token) -> Token:
+    return Token("t/0", PUBLISHED + 10, EXPIRES + 3600, parent=parent)
+
+
+def test_an_access_token_outlives_its_client_secret() -> None:
+    access = issued(token(client_id="c"))
+    rejected = judge(answer(401, EXPIRES + 100), access)
+    assert rejected is not None
+    assert rejected.fault is Fault.REJECTED
+    assert judge(answer(200, EXPIRES + 100), access) is None
+
+
+def test_an_access_token_ends_when_its_client_secret_is_revoked() -> None:
+    access = issued(token(client_id="c", revoke_ordered_at=1020.0, revoked_at=1021.0))
+    accepted = judge(answer(200, 1021.0 + SLACK + 0.01), access)
+    assert accepted is not None
+    assert accepted.fault is Fault.ACCEPTED
+    assert judge(answer(401, 1020.5), access) is None
 
 
 def test_between_the_order_and_its_effect_either_answer_is_right() -> None:

@@ -1,6 +1,8 @@
 """The traffic finds planted faults in a service that plays false."""
 
 import asyncio
+import base64
+import dataclasses
 import itertools
 import json
 import time
@@ -14,6 +16,7 @@ from torture.rules import Fault, Token, lost
 from torture.traffic import Traffic
 
 VALID, EXPIRED = "valid-plaintext", "expired-plaintext"
+CLIENT_SECRET, ACCESS = "client-secret", "access-token"
 
 
 class Service:
@@ -27,11 +30,14 @@ class Service:
     def __init__(self, refuses: Callable[[str, int], bool], *, forgets: bool = False) -> None:
         self._refuses, self._forgets = refuses, forgets
         self._titles: dict[str, str] = {}
-        self.requests = 0
+        self.requests = self.with_access_token = 0
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """Answer one request."""
         self.requests += 1
+        if request.url.path == "/oauth2/token":
+            return self._sign_in(request)
+        self.with_access_token += request.headers["authorization"] == f"Bearer {ACCESS}"
         if self._refuses(request.headers["authorization"].removeprefix("Bearer "), self.requests):
             return httpx.Response(401)
         identity = request.url.path.rpartition("/")[2]
@@ -47,14 +53,22 @@ class Service:
             return httpx.Response(200, json={})
         return httpx.Response(200, json={"title": self._titles[identity]})
 
+    def _sign_in(self, request: httpx.Request) -> httpx.Response:
+        pair = base64.b64decode(request.headers["authorization"].removeprefix("Basic ")).decode()
+        if self._refuses(pair.partition(":")[2], self.requests):
+            return httpx.Response(401)
+        return httpx.Response(200, json={"access_token": ACCESS, "expires_in": 3600})
 
-async def played(service: Service, monkeypatch: pytest.MonkeyPatch) -> Traffic:
+
+async def played(service: Service, monkeypatch: pytest.MonkeyPatch, *more: tuple[Token, str]) -> Traffic:
     """The traffic's findings after some hundred requests."""
     monkeypatch.setattr(traffic, "BETWEEN_SECONDS", 0.001)
+    monkeypatch.setattr(traffic, "SIGN_IN_SECONDS", 0.01)
     now = time.time()
     tokens = [
         (Token("valid", now - 10, now + 600), VALID),
         (Token("expired", now - 100, now - 5), EXPIRED),
+        *more,
     ]
     made = Traffic({"api-0": "http://api-0/scim/v2"}, lambda: tokens, 1, httpx.MockTransport(service))
     stop = asyncio.Event()
@@ -81,6 +95,45 @@ async def test_one_rejection_in_three_hundred_is_found(monkeypatch: pytest.Monke
     planted = Service(lambda plaintext, _: plaintext == EXPIRED or next(asked) == 100)
     made = await played(planted, monkeypatch)
     assert {one.fault for one in made.violations} == {Fault.REJECTED}
+    await made.close()
+
+
+def client_secret(**changes: float) -> tuple[Token, str]:
+    now = time.time()
+    token = Token("secret", now - 10, now + 600, client_id="a-client")
+    return dataclasses.replace(token, **changes), CLIENT_SECRET  # type: ignore[arg-type]
+
+
+async def test_a_client_secret_is_traded_for_access_tokens_that_are_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = Service(lambda plaintext, _: plaintext == EXPIRED)
+    made = await played(service, monkeypatch, client_secret())
+    assert made.violations == []
+    assert service.with_access_token > 10
+    await made.close()
+
+
+async def test_an_access_token_that_is_rejected_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(lambda plaintext, _: plaintext in (EXPIRED, ACCESS))
+    made = await played(service, monkeypatch, client_secret())
+    assert {one.fault for one in made.violations} == {Fault.REJECTED}
+    await made.close()
+
+
+async def test_a_client_secret_that_is_rejected_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(lambda plaintext, _: plaintext in (EXPIRED, CLIENT_SECRET))
+    made = await played(service, monkeypatch, client_secret())
+    assert {one.fault for one in made.violations} == {Fault.REJECTED}
+    await made.close()
+
+
+async def test_an_access_token_for_a_client_secret_that_is_over_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = Service(lambda plaintext, _: plaintext == EXPIRED)
+    made = await played(service, monkeypatch, client_secret(expires_at=time.time() - 5))
+    assert {one.fault for one in made.violations} == {Fault.ACCEPTED}
     await made.close()
 
 
