@@ -1,21 +1,39 @@
 """Clients of the token endpoint: how one is registered, and what it sends."""
 
+import asyncio
 import base64
 import dataclasses
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote_plus, urlencode
 
 import httpx
 
-from scim_api.contract.admin import Credential, OAuthClient, PutConnection
-from scim_api.contract.oauth import TOKEN_PATH
+from api.conftest import BASE, Scim
+from scim_api.contract.admin import (
+    Credential,
+    OAuthClient,
+    PutConnection,
+    TokenRefusal,
+    WorkloadIdentityTrust,
+)
+from scim_api.contract.oauth import ASSERTION_TYPE, TOKEN_PATH
 from scim_api.contract.tokens import digest, new_token, new_token_id
 from scim_api.store.protocol import Store
 
 URL: Final = f"https://scim.test{TOKEN_PATH}"
+ASK: Final = f'{BASE}/Users?filter=userName eq "nobody"'
 FORM: Final = "application/x-www-form-urlencoded"
+TRUST: Final = WorkloadIdentityTrust(
+    tenant_id="0f0e0d0c-0b0a-0908-0706-050403020100",
+    subjects=("subject",),
+    audiences=("audience",),
+    issuers=("https://login.example/t/v2.0",),
+    keys_url="https://login.example/t/keys",
+)
+"""Whose assertions are taken; nothing is at its addresses."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,3 +129,34 @@ def bearer(answer: httpx.Response) -> dict[str, str]:
     """The headers to use what was issued."""
     assert answer.status_code == 200, answer.text
     return {"authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def assertion_form(client: SecretClient, assertion: str = "good") -> dict[str, str]:
+    """A request with an assertion."""
+    return client.form(client_secret=None, client_assertion=assertion, client_assertion_type=ASSERTION_TYPE)
+
+
+async def opens(scim: Scim, headers: Mapping[str, str]) -> int:
+    """The status of a search with these headers."""
+    return (await scim.client.get(ASK, headers=headers)).status_code
+
+
+async def until(what: Callable[[], Awaitable[object]], wanted: object, seconds: float = 10.0) -> None:
+    """Poll until a coroutine function gives what is wanted."""
+    deadline = time.monotonic() + seconds
+    while (last := await what()) != wanted:
+        assert time.monotonic() < deadline, last
+        await asyncio.sleep(0.02)
+
+
+async def last_uses(scim: Scim) -> dict[str, str | None]:
+    """The user agent of each credential of ``demo/entra`` that was used."""
+    await scim.service.authenticator.write_uses()
+    listed = (await scim.service.store.connection("demo", "entra")).credentials
+    return {item.id: item.user_agent for item in listed if item.last_used_at}
+
+
+async def last_refusal(scim: Scim) -> TokenRefusal | None:
+    """Of ``demo/entra``, as the operator reads it."""
+    await scim.service.token_refusals.write(scim.service.store)
+    return (await scim.service.store.connection("demo", "entra")).last_refusal

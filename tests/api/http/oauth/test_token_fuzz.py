@@ -29,7 +29,7 @@ from support.conversation import raw_request
 from support.shared_scim import SHARED, scim
 from support.stored import credential
 from support.token_mutations import GOOD_ASSERTION, Sent, World, is_right, refused_kinds, requests
-from support.token_requests import put_secrets, secret_credential
+from support.token_requests import TRUST, put_secrets, secret_credential
 from unit.scim_api.http.oauth.test_token_request import DESCRIPTION
 
 __all__ = ["scim"]
@@ -58,8 +58,6 @@ class Verifier:
 
 async def connections(store: Store) -> World:
     """A client with two secrets, one with a secret and dead ones, one with a trust."""
-    from api.http.oauth.test_token_issuer import TRUST
-
     live = [new_token("ClientSecret") for _ in range(3)]
     revoked, ended = new_token("ClientSecret"), new_token("ClientSecret")
     present = await store.connection("demo", "two")
