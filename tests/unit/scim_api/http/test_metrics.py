@@ -48,3 +48,12 @@ def test_a_new_process_has_no_request_in_flight_and_has_read_no_database() -> No
     metrics = Metrics()
     assert value(metrics, "scim_api_requests_in_flight") == 0
     assert value(metrics, "scim_api_database_up") == 0
+
+
+def test_fetches_of_keys_are_counted_by_their_result() -> None:
+    metrics = Metrics()
+    for result in ("fetched", "unreachable", "unreachable"):
+        metrics.key_fetches.labels(result).inc()
+    assert value(metrics, "scim_api_key_fetches_total", result="unreachable") == 2
+    assert value(metrics, "scim_api_key_fetches_total", result="fetched") == 1
+    assert value(metrics, "scim_api_key_fetches_total", result="invalid") is None

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from scim_api.contract.oauth import LOGIN_HOSTS
+from scim_api.http.oauth.key_address import KeyHosts
 from scim_api.server.settings import SettingsError, load
 
 
@@ -43,6 +45,14 @@ def test_an_option_beats_the_environment_and_one_not_given_does_not(monkeypatch:
         ("body_seconds", 601, "Input should be less than or equal to 600"),
         ("shutdown_seconds", 0, "Input should be greater than 0"),
         ("shutdown_seconds", 601, "Input should be less than or equal to 600"),
+        ("keys_max_age_days", 0, "Input should be greater than 0"),
+        ("keys_max_age_days", 366, "Input should be less than or equal to 365"),
+        (
+            "keys_hosts",
+            "login.example,*.example",
+            "'*.example' is not a host: write names such as login.microsoftonline.com, or an origin such as "
+            "https://keys.example.com:8443, with commas between them",
+        ),
         (
             "public_url",
             "scim.example.com",
@@ -103,3 +113,14 @@ def test_the_endpoint_is_where_a_client_on_this_machine_reaches_the_public_port(
 def test_a_public_url_is_the_endpoint_with_the_path_of_the_service(path: str) -> None:
     settings = load(public_url=f"https://scim.example.com:8443{path}", host="10.0.0.1")
     assert settings.endpoint == "https://scim.example.com:8443/scim/v2"
+
+
+def test_keys_are_fetched_from_microsofts_login_hosts_unless_somebody_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert KeyHosts.read(load().keys_hosts) == KeyHosts(hosts=frozenset(LOGIN_HOSTS))
+    assert load().keys_max_age_days == 7
+    monkeypatch.setenv("SCIM_API_KEYS_HOSTS", "http://127.0.0.1:8099")
+    monkeypatch.setenv("SCIM_API_KEYS_MAX_AGE_DAYS", "0.5")
+    assert KeyHosts.read(load().keys_hosts).origins == {("http", "127.0.0.1", 8099)}
+    assert load().keys_max_age_days == 0.5

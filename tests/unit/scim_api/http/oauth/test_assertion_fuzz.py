@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from scim_api.contract.admin import TokenRefusal
@@ -69,7 +69,7 @@ class Twice(Exception):
 
 
 def strict(text: bytes) -> Any:
-    """JSON with floats apart from integers; raises ``ValueError`` or ``Twice``."""
+    """JSON without NUL, lone surrogates and infinity; raises ``ValueError`` or ``Twice``."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({name for name, _ in pairs}) != len(pairs):
@@ -79,7 +79,11 @@ def strict(text: bytes) -> Any:
     def constant(name: str) -> None:
         raise ValueError(name)
 
-    return json.loads(text.decode("utf-8"), object_pairs_hook=once, parse_constant=constant)
+    document = json.loads(text.decode("utf-8"), object_pairs_hook=once, parse_constant=constant)
+    shown = repr(document).encode()
+    if re.search(rb"\\x00|\\ud[89a-f]|\binf\b", shown):
+        raise ValueError(shown)
+    return document
 
 
 def right_header(header: Any) -> bool:
@@ -202,6 +206,7 @@ async def test_of_what_the_issuer_signs_exactly_the_right_ones_pass(
         right = right_header(strict(header)) and right_claims(strict(payload), now)
     except (ValueError, Twice):
         right = False
+    event("right" if right else "wrong")
     assert await passes(ISSUER.sign(header, payload), now) == right, (header, payload)
 
 
