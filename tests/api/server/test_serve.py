@@ -254,3 +254,25 @@ def test_metrics_have_a_port_of_their_own_without_the_admin_api(tmp_path: Path) 
         assert httpx.post(f"http://127.0.0.1:{port}/metrics").status_code == 405
     finally:
         assert service.stop() == 0
+
+
+def test_without_a_workload_identity_nothing_is_imported_that_fetches_keys(tmp_path: Path) -> None:
+    code = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print('httpx' in sys.modules))\n"
+        "from scim_api.cli.main import main\n"
+        "main()\n"
+    )
+    port = free_port()
+    command = [sys.executable, "-c", code, "serve", "--port", str(port)]
+    command += ["--database-url", f"sqlite:///{tmp_path / 'scim.db'}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.TransportError):
+                httpx.get(f"http://127.0.0.1:{port}/scim/v2/Users")
+                break
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        printed, _ = process.communicate(timeout=30)
+    assert printed.splitlines()[-1] == "False"

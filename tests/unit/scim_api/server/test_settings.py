@@ -9,6 +9,11 @@ from scim_api.contract.oauth import LOGIN_HOSTS
 from scim_api.http.oauth.key_address import KeyHosts
 from scim_api.server.settings import SettingsError, load
 
+HOSTS_REMEDY = (
+    "write names such as login.microsoftonline.com, or an origin such as https://keys.example.com:8443, with commas "
+    "between them"
+)
+
 
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,8 +55,7 @@ def test_an_option_beats_the_environment_and_one_not_given_does_not(monkeypatch:
         (
             "keys_hosts",
             "login.example,*.example",
-            "'*.example' is not a host: write names such as login.microsoftonline.com, or an origin such as "
-            "https://keys.example.com:8443, with commas between them",
+            f"'*.example' is not a host: {HOSTS_REMEDY}",
         ),
         (
             "public_url",
