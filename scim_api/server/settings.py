@@ -53,7 +53,7 @@ class ApiSettings(BaseSettings):
     """How long request line and headers may take to arrive."""
     body_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
     """How long a body may take to arrive after its head, and a response to be read."""
-    keys_hosts: str = ", ".join(LOGIN_HOSTS)
+    keys_hosts: str = ",".join(LOGIN_HOSTS)
     """From where keys that assertions are signed with may be fetched, with commas between: hosts, by HTTPS and at public
     addresses alone; or origins such as ``http://127.0.0.1:8099``, wherever they are."""
     keys_max_age_days: Annotated[float, Field(gt=0, le=365)] = 7.0
