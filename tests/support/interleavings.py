@@ -109,7 +109,7 @@ def fingerprint(world: World, label: str | None = None) -> object:
     """
     api = (
         world.databases, world.revision, world.owner_uid, tuple((name, str(item.retires_at)) for name, item in sorted(world.credentials.items())),
-        tuple(sorted(world.revoked)),
+        tuple(sorted(world.revoked)), world.oauth_client, tuple(sorted(world.cut_off)),
     )  # fmt: skip
     secrets = tuple(
         (

@@ -34,11 +34,16 @@ class Life:
     world: World
     steps: list[str] = dataclasses.field(default_factory=list)
     made: int = 0
+    named: int = 0
     deletions: Deletions | None = None
 
     def _token(self, kind: TokenKind) -> str:
         self.made += 1
         return f"{PREFIXES[kind]}plaintext{self.made}"
+
+    def _id(self) -> str:
+        self.named += 1
+        return f"id{self.named}"
 
     async def reconcile(self) -> Result:
         """One reconcile by a fresh operator."""
@@ -55,7 +60,7 @@ class Life:
             ledger_key=LEDGER_KEY,
             installation_id=INSTALLATION,
             new_token=self._token,
-            new_id=lambda: f"id{self.made}",
+            new_id=self._id,
             trace=self.steps.append,
             pause=at_once,
             clock=lambda: self.world.now,

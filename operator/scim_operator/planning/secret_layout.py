@@ -61,9 +61,11 @@ def published_kind(data: Collection[str], wanted: CredentialKind) -> CredentialK
 
 
 def pending_kind(data: Collection[str], wanted: CredentialKind) -> CredentialKind:
-    """The kind of what stands there pending; of several, the wanted one."""
+    """The kind of what stands there pending; of several, the wanted one. Never one that has no plaintext."""
     present = [kind for kind, keys in KEYS.items() if keys.pending in data]
-    return wanted if wanted in present or not present else present[-1]
+    if not present:
+        return "BearerToken"
+    return wanted if wanted in present else present[-1]
 
 
 def has_stray_plaintext(data: Collection[str], published: CredentialKind) -> bool:
