@@ -23,7 +23,7 @@ _ADVICE: Final = {
     ),
 }
 _COLUMNS: Final = (
-    "CONNECTION", "TENANT", "USERS", "REQUESTS/S", "BURST", "AUTH", "CLIENT ID", "TOKEN ID", "EXPIRES", "LAST USED",
+    "CONNECTION", "TENANT", "USERS", "REQUESTS/S", "BURST", "KIND", "CLIENT ID", "TOKEN ID", "EXPIRES", "LAST USED",
 )  # fmt: skip
 
 

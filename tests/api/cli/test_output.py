@@ -34,7 +34,7 @@ def test_the_list_has_a_row_for_each_live_token_and_never_a_token(command: Comma
         "USERS",
         "REQUESTS/S",
         "BURST",
-        "AUTH",
+        "KIND",
         "CLIENT ID",
         "TOKEN ID",
         "EXPIRES",
