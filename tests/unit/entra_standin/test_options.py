@@ -2,11 +2,8 @@
 
 import argparse
 import contextlib
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +13,7 @@ from entra_standin.__main__ import main
 from entra_standin.client import EntraClient
 from entra_standin.options import add_options, credentials_of, sign_in_of
 from unit.entra_standin.faulty_service import TOKEN, URL
+from unit.entra_standin.served import served
 from unit.entra_standin.token_service import CLIENT_ID, CLIENT_SECRET, TOKEN_URL, World
 
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
@@ -48,43 +46,6 @@ def signed_in(world: World, *options: str) -> Iterator[EntraClient]:
         EntraClient(URL, sign_in, transport=world.transport) as client,
     ):
         yield client
-
-
-@contextlib.contextmanager
-def served(world: World) -> Iterator[str]:
-    """The world on the loopback address; its origin."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            content = self.rfile.read(int(self.headers.get("content-length", 0)))
-            asked = httpx.Request(
-                self.command,
-                f"{URL[: URL.index('/', 8)]}{self.path}",
-                headers=dict(self.headers),
-                content=content,
-            )
-            answer = world.answer(asked)
-            self.send_response(answer.status_code)
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(answer.content)
-
-        def do_POST(self) -> None:
-            self.do_GET()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def test_a_secret_token_is_the_default(world: World) -> None:
