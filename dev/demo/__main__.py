@@ -13,7 +13,10 @@ import click
 from demo import installation
 from demo.console import Console, DemoFailed, masked
 from demo.processes import ProcessFailed
+from demo.sign_in import IDENTITY
 from demo.story import Story
+from entra_standin.key_server import KeyServer
+from entra_standin.signing_keys import SigningKeys
 from localcluster import ClusterError, build_tools
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -32,10 +35,14 @@ def main(mode: str | None) -> None:
         console.step("stopped" if installation.stop_kept() else "nothing was left running")
         return
     console.title("A local Kubernetes, and the product on it")
-    with installation.kept(console) if mode == "keep" else installation.passing(console) as started:
+    keys = SigningKeys()
+    with (
+        KeyServer(keys, IDENTITY.tenant_id) as server,
+        installation.kept(console) if mode == "keep" else installation.passing(console) as started,
+    ):
         console.step(f"Kubernetes answers at {started.plane.url}")
-        started.start()
-        Story(started, console).tell()
+        started.start(server.origin)
+        Story(started, console, keys, server).tell()
         if mode == "keep":
             _tell_what_stays(console, started)
     console.title("all steps succeeded" if mode == "keep" else "all steps succeeded; everything was stopped")

@@ -61,8 +61,11 @@ class Installation:
             raise DemoFailed("the API was not started")
         return self._api.scim_url
 
-    def start(self) -> None:
+    def start(self, keys_host: str) -> None:
         """CRD, permissions, API and operator, in the order that an installation has.
+
+        Args:
+            keys_host: from where the API may fetch keys that assertions are signed with.
 
         The operator publishes the key that the API trusts, so the API becomes ready after it; the operator is
         told the API's addresses, so the API's ports are chosen first.
@@ -76,7 +79,7 @@ class Installation:
         mirror = ConfigMapMirror(self.kubectl, NAMESPACE, keys)
         mirror.start()
         try:
-            self._start_both(keys)
+            self._start_both(keys, keys_host)
             mirror.wait()
             for process in self._processes():
                 process.wait_ready(_READY_SECONDS)
@@ -91,11 +94,13 @@ class Installation:
         """Asked again and again, because `kubectl wait` gives up on a CRD whose conditions are still null."""
         return is_established(json.loads(self.kubectl("get", "crd", CRD, "-o", "json")))
 
-    def _start_both(self, keys: Path) -> None:
+    def _start_both(self, keys: Path, keys_host: str) -> None:
         kubeconfig = self.plane.service_account_kubeconfig(NAMESPACE, "scim-operator")
         with uninterrupted():
             api = self._api = start_api(
-                self.directory, admin_keys_dir=keys, environment={"SCIM_API_LOG_LEVEL": "debug"}
+                self.directory,
+                admin_keys_dir=keys,
+                environment={"SCIM_API_LOG_LEVEL": "debug", "SCIM_API_KEYS_HOSTS": keys_host},
             )
             self._remember()
         with uninterrupted():

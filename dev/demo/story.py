@@ -6,10 +6,12 @@ import datetime as dt
 import json
 from typing import Any, Final
 
-from demo import people, search
+from demo import people, search, sign_in
 from demo.console import Console, DemoFailed, check, until
 from demo.installation import Installation
 from demo.rotation import Load, ask
+from entra_standin.key_server import KeyServer
+from entra_standin.signing_keys import SigningKeys
 
 NAME: Final = "entra"
 EXAMPLE: Final = "examples/scimtoken.yaml"
@@ -32,10 +34,20 @@ class Published:
 
 
 class Story:
-    """Tells the whole story on a started installation."""
+    """Tells the whole story on a started installation.
 
-    def __init__(self, installation: Installation, console: Console) -> None:
+    Args:
+        installation: started.
+        console: told each step.
+        keys: of the stand-in for Entra, which signs in with them at the end.
+        server: publishes them.
+    """
+
+    def __init__(
+        self, installation: Installation, console: Console, keys: SigningKeys, server: KeyServer
+    ) -> None:
         self._installation, self._console = installation, console
+        self._keys, self._key_server = keys, server
         self._kubectl = installation.kubectl
 
     def tell(self) -> None:
@@ -50,6 +62,7 @@ class Story:
         people.tell(self._console, published.endpoint, published.token)
         fresh = self._rotation(published)
         self._revocation(published, fresh)
+        sign_in.tell(self._console, self._kubectl, NAME, self._keys, self._key_server)
         self._expiry(first_short)
         self._search()
         self._installation.check_running()

@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from demo.processes import start_api
 from scim_api.contract.admin import Credential, OAuthClient, PutConnection, RateLimit, TenantSettings
@@ -16,6 +16,7 @@ from scim_api.store.migrate import migrate
 from scim_api.store.protocol import Store
 from support.postgres import PostgresServer, execute
 
+Result = TypeVar("Result")
 _UNLIMITED: Final = RateLimit(requests_per_second=10_000, burst=10_000)
 
 
@@ -47,6 +48,19 @@ class ScimService:
             settings: of the tenant, such as ``matching``; the rate limit is out of the way unless given.
         """
         return Endpoint(self.url, asyncio.run(self._connect(name, settings)))
+
+    def store(self, action: Callable[[Store], Awaitable[Result]]) -> Result:
+        """Do something in its database, as a command beside it does."""
+
+        async def done() -> Result:
+            store = create_store(self.database_url)
+            await store.open()
+            try:
+                return await action(store)
+            finally:
+                await store.close()
+
+        return asyncio.run(done())
 
     async def _connect(self, name: str, settings: dict[str, Any]) -> str:
         store = create_store(self.database_url)
@@ -108,11 +122,13 @@ async def connect_client(store: Store, name: str, **settings: Any) -> ClientSecr
 
 
 @contextlib.contextmanager
-def running_service(directory: Path, database_url: str) -> Iterator[ScimService]:
-    """Start it, wait until it is ready, and stop it at the end."""
+def running_service(
+    directory: Path, database_url: str, environment: Mapping[str, str] | None = None
+) -> Iterator[ScimService]:
+    """Start it with more variables, wait until it is ready, and stop it at the end."""
     keys = directory / "keys"
     keys.mkdir()
-    api = start_api(directory, admin_keys_dir=keys, database_url=database_url)
+    api = start_api(directory, admin_keys_dir=keys, database_url=database_url, environment=environment)
     try:
         api.wait_ready()
         yield ScimService(api.scim_url, database_url)
