@@ -15,6 +15,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 
 from scim_api.contract.clock import boot_time
+from scim_api.contract.token_bucket import TokenBucket
 from scim_api.http.metrics import Metrics
 from scim_api.http.oauth.assertion import AssertionRefused
 from scim_api.http.oauth.jwt_form import short_word
@@ -30,7 +31,10 @@ MAX_AGE: Final = 7 * DAY
 REFRESH_AFTER: Final = DAY
 """Seconds after which keys are fetched anew, beside the request that needs them."""
 RETRY_SECONDS: Final = 30.0
-"""Between two fetches from one address."""
+"""Between two fetches from one address: after one that failed, and on average."""
+FETCH_BURST: Final = 3
+"""Fetches from one address at once while it answers: keys may change right after they were fetched, and whoever signs
+with a new one is not to wait; strangers who make names up get no more."""
 MAX_ADDRESSES: Final = 1000
 """Whose keys are in memory; those that were not asked for the longest make room."""
 
@@ -55,6 +59,8 @@ class _Issuer:
     """By the database's clock, a POSIX time in seconds."""
     asked_at: float = float("-inf")
     """By this process's clock."""
+    fetches: TokenBucket | None = None
+    """How many more there may be; None before the first."""
     failure: str = ""
     """Why the last fetch failed; empty when it did not."""
     update: asyncio.Task[None] | None = None
@@ -142,10 +148,19 @@ class IssuerKeyCache:
         self, issuer: _Issuer, kid: str | None, since: float, now: float
     ) -> asyncio.Task[None] | None:
         """The update that is going on, or one that begins; None so soon after the last one."""
-        if issuer.update is None and self._clock() - issuer.asked_at >= RETRY_SECONDS:
+        if issuer.update is None and self._may_fetch(issuer):
             issuer.update = asyncio.create_task(self._load_or_fetch(issuer, kid, since, now))
             issuer.update.add_done_callback(lambda done: _ended(issuer, done))
         return issuer.update
+
+    def _may_fetch(self, issuer: _Issuer) -> bool:
+        """Whether it is not too soon; a fetch is counted."""
+        now = self._clock()
+        if issuer.failure and now - issuer.asked_at < RETRY_SECONDS:
+            return False
+        if issuer.fetches is None:
+            issuer.fetches = TokenBucket(FETCH_BURST, now)
+        return issuer.fetches.take(1, burst=FETCH_BURST, rate=1 / RETRY_SECONDS, now=now) == 0
 
     async def _load_or_fetch(self, issuer: _Issuer, kid: str | None, since: float, now: float) -> None:
         """Take what another process has fetched, if that is what is needed; else fetch."""

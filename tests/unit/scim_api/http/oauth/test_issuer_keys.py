@@ -13,6 +13,7 @@ from scim_api.http.oauth import issuer_keys
 from scim_api.http.oauth.assertion import AssertionRefused
 from scim_api.http.oauth.issuer_keys import (
     DAY,
+    FETCH_BURST,
     MAX_ADDRESSES,
     MAX_AGE,
     REFRESH_AFTER,
@@ -166,19 +167,30 @@ async def test_a_key_that_another_replica_has_fetched_is_not_fetched_again() -> 
     assert world.publisher.fetched == 1
 
 
+async def test_a_key_that_came_right_after_a_fetch_is_found_at_once() -> None:
+    world = World("a")
+    await world.find("a")
+    world.publisher.keys = key_set("a", "b")
+    world.passes(0.1)
+    assert await world.find("b") == numbers("b")
+    assert world.publisher.fetched == 2
+
+
 async def test_strangers_with_made_up_names_cost_one_fetch_in_half_a_minute() -> None:
     world = World("a")
     await world.find("a")
-    world.passes(RETRY_SECONDS)
+    world.passes(FETCH_BURST * RETRY_SECONDS)
     for number in range(1000):
         refused = await world.refusal(f"made-up-{number}")
         assert (refused.check, refused.received) == ("kid", f"made-up-{number}")
         world.passes(0.02)
-    assert (world.publisher.fetched, world.kept.asked) == (2, 2)
+    # 20 seconds have passed, in which the bucket gained two thirds of a fetch.
+    assert (world.publisher.fetched, world.kept.asked) == (1 + FETCH_BURST, 1 + FETCH_BURST)
     assert await world.find("a") == numbers("a")
     world.passes(RETRY_SECONDS)
     await world.refusal("made-up")
-    assert world.publisher.fetched == 3
+    await world.refusal("made-up again")
+    assert world.publisher.fetched == 2 + FETCH_BURST
 
 
 async def test_only_a_short_word_of_a_made_up_name_is_told() -> None:
