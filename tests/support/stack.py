@@ -61,6 +61,7 @@ class Stack:
     operator_settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     tls_dir: Path | None = None
     """Where the Secret with the API's certificate is mounted; operator and API talk TLS then."""
+    api_settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.keys = self.directory / "admin-keys"
@@ -140,7 +141,7 @@ class Stack:
             internal_port=self._internal_port,
             operator_port=self._operator_port,
             operator_tls_dir=self.tls_dir,
-            environment={"SCIM_API_LOG_LEVEL": "debug"},
+            environment={"SCIM_API_LOG_LEVEL": "debug", **self.api_settings},
         )
         if wait:
             self.api.wait_ready()
