@@ -1,5 +1,6 @@
 """``POST /oauth2/token`` over HTTP on each database: who gets a token, and the RFC's answer for everybody else."""
 
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, cast
@@ -7,6 +8,7 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
+import pytest_asyncio
 from starlette.types import Message
 
 from api.conftest import BASE, Scim
@@ -18,14 +20,21 @@ from scim_api.http.oauth.token_endpoint import MAX_BODY
 from scim_api.http.oauth.token_rate import BURST
 from scim_api.http.public import public_app
 from scim_api.store.errors import Unavailable
+from support.shared_scim import SHARED, scim
 from support.token_requests import FORM, GRANT, URL, SecretClient, ask, basic, bearer, register
 
 ASK = f'{BASE}/Users?filter=userName eq "nobody"'
 
 
-@pytest.fixture
+__all__ = ["scim"]
+pytestmark = SHARED
+_numbers = itertools.count()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def client(scim: Scim) -> SecretClient:
-    return await register(scim.service.store)
+    name = f"client-{next(_numbers)}"
+    return await register(scim.service.store, name=name, tenant=name)
 
 
 @pytest.fixture(autouse=True)
