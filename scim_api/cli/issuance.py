@@ -19,6 +19,7 @@ from scim_api.contract.admin import Connection, Credential, OAuthClient, PutConn
 from scim_api.contract.durations import LONGEST
 from scim_api.contract.oauth import client_id_of
 from scim_api.contract.tokens import digest, new_token, new_token_id
+from scim_api.store.errors import SettingsConflict
 from scim_api.store.protocol import Store
 
 _AUTH_TYPES: Final = {
@@ -27,6 +28,13 @@ _AUTH_TYPES: Final = {
     "WorkloadIdentity": AuthType.WORKLOAD_IDENTITY,
 }
 """Kind of a credential -> how who has it signs in."""
+_OPTIONS: Final = {
+    "matching": "--matching",
+    "groups": "--groups",
+    "customFields": "--custom-field",
+    "rateLimit": "--requests-per-second and --burst",
+}
+"""Field of a tenant's settings -> what it is called at the command line."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,7 +61,10 @@ async def create(
     sign_in: SignIn,
     endpoint: str,
 ) -> Issued:
-    """Create a connection with its first credential. Raises ``ConnectionMistake`` when it exists or the tenant has no name."""
+    """Create a connection with its first credential.
+
+    Raises ``ConnectionMistake`` when it exists, when the tenant has no name, or has other settings by another connection.
+    """
     present = await store.connection(namespace, name)
     if present.exists:
         raise ConnectionMistake(
@@ -79,7 +90,13 @@ async def create(
         raise ConnectionMistake(
             f"--tenant {tenant!r}: write a name of lower-case letters, digits, - and ., such as contoso"
         ) from None
-    await store.put_connection(namespace, name, desired, if_match=present.revision)
+    try:
+        await store.put_connection(namespace, name, desired, if_match=present.revision)
+    except SettingsConflict as conflict:
+        options = ", ".join(_OPTIONS.get(field, field) for field in conflict.fields)
+        raise ConnectionMistake(
+            f"{conflict.other} has the same tenant with other settings: repeat its {options}, or write another --tenant"
+        ) from None
     return _issued(endpoint, credential, plaintext, client)
 
 

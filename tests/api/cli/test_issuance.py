@@ -19,6 +19,7 @@ from scim_api.contract.admin import (
     ConnectionPage,
     CustomField,
     PutConnection,
+    RateLimit,
     TenantSettings,
     WorkloadIdentityTrust,
 )
@@ -262,3 +263,17 @@ async def test_a_workload_identity_has_nothing_to_rotate_and_the_way_to_another_
     assert "create a second connection with the same --tenant" in str(told.value)
     assert "\n" not in str(told.value)
     assert len((await store.connection("demo", "entra")).credentials) == 1
+
+
+async def test_a_tenant_with_other_settings_is_told_with_the_options_to_repeat(store: Store) -> None:
+    await create(store)
+    others = TenantSettings(rate_limit=RateLimit(requests_per_second=99))
+    with pytest.raises(ConnectionMistake) as told:
+        await issuance.create(
+            store, "demo", "beside", tenant="contoso", settings=others, sign_in=HOURS, endpoint=ENDPOINT
+        )
+    assert str(told.value).startswith("demo/entra has the same tenant with other settings: repeat its --")
+    for option in ("--custom-field", "--groups", "--requests-per-second and --burst"):
+        assert option in str(told.value)
+    assert "\n" not in str(told.value)
+    assert not (await store.connection("demo", "beside")).exists
