@@ -18,7 +18,7 @@ from entra_standin.signing_keys import SigningKeys
 from entra_standin.token_endpoint import ClientSecret, Credentials, Location, SignedAssertion, TokenEndpoint
 
 IDENTITY: Final = WorkloadIdentity(
-    tenant_id="72f988bf-86f1-41af-91ab-2d7cd011db47",
+    tenant_id="5e1f0c7a-2b6d-4c38-9a41-7d3e8f60b9c2",
     app_id="9d1b7d52-7f0e-4a53-8f5e-6c1f0c2b7a10",
     object_id="3c0f0a2e-0d0f-4b0a-9a55-2d6a0e6f1d11",
 )

@@ -149,7 +149,7 @@ def _tenant(text: str | None) -> str:
     tenant = text.lower()
     if _GUID.fullmatch(tenant) is None:
         raise ConnectionMistake(
-            f"--entra-tenant {text!r}: write the GUID of the tenant, such as 72f988bf-86f1-41af-91ab-2d7cd011db47"
+            f"--entra-tenant {text!r}: write the GUID of the tenant, such as 5e1f0c7a-2b6d-4c38-9a41-7d3e8f60b9c2"
         )
     return tenant
 

@@ -59,7 +59,7 @@ def test_a_client_is_given_another_secret_under_its_id(command: Command) -> None
 def test_a_workload_identity_is_not_rotated_and_one_line_says_what_to_do(command: Command) -> None:
     command.json(
         "create", "demo/entra", "--auth", "WorkloadIdentity", "--subject", "s", "--audience", "a",
-        "--entra-tenant", "72f988bf-86f1-41af-91ab-2d7cd011db47",
+        "--entra-tenant", "5e1f0c7a-2b6d-4c38-9a41-7d3e8f60b9c2",
     )  # fmt: skip
     done = command.run("rotate", "demo/entra")
     assert done.exit_code == 1

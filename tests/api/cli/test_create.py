@@ -12,7 +12,7 @@ from scim_api.store.protocol import Store
 from support.connection_command import ConnectionCommand as Command
 
 RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
-TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+TENANT = "5e1f0c7a-2b6d-4c38-9a41-7d3e8f60b9c2"
 SUBJECT = "3c0f0a2e-0d0f-4b0a-9a55-2d6a0e6f1d11"
 OAUTH = ("--auth", "OAuthClientCredentials")
 WORKLOAD = (

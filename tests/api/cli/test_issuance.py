@@ -33,11 +33,11 @@ DAY = timedelta(days=1)
 BEARER = BearerToken(DAY)
 HOURS = ClientCredentials(DAY, access_token_seconds=7200)
 TRUST = WorkloadIdentityTrust(
-    tenant_id="72f988bf-86f1-41af-91ab-2d7cd011db47",
+    tenant_id="5e1f0c7a-2b6d-4c38-9a41-7d3e8f60b9c2",
     subjects=("3c0f0a2e-0d0f-4b0a-9a55-2d6a0e6f1d11",),
     audiences=("api://app",),
-    issuers=("https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0",),
-    keys_url="https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/discovery/v2.0/keys",
+    issuers=("https://login.microsoftonline.com/5e1f0c7a-2b6d-4c38-9a41-7d3e8f60b9c2/v2.0",),
+    keys_url="https://login.microsoftonline.com/5e1f0c7a-2b6d-4c38-9a41-7d3e8f60b9c2/discovery/v2.0/keys",
 )
 FEDERATED = WorkloadIdentity(TRUST, access_token_seconds=3600)
 SETTINGS = TenantSettings(groups="Disabled", custom_fields=(CustomField(name="costCenter"),))

@@ -9,7 +9,7 @@ from entra_standin.assertions import Assertions, Variant, WorkloadIdentity
 from entra_standin.signing_keys import SigningKeys
 from unit.entra_standin.token_service import verified
 
-TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+TENANT = "5e1f0c7a-2b6d-4c38-9a41-7d3e8f60b9c2"
 APP = "1b2c3d4e-0000-4000-8000-00000000a001"
 OBJECT = "1b2c3d4e-0000-4000-8000-00000000b002"
 IDENTITY = WorkloadIdentity(TENANT, APP, OBJECT)

@@ -16,7 +16,7 @@ from unit.entra_standin.faulty_service import TOKEN, URL
 from unit.entra_standin.served import served
 from unit.entra_standin.token_service import CLIENT_ID, CLIENT_SECRET, TOKEN_URL, World
 
-TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+TENANT = "5e1f0c7a-2b6d-4c38-9a41-7d3e8f60b9c2"
 OAUTH = ["--auth", "OAuthClientCredentials", "--client-id", CLIENT_ID]
 WORKLOAD = [
     "--auth", "WorkloadIdentity", "--client-id", CLIENT_ID, "--entra-tenant", TENANT, "--subject", "object",

@@ -21,7 +21,7 @@ from unit.entra_standin.token_service import (
     refusal,
 )
 
-TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+TENANT = "5e1f0c7a-2b6d-4c38-9a41-7d3e8f60b9c2"
 
 
 def validate(world: World, location: Location = Location.BODY, scope: str | None = None) -> float:

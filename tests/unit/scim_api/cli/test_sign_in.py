@@ -18,7 +18,7 @@ from scim_api.cli.sign_in import (
 from scim_api.contract.oauth import CLOUDS, LOGIN_HOSTS, Cloud
 
 DAY = timedelta(days=1)
-TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+TENANT = "5e1f0c7a-2b6d-4c38-9a41-7d3e8f60b9c2"
 COMPLETE = Typed(entra_tenant=TENANT, subjects=("s",), audiences=("a",))
 
 
