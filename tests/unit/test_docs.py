@@ -10,7 +10,7 @@ from scim_api.contract.admin import AdminError
 from scim_api.core import limits
 from scim_api.server.settings import ApiSettings
 from scim_operator.api import scimtoken, status
-from scim_operator.planning import actions, planner
+from scim_operator.planning import actions, planner, sign_in_refusals
 from scim_operator.settings import RENAMED, OperatorSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +75,7 @@ def _reasons_in_code() -> set[str]:
             "planning/actions.py",
             "planning/conditions.py",
             "planning/endpoint_verdict.py",
+            "planning/sign_in_refusals.py",
             "controller/reconciler.py",
             "controller/failures.py",
         )
@@ -111,7 +112,12 @@ def test_every_reason_of_a_condition_or_event_is_explained() -> None:
     refusals = set(re.findall(r'Refuse\(\s*"(\w+)"', decision))
     assert len(failures) >= 3
     assert len(refusals) >= 4
-    assert (events | codes | failures | refusals | verdicts) - told == set()
+    sign_ins = {
+        *sign_in_refusals.REASONS.values(),
+        sign_in_refusals.OTHER_REASON,
+        sign_in_refusals.NOT_REFUSED,
+    }
+    assert (events | codes | failures | refusals | verdicts | sign_ins) - told == set()
 
 
 def test_every_alert_has_its_runbook() -> None:

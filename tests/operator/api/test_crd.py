@@ -11,7 +11,7 @@ import pytest
 from localcluster import ControlPlane
 from localcluster.build import MODULE, kubernetes_version
 from localcluster.projects import OLDEST
-from scim_operator.api.status import Condition, ScimTokenStatus, TokenState, TokenStatus
+from scim_operator.api.status import Condition, RefusedSignIn, ScimTokenStatus, TokenState, TokenStatus
 from support.installed import ROOT, applied, manifest, refusal
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -53,6 +53,7 @@ def test_the_servers_are_the_oldest_and_the_newest_supported(
 
 def test_an_empty_spec_is_enough_and_gets_every_default(server: ControlPlane, place: str) -> None:
     assert applied(server, manifest("entra", place))["spec"] == {
+        "auth": {"type": "BearerToken"},
         "lifetime": "90d",
         "overlap": "untilExpiry",
         "matching": "workEmail",
@@ -189,7 +190,7 @@ def test_one_mistake_gives_one_message(server: ControlPlane) -> None:
     assert said.count("Invalid value") == 1
 
 
-@pytest.mark.parametrize("spec", [{"auth": {"type": "BearerToken"}}, {"rotateBfore": "1d"}])
+@pytest.mark.parametrize("spec", [{"auth": {"typ": "BearerToken"}}, {"rotateBfore": "1d"}])
 def test_an_unknown_field_is_refused_not_dropped(server: ControlPlane, spec: dict[str, Any]) -> None:
     assert "unknown field" in refusal(server, manifest("entra", "default", spec))
 
@@ -236,7 +237,9 @@ def full_status() -> dict[str, Any]:
         issued_at=NOW,
         expires_at=NOW + timedelta(days=90),
         last_used_at=NOW - timedelta(hours=5),
+        kind="ClientSecret",
     )
+    refused = RefusedSignIn(at=NOW, check="aud", expected="api://app", received="api://other")
     return ScimTokenStatus(
         endpoint="https://scim.example.com/scim/v2",
         tenant="contoso",
@@ -248,6 +251,7 @@ def full_status() -> dict[str, Any]:
         last_used_at=NOW - timedelta(hours=5),
         users=7,
         tokens=(token,),
+        last_refused_sign_in=refused,
     ).to_object()
 
 
@@ -288,6 +292,7 @@ def test_get_wide_shows_the_rest(installed: ControlPlane, quiet_namespace: str) 
         "workEmail",
         "7",
         "entra-scim-token",
+        "BearerToken",
         "https://scim.example.com/scim/v2",
     ]
 
@@ -304,6 +309,9 @@ def test_the_category_finds_them(installed: ControlPlane, quiet_namespace: str) 
         ("spec.overlap", "untilExpiry (default)"),
         ("spec.customFields.multiValued", "list of values"),
         ("spec.groups", "serves them with their members"),
+        ("spec.auth.type", "WorkloadIdentity: no secret at all"),
+        ("spec.auth.workloadIdentity.audiences", "list all three"),
+        ("status.lastRefusedSignIn.received", "What came instead"),
         ("status.tokens.state", "still accepted until expiresAt"),
     ],
 )

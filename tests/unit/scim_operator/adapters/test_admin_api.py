@@ -1,5 +1,6 @@
 """The operator's calls to the SCIM API: signed as the API checks them, and what each answer is taken for."""
 
+import base64
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -236,4 +237,80 @@ async def test_no_exception_of_a_proof_carries_the_token(handler: Handler) -> No
         await verifier(handler).verify(TOKEN)
     assert TOKEN not in str(caught.value)
     assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+SECRET, ACCESS = tokens.new_token("ClientSecret"), tokens.new_token("AccessToken")
+GRANT = json.dumps({"access_token": ACCESS, "token_type": "Bearer", "expires_in": 3600})
+
+
+def two_steps(token_endpoint: httpx.Response, seen: list[httpx.Request] | None = None) -> Handler:
+    """A service whose token endpoint answers so, and whose ``/Users`` takes what it issues."""
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if seen is not None:
+            seen.append(request)
+        if request.url.path == "/oauth2/token":
+            return token_endpoint
+        good = request.headers["authorization"] == f"Bearer {ACCESS}"
+        return httpx.Response(200, content=empty_list()) if good else httpx.Response(401, content="{}")
+
+    return handle
+
+
+async def test_a_client_secret_is_proven_as_entra_uses_it() -> None:
+    seen: list[httpx.Request] = []
+    await verifier(two_steps(httpx.Response(200, content=GRANT), seen)).verify(SECRET, "client-1")
+    grant, users = seen
+    assert (grant.method, str(grant.url)) == ("POST", "https://scim.example.com/oauth2/token")
+    assert grant.content == b"grant_type=client_credentials"
+    assert grant.headers["content-type"] == "application/x-www-form-urlencoded"
+    basic = base64.b64decode(grant.headers["authorization"].removeprefix("Basic ")).decode()
+    assert basic == f"client-1:{SECRET}"
+    assert grant.headers["user-agent"] == signing.PROOF_AGENT
+    assert users.headers["authorization"] == f"Bearer {ACCESS}"
+    assert users.url.path == "/scim/v2/Users"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (401, {"error": "invalid_client"}, "answered 401 invalid_client to a token request"),
+        (400, {"error": f"bad {SECRET}"}, "answered 400 to a token request"),
+        (400, [], "answered 400 to a token request"),
+        (404, {}, "answered 404 to a token request"),
+        (429, {}, "answered 429 to a token request"),
+        (302, {}, "answered 302 to a token request"),
+        (200, {}, "does not answer as a token endpoint"),
+        (200, {"access_token": SECRET, "token_type": "Bearer"}, "does not answer as a token endpoint"),
+        (200, {"access_token": ACCESS, "token_type": "mac"}, "does not answer as a token endpoint"),
+        (200, {"access_token": ACCESS}, "does not answer as a token endpoint"),
+    ],
+)
+async def test_a_token_request_that_fails_is_no_proof_and_says_why(status: int, body: Any, said: str) -> None:
+    with pytest.raises(VerificationFailed, match=said) as caught:
+        await verifier(two_steps(httpx.Response(status, json=body))).verify(SECRET, "client-1")
+    assert SECRET not in str(caught.value)
+    assert ACCESS not in str(caught.value)
+
+
+async def test_an_access_token_that_opens_nothing_is_no_proof() -> None:
+    other = json.dumps({"access_token": tokens.new_token("AccessToken"), "token_type": "bearer"})
+    with pytest.raises(VerificationFailed, match="answered 401 to Test Connection"):
+        await verifier(two_steps(httpx.Response(200, content=other))).verify(SECRET, "client-1")
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        answering(503, "{}"),
+        failing(httpx.ConnectError("refused")),
+        failing(httpx.ReadTimeout("slow")),
+        failing(httpx.ReadError(SECRET)),
+    ],
+)
+async def test_a_token_endpoint_without_an_answer_is_unreachable(handler: Handler) -> None:
+    with pytest.raises(ScimApiUnreachable) as caught:
+        await verifier(handler).verify(SECRET, "client-1")
+    assert SECRET not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from scim_operator.api.status import RefusedSignIn
 from scim_operator.controller.cache import InformerCache, WatchEvent, cached_scimtoken, cached_secret
 from scim_operator.planning.ports import Key
+from scim_operator.planning.sign_in_refusals import content_of
 
 KEY = Key("ns", "contoso")
 
@@ -52,6 +54,17 @@ def with_scim_tokens(*names: str) -> InformerCache:
 
 def test_a_new_token_wakes() -> None:
     assert see(InformerCache(), scim_token())
+
+
+def test_what_the_status_says_of_a_refused_sign_in_is_kept() -> None:
+    refused = {"at": "2030-01-01T00:00:00Z", "check": "aud", "received": "api://other"}
+    condition = {"type": "SignInRefused", "status": "True"}
+    seen = cached_scimtoken(scim_token(status={"lastRefusedSignIn": refused, "conditions": [condition]}))
+    assert (seen.refused_at, seen.sign_in_refused) == (datetime(2030, 1, 1, tzinfo=UTC), True)
+    assert seen.refused == content_of(RefusedSignIn.model_validate(refused))
+    for status in ({}, {"lastRefusedSignIn": {"at": 7}}, {"lastRefusedSignIn": None}):
+        seen = cached_scimtoken(scim_token(status=status))
+        assert (seen.refused_at, seen.refused, seen.sign_in_refused) == (None, None, False)
 
 
 def test_our_status_write_does_not_wake() -> None:

@@ -1,12 +1,13 @@
 """Comparing what we know with what the API holds: what is urgent, what can wait, what has no owner."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_api.contract.admin import Connection, ConnectionPage, CredentialStatus
+from scim_api.contract.admin import Connection, ConnectionPage, CredentialStatus, TokenRefusal
 from scim_operator.controller.cache import CachedScimToken
 from scim_operator.controller.orphans import (
     Comparison,
@@ -15,6 +16,7 @@ from scim_operator.controller.orphans import (
     read_connections,
 )
 from scim_operator.planning.ports import Key
+from scim_operator.planning.sign_in_refusals import content_of
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -76,6 +78,20 @@ def test_an_overdue_rotation_is_due_now() -> None:
 )
 def test_a_token_that_the_api_does_not_hold_is_urgent(held: tuple[Connection, ...]) -> None:
     assert compared([token("a")], holdings(*held)).urgent == {Key("ns", "a")}
+
+
+def test_a_refused_sign_in_that_the_status_does_not_show_is_urgent() -> None:
+    held = connection("a", "t1")
+    secret = held.credentials[0].model_copy(update={"kind": "ClientSecret"})
+    refusal = TokenRefusal(at=NOW, check="aud", received="api://other")
+    held = held.model_copy(update={"credentials": (secret,), "last_refusal": refusal})
+    unaware = token("a")
+    assert compared([unaware], holdings(held)).urgent == {Key("ns", "a")}
+    aware = dataclasses.replace(unaware, refused_at=NOW, refused=content_of(refusal), sign_in_refused=True)
+    assert not compared([aware], holdings(held)).urgent
+    signed_in = secret.model_copy(update={"last_used_at": NOW + timedelta(minutes=1)})
+    after = held.model_copy(update={"credentials": (signed_in,)})
+    assert compared([aware], holdings(after)).urgent == {Key("ns", "a")}
 
 
 def test_a_token_that_is_not_settled_is_urgent() -> None:

@@ -1,18 +1,19 @@
 """What the planner may see of a Secret: digests in the place of plaintext, and drift."""
 
+import dataclasses
 import hashlib
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from scim_api.contract.admin import Connection
+from scim_api.contract.admin import Connection, WorkloadIdentityTrust
 from scim_operator.api.scimtoken import TOKENS_ANNOTATION, ScimToken
 from scim_operator.controller.state import State, is_ours, observed_secret
 from scim_operator.planning.actions import Refuse
 from scim_operator.planning.ports import ScimApiRejected, SecretSnapshot
-from scim_operator.planning.token_ledger import TokenLedger
+from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 from support.operator_world import SIGNER
 
 PLAINTEXT = "sct_" + "a" * 49
@@ -50,6 +51,41 @@ def test_plaintext_becomes_its_digest_and_appears_nowhere() -> None:
     assert seen.next_token == hashlib.sha256(PLAINTEXT[::-1].encode()).hexdigest()
     assert PLAINTEXT not in repr(seen)
     assert PLAINTEXT not in repr(snapshot())
+
+
+def test_a_client_secret_becomes_its_digest_too() -> None:
+    secret = "scs_" + "a" * 49
+    data = {"client-secret": secret, "next-client-secret": secret[::-1], "client-id": "c"}
+    seen = observed_secret(TOKEN, snapshot(data=data), SIGNER)
+    assert seen is not None
+    assert (seen.kind, seen.next_kind) == ("ClientSecret", "ClientSecret")
+    assert seen.token == hashlib.sha256(secret.encode()).hexdigest()
+    assert seen.next_token == hashlib.sha256(secret[::-1].encode()).hexdigest()
+    assert secret not in repr(seen)
+    assert dict(seen.public) == {"client-id": "c"}
+
+
+def test_a_secret_without_plaintext_stands_for_the_newest_trust_of_a_ledger_that_is_ours() -> None:
+    trust = WorkloadIdentityTrust(
+        tenant_id="3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+        subjects=("s",),
+        audiences=("a",),
+        issuers=("i",),
+        keys_url="https://keys.test",
+    )
+    at, day = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=1)
+    old = LedgerEntry("id1", "1a" * 32, at, at + 9 * day, kind="WorkloadIdentity", trust=trust)
+    new = dataclasses.replace(old, id="id2", digest="2a" * 32, issued_at=at + day)
+    gone = dataclasses.replace(new, id="id3", issued_at=at + 2 * day, superseded_at=at + 3 * day)
+    data = {"client-id": "c", "endpoint": "https://scim.test"}
+    signed = SIGNER.to_text(TOKEN.key, TokenLedger((gone, new, old)))
+    seen = observed_secret(TOKEN, snapshot(data=data, annotations={TOKENS_ANNOTATION: signed}), SIGNER)
+    assert seen is not None
+    assert (seen.kind, seen.token, seen.published_id) == ("WorkloadIdentity", new.digest, "id2")
+    forged = signed.replace("2a" * 32, "3a" * 32)
+    seen = observed_secret(TOKEN, snapshot(data=data, annotations={TOKENS_ANNOTATION: forged}), SIGNER)
+    assert seen is not None
+    assert (seen.token, seen.published_id) == (None, None)
 
 
 def test_public_parts_are_those_that_stand_there() -> None:

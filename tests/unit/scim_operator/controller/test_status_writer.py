@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from scim_api.contract.admin import Connection, CredentialStatus
+from scim_api.contract.admin import Connection, CredentialStatus, TokenRefusal
 from scim_operator.api.scimtoken import ScimToken
 from scim_operator.controller.status_writer import StatusWriter
 from scim_operator.planning.actions import Done, ObservedSecret
@@ -112,6 +112,21 @@ async def test_a_failure_is_a_warning_and_so_is_another_reason_for_it(
         ("Warning", "TenantPurging"),
         ("Normal", "Ready"),
     ]
+
+
+async def test_a_refused_sign_in_is_an_event_once_for_each_reason(
+    writer: StatusWriter, cluster: Cluster
+) -> None:
+    """Whoever knows the client id could otherwise write Events, each with another text."""
+    secret = CONNECTION.credentials[0].model_copy(update={"kind": "ClientSecret"})
+    status: dict[str, Any] = {}
+    for check, received in [("aud", "a"), ("aud", "b"), ("sub", "b"), (None, ""), ("sub", "c")]:
+        last = None if check is None else TokenRefusal(at=NOW, check=check, received=received)
+        seen = CONNECTION.model_copy(update={"credentials": (secret,), "last_refusal": last})
+        await writer.write(ReconcileOutcome(scim_token(status), seen, SECRET, DONE, None), NOW)
+        status = cluster.statuses[-1]
+        assert (status.get("lastRefusedSignIn") or {}).get("received", "") == received
+    assert cluster.events == [("Normal", "Ready"), *[("Warning", "SignInRefused")] * 3]
 
 
 async def test_another_message_for_the_same_reason_is_no_event(

@@ -1,12 +1,15 @@
 """The record of live tokens in a Secret's annotation: it comes back as written, whatever people do to it."""
 
+import dataclasses
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scim_api.contract.admin import WorkloadIdentityTrust
 from scim_operator.api.durations import LONGEST
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 
@@ -17,15 +20,27 @@ moments = st.integers(946_684_800_000_000, 7_258_118_400_000_000).map(
 )
 
 
+TRUST = WorkloadIdentityTrust(
+    tenant_id="3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+    subjects=("s1", "s2"),
+    audiences=("api://app",),
+    issuers=("i",),
+    keys_url="https://keys.test",
+)
+
+
 @st.composite
 def token_records(draw: st.DrawFn) -> LedgerEntry:
     issued = draw(moments)
+    kind: Any = draw(st.sampled_from(["BearerToken", "ClientSecret", "WorkloadIdentity"]))
     return LedgerEntry(
         draw(st.from_regex(r"[0-9a-f]{16}", fullmatch=True)),
         draw(st.binary(min_size=32, max_size=32)).hex(),
         issued,
         issued + draw(st.timedeltas(timedelta(seconds=60), LONGEST)),
         draw(st.none() | moments),
+        kind,
+        TRUST if kind == "WorkloadIdentity" else None,
     )
 
 
@@ -36,6 +51,42 @@ def test_what_is_written_is_read_again_to_the_microsecond(
 ) -> None:
     record = TokenLedger(tuple(tokens), rotate, rotated_at)
     assert TokenLedger.from_text(record.to_text()) == record
+
+
+def test_a_bearer_token_is_written_as_before_there_were_other_kinds() -> None:
+    assert TokenLedger((TOKEN,)).to_text() == (
+        '{"tokens":[{"digest":"' + "ab" * 32 + '","expiresAt":"2026-04-01T12:30:15.123456Z",'
+        '"id":"0123456789abcdef","issuedAt":"2026-01-01T12:30:15.123456Z"}]}'
+    )
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"kind": "Kerberos"},
+        {"kind": "WorkloadIdentity"},
+        {"kind": 7},
+        {"kind": None},
+        {"kind": "WorkloadIdentity", "trust": {}},
+        {"kind": "ClientSecret", "trust": TRUST.model_dump(mode="json", by_alias=True)},
+    ],
+)
+def test_a_kind_that_is_not_known_or_lacks_its_trust_counts_as_damaged(damage: dict[str, Any]) -> None:
+    content = {"tokens": [TOKEN.to_json() | damage]}
+    assert TokenLedger.from_text(json.dumps(content)).tokens == ()
+
+
+def test_an_entry_is_registered_as_what_it_is() -> None:
+    entry = dataclasses.replace(TOKEN, kind="WorkloadIdentity", trust=TRUST)
+    assert entry.to_credential(ISSUED).model_dump() == {
+        "id": TOKEN.id,
+        "kind": "WorkloadIdentity",
+        "digest": TOKEN.digest,
+        "issued_at": ISSUED,
+        "expires_at": TOKEN.expires_at,
+        "retires_at": ISSUED,
+        "trust": TRUST.model_dump(),
+    }
 
 
 def test_the_same_record_is_always_the_same_text() -> None:
