@@ -76,7 +76,7 @@ class FakeApi:
             if gone.expires_at > world.now:
                 world.revoked[name] = gone.expires_at
             if min(gone.expires_at, gone.retires_at or gone.expires_at) > world.now:
-                world.cut_off.add(name)
+                world.cut_off[name] = gone
         for name, item in listed.items():
             held = world.credentials.get(name)
             if held is not None and min(held.expires_at, held.retires_at or held.expires_at) <= world.now:

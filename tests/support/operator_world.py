@@ -63,8 +63,8 @@ class World:
     last_refusal: TokenRefusal | None = None
     knows_oauth: bool = True
     """Whether the API is of a release that takes other kinds than bearer tokens."""
-    cut_off: set[str] = dataclasses.field(default_factory=set)
-    """Ids of the credentials whose access tokens the API has ended: they were left out before their own time was over."""
+    cut_off: dict[str, CredentialStatus] = dataclasses.field(default_factory=dict)
+    """The credentials whose access tokens the API has ended, by id: they were left out before their time was over."""
     exists: bool = False
     owner_uid: str = ""
     """The ScimToken that the connection belongs to."""

@@ -82,9 +82,9 @@ class RefusedSignIn(ApiModel):
     """When. It moves once an hour while nothing else of it changes."""
     check: Annotated[str, Field(max_length=32)]
     """What did not hold: secret, or what of the assertion, such as aud, sub, iss, tid, signature or exp."""
-    expected: Annotated[str, Field(max_length=1024)] = ""
+    expected: Annotated[str, Field(max_length=1024)] | None = None
     """What would have been taken."""
-    received: Annotated[str, Field(max_length=512)] = ""
+    received: Annotated[str, Field(max_length=512)] | None = None
     """What came instead."""
 
 

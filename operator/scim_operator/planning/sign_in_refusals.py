@@ -69,8 +69,8 @@ def shown_refusal(connection: Connection, before: RefusedSignIn | None) -> Refus
     return RefusedSignIn(
         at=refusal.at,
         check=printable(refusal.check),
-        expected=printable(refusal.expected),
-        received=printable(refusal.received),
+        expected=printable(refusal.expected) or None,
+        received=printable(refusal.received) or None,
     )
 
 
@@ -97,7 +97,8 @@ def _is_news(refusal: TokenRefusal, at: datetime, content: bytes) -> bool:
 
 def content_of(refusal: TokenRefusal | RefusedSignIn) -> bytes:
     """A fingerprint of what was refused and why, without the time: a few bytes."""
-    text = "\n".join(map(printable, (refusal.check, refusal.expected, refusal.received)))
+    parts = (refusal.check, refusal.expected or "", refusal.received or "")
+    text = "\n".join(map(printable, parts))
     return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
 

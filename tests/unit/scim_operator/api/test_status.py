@@ -31,6 +31,7 @@ def test_a_status_is_written_without_what_is_unknown_and_in_whole_seconds() -> N
         "tokens": [
             {
                 "id": "t1",
+                "kind": "BearerToken",
                 "state": "Active",
                 "issuedAt": "2026-11-23T12:00:00Z",
                 "expiresAt": "2027-02-21T12:00:00Z",

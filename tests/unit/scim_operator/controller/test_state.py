@@ -76,7 +76,9 @@ def test_a_secret_without_plaintext_stands_for_the_newest_trust_of_a_ledger_that
     at, day = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=1)
     old = LedgerEntry("id1", "1a" * 32, at, at + 9 * day, kind="WorkloadIdentity", trust=trust)
     new = dataclasses.replace(old, id="id2", digest="2a" * 32, issued_at=at + day)
-    gone = dataclasses.replace(new, id="id3", issued_at=at + 2 * day, superseded_at=at + 3 * day)
+    gone = dataclasses.replace(
+        new, id="id3", digest="4a" * 32, issued_at=at + 2 * day, superseded_at=at + 3 * day
+    )
     data = {"client-id": "c", "endpoint": "https://scim.test"}
     signed = SIGNER.to_text(TOKEN.key, TokenLedger((gone, new, old)))
     seen = observed_secret(TOKEN, snapshot(data=data, annotations={TOKENS_ANNOTATION: signed}), SIGNER)

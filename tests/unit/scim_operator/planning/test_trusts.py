@@ -78,12 +78,14 @@ def test_a_trust_covers_another_when_it_takes_all_that_that_took(
 
 values = st.lists(st.sampled_from("abc"), min_size=1, max_size=3, unique=True).map(tuple)
 trusts = st.builds(
-    WorkloadIdentityTrust,
-    tenant_id=st.sampled_from([TENANT, OTHER_TENANT]),
-    subjects=values,
-    audiences=values,
-    issuers=values,
-    keys_url=st.sampled_from(["https://keys.test/1", "https://keys.test/2"]),
+    lambda tenant, subjects, audiences, issuers, keys: WorkloadIdentityTrust(
+        tenant_id=tenant, subjects=subjects, audiences=audiences, issuers=issuers, keys_url=keys
+    ),
+    st.sampled_from([TENANT, OTHER_TENANT]),
+    values,
+    values,
+    values,
+    st.sampled_from(["https://keys.test/1", "https://keys.test/2"]),
 )
 
 
