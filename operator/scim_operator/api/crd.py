@@ -106,18 +106,18 @@ _ACCESS_TOKEN_LIFETIME: Final[list[Rule]] = [
 FIELD_RULES: Final[Mapping[str, list[Rule]]] = {
     "auth": [
         {
-            "rule": "!has(self.oauthClientCredentials) || self.type == 'OAuthClientCredentials'",
+            "rule": "!has(self.oauthClientCredentials) || has(self.type) && self.type == 'OAuthClientCredentials'",
             "message": "oauthClientCredentials goes with type: OAuthClientCredentials; set that type, or take the"
             " field out",
             "fieldPath": ".oauthClientCredentials",
         },
         {
-            "rule": "!has(self.workloadIdentity) || self.type == 'WorkloadIdentity'",
+            "rule": "!has(self.workloadIdentity) || has(self.type) && self.type == 'WorkloadIdentity'",
             "message": "workloadIdentity goes with type: WorkloadIdentity; set that type, or take the field out",
             "fieldPath": ".workloadIdentity",
         },
         {
-            "rule": "self.type != 'WorkloadIdentity' || has(self.workloadIdentity)",
+            "rule": "!has(self.type) || self.type != 'WorkloadIdentity' || has(self.workloadIdentity)",
             "message": "type: WorkloadIdentity needs workloadIdentity with tenantID, subjects and audiences; Entra"
             " shows them under Provisioning, Workload Identity Federation",
             "reason": "FieldValueRequired",
