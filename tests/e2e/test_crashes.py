@@ -38,7 +38,7 @@ def accepted_ids(stack: Stack, namespace: str) -> set[str]:
     """What the API's database accepts."""
     query = (
         "SELECT credential.id FROM credential JOIN connection ON connection.pk = credential.connection"
-        " WHERE namespace = ? AND name = ? AND revoked_at IS NULL"
+        " WHERE namespace = ? AND name = ? AND revoked_at IS NULL AND kind <> 'AccessToken'"
     )
     with sqlite3.connect(stack.directory / "scim.db") as database:
         return {row[0] for row in database.execute(query, (namespace, NAME))}
@@ -60,15 +60,22 @@ def crash_then_recover(
     until("the other finishes the job", finished, shown=lambda: stack.story(namespace, NAME))
     stack.wait_ready(namespace, NAME)
     until("the status tells of it", lambda: status_ids(stack, namespace) == record_ids(stack, namespace))
-    secret = stack.secret(namespace, f"{NAME}-scim-token")
-    assert stack.ask(secret["token"]) == 200
     until(
         "no rotation is left half done",
-        lambda: "next-token" not in stack.secret(namespace, f"{NAME}-scim-token"),
+        lambda: (
+            not stack.secret(namespace, f"{NAME}-scim-token").keys() & {"next-token", "next-client-secret"}
+        ),
     )
+    secret = stack.secret(namespace, f"{NAME}-scim-token")
     status = stack.object(namespace, NAME)["status"]
     active = [item["id"] for item in status["tokens"] if item["state"] == "Active"]
-    assert active == [stack.secret(namespace, f"{NAME}-scim-token")["token-id"]]
+    assert len(active) == 1
+    if "token" in secret:
+        assert stack.ask(secret["token"]) == 200
+        assert active == [secret["token-id"]]
+    elif "client-secret" in secret:
+        assert stack.sign_in(secret).status_code == 200
+        assert active == [secret["client-secret-id"]]
     assert (
         accepted_ids(stack, namespace)
         == record_ids(stack, namespace)
@@ -110,3 +117,51 @@ def test_an_operator_killed_while_it_rotates_leaves_the_old_token_working(
     assert alone.ask(first["token"]) == 200
     states = sorted(item["state"] for item in alone.object(namespace, NAME)["status"]["tokens"])
     assert states == ["Active", "Superseded"]
+
+
+TYPES = {
+    "OAuthClientCredentials": {
+        "endpoint",
+        "token-endpoint",
+        "client-id",
+        "client-secret",
+        "client-secret-id",
+        "expires-at",
+    },
+    "WorkloadIdentity": {"endpoint", "token-endpoint", "client-id"},
+}
+TRUST = {
+    "tenantID": "0f0e0d0c-0b0a-0908-0706-050403020100",
+    "subjects": ["11111111-2222-3333-4444-555555555555"],
+    "audiences": ["api://an-app"],
+}
+
+
+@pytest.mark.parametrize("wanted", TYPES)
+@pytest.mark.parametrize("step", ["write-next-token:2", "put-connection:2", "promote:2"])
+def test_an_operator_killed_while_the_sign_in_changes_its_type_leaves_the_old_token_working(
+    alone: Stack, namespace: str, step: str, wanted: str
+) -> None:
+    first: dict[str, str] = {}
+    auth = {"type": wanted, **({"workloadIdentity": TRUST} if wanted == "WorkloadIdentity" else {})}
+
+    def issue_and_change() -> None:
+        alone.apply(namespace, NAME)
+        first.update(
+            until(
+                "the first token",
+                lambda: (s := alone.secret(namespace, f"{NAME}-scim-token")).get("token") and s,
+                60,
+            )
+        )
+        alone.apply(namespace, NAME, auth=auth)
+
+    def changed() -> bool:
+        return alone.secret(namespace, f"{NAME}-scim-token").keys() == TYPES[wanted]
+
+    crash_then_recover(alone, namespace, step, issue_and_change, changed)
+    assert alone.ask(first["token"]) == 200
+    listed = alone.object(namespace, NAME)["status"]["tokens"]
+    assert sorted((item["kind"], item["state"]) for item in listed) == sorted(
+        [("BearerToken", "Superseded"), ("ClientSecret" if "OAuth" in wanted else wanted, "Active")]
+    )

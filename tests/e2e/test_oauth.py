@@ -55,16 +55,6 @@ def trusting(stack: Stack, issuer: Issuer) -> Iterator[Stack]:
     stack.start_api()
 
 
-def sign_in(secret: dict[str, str], client_secret: str | None = None) -> httpx.Response:
-    """Ask the token endpoint, as Entra does with "Header"."""
-    with httpx.Client(trust_env=False, timeout=10) as client:
-        return client.post(
-            secret["token-endpoint"],
-            data={"grant_type": "client_credentials"},
-            auth=(secret["client-id"], client_secret or secret["client-secret"]),
-        )
-
-
 def assert_itself(secret: dict[str, str], assertion: str) -> httpx.Response:
     """Ask the token endpoint with an assertion."""
     form = {
@@ -119,21 +109,21 @@ def test_a_client_secret_signs_in_is_rotated_and_revoked(trusting: Stack, namesp
     assert set(first) == {
         "endpoint", "token-endpoint", "client-id", "client-secret", "client-secret-id", "expires-at",
     }  # fmt: skip
-    old = access_token(sign_in(first))
+    old = access_token(trusting.sign_in(first))
     assert trusting.ask(old) == 200
     assert trusting.ask(first["client-secret"]) == 401
 
     second = rotate(trusting, namespace, "once", first["client-secret"])
     assert second["client-id"] == first["client-id"]
-    assert sign_in(first).status_code == 200, "overlap: the superseded one goes on"
-    new = access_token(sign_in(second))
+    assert trusting.sign_in(first).status_code == 200, "overlap: the superseded one goes on"
+    new = access_token(trusting.sign_in(second))
     assert [trusting.ask(token) for token in (old, new)] == [200, 200]
 
     trusting.kubectl("annotate", "sct", NAME, "-n", namespace, "scim-operator.io/revoke=all-superseded")
-    until("the superseded secret is refused", lambda: sign_in(first).status_code == 401, 15)
+    until("the superseded secret is refused", lambda: trusting.sign_in(first).status_code == 401, 15)
     assert trusting.ask(old) == 401, "and so is what it had been given"
     assert trusting.ask(new) == 200
-    assert sign_in(second).status_code == 200
+    assert trusting.sign_in(second).status_code == 200
 
 
 def test_the_client_id_outlives_its_secret(trusting: Stack, namespace: str) -> None:
@@ -144,7 +134,7 @@ def test_the_client_id_outlives_its_secret(trusting: Stack, namespace: str) -> N
     second = trusting.wait_ready(namespace, NAME)
     assert second["client-id"] == first["client-id"]
     assert second["client-secret"] != first["client-secret"]
-    assert sign_in(second).status_code == 200
+    assert trusting.sign_in(second).status_code == 200
 
 
 def test_a_change_from_a_secret_token_to_oauth_and_back_rejects_nothing(
@@ -162,7 +152,7 @@ def test_a_change_from_a_secret_token_to_oauth_and_back_rejects_nothing(
         )
         client = trusting.wait_ready(namespace, NAME)
         assert "token" not in client
-        granted = access_token(sign_in(client))
+        granted = access_token(trusting.sign_in(client))
         with Traffic(trusting, lambda: granted) as modern:
             until("it is used", lambda: modern.answers[200] > 20)
             kinds = {item["kind"] for item in trusting.object(namespace, NAME)["status"]["tokens"]}
@@ -183,7 +173,7 @@ def test_a_change_from_a_secret_token_to_oauth_and_back_rejects_nothing(
             assert trusting.ask(back["token"]) == 200
             before = modern.answers[200]
             until("it is used on", lambda: modern.answers[200] > before + 20)
-        assert sign_in(client).status_code == 200, "the superseded secret goes on to its own end"
+        assert trusting.sign_in(client).status_code == 200, "the superseded secret goes on to its own end"
     assert set(traffic.answers) == set(modern.answers) == {200}
 
 
@@ -258,16 +248,16 @@ def test_changing_from_a_client_secret_to_a_workload_identity_leaves_the_secret_
     now = trusting.wait_ready(namespace, NAME)
     assert now["client-id"] == client["client-id"]
     assert trusting.ask(access_token(assert_itself(now, issuer.assertion()))) == 200
-    assert sign_in(client).status_code == 200
+    assert trusting.sign_in(client).status_code == 200
 
 
 def test_deleting_it_ends_every_way_in(trusting: Stack, namespace: str, issuer: Issuer) -> None:
     trusting.apply(namespace, NAME, auth=OAUTH)
     client = trusting.wait_ready(namespace, NAME)
-    granted = access_token(sign_in(client))
+    granted = access_token(trusting.sign_in(client))
     trusting.kubectl("delete", "sct", NAME, "-n", namespace, "--wait=true")
     until("it is refused", lambda: trusting.ask(granted) == 401, 20)
-    assert sign_in(client).status_code == 401
+    assert trusting.sign_in(client).status_code == 401
 
 
 def test_neither_secrets_nor_access_tokens_are_in_any_log_event_or_status(
@@ -275,7 +265,7 @@ def test_neither_secrets_nor_access_tokens_are_in_any_log_event_or_status(
 ) -> None:
     trusting.apply(namespace, NAME, auth=OAUTH)
     client = trusting.wait_ready(namespace, NAME)
-    granted = access_token(sign_in(client))
+    granted = access_token(trusting.sign_in(client))
     assert trusting.ask(granted) == 200
     assert trusting.api is not None
     texts = [process.log_text() for process in (*trusting.operators, trusting.api)]

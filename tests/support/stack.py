@@ -240,6 +240,15 @@ class Stack:
             self._mirror.stop()
 
     # -- SCIM ---------------------------------------------------------------------------------------
+    def sign_in(self, secret: Mapping[str, str], client_secret: str | None = None) -> httpx.Response:
+        """Ask the token endpoint with a Secret's client id and client secret, as Entra does with "Header"."""
+        with httpx.Client(trust_env=False, timeout=10) as client:
+            return client.post(
+                secret["token-endpoint"],
+                data={"grant_type": "client_credentials"},
+                auth=(secret["client-id"], client_secret or secret["client-secret"]),
+            )
+
     def ask(self, token: str) -> int:
         """Entra's Test Connection with a token; the status it got."""
         with httpx.Client(trust_env=False, timeout=10) as client:
