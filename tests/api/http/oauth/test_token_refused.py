@@ -22,7 +22,9 @@ from support.token_requests import (
     assertion_form,
     basic,
     last_refusal,
+    put_secrets,
     register,
+    secret_credential,
 )
 
 DAY = timedelta(days=1)
@@ -61,6 +63,20 @@ async def test_the_last_refusal_of_a_client_is_kept_until_a_token_is_issued(
     assert abs(refusal.at - before) < timedelta(seconds=30)
     await ask(scim.client, client.form())
     assert await last_refusal(scim) is None
+
+
+async def test_people_are_told_of_a_secret_that_has_ended(scim: Scim) -> None:
+    secret = new_token("ClientSecret")
+    present = await scim.service.store.connection("demo", "entra")
+    accepted = secret_credential(secret, present)
+    ended = accepted.model_copy(update={"retires_at": present.now})
+    for item in (accepted, ended):
+        await put_secrets(scim.service.store, item, client_id="an-id")
+    await ask(scim.client, {**GRANT, "client_id": "an-id", "client_secret": secret})
+    refusal = await last_refusal(scim)
+    assert refusal is not None
+    assert refusal.expected == "nothing: no client secret of this client is accepted now"
+    assert refusal.received == f"one that ended at {present.now:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Last refusals wait in memory for the database, bounded, and newer ones win."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import cast
 
@@ -18,8 +18,10 @@ class Written:
     def __init__(self) -> None:
         self.batches: list[dict[str, TokenRefusal | None]] = []
         self.is_gone = False
+        self.meanwhile: Callable[[], None] = lambda: None
 
     async def record_token_refusals(self, refusals: Mapping[str, TokenRefusal | None]) -> None:
+        self.meanwhile()
         if self.is_gone:
             raise Unavailable("gone")
         self.batches.append(dict(refusals))
@@ -57,11 +59,10 @@ async def test_what_could_not_be_written_waits_and_newer_ones_win() -> None:
     refusals, store = TokenRefusals(), Written()
     refusals.remember("a", refusal("secret"))
     refusals.remember("b", refusal("secret"))
-    store.is_gone = True
+    store.is_gone, store.meanwhile = True, lambda: refusals.remember("a", refusal("rate"))
     with pytest.raises(Unavailable):
         await write(refusals, store)
-    refusals.remember("a", refusal("rate"))
-    store.is_gone = False
+    store.is_gone, store.meanwhile = False, lambda: None
     await write(refusals, store)
     assert store.batches == [{"a": refusal("rate"), "b": refusal("secret")}]
 
