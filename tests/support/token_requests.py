@@ -21,6 +21,7 @@ from scim_api.contract.admin import (
 )
 from scim_api.contract.oauth import ASSERTION_TYPE, TOKEN_PATH
 from scim_api.contract.tokens import digest, new_token, new_token_id
+from scim_api.http.authentication import FRESH_SECONDS
 from scim_api.store.protocol import Store
 
 URL: Final = f"https://scim.test{TOKEN_PATH}"
@@ -160,3 +161,9 @@ async def last_refusal(scim: Scim) -> TokenRefusal | None:
     """Of ``demo/entra``, as the operator reads it."""
     await scim.service.token_refusals.write(scim.service.store)
     return (await scim.service.store.connection("demo", "entra")).last_refusal
+
+
+def a_second_later(scim: Scim) -> None:
+    """Let what the authenticator has read count no more, as after so much time."""
+    clock = scim.service.authenticator._clock
+    scim.service.authenticator._clock = lambda: clock() + FRESH_SECONDS + 0.001
