@@ -53,7 +53,7 @@ def shown(value: object) -> str:
 
 
 def _check_one_of(check: str, value: object, expected: Sequence[str]) -> None:
-    if not isinstance(value, str) or value not in expected:
+    if value not in expected:
         raise AssertionRefused(check, _bounded(" or ".join(expected), _SHOWN_EXPECTED), shown(value))
 
 

@@ -111,11 +111,11 @@ class IssuerKeyCache:
         except KeysNotFetched as error:
             raise AssertionRefused("keys", _expected(url), str(error)) from None
         issuer = self._issuer(url)
-        while not issuer.has(kid, now - self._max_age):
-            update = self._update(issuer, kid, now - self._max_age, now)
-            if update is None:
+        for _ in ("one that is going on, for another key", "one for this key"):
+            if issuer.has(kid, now - self._max_age):
                 break
-            await asyncio.shield(update)
+            if (update := self._update(issuer, kid, now - self._max_age, now)) is not None:
+                await asyncio.shield(update)
         if not issuer.has(kid, now - REFRESH_AFTER):
             self._update(issuer, None, now - REFRESH_AFTER, now)
         if not issuer.has(None, now - self._max_age):

@@ -101,10 +101,10 @@ class KeyFetcher:
             await transport.aclose()
 
     async def _ask(self, address: KeyAddress) -> bytes:
-        import httpx
-
         proxy = _proxy_for(address)
         transport = await self._transport(proxy)
+        import httpx  # by now it has been imported, in another thread
+
         targets = [address.host] if proxy is not None else await self._addresses(address)
         for target in targets[:MAX_TARGETS]:
             try:
@@ -113,7 +113,7 @@ class KeyFetcher:
                 failure = error
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
                 raise KeysNotFetched("unreachable", f"no whole answer ({type(error).__name__})") from None
-        raise KeysNotFetched("unreachable", _why_not_connected(failure, address))
+        raise KeysNotFetched("unreachable", _why_not_connected(failure, address, proxy))
 
     async def _addresses(self, address: KeyAddress) -> list[str]:
         """Where the connection may go, at least one."""
@@ -206,11 +206,11 @@ def _check_head(response: "httpx.Response") -> None:
         raise KeysNotFetched("invalid", "the answer is compressed, which was not asked for")
 
 
-def _why_not_connected(error: BaseException | None, address: KeyAddress) -> str:
+def _why_not_connected(error: BaseException | None, address: KeyAddress, proxy: str | None) -> str:
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return f"the certificate at {address.host} is not one for this name that is trusted here"
         if isinstance(error, ssl.SSLError):
             return f"no TLS connection to {address.host} came about"
         error = error.__cause__ or error.__context__
-    return f"{address.authority} can't be connected to"
+    return f"{address.authority if proxy is None else 'the egress proxy'} can't be connected to"

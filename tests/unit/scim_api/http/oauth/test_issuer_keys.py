@@ -1,6 +1,7 @@
 """When keys are fetched, how often, and how long they go on while nobody answers."""
 
 import asyncio
+import gc
 from datetime import UTC, datetime
 from typing import Final
 
@@ -340,6 +341,9 @@ async def test_a_new_key_while_nobody_answers_is_refused_with_that_reason() -> N
     refused = await world.refusal("new")
     assert (refused.check, refused.received) == ("keys", "no answer within 5 seconds")
     assert await world.find("a") == numbers("a")
+    world.publisher.failure = None
+    world.passes(RETRY_SECONDS)
+    assert (await world.refusal("new")).check == "kid", "it answers again, and has no such key"
 
 
 @pytest.mark.parametrize("result", ["refused", "invalid"])
@@ -381,10 +385,16 @@ async def test_a_refresh_without_a_database_bothers_nobody() -> None:
     world = World("a")
     await world.find()
     world.kept.down = True
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     world.passes(DAY + 1)
     assert await world.find() == numbers("a")
     await world.settled()
+    gc.collect()
     assert await world.find() == numbers("a")
+    await world.settled()
+    gc.collect()
+    assert complaints == []
 
 
 async def test_keys_that_could_not_be_kept_are_used() -> None:
@@ -462,3 +472,17 @@ async def test_the_end_of_the_service_ends_what_is_being_fetched() -> None:
         await world.cache.aclose()
         await asyncio.gather(waiting, return_exceptions=True)
     assert waiting.cancelled()
+
+
+async def test_older_keys_of_the_database_do_not_replace_newer_ones_in_memory() -> None:
+    world = World("a")
+    await world.find("a")
+    kept = world.kept.kept[URL]
+    world.publisher.keys = key_set("b")
+    world.passes(RETRY_SECONDS)
+    await world.find("b")
+    world.kept.kept[URL] = kept
+    world.publisher.goes_down()
+    world.passes(RETRY_SECONDS)
+    assert (await world.refusal("a")).check == "keys"
+    assert await world.find("b") == numbers("b")

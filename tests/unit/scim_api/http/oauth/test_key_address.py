@@ -46,6 +46,7 @@ def test_other_spellings_of_the_same_place_may(url: str) -> None:
     "url",
     [
         "http://login.microsoftonline.com/keys",
+        "http://login.microsoftonline.com:443/keys",
         "https://login.microsoftonline.com:8443/keys",
         "https://login.microsoftonline.com:0/keys",
         "https://login.microsoftonline.com:99999/keys",

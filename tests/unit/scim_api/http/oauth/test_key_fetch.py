@@ -423,6 +423,15 @@ async def test_clear_text_is_never_asked_by_a_proxy(
     assert await fetch(server)
 
 
+async def test_a_proxy_that_is_down_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = KeyServer()
+    with gone.serving():
+        pass
+    monkeypatch.setenv("HTTPS_PROXY", gone.origin)
+    with pytest.raises(KeysNotFetched, match="the egress proxy can't be connected to"):
+        await KeyFetcher(HOSTS).fetch(KEYS_URL)
+
+
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "ftp://x", "http://[", "http://127.0.0.1:99999"])
 async def test_a_proxy_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
