@@ -41,7 +41,9 @@ class TokenLifecycle:
     kind than the wanted one.
     """
     abandoned: bool
-    """Whether something stands in the Secret as pending that is not to be published."""
+    """Whether something stands in the Secret as pending, or is recorded there as a trust to be published, that is not to
+    be published any more.
+    """
     to_revoke: frozenset[str]
     """Ids that the revoke annotation selects."""
     invalid_revoke: str | None
@@ -65,7 +67,6 @@ class TokenLifecycle:
             invalid_revoke = str(error)
         if pending is not None and pending.id in to_revoke:
             pending = None
-        next_token = secret.next_token if secret is not None else None
         registered_settings = connection.settings if observed.settings_refused else None
         return cls(
             token=token,
@@ -75,7 +76,7 @@ class TokenLifecycle:
             live=live,
             active=active,
             pending=pending,
-            abandoned=next_token is not None and (pending is None or pending.digest != next_token),
+            abandoned=_is_abandoned(secret, live, active, pending),
             to_revoke=to_revoke | narrowed(token.understood_spec.auth.trust, live),
             invalid_revoke=invalid_revoke,
             settings=registered_settings or token.tenant_settings(),
@@ -166,14 +167,13 @@ class TokenLifecycle:
 
     def _is_unused(self, entry: LedgerEntry) -> bool:
         """Whether it stands in the Secret as pending, is not to be published, and was not registered: nobody has it."""
-        return (
-            self.abandoned
-            and self.connection.exists
-            and self.secret is not None
-            and self.secret.next_token is not None
-            and hmac.compare_digest(entry.digest, self.secret.next_token)
-            and entry.id not in {item.id for item in self.connection.credentials}
+        if not self.abandoned or not self.connection.exists:
+            return False
+        next_token = self.secret.next_token if self.secret is not None else None
+        is_pending = entry.id in _recorded_trusts(self.secret) or (
+            next_token is not None and hmac.compare_digest(entry.digest, next_token)
         )
+        return is_pending and entry.id not in {item.id for item in self.connection.credentials}
 
     def leaves_access_tokens(self, entry: LedgerEntry) -> bool:
         """Whether it has retired and the API has not been told: left out before that, it would be revoked, and the
@@ -244,20 +244,40 @@ def _active_and_pending(
     """What the Secret publishes, and what is to be published next.
 
     A trust has no plaintext that could be missing: where the Secret publishes trusts, the wanted one is active as soon
-    as it is recorded.
+    as it is recorded. One that is not recorded there, or as superseded, is not taken: it would be published without any
+    write that a reconciler which is late, and about to end it, would stumble over.
     """
     live = list(live)
     active, pending = _published(secret, live), _pending(secret, live)
     wanted = token.understood_spec.auth
     if wanted.kind != "WorkloadIdentity":
         return active, pending if pending is not None and pending.kind == wanted.kind else None
-    trust = wanted_entry(wanted.trust, live)
-    trust = None if trust is None else dataclasses.replace(trust, superseded_at=None)
+    recorded = _recorded_trusts(secret)
+    trust = wanted_entry(wanted.trust, (entry for entry in live if entry.id in recorded))
     if secret is not None and secret.kind == "WorkloadIdentity" and trust is not None:
         return trust, None
     if active is None and pending is not None:
         return None, None  # a Secret with what is not to be published is written anew first
     return active, trust
+
+
+def _recorded_trusts(secret: ObservedSecret | None) -> frozenset[str]:
+    """Ids of the trusts that the Secret's ledger has as not superseded."""
+    entries = () if secret is None else secret.ledger.tokens
+    return frozenset(item.id for item in entries if item.trust is not None and item.superseded_at is None)
+
+
+def _is_abandoned(
+    secret: ObservedSecret | None,
+    live: Mapping[str, LedgerEntry],
+    active: LedgerEntry | None,
+    pending: LedgerEntry | None,
+) -> bool:
+    next_token = secret.next_token if secret is not None else None
+    if next_token is not None and (pending is None or pending.digest != next_token):
+        return True
+    kept = {entry.id for entry in (active, pending) if entry is not None}
+    return bool((_recorded_trusts(secret) & live.keys()) - kept)
 
 
 def _live_tokens(

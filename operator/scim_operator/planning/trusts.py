@@ -27,11 +27,9 @@ def credential_digest(trust: WorkloadIdentityTrust, client_id: str, credential_i
 
 
 def wanted_entry(trust: WorkloadIdentityTrust | None, live: Iterable[LedgerEntry]) -> LedgerEntry | None:
-    """Of live credentials the one for the wanted trust; one that was not superseded is preferred, then the newest."""
+    """Of live credentials the newest one for the wanted trust."""
     found = [entry for entry in live if trust is not None and entry.trust == trust]
-    return max(
-        found, key=lambda entry: (entry.superseded_at is None, entry.issued_at, entry.id), default=None
-    )
+    return max(found, key=lambda entry: (entry.issued_at, entry.id), default=None)
 
 
 def narrowed(trust: WorkloadIdentityTrust | None, live: Mapping[str, LedgerEntry]) -> frozenset[str]:
