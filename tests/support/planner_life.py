@@ -210,12 +210,11 @@ IDENTITY = {
     "tenantID": "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
     "audiences": ["api://app"],
 }
+trusts: st.SearchStrategy[dict[str, Any]] = st.lists(
+    st.sampled_from(["s1", "s2", "s3"]), min_size=1, max_size=3, unique=True
+).map(lambda subjects: {"type": "WorkloadIdentity", "workloadIdentity": IDENTITY | {"subjects": subjects}})
 auths: st.SearchStrategy[dict[str, Any]] = st.one_of(
-    st.just({}),
-    st.just({"type": "OAuthClientCredentials"}),
-    st.lists(st.sampled_from(["s1", "s2", "s3"]), min_size=1, max_size=3, unique=True).map(
-        lambda subjects: {"type": "WorkloadIdentity", "workloadIdentity": IDENTITY | {"subjects": subjects}}
-    ),
+    st.just({}), st.just({"type": "OAuthClientCredentials"}), trusts
 )
 
 

@@ -111,12 +111,12 @@ class IssuerKeyCache:
         except KeysNotFetched as error:
             raise AssertionRefused("keys", _expected(url), str(error)) from None
         issuer = self._issuer(url)
-        for _ in ("one that is going on, for another key", "one for this key"):
-            if issuer.has(kid, now - self._max_age):
-                break
-            if (update := self._update(issuer, kid, now - self._max_age, now)) is not None:
-                await asyncio.shield(update)
-        if not issuer.has(kid, now - REFRESH_AFTER):
+        since = now - self._max_age
+        if issuer.update is not None and not issuer.has(kid, since):  # begun for another key
+            await asyncio.shield(issuer.update)
+        if not issuer.has(kid, since) and (update := self._update(issuer, kid, since, now)) is not None:
+            await asyncio.shield(update)
+        if not issuer.has(None, now - REFRESH_AFTER):
             self._update(issuer, None, now - REFRESH_AFTER, now)
         if not issuer.has(None, now - self._max_age):
             raise AssertionRefused("keys", _expected(url), self._why_none(issuer))

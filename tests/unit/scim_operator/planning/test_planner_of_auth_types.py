@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scim_operator.planning.planner import MAX_LIVE_TOKENS
 from support.operator_world import CLIENT_ID
-from support.planner_life import OF_ALL_TYPES, Life, auths, events, happen, specs
+from support.planner_life import OF_ALL_TYPES, Life, auths, events, happen, specs, trusts
 
 EXAMPLES = 100
 UNDISTURBED: dict[str, Any] = {"lifetime": "90d", "overlap": "untilExpiry"}
@@ -82,7 +82,7 @@ def test_no_change_of_auth_ends_what_was_published_sooner_or_later(
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(st.lists(auths.filter(lambda auth: auth.get("type") == "WorkloadIdentity"), min_size=2, max_size=6))
+@given(st.lists(trusts, min_size=2, max_size=6))
 def test_trusts_that_follow_each_other_never_take_more_than_was_written(
     wanted: list[dict[str, Any]],
 ) -> None:
