@@ -8,9 +8,7 @@ import json
 import os
 import sys
 import uuid
-from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -21,8 +19,6 @@ import pytest
 
 from api.conftest import BASE
 from bench.population import changes, person, user_name
-from scim_api.contract.oauth import TOKEN_PATH
-from scim_api.contract.tokens import digest, new_token
 from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics
 from scim_api.http.public import public_app
@@ -34,7 +30,9 @@ from scim_api.store.protocol import Store
 from scim_api.store.sqlite.store import SqliteStore
 from support.conversation import raw_request
 from support.costs import Counted, Instructions, relayed, watch_sqlite
-from support.scim_service import connect, connect_client
+from support.scim_service import connect
+from support.token_requests import ask as ask_for_token
+from support.token_requests import register
 
 FIGURES: Final = Path(__file__).parents[1] / "fixtures" / "costs.json"
 RENEW: Final = os.environ.get("COSTS") == "renew"
@@ -131,13 +129,9 @@ async def counted_store(
 
 
 async def _measured(
-    store: Store,
-    counted: Counted,
-    operations: Mapping[str, Operation] = OPERATIONS,
-    tenant: str = "contoso",
-    sign_in: Callable[[Store, str], Awaitable[str]] = connect,
+    store: Store, counted: Counted, operations: Mapping[str, Operation] = OPERATIONS, tenant: str = "contoso"
 ) -> dict[str, dict[str, int]]:
-    token = await sign_in(store, tenant)
+    token = await connect(store, tenant)
     service = ServiceContext(store, Authenticator(store, clock=lambda: 0.0), RateLimiter(), Metrics(), BASE)
     app, headers = public_app(service), {"authorization": f"Bearer {token}"}
 
@@ -242,62 +236,6 @@ async def test_one_more_statement_and_a_tenth_more_python_are_noticed(
     assert [line for line in longer if line.startswith("get: statements")] == []
 
 
-async def _sign_in_by_oauth(store: Store, tenant: str) -> str:
-    """The access token of a new client."""
-    client = await connect_client(store, tenant)
-    found = await store.token_client(client.client_id)
-    assert found is not None
-    token = new_token("AccessToken")
-    await store.issue_access_token(
-        found,
-        client.credential,
-        token_id=f"access-{tenant}",
-        digest=digest(token),
-        now=datetime.now(UTC),
-    )
-    return token
-
-
-async def test_a_request_with_an_access_token_costs_what_one_with_a_secret_token_does(
-    counted_store: tuple[Store, Counted],
-) -> None:
-    store, counted = counted_store
-    some = {name: OPERATIONS[name] for name in ("get", "filter by userName", "patch")}
-    known = await _measured(store, counted, some, "first")
-
-    assert _complaints(known, await _measured(store, counted, some, "second", _sign_in_by_oauth)) == []
-
-
-async def test_an_access_token_is_issued_in_one_round_trip_more_than_a_read(
-    counted_store: tuple[Store, Counted],
-) -> None:
-    store, counted = counted_store
-    read = (await _measured(store, counted, {"get": OPERATIONS["get"]}))["get"]
-    client = await connect_client(store, "second")
-    service = ServiceContext(store, Authenticator(store, clock=lambda: 0.0), RateLimiter(), Metrics(), BASE)
-    app, basic = public_app(service), b64encode(f"{client.client_id}:{client.secret}".encode()).decode()
-    headers = {
-        "authorization": f"Basic {basic}",
-        "content-type": "application/x-www-form-urlencoded",
-    }
-
-    async def issue() -> Counted:
-        before = Counted(counted.statements, counted.transactions)
-        answer = await raw_request(
-            app, "POST", TOKEN_PATH, headers, b"grant_type=client_credentials", base=""
-        )
-        assert answer.status_code == 200, answer.text
-        return Counted(counted.statements - before.statements, counted.transactions - before.transactions)
-
-    for _ in range(WARM_UPS):
-        await issue()
-    cost = await issue()
-    if store.dialect == "postgresql":
-        assert (cost.statements, cost.transactions) == (read["statements"] + 1, read["transactions"] + 1)
-    else:  # within the process there is no round trip; what takes time is the commit
-        assert cost.transactions == 1
-
-
 async def test_one_more_commit_is_noticed(counted_store: tuple[Store, Counted]) -> None:
     store, counted = counted_store
     await store.public_url("https://scim.example.com/scim/v2")
@@ -320,3 +258,35 @@ def test_another_python_is_compared_in_statements_alone() -> None:
 
     assert _complaints(known, {"get": {"statements": 1, "instructions of Python 3.99": 5000}}) == []
     assert _complaints(known, {"get": {"statements": 2, "instructions of Python 3.99": 5000}}) != []
+
+
+async def test_an_access_token_costs_one_read_and_one_write_and_a_request_with_it_what_any_costs(
+    counted_store: tuple[Store, Counted],
+) -> None:
+    store, counted = counted_store
+    client = await register(store)
+    service = ServiceContext(store, Authenticator(store, clock=lambda: 0.0), RateLimiter(), Metrics(), BASE)
+    transport = httpx.ASGITransport(public_app(service))
+    async with httpx.AsyncClient(transport=transport, base_url=BASE) as sender:
+
+        async def counting(request: Awaitable[httpx.Response]) -> Counted:
+            before = Counted(counted.statements, counted.transactions)
+            answer = await request
+            assert answer.status_code == 200
+            headers.update({"authorization": f"Bearer {answer.json().get('access_token')}"})
+            return Counted(counted.statements - before.statements, counted.transactions - before.transactions)
+
+        headers: dict[str, str] = {}
+        await counting(ask_for_token(sender, client.form()))
+        issued = await counting(ask_for_token(sender, client.form()))
+        token = dict(headers)
+        await sender.get("/Users?count=1", headers=token)
+        used = await counting(sender.get("/Users?count=1", headers=token))
+        secret = {"authorization": f"Bearer {await connect(store, 'plain')}"}
+        await sender.get("/Users?count=1", headers=secret)
+        assert used == await counting(sender.get("/Users?count=1", headers=secret))
+    if store.dialect == "postgresql":
+        assert issued == Counted(2, 2)
+    else:
+        assert issued.transactions == 1
+        assert issued.statements <= 8

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from demo.processes import start_api
-from scim_api.contract.admin import Credential, OAuthClient, PutConnection, RateLimit, TenantSettings
+from scim_api.contract.admin import Credential, PutConnection, RateLimit, TenantSettings
 from scim_api.contract.tokens import digest, new_token, new_token_id
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
@@ -88,37 +88,6 @@ async def connect(store: Store, name: str, **settings: Any) -> str:
     )
     await store.put_connection("demo", name, wanted, if_match=present.revision)
     return token
-
-
-@dataclasses.dataclass(frozen=True)
-class ClientSecret:
-    """What Entra is given to sign in with client credentials."""
-
-    client_id: str
-    secret: str
-    credential: str
-    """The secret's public name."""
-
-
-async def connect_client(store: Store, name: str, **settings: Any) -> ClientSecret:
-    """A client secret of a new connection and tenant of this name; the rate limit is out of the way unless given."""
-    made = ClientSecret(f"client-{name}", new_token("ClientSecret"), new_token_id())
-    present = await store.connection("demo", name)
-    credential = Credential(
-        id=made.credential,
-        kind="ClientSecret",
-        digest=digest(made.secret).hex(),
-        issued_at=present.now,
-        expires_at=present.now + timedelta(days=1),
-    )
-    wanted = PutConnection(
-        tenant=name,
-        settings=TenantSettings.model_validate({"rate_limit": _UNLIMITED, **settings}),
-        credentials=(credential,),
-        oauth_client=OAuthClient(client_id=made.client_id),
-    )
-    await store.put_connection("demo", name, wanted, if_match=present.revision)
-    return made
 
 
 @contextlib.contextmanager
