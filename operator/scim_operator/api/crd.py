@@ -93,6 +93,12 @@ _LABEL_KEYS: Final[list[Rule]] = [
     },
 ]
 
+
+def _is_type(name: str) -> str:
+    """CEL: ``auth`` is of this type. The default of ``auth`` itself is checked without those inside of it."""
+    return f"(has(self.type) && self.type == '{name}')"
+
+
 _ACCESS_TOKEN_LIFETIME: Final[list[Rule]] = [
     {
         "rule": (
@@ -106,18 +112,18 @@ _ACCESS_TOKEN_LIFETIME: Final[list[Rule]] = [
 FIELD_RULES: Final[Mapping[str, list[Rule]]] = {
     "auth": [
         {
-            "rule": "!has(self.oauthClientCredentials) || has(self.type) && self.type == 'OAuthClientCredentials'",
+            "rule": f"!has(self.oauthClientCredentials) || {_is_type('OAuthClientCredentials')}",
             "message": "oauthClientCredentials goes with type: OAuthClientCredentials; set that type, or take the"
             " field out",
             "fieldPath": ".oauthClientCredentials",
         },
         {
-            "rule": "!has(self.workloadIdentity) || has(self.type) && self.type == 'WorkloadIdentity'",
+            "rule": f"!has(self.workloadIdentity) || {_is_type('WorkloadIdentity')}",
             "message": "workloadIdentity goes with type: WorkloadIdentity; set that type, or take the field out",
             "fieldPath": ".workloadIdentity",
         },
         {
-            "rule": "!has(self.type) || self.type != 'WorkloadIdentity' || has(self.workloadIdentity)",
+            "rule": f"has(self.workloadIdentity) || !{_is_type('WorkloadIdentity')}",
             "message": "type: WorkloadIdentity needs workloadIdentity with tenantID, subjects and audiences; Entra"
             " shows them under Provisioning, Workload Identity Federation",
             "reason": "FieldValueRequired",
