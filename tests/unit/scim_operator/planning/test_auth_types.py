@@ -10,6 +10,7 @@ from scim_api.contract.admin import OAuthClient
 from scim_api.contract.oauth import token_endpoint
 from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION
 from scim_operator.planning.actions import IssueReason
+from support import operator_ports
 from support.operator_world import CLIENT_ID, ENDPOINT, START, days
 from support.token_life import Life, life, quiet
 
@@ -71,8 +72,22 @@ async def test_a_workload_identity_has_no_secret_and_says_who_verifies_it(life: 
     [held] = life.world.credentials.values()
     assert held.kind == "WorkloadIdentity"
     assert held.expires_at - held.issued_at == days(3650)
+    assert held.trust is not None
+    assert held.digest == held.trust.fingerprint(f"{CLIENT_ID}/{held.id}")
     assert life.world.object is not None
     assert life.world.object["status"].keys().isdisjoint({"expiresAt", "nextRotation"})
+
+
+async def test_a_trust_is_renewed_in_years_whatever_lifetime_says(life: Life) -> None:
+    await ready(life, **identity("s1"), lifetime="1h")
+    [first] = life.world.credentials
+    life.world.now += days(2400)
+    await life.reconcile()
+    assert list(life.world.credentials) == [first]
+    life.world.now += days(100)
+    await life.reconcile()
+    assert listed(life) == [("WorkloadIdentity", "Active"), ("WorkloadIdentity", "Superseded")]
+    assert life.world.cut_off.keys() == set()
 
 
 @pytest.mark.parametrize(
@@ -366,26 +381,48 @@ async def test_an_api_of_the_earlier_release_still_revokes(life: Life) -> None:
     assert life.world.condition()["reason"] == "AuthTypeNotSupported"
 
 
+@pytest.fixture
+def ticking(life: Life, monkeypatch: pytest.MonkeyPatch) -> Life:
+    """The API's clock goes on between two calls."""
+    enter: Callable[[Any, str], Any] = operator_ports.FakeApi._enter
+
+    async def later(api: Any, label: str) -> None:
+        life.world.now += timedelta(milliseconds=3)
+        await enter(api, label)
+
+    monkeypatch.setattr(operator_ports.FakeApi, "_enter", later)
+    return life
+
+
 @pytest.mark.parametrize("overlap", ["0s", "1h", "untilExpiry"])
 @pytest.mark.parametrize("before", [BEARER, OAUTH, identity("s1")], ids=["token", "secret", "identity"])
 @pytest.mark.parametrize(
     "after", [BEARER, OAUTH, identity("s1", "s2"), identity("s2")], ids=["token", "secret", "wider", "other"]
 )
-async def test_a_clock_that_goes_on_between_two_calls_makes_no_difference(
-    life: Life, before: dict[str, Any], after: dict[str, Any], overlap: str, monkeypatch: pytest.MonkeyPatch
+async def test_a_time_that_is_counted_from_now_is_not_written_anew_with_each_answer(
+    ticking: Life, before: dict[str, Any], after: dict[str, Any], overlap: str
 ) -> None:
-    """Two writes and no more: a time that is counted from now must not be written anew with each answer."""
-    from support import operator_ports
+    await ready(ticking, **before, overlap=overlap)
+    await ready(ticking, **after, overlap=overlap)
+    assert ticking.steps.count("put-connection") <= 3
+    await ticking.reconcile()
+    assert ticking.steps.count("put-connection") == 0
 
-    enter: Callable[[Any, str], Any] = operator_ports.FakeApi._enter
 
-    async def ticking(api: Any, label: str) -> None:
-        life.world.now += timedelta(milliseconds=3)
-        await enter(api, label)
+async def test_nor_is_that_of_a_token_that_a_restored_secret_has_superseded(ticking: Life) -> None:
+    first = (await ready(ticking, overlap="1h"))["token"]
+    ticking.world.annotate(ROTATE_ANNOTATION, "now")
+    await ticking.reconcile()
+    ticking.world.secrets["entra-scim-token"].data["token"] = first
+    await ready(ticking, overlap="1h")
+    assert ticking.steps.count("put-connection") <= 2
+    assert ticking.world.secret()["token"] == first
 
-    monkeypatch.setattr(operator_ports.FakeApi, "_enter", ticking)
-    await ready(life, **before, overlap=overlap)
-    await ready(life, **after, overlap=overlap)
-    assert life.steps.count("put-connection") <= 3
+
+async def test_access_tokens_of_a_former_type_live_as_long_as_they_did(life: Life) -> None:
+    auth = {"type": "OAuthClientCredentials", "oauthClientCredentials": {"accessTokenLifetime": "6h"}}
+    await ready(life, auth=auth)
+    await ready(life)
+    life.world.annotate(ROTATE_ANNOTATION, "now")
     await life.reconcile()
-    assert life.steps.count("put-connection") == 0
+    assert life.world.oauth_client == OAuthClient(client_id=CLIENT_ID, access_token_seconds=21_600)
