@@ -49,6 +49,8 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
+        for result in ("fetched", "refused", "unreachable", "invalid"):
+            self.key_fetches.labels(result)  # 0 from the beginning, so that the first failure is an increase
         self._cache: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:

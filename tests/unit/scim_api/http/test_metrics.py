@@ -56,4 +56,4 @@ def test_fetches_of_keys_are_counted_by_their_result() -> None:
         metrics.key_fetches.labels(result).inc()
     assert value(metrics, "scim_api_key_fetches_total", result="unreachable") == 2
     assert value(metrics, "scim_api_key_fetches_total", result="fetched") == 1
-    assert value(metrics, "scim_api_key_fetches_total", result="invalid") is None
+    assert value(metrics, "scim_api_key_fetches_total", result="invalid") == 0
