@@ -38,6 +38,7 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
+        self.token_requests.labels("issued")
         self.database_up = Gauge(
             "scim_api_database_up",
             "1 when the last reading of the database succeeded.",

@@ -49,7 +49,9 @@ def counted(scim: Scim) -> dict[str, float]:
     """Token requests by result."""
     [metric] = scim.service.metrics.token_requests.collect()
     return {
-        sample.labels["result"]: sample.value for sample in metric.samples if sample.name.endswith("_total")
+        sample.labels["result"]: sample.value
+        for sample in metric.samples
+        if sample.name.endswith("_total") and sample.value
     }
 
 
