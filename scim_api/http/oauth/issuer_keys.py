@@ -54,13 +54,13 @@ class _Issuer:
     """What is known of one address."""
 
     url: str
+    fetches: TokenBucket
+    """How many more there may be."""
     keys: KeySet = dataclasses.field(default_factory=dict)
     fetched_at: float = float("-inf")
     """By the database's clock, a POSIX time in seconds."""
     asked_at: float = float("-inf")
     """By this process's clock."""
-    fetches: TokenBucket | None = None
-    """How many more there may be; None before the first."""
     failure: str = ""
     """Why the last fetch failed; empty when it did not."""
     update: asyncio.Task[None] | None = None
@@ -136,7 +136,7 @@ class IssuerKeyCache:
 
     def _issuer(self, url: str) -> _Issuer:
         """What is known of an address; it becomes the one that was asked for last."""
-        issuer = self._issuers.pop(url, None) or _Issuer(url)
+        issuer = self._issuers.pop(url, None) or _Issuer(url, TokenBucket(FETCH_BURST, self._clock()))
         self._issuers[url] = issuer
         if len(self._issuers) > MAX_ADDRESSES:
             idle = [url for url, item in self._issuers.items() if item.update is None and item is not issuer]
@@ -154,19 +154,18 @@ class IssuerKeyCache:
         return issuer.update
 
     def _may_fetch(self, issuer: _Issuer) -> bool:
-        """Whether it is not too soon; a fetch is counted."""
+        """Whether it is not too soon."""
         now = self._clock()
         if issuer.failure and now - issuer.asked_at < RETRY_SECONDS:
             return False
-        if issuer.fetches is None:
-            issuer.fetches = TokenBucket(FETCH_BURST, now)
-        return issuer.fetches.take(1, burst=FETCH_BURST, rate=1 / RETRY_SECONDS, now=now) == 0
+        return issuer.fetches.take(0, burst=FETCH_BURST, rate=1 / RETRY_SECONDS, now=now) == 0
 
     async def _load_or_fetch(self, issuer: _Issuer, kid: str | None, since: float, now: float) -> None:
         """Take what another process has fetched, if that is what is needed; else fetch."""
         await self._load(issuer)
         if issuer.has(kid, since):
             return
+        issuer.fetches.charge(1)
         try:
             issuer.keys = await self._source.fetch(issuer.url)
         except KeysNotFetched as error:

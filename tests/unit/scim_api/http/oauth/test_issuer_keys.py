@@ -381,6 +381,16 @@ async def test_with_the_database_down_known_keys_go_on_and_others_are_not_decide
     assert await world.find("b") == numbers("b"), "it need not wait for half a minute"
 
 
+async def test_what_the_database_could_not_answer_is_no_fetch() -> None:
+    world = World("a")
+    world.kept.down = True
+    for _ in range(10 * FETCH_BURST):
+        with pytest.raises(Unavailable):
+            await world.find("a")
+    world.kept.down = False
+    assert await world.find("a") == numbers("a")
+
+
 async def test_a_refresh_without_a_database_bothers_nobody() -> None:
     world = World("a")
     await world.find()
