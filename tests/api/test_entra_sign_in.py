@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
+import requests
+from msal.oauth2cli.oauth2 import Client as MsalClient
 
 from entra_standin.__main__ import play
 from entra_standin.assertions import Assertions, Variant, WorkloadIdentity
@@ -25,7 +27,7 @@ from scim_api.contract.oauth import CLOUDS, Cloud, token_endpoint
 from support.postgres import PostgresServer
 from support.scim_service import ScimService, database_of, running_service
 
-TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+TENANT = "5e1f0c7a-2b6d-4c38-9a41-7d3e8f60b9c2"
 IDENTITY = WorkloadIdentity(
     TENANT, "9d1b7d52-7f0e-4a53-8f5e-6c1f0c2b7a10", "3c0f0a2e-0d0f-4b0a-9a55-2d6a0e6f1d11"
 )
@@ -162,6 +164,51 @@ def test_microsofts_validator_passes_with_client_credentials(client: Client, loc
 def test_microsofts_validator_passes_with_a_workload_identity(federated: Client, keys: SigningKeys) -> None:
     credentials = SignedAssertion(federated.client_id, Assertions(IDENTITY, keys))
     federated_identity(federated.service.url, federated.token_url, credentials)
+
+
+@pytest.fixture
+def direct() -> Iterator[requests.Session]:
+    """What msal sends its requests with."""
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
+def works(service: ScimService, answer: dict[str, Any]) -> bool:
+    """Whether what msal got opens the service."""
+    bearer = {"authorization": f"{answer['token_type']} {answer['access_token']}"}
+    url = f"{service.url}/Users?startIndex=1&count=1"
+    return httpx.get(url, headers=bearer, trust_env=False).status_code == 200
+
+
+def test_microsofts_own_client_library_signs_in_with_a_client_secret(
+    client: Client, direct: requests.Session
+) -> None:
+    secret = client.by_secret()
+    msal = MsalClient(
+        {"token_endpoint": client.token_url},
+        secret.client_id,
+        http_client=direct,
+        client_secret=secret.client_secret,
+    )
+    assert works(client.service, msal.obtain_token_for_client(scope=["scim"]))
+    msal.client_secret = "wrong"
+    assert msal.obtain_token_for_client(scope=["scim"])["error"] == "invalid_client"
+
+
+@pytest.mark.parametrize("variant", Variant)
+def test_microsofts_own_client_library_signs_in_with_an_assertion(
+    federated: Client, keys: SigningKeys, direct: requests.Session, variant: Variant
+) -> None:
+    sign = Assertions(IDENTITY, keys, variant)
+    msal = MsalClient(
+        {"token_endpoint": federated.token_url},
+        federated.client_id,
+        http_client=direct,
+        client_assertion=sign,
+        client_assertion_type=MsalClient.CLIENT_ASSERTION_TYPE_JWT,
+    )
+    assert works(federated.service, msal.obtain_token_for_client(scope=["scim"]))
 
 
 def test_an_access_token_outlives_a_rotation_and_ends_with_a_revocation(client: Client) -> None:

@@ -38,7 +38,9 @@ def refusal(who: TokenClient | None, secret: str) -> TokenError:
     return caught.value
 
 
-@pytest.mark.parametrize(("secret", "name"), [(FIRST, "first"), (SECOND, "second")])
+@pytest.mark.parametrize(
+    ("secret", "name"), [(FIRST, "first"), (SECOND, "second")], ids=["the first", "the second"]
+)
 def test_each_of_several_that_are_accepted_now_is_taken(secret: str, name: str) -> None:
     assert accepted_secret(CLIENT, secret, NOW).id == name
 
@@ -63,6 +65,7 @@ def test_one_ends_at_its_moment() -> None:
         ("", "no client secret: it is cut or mistyped, or something else"),
         ("\ud800", "no client secret: it is cut or mistyped, or something else"),
     ],
+    ids=map(str, range(9)),  # a plaintext in a name differs from run to run
 )
 def test_any_other_is_refused_with_what_can_be_told_without_it(secret: str, received: str) -> None:
     error = refusal(CLIENT, secret)
