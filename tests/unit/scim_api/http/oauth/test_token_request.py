@@ -14,7 +14,7 @@ from scim_api.http.oauth import token_request
 from scim_api.http.oauth.token_error import TokenError
 from scim_api.http.oauth.token_request import MAX_PARAMETERS, TokenRequest, read_token_request
 
-SECRET = "scs_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg37cCQ0"  # noqa: S105 (nothing accepts it)
+SECRET = "scs_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg37cCQ0"
 GRANT = {"grant_type": "client_credentials"}
 PAIR = {"client_id": "an-id", "client_secret": SECRET}
 ASSERTION = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": "a.b.c"}
