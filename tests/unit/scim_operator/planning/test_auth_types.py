@@ -7,44 +7,14 @@ from typing import Any
 import pytest
 
 from scim_api.contract.admin import OAuthClient
-from scim_api.contract.oauth import token_endpoint
 from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION
 from scim_operator.planning.actions import IssueReason
 from support import operator_ports
-from support.operator_world import CLIENT_ID, ENDPOINT, START, days
+from support.auth_life import BEARER, HOUR, OAUTH, PUBLIC_OF_OAUTH, events, identity, listed, ready
+from support.operator_world import CLIENT_ID, START, World, days
 from support.token_life import Life, life, quiet
 
 __all__ = ["life", "quiet"]
-
-TENANT = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
-HOUR = timedelta(hours=1)
-BEARER: dict[str, Any] = {}
-OAUTH: dict[str, Any] = {"auth": {"type": "OAuthClientCredentials"}}
-PUBLIC_OF_OAUTH = {"endpoint": ENDPOINT, "token-endpoint": token_endpoint(ENDPOINT), "client-id": CLIENT_ID}
-
-
-def identity(*subjects: str, **more: Any) -> dict[str, Any]:
-    """A spec of type WorkloadIdentity."""
-    wanted = {"tenantID": TENANT, "subjects": list(subjects), "audiences": ["api://app/.default"], **more}
-    return {"auth": {"type": "WorkloadIdentity", "workloadIdentity": wanted}}
-
-
-async def ready(life: Life, **spec: Any) -> dict[str, str]:
-    """Apply, reconcile, and see it Ready; the Secret's data."""
-    life.world.apply(**spec)
-    await life.reconcile()
-    assert life.world.condition()["status"] == "True", life.world.condition()
-    return life.world.secret()
-
-
-def listed(life: Life) -> list[tuple[str, str]]:
-    """Kind and state of each credential in the status."""
-    assert life.world.object is not None
-    return [(item["kind"], item["state"]) for item in life.world.object["status"]["tokens"]]
-
-
-def events(life: Life) -> list[str]:
-    return [reason for _, reason, _ in life.world.events]
 
 
 async def test_client_credentials_are_in_the_secret_with_where_to_use_them(life: Life) -> None:
@@ -76,18 +46,6 @@ async def test_a_workload_identity_has_no_secret_and_says_who_verifies_it(life: 
     assert held.digest == held.trust.fingerprint(f"{CLIENT_ID}/{held.id}")
     assert life.world.object is not None
     assert life.world.object["status"].keys().isdisjoint({"expiresAt", "nextRotation"})
-
-
-async def test_a_trust_is_renewed_in_years_whatever_lifetime_says(life: Life) -> None:
-    await ready(life, **identity("s1"), lifetime="1h")
-    [first] = life.world.credentials
-    life.world.now += days(2400)
-    await life.reconcile()
-    assert list(life.world.credentials) == [first]
-    life.world.now += days(100)
-    await life.reconcile()
-    assert listed(life) == [("WorkloadIdentity", "Active"), ("WorkloadIdentity", "Superseded")]
-    assert life.world.cut_off.keys() == set()
 
 
 @pytest.mark.parametrize(
@@ -223,74 +181,6 @@ async def test_a_type_that_is_changed_twice_ends_nothing(life: Life) -> None:
     assert life.world.cut_off.keys() == set()
 
 
-async def test_a_trust_that_a_change_of_type_supersedes_stays_for_a_lifetime(life: Life) -> None:
-    await ready(life, **identity("s1"))
-    life.world.now += HOUR
-    await ready(life, lifetime="30d")
-    [trust] = [item for item in life.world.credentials.values() if item.trust is not None]
-    assert trust.retires_at == START + HOUR + days(30)
-    await ready(life, lifetime="30d", overlap="2h")
-    assert life.world.credentials[trust.id].retires_at == START + 3 * HOUR
-
-
-async def test_a_trust_that_comes_back_in_its_time_is_another_credential(life: Life) -> None:
-    """A reconciler that is late may be about to end the former one."""
-    await ready(life, **identity("s1"))
-    [former] = life.world.credentials
-    await ready(life)
-    life.world.now += HOUR
-    await ready(life, **identity("s1"))
-    ends = {item.id: item.retires_at for item in life.world.credentials.values() if item.trust}
-    assert ends.pop(former) == START + 6 * HOUR
-    assert list(ends.values()) == [None]
-
-
-async def test_a_wider_trust_leaves_the_former_for_six_hours(life: Life) -> None:
-    await ready(life, **identity("s1"))
-    [former] = life.world.credentials
-    life.world.now += HOUR
-    await ready(life, **identity("s1", "s2"))
-    assert events(life).count(IssueReason.TRUST_CHANGED) == 1
-    assert life.world.credentials[former].retires_at == START + 7 * HOUR
-    life.world.now += 6 * HOUR
-    await life.reconcile()
-    assert listed(life) == [("WorkloadIdentity", "Active")]
-    assert life.world.cut_off.keys() == set()
-
-
-@pytest.mark.parametrize(
-    "spec", [identity("s2"), identity("s1", cloud="USGovernment"), identity("s1", audiences=["other"])]
-)
-async def test_a_trust_that_takes_less_ends_the_former_at_once(life: Life, spec: dict[str, Any]) -> None:
-    await ready(life, **identity("s1"))
-    [former] = life.world.credentials
-    assert await ready(life, **spec) == PUBLIC_OF_OAUTH
-    assert former not in life.world.credentials
-    assert life.world.cut_off.keys() == {former}
-    assert listed(life) == [("WorkloadIdentity", "Active"), ("WorkloadIdentity", "Revoked")]
-
-
-async def test_the_same_values_in_another_order_are_the_same_trust(life: Life) -> None:
-    await ready(life, **identity("s1", "s2"))
-    before = dict(life.world.credentials)
-    await ready(life, **identity("s2", "s1"))
-    assert life.world.credentials == before
-
-
-async def test_a_trust_that_was_revoked_comes_again_as_another_credential(life: Life) -> None:
-    await ready(life, **identity("s1"))
-    [former] = life.world.credentials.values()
-    life.world.now += HOUR
-    life.world.annotate(REVOKE_ANNOTATION, former.id)
-    await life.reconcile()
-    [present] = life.world.credentials.values()
-    assert present.trust == former.trust
-    assert present.id != former.id
-    assert present.digest != former.digest
-    assert life.world.cut_off.keys() == {former.id}
-    assert life.world.condition()["status"] == "True"
-
-
 @pytest.mark.parametrize("spec", [BEARER, OAUTH, identity("s1")], ids=["token", "secret", "identity"])
 async def test_a_lost_secret_and_a_lost_database_leave_the_client_id(
     life: Life, spec: dict[str, Any]
@@ -317,18 +207,6 @@ async def test_a_lost_database_gets_superseded_kinds_back_with_their_client(life
     await ready(life)
     assert {name: (item.kind, item.trust) for name, item in life.world.credentials.items()} == before
     assert life.world.oauth_client == OAuthClient(client_id=CLIENT_ID)
-
-
-async def test_a_restored_secret_of_a_workload_identity_is_adopted(life: Life) -> None:
-    before = await ready(life, **identity("s1"))
-    trusts = dict(life.world.credentials)
-    life.world.disown()
-    life.world.restore()
-    await life.reconcile()
-    assert life.world.condition()["status"] == "True"
-    assert "SecretAdopted" in events(life)
-    assert life.world.secret() == before
-    assert life.world.credentials.keys() == trusts.keys()
 
 
 @pytest.mark.parametrize("spec", [OAUTH, identity("s1")], ids=["secret", "identity"])
@@ -367,6 +245,19 @@ async def test_an_api_of_the_earlier_release_is_to_be_upgraded(life: Life) -> No
     life.world.knows_oauth = True
     secret = await ready(life, **OAUTH)
     assert secret["client-secret"] == "scs_plaintext2"
+
+
+async def test_an_api_that_takes_it_and_tells_of_no_client_is_not_asked_again_and_again(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = World.connection
+    monkeypatch.setattr(
+        World, "connection", lambda world: connection(world).model_copy(update={"oauth_client": None})
+    )
+    life.world.apply(**OAUTH)
+    await life.reconcile()
+    assert life.steps.count("put-connection") == 1
+    assert life.world.condition()["reason"] == "AuthTypeNotSupported"
 
 
 async def test_an_api_of_the_earlier_release_still_revokes(life: Life) -> None:
