@@ -10,8 +10,8 @@ from typing import Any, Final
 from scim_api.contract.tokens import PATTERN
 
 Kubectl = Callable[..., str]
-_BASE64_BEGIN: Final = "c2N0X"
-"""``sct_`` as a Secret's data holds it."""
+_BASE64_BEGIN: Final = "c2N[0zh]X"
+"""``sct_``, ``scs_`` and ``sca_`` as a Secret's data holds them."""
 _PLAINTEXT: Final = re.compile(
     rb"%s|%s[0-9A-Za-z+/]{60,}={0,2}" % (PATTERN.pattern.encode(), _BASE64_BEGIN.encode())
 )

@@ -133,7 +133,12 @@ def written_by(kept: Demo) -> Written:
     places = [search.Place("files", str(path.relative_to(directory)), path.read_bytes()) for path in files]
     output = search.Place("output", "output", kept.output.read_bytes())
     secrets = json.loads(kubectl("get", "secrets", "-A", "-l", MANAGED, "-o", "json"))["items"]
-    tokens = [base64.b64decode(item["data"]["token"]).decode() for item in secrets]
+    tokens = [
+        base64.b64decode(item["data"][part]).decode()
+        for item in secrets
+        for part in ("token", "client-secret")
+        if part in item["data"]
+    ]
     return Written((*places, output, *search.objects(kubectl)), tokens)
 
 
