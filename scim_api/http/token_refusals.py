@@ -20,17 +20,21 @@ class TokenRefusals:
         self._limit = limit
         self._unwritten: dict[str, TokenRefusal | None] = {}
 
-    def remember(self, client_id: str, refusal: TokenRefusal) -> None:
-        """A client that exists was refused."""
-        self._set(client_id, refusal)
+    def remember(self, client_id: str, refusal: TokenRefusal) -> bool:
+        """A client that exists was refused; whether it is the first time since the last writing."""
+        is_first = self._unwritten.get(client_id) is None
+        return self._set(client_id, refusal) and is_first
 
     def forget(self, client_id: str) -> None:
         """A token was issued to a client: what was refused before is over."""
         self._set(client_id, None)
 
-    def _set(self, client_id: str, refusal: TokenRefusal | None) -> None:
-        if client_id in self._unwritten or len(self._unwritten) < self._limit:
-            self._unwritten[client_id] = refusal
+    def _set(self, client_id: str, refusal: TokenRefusal | None) -> bool:
+        """Whether there was room for it."""
+        if client_id not in self._unwritten and len(self._unwritten) >= self._limit:
+            return False
+        self._unwritten[client_id] = refusal
+        return True
 
     async def write(self, store: Store) -> None:
         """Write what was gathered since the last call; it is kept for the next call when that fails.

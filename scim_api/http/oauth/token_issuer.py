@@ -140,10 +140,15 @@ class TokenIssuer:
             )
 
     async def note_refusal(self, error: TokenError) -> None:
-        """Count and log a refusal, and remember it for the client that sent the request, if there is such a one."""
+        """Count and log a refusal, and remember it for the client that sent the request, if there is such a one.
+
+        A stranger decides how often that happens. So above debug level the log has one in some seconds for each client
+        that exists, and none for ids that nobody has.
+        """
         client = error.client or await self._claimed(error.client_id)
         self._service.metrics.token_requests.labels(error.check).inc()
-        log.info(
+        is_first = client is not None and self._remember(client, error)
+        (log.info if is_first else log.debug)(
             "token request refused",
             check=error.check,
             error=error.error,
@@ -152,14 +157,16 @@ class TokenIssuer:
             expected=error.expected,
             received=error.received,
         )
-        if client is not None:
-            refusal = TokenRefusal(
-                at=_utc(self._service.authenticator.now()),
-                check=error.check[:32],
-                expected=error.expected,
-                received=error.received,
-            )
-            self._service.token_refusals.remember(client.client_id, refusal)
+
+    def _remember(self, client: TokenClient, error: TokenError) -> bool:
+        """Whether it is the first refusal of this client since the last ones were written."""
+        refusal = TokenRefusal(
+            at=_utc(self._service.authenticator.now()),
+            check=error.check[:32],
+            expected=error.expected,
+            received=error.received,
+        )
+        return self._service.token_refusals.remember(client.client_id, refusal)
 
     async def _claimed(self, client_id: str | None) -> TokenClient | None:
         """Whose request this is by what it says of itself: people see at their ScimToken what is malformed."""

@@ -163,6 +163,8 @@ async def test_nothing_secret_is_logged(scim: Scim, client: SecretClient) -> Non
         ("token request refused", "demo/entra"),
         ("token request refused", None),
     ]
+    # Strangers don't fill the log: a client's first refusal stands out, until they are written, and no more.
+    assert [log["log_level"] for log in logs] == ["info", "info", "debug", "debug", "debug"]
     assert logs[0]["credential"] == client.credential
     assert (logs[1]["check"], logs[1]["received"]) == ("secret", "one that was never issued")
     text = str(logs)

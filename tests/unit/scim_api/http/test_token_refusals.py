@@ -45,6 +45,19 @@ async def test_the_last_one_of_each_client_is_written_once() -> None:
     assert store.batches == [{"a": refusal("rate"), "b": refusal("secret")}]
 
 
+async def test_the_first_one_of_a_client_since_the_last_writing_is_told_apart() -> None:
+    refusals, store = TokenRefusals(limit=2), Written()
+    assert [refusals.remember("a", refusal(check)) for check in ("secret", "rate", "secret")] == [
+        True, False, False,
+    ]  # fmt: skip
+    assert refusals.remember("b", refusal("secret"))
+    assert not refusals.remember("c", refusal("secret")), "there is no room for it"
+    await write(refusals, store)
+    assert refusals.remember("a", refusal("secret"))
+    refusals.forget("a")
+    assert refusals.remember("a", refusal("secret"))
+
+
 async def test_a_token_that_was_issued_afterwards_forgets_it() -> None:
     refusals, store = TokenRefusals(), Written()
     refusals.remember("a", refusal("secret"))
