@@ -18,7 +18,7 @@ class Written:
     def __init__(self) -> None:
         self.batches: list[dict[str, TokenRefusal | None]] = []
         self.is_gone = False
-        self.meanwhile: Callable[[], None] = lambda: None
+        self.meanwhile: Callable[[], object] = lambda: None
 
     async def record_token_refusals(self, refusals: Mapping[str, TokenRefusal | None]) -> None:
         self.meanwhile()
