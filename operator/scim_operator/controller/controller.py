@@ -111,8 +111,10 @@ class Controller:
         while True:
             self._wake.clear()
             pause = self.dispatch()
+            # Not wait_for: Python 3.11's forgets a cancellation that comes together with the event.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
 
     async def drain(self, seconds: float) -> None:
         """Let what runs come to its end for so long, then cancel it (a cancelled step is repeated later)."""

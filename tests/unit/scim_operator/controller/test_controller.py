@@ -272,3 +272,21 @@ async def test_the_loop_wakes_for_a_key_added_from_outside(make: Make, work: Wor
     await settle()
     assert work.calls == [A]
     loop.cancel()
+
+
+@pytest.mark.parametrize("rounds", range(6))
+async def test_it_ends_when_it_is_cancelled_while_a_reconcile_comes_to_its_end(
+    make: Make, work: Work, rounds: int
+) -> None:
+    controller = make()
+    running = asyncio.create_task(controller.run())
+    controller.resume()
+    controller.add(A)
+    controller.add(B, 100.0)
+    await settle()
+    work._ends.pop(A).set_result(Result())
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait({running}, timeout=1)
+    assert running.cancelled(), "it goes on, and the process with it, until it is killed"
