@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from localcluster.daemon import Identity, start_time
 
-STOP_SECONDS: Final = 5.0
+STOP_SECONDS: Final = 10.0
 
 
 def serve(lines: Iterable[str], directory: str) -> None:

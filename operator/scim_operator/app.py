@@ -47,7 +47,7 @@ from scim_operator.settings import OperatorSettings
 log = structlog.get_logger(__name__)
 
 _SILENT_SECONDS: Final = 60.0
-_STOP_SECONDS: Final = 2.0
+_STOP_SECONDS: Final = 5.0
 _ADMIN_KEY_BACKOFF: Final = Backoff(first=1.0, longest=10.0)
 _HTTP_TIMEOUT: Final = httpx.Timeout(10.0, connect=3.0)
 
