@@ -21,6 +21,8 @@ ELSEWHERE: Final = {
     "scim_api.http.scim.crud": "the handlers that test_users.py, test_groups.py and test_conditional.py ask",
     "scim_api.store.dialect": "a type without behaviour",
     "scim_api.store.errors": "exceptions without behaviour; tests/api/store raises each of them",
+    "scim_api.store.sql.connection_state": "records of rows; test_administration.py and test_connections.py read them",
+    "scim_api.store.sql.credentials": "through the PUT that needs it: test_connections.py, test_tombstones.py, test_oauth.py",
     "scim_operator.controller.action_executor": "each action, through the reconciler that plans it: test_reconciler.py, "
     "test_interleavings.py, planning/test_planner.py",
     "scim_operator.planning.actions": "records without behaviour: what the planner may answer",

@@ -14,19 +14,14 @@ from scim_api.contract.admin import (
     TokenRefusal,
     WorkloadIdentityTrust,
 )
-from scim_api.store.sql.connections import (
-    ADMIN_ACTOR,
-    CHILDLESS,
-    KEPT_TOMBSTONES,
+from scim_api.store.sql.connection_state import (
     ConnectionState,
     StoredConnection,
     StoredCredential,
     StoredTenant,
-    check_revision,
-    low_water_mark,
-    plan_delete,
-    plan_put,
 )
+from scim_api.store.sql.connections import ADMIN_ACTOR, check_revision, plan_delete, plan_put
+from scim_api.store.sql.credentials import CHILDLESS, KEPT_TOMBSTONES, low_water_mark
 from scim_api.store.sql.rows import parse_settings
 from scim_api.store.sql.statements import AUDIT, COUNT
 from scim_api.store.sql.timestamps import from_text, to_text

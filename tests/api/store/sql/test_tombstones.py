@@ -9,8 +9,8 @@ import pytest
 from scim_api.contract.admin import Credential, TenantSettings
 from scim_api.store.errors import CredentialRevoked, DigestInUse, StoreError
 from scim_api.store.protocol import Store
-from scim_api.store.sql import administration, connections
-from scim_api.store.sql.connections import KEPT_TOMBSTONES
+from scim_api.store.sql import administration, credentials
+from scim_api.store.sql.credentials import KEPT_TOMBSTONES
 from support.database import run_sql
 from support.stored import connect, credential, digest_of
 
@@ -207,7 +207,7 @@ class Life:
 async def test_whatever_happens_no_ended_token_is_accepted_again_and_none_in_its_time_refused(
     store: Store, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (connections, administration):
+    for module in (credentials, administration):
         monkeypatch.setattr(module, "KEPT_TOMBSTONES", 3)
     life = Life(store, random.Random(seed))
     await connect(store, credential("sibling"), name="sibling", settings=TenantSettings())
