@@ -150,6 +150,16 @@ async def until(what: Callable[[], Awaitable[object]], wanted: object, seconds: 
         await asyncio.sleep(0.02)
 
 
+def counted(scim: Scim) -> dict[str, float]:
+    """Token requests by result."""
+    [metric] = scim.service.metrics.token_requests.collect()
+    return {
+        sample.labels["result"]: sample.value
+        for sample in metric.samples
+        if sample.name.endswith("_total") and sample.value
+    }
+
+
 async def last_uses(scim: Scim) -> dict[str, str | None]:
     """The user agent of each credential of ``demo/entra`` that was used."""
     await scim.service.authenticator.write_uses()

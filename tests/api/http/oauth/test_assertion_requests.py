@@ -11,7 +11,6 @@ from scim_api.contract.admin import (
     OAuthClient,
     PutConnection,
 )
-from scim_api.http.oauth import token_endpoint
 from scim_api.http.oauth.assertion import AssertionRefused
 from scim_api.http.public import public_app
 from scim_api.store.errors import Unavailable
@@ -24,35 +23,15 @@ from support.token_requests import (
     ask,
     assertion_form,
     bearer,
+    counted,
     last_refusal,
     last_uses,
     opens,
     put_secrets,
-    register,
 )
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-async def client(scim: Scim) -> SecretClient:
-    return await register(scim.service.store)
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_endpoint, "REFUSAL_DELAY_SECONDS", 0.0)
-
-
-def counted(scim: Scim) -> dict[str, float]:
-    """Token requests by result."""
-    [metric] = scim.service.metrics.token_requests.collect()
-    return {
-        sample.labels["result"]: sample.value
-        for sample in metric.samples
-        if sample.name.endswith("_total") and sample.value
-    }
 
 
 class Verifier:

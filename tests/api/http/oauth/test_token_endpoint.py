@@ -15,7 +15,6 @@ from api.conftest import BASE, Scim
 from scim_api.contract.oauth import TOKEN_PATH
 from scim_api.contract.tokens import kind_of, new_token
 from scim_api.http.authentication import Authenticator
-from scim_api.http.oauth import token_endpoint
 from scim_api.http.oauth.token_endpoint import MAX_BODY
 from scim_api.http.oauth.token_rate import BURST
 from scim_api.http.public import public_app
@@ -35,11 +34,6 @@ _numbers = itertools.count()
 async def client(scim: Scim) -> SecretClient:
     name = f"client-{next(_numbers)}"
     return await register(scim.service.store, name=name, tenant=name)
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_endpoint, "REFUSAL_DELAY_SECONDS", 0.0)
 
 
 def error(answer: httpx.Response, status: int) -> str:

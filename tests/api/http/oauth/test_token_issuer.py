@@ -13,7 +13,6 @@ from scim_api.contract.signing import PROOF_AGENT, PROOF_HEADER
 from scim_api.contract.tokens import new_token
 from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics
-from scim_api.http.oauth import token_endpoint
 from scim_api.http.public import public_app
 from scim_api.http.rate_limit import RateLimiter
 from scim_api.http.request import ServiceContext
@@ -37,16 +36,6 @@ from support.token_requests import (
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-async def client(scim: Scim) -> SecretClient:
-    return await register(scim.service.store)
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_endpoint, "REFUSAL_DELAY_SECONDS", 0.0)
 
 
 # -- what a token opens -----------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from api.conftest import Scim
 from scim_api.contract.oauth import ASSERTION_TYPE
 from scim_api.contract.tokens import new_token
-from scim_api.http.oauth import token_endpoint, token_issuer
+from scim_api.http.oauth import token_issuer
 from scim_api.http.oauth.assertion import AssertionRefused
 from scim_api.http.oauth.token_rate import BURST
 from scim_api.http.public import public_app
@@ -21,34 +21,14 @@ from support.token_requests import (
     ask,
     assertion_form,
     basic,
+    counted,
     last_refusal,
     put_secrets,
-    register,
     secret_credential,
 )
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-async def client(scim: Scim) -> SecretClient:
-    return await register(scim.service.store)
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_endpoint, "REFUSAL_DELAY_SECONDS", 0.0)
-
-
-def counted(scim: Scim) -> dict[str, float]:
-    """Token requests by result."""
-    [metric] = scim.service.metrics.token_requests.collect()
-    return {
-        sample.labels["result"]: sample.value
-        for sample in metric.samples
-        if sample.name.endswith("_total") and sample.value
-    }
 
 
 async def test_the_last_refusal_of_a_client_is_kept_until_a_token_is_issued(
