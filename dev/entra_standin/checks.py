@@ -1,7 +1,7 @@
 """What Entra asks of an answer, one rule a function; all raise ``Finding`` when the rule is broken."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, NoReturn
 from urllib.parse import quote
 
@@ -77,16 +77,7 @@ class Answer:
 
     def json_object(self) -> dict[str, Any]:
         """The body, which is a JSON object of the SCIM media type."""
-        media_type = self._response.headers.get("content-type", "").partition(";")[0].strip()
-        if media_type != MEDIA_TYPE:
-            self.finding(f"the content type is {media_type!r} instead of {MEDIA_TYPE}")
-        try:
-            body = json.loads(self._response.content)
-        except ValueError:
-            self.finding("the body is not JSON")
-        if not isinstance(body, dict):
-            self.finding("the body is not a JSON object")
-        return body
+        return _json_object(self._response, MEDIA_TYPE, self.finding)
 
     def resource(self, kind: Kind = "User") -> Resource:
         """The body, which is a resource at the version that the ETag header names (RFC 7644 section 3.14)."""
@@ -241,16 +232,7 @@ class TokenAnswer:
         )
 
     def _object(self) -> dict[str, Any]:
-        media_type = self._response.headers.get("content-type", "").partition(";")[0].strip()
-        if media_type != "application/json":
-            self.finding(f"the content type is {media_type!r} instead of application/json")
-        try:
-            body = json.loads(self._response.content)
-        except ValueError:
-            self.finding("the body is not JSON")
-        if not isinstance(body, dict):
-            self.finding("the body is not a JSON object")
-        return body
+        return _json_object(self._response, "application/json", self.finding)
 
     def _not_stored(self) -> None:
         if "no-store" not in self._response.headers.get("cache-control", ""):
@@ -266,3 +248,19 @@ class TokenAnswer:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def _json_object(
+    response: httpx.Response, media_type: str, finding: Callable[[str], NoReturn]
+) -> dict[str, Any]:
+    """The body, which is a JSON object of this media type; ``finding`` raises what is wrong."""
+    sent = response.headers.get("content-type", "").partition(";")[0].strip()
+    if sent != media_type:
+        finding(f"the content type is {sent!r} instead of {media_type}")
+    try:
+        body = json.loads(response.content)
+    except ValueError:
+        finding("the body is not JSON")
+    if not isinstance(body, dict):
+        finding("the body is not a JSON object")
+    return body

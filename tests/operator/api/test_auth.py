@@ -1,7 +1,6 @@
 """``spec.auth`` as real API servers enforce it, of the newest and of the oldest Kubernetes."""
 
 import json
-import secrets
 from typing import Any
 
 import pytest
@@ -16,21 +15,6 @@ LONGEST = ["v" * 253 + f".{number:02}" for number in range(16)]
 
 def identity(**more: Any) -> dict[str, Any]:
     return {"type": "WorkloadIdentity", "workloadIdentity": IDENTITY | more}
-
-
-@pytest.fixture(params=["installed", "installed_on_oldest"], ids=["newest", "oldest"])
-def server(request: pytest.FixtureRequest) -> ControlPlane:
-    """A control plane with the CRD: the pinned Kubernetes, and the oldest one that is supported."""
-    plane: ControlPlane = request.getfixturevalue(request.param)
-    return plane
-
-
-@pytest.fixture
-def place(server: ControlPlane) -> str:
-    """A fresh namespace on it."""
-    name = f"test-{secrets.token_hex(4)}"
-    server.kubectl("create", "namespace", name)
-    return name
 
 
 @pytest.mark.parametrize(

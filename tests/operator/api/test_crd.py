@@ -2,7 +2,6 @@
 
 import json
 import re
-import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,21 +23,6 @@ BAD_KEYS = [
     "", "/", "/a", "a/", "a/b/c", "A.com/b", "a..b/c", "-a.b/c", "a-.b/c", "a_b/c", "-a", "a-", "a.", "é", "a\n",
     "k" * 64, f"a.b/{'k' * 64}", f"{LONG_PREFIX}p/k",
 ]  # fmt: skip
-
-
-@pytest.fixture(params=["installed", "installed_on_oldest"], ids=["newest", "oldest"])
-def server(request: pytest.FixtureRequest) -> ControlPlane:
-    """A control plane with the CRD: the pinned Kubernetes, and the oldest one that is supported."""
-    plane: ControlPlane = request.getfixturevalue(request.param)
-    return plane
-
-
-@pytest.fixture
-def place(server: ControlPlane) -> str:
-    """A fresh namespace on it."""
-    name = f"test-{secrets.token_hex(4)}"
-    server.kubectl("create", "namespace", name)
-    return name
 
 
 def test_the_servers_are_the_oldest_and_the_newest_supported(
