@@ -26,6 +26,7 @@ ELSEWHERE: Final = {
     "scim_operator.controller.action_executor": "each action, through the reconciler that plans it: test_reconciler.py, "
     "test_interleavings.py, planning/test_planner.py",
     "scim_operator.planning.actions": "records without behaviour: what the planner may answer",
+    "scim_operator.planning.entra.ports": "records and protocols without behaviour",
 }
 """Modules without a test file of their own, and why."""
 

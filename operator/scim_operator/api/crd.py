@@ -18,6 +18,7 @@ import yaml
 
 from scim_operator.api.auth import CLAIM_PATTERN, LONGEST_ACCESS_TOKEN, SHORTEST_ACCESS_TOKEN
 from scim_operator.api.durations import LONGEST, OVERLAP_PATTERN, PATTERN, SHORTEST, UNTIL_EXPIRY, cel_seconds
+from scim_operator.api.entra import JOB_ID_PATTERN, OBJECT_ID_PATTERN, SECRET_KEY_PATTERN
 from scim_operator.api.scimtoken import (
     GROUP,
     KIND,
@@ -58,6 +59,12 @@ PATTERN_MESSAGES: Final[Mapping[str, str]] = {
     CLAIM_PATTERN: (
         "it is compared exactly: write it as Entra shows it, without spaces; * stands for nothing here, list each value"
     ),
+    OBJECT_ID_PATTERN: (
+        "write the id as the Entra admin center shows it, a GUID in lower case such as"
+        " 3f2504e0-4f89-11d3-9a0c-0305e82c3301"
+    ),
+    JOB_ID_PATTERN: "write the id of the provisioning job, such as scim.4f2c0a1b, or leave it out for the only one",
+    SECRET_KEY_PATTERN: "the key of a Secret has letters, digits, -, _ and .",
     r"^https?://[!-~]+$": "write a URL such as https://login.microsoftonline.com/<tenant id>/discovery/v2.0/keys",
 }
 """Each pattern of the models as people should read it: a bare ``should match '^[1-9]…'`` teaches nobody."""
@@ -99,6 +106,8 @@ def _is_type(name: str) -> str:
     return f"(has(self.type) && self.type == '{name}')"
 
 
+_SIGN_IN_REFS: Final = ("serviceAccountRef", "clientSecretRef", "certificateRef")
+
 _ACCESS_TOKEN_LIFETIME: Final[list[Rule]] = [
     {
         "rule": (
@@ -131,6 +140,13 @@ FIELD_RULES: Final[Mapping[str, list[Rule]]] = {
     ],
     "auth.oauthClientCredentials.accessTokenLifetime": _ACCESS_TOKEN_LIFETIME,
     "auth.workloadIdentity.accessTokenLifetime": _ACCESS_TOKEN_LIFETIME,
+    "entra.signIn": [
+        {
+            "rule": " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in _SIGN_IN_REFS) + " == 1",
+            "message": "signIn needs exactly one of serviceAccountRef, clientSecretRef and certificateRef;"
+            " serviceAccountRef needs no secret anywhere",
+        }
+    ],
     "lifetime": [
         {
             "rule": (

@@ -23,6 +23,7 @@ from scim_operator.api import unknown_values
 from scim_operator.api.auth import AuthSpec
 from scim_operator.api.denied_metadata import is_denied
 from scim_operator.api.durations import OVERLAP_PATTERN, PATTERN, parse_duration, parse_overlap
+from scim_operator.api.entra import EntraSpec
 from scim_operator.api.status import ApiModel, ScimTokenStatus
 from scim_operator.api.status import format_time as format_time  # noqa: PLC0414  (re-exported: times of its objects)
 
@@ -37,6 +38,10 @@ ROTATE_ANNOTATION: Final = f"{GROUP}/rotate"
 """On a ScimToken: any new value rotates once."""
 REVOKE_ANNOTATION: Final = f"{GROUP}/revoke"
 """On a ScimToken: ``<token id>``, ``all-superseded`` or ``all-before/<RFC 3339>``."""
+FULL_CYCLE_ANNOTATION: Final = f"{GROUP}/full-cycle"
+"""On a ScimToken with ``spec.entra``: any new value has Entra begin anew with a whole initial cycle, once."""
+PROVISION_ON_DEMAND_ANNOTATION: Final = f"{GROUP}/provision-on-demand"
+"""On a ScimToken with ``spec.entra``: the object id of a user that Entra is to provision now."""
 FORCE_DELETE_ANNOTATION: Final = f"{GROUP}/force-delete"
 """On a ScimToken that is being deleted: ``true`` lets it go although the API has not finished, or not begun."""
 TOKENS_ANNOTATION: Final = f"{GROUP}/tokens"
@@ -156,6 +161,9 @@ class ScimTokenSpec(ApiModel):
     """What happens to the tenant's users when its last ScimToken is deleted. Retain (default) revokes the
     tokens and keeps the users; a new ScimToken for the tenant finds them again. Delete erases the users too,
     and the ScimToken stays visible until that is done."""
+    entra: EntraSpec | None = None
+    """The enterprise application in Microsoft Entra that provisions with it: Entra gets each new credential by itself,
+    and the provisioning job is watched. Left out, a person pastes."""
     suspend: bool = False
     """Freeze rotation: the token is not replaced when its time comes, nor on the annotation
     scim-operator.io/rotate, which is done when suspend ends. Everything else goes on: a token that is missing,

@@ -2,7 +2,7 @@
 
 import enum
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
@@ -88,6 +88,80 @@ class RefusedSignIn(ApiModel):
     """What came instead."""
 
 
+class HandOverStatus(ApiModel):
+    """The credential that Entra was given last, and whether it uses it."""
+
+    credential_id: Annotated[str, Field(max_length=64, alias="credentialID")]
+    """Which: an id under tokens."""
+    service_principal_id: Annotated[str, Field(max_length=64, alias="servicePrincipalID")]
+    """The enterprise application that has it."""
+    endpoint: Annotated[str, Field(max_length=2048)]
+    """The Tenant URL that was saved with it."""
+    at: Time
+    """When Entra had saved it."""
+    in_use_at: Time | None = None
+    """When Entra came with it for the first time after that. Until then the one before stays accepted."""
+
+
+class CycleStatus(ApiModel):
+    """The last provisioning cycle of the job."""
+
+    state: Annotated[str, Field(max_length=64)]
+    """Succeeded, Failed or EntryLevelErrors, in Entra's words."""
+    ended_at: Time | None = None
+    """When it ended."""
+    exported: int | None = None
+    """How many objects Entra sent."""
+    error: Annotated[str, Field(max_length=512)] | None = None
+    """What went wrong, in Entra's words."""
+
+
+class QuarantineStatus(ApiModel):
+    """Why Entra runs the job once a day or less."""
+
+    reason: Annotated[str, Field(max_length=128)]
+    """In Entra's words, such as EncounteredQuarantineException."""
+    since: Time | None = None
+    """When it began."""
+    next_attempt_at: Time | None = None
+    """When Entra tries again by itself."""
+    disabled_at: Time | None = None
+    """When Entra disables the job, if nothing changes: four weeks after it began."""
+    error: Annotated[str, Field(max_length=512)] | None = None
+    """What went wrong, in Entra's words."""
+    recoveries: Annotated[int, Field(ge=0)] = 0
+    """How often the operator has started the job since it began."""
+    recovered_at: Time | None = None
+    """When it did so last."""
+
+
+class EntraStatus(ApiModel):
+    """What Microsoft Entra has and does, as Microsoft Graph tells it. Written apart from the rest of the status."""
+
+    job_id: Annotated[Annotated[str, Field(max_length=128)] | None, Field(alias="jobID")] = None
+    """The provisioning job."""
+    job_state: Annotated[str, Field(max_length=64)] | None = None
+    """Active, Paused, Disabled, Quarantine or NotRun, mostly in Entra's words."""
+    handed_over: HandOverStatus | None = None
+    """What Entra was given."""
+    last_cycle: CycleStatus | None = None
+    """The last cycle."""
+    last_success_at: Time | None = None
+    """When a cycle last succeeded."""
+    quarantine: QuarantineStatus | None = None
+    """Only while the job is in quarantine."""
+    answered_full_cycle: Annotated[str, Field(max_length=256)] | None = None
+    """The value of the annotation scim-operator.io/full-cycle that was carried out."""
+    answered_provision_on_demand: Annotated[str, Field(max_length=256)] | None = None
+    """The value of the annotation scim-operator.io/provision-on-demand that was carried out."""
+
+
+HANDED_OVER: Final = "HandedOver"
+PROVISIONING: Final = "Provisioning"
+ENTRA_CONDITIONS: Final = (HANDED_OVER, PROVISIONING)
+"""Types of the conditions about ``status.entra``; they are written with it."""
+
+
 class ScimTokenStatus(ApiModel):
     """What the operator made of it. Holds no secret."""
 
@@ -99,7 +173,7 @@ class ScimTokenStatus(ApiModel):
     """The Secret that holds the token."""
     conditions: tuple[Condition, ...] = ()
     """Ready, one for each stage that can fail (Registered, Published), and what warns before anything fails:
-    SupersededTokenInUse, EndpointReachable and, with OAuth, SignInRefused. Try: kubectl wait --for=condition=Ready sct/<name>."""
+    SupersededTokenInUse, EndpointReachable and, with OAuth, SignInRefused; with spec.entra HandedOver and Provisioning. Try: kubectl wait --for=condition=Ready sct/<name>."""
     observed_generation: int | None = None
     """The metadata.generation that this status describes."""
     next_rotation: Time | None = None
@@ -115,6 +189,8 @@ class ScimTokenStatus(ApiModel):
     """The tokens, client secrets and trusts whose time is not over, the active one first."""
     last_refused_sign_in: RefusedSignIn | None = None
     """What the token endpoint refused last since it issued an access token."""
+    entra: EntraStatus | None = None
+    """What Microsoft Entra has and does; only with spec.entra."""
 
     def to_object(self) -> dict[str, Any]:
         """As JSON for the API server: camelCase, whole seconds, and nothing that is unknown."""
@@ -123,3 +199,16 @@ class ScimTokenStatus(ApiModel):
     def condition(self, kind: str) -> Condition | None:
         """The condition of this type, if it was ever set."""
         return next((c for c in self.conditions if c.type == kind), None)
+
+    def without_entra(self) -> Self:
+        """What is written apart from ``entra`` and its conditions, by another field manager."""
+        conditions = tuple(item for item in self.conditions if item.type not in ENTRA_CONDITIONS)
+        return self.model_copy(update={"entra": None, "conditions": conditions})
+
+    def only_entra(self) -> dict[str, Any]:
+        """The rest, as JSON for the API server."""
+        conditions = tuple(item for item in self.conditions if item.type in ENTRA_CONDITIONS)
+        part = {"entra", *(["conditions"] if conditions else [])}
+        return self.model_copy(update={"conditions": conditions}).model_dump(
+            mode="json", by_alias=True, exclude_none=True, include=part
+        )

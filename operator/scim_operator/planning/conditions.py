@@ -375,8 +375,8 @@ def _last_used_at(at: datetime | None, before: TokenStatus | None) -> datetime |
 
 
 def is_same_status(one: ScimTokenStatus, other: ScimTokenStatus) -> bool:
-    """Whether writing ``one`` over ``other`` would change anything the API server stores."""
-    return one.to_object() == other.to_object()
+    """Whether writing ``one`` over ``other`` would change anything the API server stores; ``entra`` is not written with it."""
+    return one.to_object() == other.without_entra().to_object()
 
 
 def local_now() -> datetime:
