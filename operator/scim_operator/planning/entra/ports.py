@@ -111,6 +111,7 @@ class Execution:
 
     state: str
     """Succeeded, Failed or EntryLevelErrors; others may come."""
+    began_at: datetime | None
     ended_at: datetime | None
     exported: int | None
     """``countExported``: objects that were sent."""
