@@ -226,4 +226,5 @@ def _explain(error: BaseException, settings: OperatorSettings) -> str:
 
 async def _sleep(seconds: float, stop: asyncio.Event) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()

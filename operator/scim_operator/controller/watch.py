@@ -34,6 +34,9 @@ _OBSTACLE_BACKOFF: Final = Backoff(first=0.5, longest=5.0)
 _HEALTHY_AFTER_SECONDS: Final = 60.0
 _LOGIN_POLL_SECONDS: Final = 0.05
 _LOGIN_RETRY_SECONDS: Final = 2.0
+_LOADING: Final = threading.Lock()
+"""Loading a kubeconfig writes what it embeds to temporary files and remembers them to delete them at the end of the
+process. It is not made for two threads: of two files for the same content the first would be forgotten."""
 
 
 class Watch:
@@ -183,7 +186,8 @@ class Watch:
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
 
 
 def login() -> kopf.ConnectionInfo:
@@ -196,12 +200,8 @@ def login() -> kopf.ConnectionInfo:
         proxy="", no_proxy=""
     )  # left out, it would read the environment
     try:
-        try:
-            kube_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        except kube_config.ConfigException:
-            kube_config.load_kube_config(
-                os.environ.get("KUBECONFIG") or None, client_configuration=configuration
-            )  # type: ignore[no-untyped-call]
+        with _LOADING:
+            _load(configuration)
     except (kube_config.ConfigException, OSError) as error:
         raise kopf.TemporaryError(
             f"no credentials for Kubernetes: {error}", delay=_LOGIN_RETRY_SECONDS
@@ -223,6 +223,15 @@ def login() -> kopf.ConnectionInfo:
         proxy_url=configuration.proxy or None,
         trust_env=False,
     )
+
+
+def _load(configuration: kube_client.Configuration) -> None:
+    try:
+        kube_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except kube_config.ConfigException:
+        kube_config.load_kube_config(
+            os.environ.get("KUBECONFIG") or None, client_configuration=configuration
+        )  # type: ignore[no-untyped-call]
 
 
 def _registry(

@@ -135,7 +135,8 @@ class Pool:
                 waiter.set_exception(Unavailable("the database is closed"))
         if self._borrowed:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(closing.wait(), 2 * COMMAND_SECONDS)
+                async with asyncio.timeout(2 * COMMAND_SECONDS):
+                    await closing.wait()
         for connection in [*self._borrowed, *(connection for _, connection in self._idle)]:
             with contextlib.suppress(*UNAVAILABLE):
                 await connection.close(timeout=CONNECT_SECONDS)
