@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -34,6 +34,16 @@ class _TokenExpiries(Collector):
             for key, end in self.ends:
                 family.add_metric((key.namespace, key.name), end.timestamp())
             yield family
+
+
+class QueueMetrics(Protocol):
+    """What a controller tells of its workqueue."""
+
+    def reconciled(self, result: str, seconds: float) -> None:
+        """One reconcile ended."""
+
+    def workqueue(self, *, depth: int, active_workers: int) -> None:
+        """Depth of the workqueue, and workers that reconcile."""
 
 
 class Metrics:

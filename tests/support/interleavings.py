@@ -11,7 +11,7 @@ from typing import Any
 
 from scim_operator.api.scimtoken import REPLACES_ANNOTATION
 from scim_operator.controller.reconciler import Reconciler
-from support.operator_ports import FakeApi, FakeCluster, FakeVerifier
+from support.operator_ports import FakeApi, FakeCluster, FakeVerifier, Point
 from support.operator_world import ENDPOINT, INSTALLATION, KEY, LEDGER_KEY, PLAINTEXTS, World
 
 MOST_NODES = 40_000
@@ -46,7 +46,10 @@ async def no_pause(_seconds: float) -> None:
     """A lost write is followed by another reconcile at once."""
 
 
-def reconciler(world: World, name: str, kind: type[Reconciler]) -> Reconciler:
+def reconciler(
+    world: World, name: str, kind: type[Reconciler] = Reconciler, point: Point = point
+) -> Reconciler:
+    """One over ``world``; ``name`` is in all that it makes."""
     numbers = iter(range(100))
     names = iter(range(100))
     return kind(

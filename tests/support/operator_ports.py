@@ -4,7 +4,7 @@
 
 import copy
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from scim_api.contract.admin import (
     Connection,
@@ -14,6 +14,7 @@ from scim_api.contract.admin import (
 )
 from scim_api.contract.tokens import PREFIXES, digest
 from scim_operator.api.scimtoken import FINALIZER, Key, ScimToken
+from scim_operator.api.status import ENTRA_CONDITIONS
 from scim_operator.planning.ports import (
     Conflict,
     KubernetesRejected,
@@ -179,8 +180,15 @@ class FakeCluster:
             raise KubernetesRejected("writing the status: forbidden")
         if self._world.object is None:
             raise Conflict("404")
-        self._world.object["status"] = dict(status)
+        self._world.object["status"] = _merged(status, self._world.object["status"], others=True)
         self._world.statuses += 1
+
+    async def apply_entra_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
+        await self._point("entra-status")
+        if self._world.object is None:
+            raise Conflict("404")
+        self._world.object["status"] = _merged(status, self._world.object["status"], others=False)
+        self._world.entra_statuses += 1
 
     async def set_finalizer(self, owner: ScimToken, *, present: bool) -> None:
         await self._point("finalizer")
@@ -228,6 +236,21 @@ class FakeCluster:
         view = self._view(owner, draft.name)
         assert view is not None
         return view
+
+
+def _merged(applied: Mapping[str, Any], present: Mapping[str, Any], *, others: bool) -> dict[str, Any]:
+    """Server-side apply of a part of the status, with what another field manager has written.
+
+    Args:
+        applied: the whole part of one manager.
+        present: the status before.
+        others: whether the part that stays is Entra's; else it is all but that.
+    """
+    stays = {
+        key: value for key, value in present.items() if (key == "entra") is others and key != "conditions"
+    }
+    kept = [item for item in present.get("conditions", []) if (item["type"] in ENTRA_CONDITIONS) is others]
+    return stays | dict(applied) | {"conditions": [*applied.get("conditions", []), *kept]}
 
 
 def digest_of(item: CredentialStatus) -> str:

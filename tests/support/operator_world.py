@@ -88,6 +88,8 @@ class World:
     status_forbidden: bool = False
     proof_fails: bool = False
     statuses: int = 0
+    entra_statuses: int = 0
+    """How often Entra's part of it was written."""
     events: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
     former: set[str] = dataclasses.field(default_factory=set)
     """Every plaintext of an earlier ScimToken of this name."""

@@ -25,6 +25,7 @@ ELSEWHERE: Final = {
     "scim_api.store.sql.credentials": "through the PUT that needs it: test_connections.py, test_tombstones.py, test_oauth.py",
     "scim_operator.controller.action_executor": "each action, through the reconciler that plans it: test_reconciler.py, "
     "test_interleavings.py, planning/test_planner.py",
+    "scim_operator.controller.hand_over_executor": "each step, through the reconciler that plans it: test_entra_reconciler.py",
     "scim_operator.planning.actions": "records without behaviour: what the planner may answer",
     "scim_operator.planning.entra.ports": "records and protocols without behaviour",
 }

@@ -26,6 +26,7 @@ from scim_operator.adapters.secret_objects import (
 )
 from scim_operator.api.scimtoken import (
     API_VERSION,
+    ENTRA_FIELD_MANAGER,
     FIELD_MANAGER,
     FINALIZER,
     GROUP,
@@ -223,11 +224,22 @@ class KubernetesCluster:
         return [view for view in views if view.name != desired_name]
 
     async def apply_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
-        """Set the whole status by server-side apply; the same again writes nothing.
+        """Set the whole status but for Entra's part by server-side apply; the same again writes nothing.
 
         Raises:
-            Retry: this ScimToken is gone.
+            Conflict: this ScimToken is gone.
         """
+        await self._apply_status(owner, status, FIELD_MANAGER)
+
+    async def apply_entra_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
+        """Set Entra's part of the status likewise.
+
+        Raises:
+            Conflict: this ScimToken is gone.
+        """
+        await self._apply_status(owner, status, ENTRA_FIELD_MANAGER)
+
+    async def _apply_status(self, owner: ScimToken, status: Mapping[str, object], manager: str) -> None:
         body = {
             "apiVersion": API_VERSION,
             "kind": KIND,
@@ -243,7 +255,7 @@ class KubernetesCluster:
                 PLURAL,
                 owner.metadata.name,
                 body,
-                field_manager=FIELD_MANAGER,
+                field_manager=manager,
                 force=True,
                 _content_type=APPLY,
                 _request_timeout=CALL_TIMEOUT,

@@ -33,6 +33,8 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 KIND: Final = "ScimToken"
 PLURAL: Final = "scimtokens"
 FIELD_MANAGER: Final = "scim-operator"
+ENTRA_FIELD_MANAGER: Final = "scim-operator-entra"
+"""Of ``status.entra`` and its conditions."""
 
 ROTATE_ANNOTATION: Final = f"{GROUP}/rotate"
 """On a ScimToken: any new value rotates once."""
@@ -294,6 +296,16 @@ class ScimToken(ApiModel):
     def revoke_request(self) -> str | None:
         """The value of the annotation that asks for a revocation."""
         return self.metadata.annotations.get(REVOKE_ANNOTATION)
+
+    @property
+    def full_cycle_request(self) -> str | None:
+        """The value of the annotation that asks Entra for a whole initial cycle."""
+        return self.metadata.annotations.get(FULL_CYCLE_ANNOTATION)
+
+    @property
+    def on_demand_request(self) -> str | None:
+        """The value of the annotation that asks Entra to provision one user."""
+        return self.metadata.annotations.get(PROVISION_ON_DEMAND_ANNOTATION)
 
     @property
     def deletion_is_forced(self) -> bool:

@@ -129,10 +129,6 @@ class QuarantineStatus(ApiModel):
     """When Entra disables the job, if nothing changes: four weeks after it began."""
     error: Annotated[str, Field(max_length=512)] | None = None
     """What went wrong, in Entra's words."""
-    recoveries: Annotated[int, Field(ge=0)] = 0
-    """How often the operator has started the job since it began."""
-    recovered_at: Time | None = None
-    """When it did so last."""
 
 
 class EntraStatus(ApiModel):
@@ -150,6 +146,10 @@ class EntraStatus(ApiModel):
     """When a cycle last succeeded."""
     quarantine: QuarantineStatus | None = None
     """Only while the job is in quarantine."""
+    recoveries: Annotated[int, Field(ge=0)] | None = None
+    """How often the operator has started the job out of a quarantine since a cycle last succeeded."""
+    recovered_at: Time | None = None
+    """When it did so last."""
     answered_full_cycle: Annotated[str, Field(max_length=256)] | None = None
     """The value of the annotation scim-operator.io/full-cycle that was carried out."""
     answered_provision_on_demand: Annotated[str, Field(max_length=256)] | None = None

@@ -12,7 +12,7 @@ import structlog
 
 from scim_api.contract.backoff import Backoff
 from scim_operator.controller.workqueue import Result, Workqueue
-from scim_operator.metrics import Metrics
+from scim_operator.metrics import QueueMetrics
 from scim_operator.planning.ports import Conflict, Key, KubernetesUnreachable, NotLeading
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class Controller:
         *,
         workers: int,
         max_interval: Callable[[Key], float | None],
-        metrics: Metrics,
+        metrics: QueueMetrics,
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff = RETRIES,
         rand: Callable[[], float] = random.random,

@@ -229,9 +229,7 @@ def _load(configuration: kube_client.Configuration) -> None:
     try:
         kube_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except kube_config.ConfigException:
-        kube_config.load_kube_config(
-            os.environ.get("KUBECONFIG") or None, client_configuration=configuration
-        )  # type: ignore[no-untyped-call]
+        kube_config.load_kube_config(os.environ.get("KUBECONFIG") or None, client_configuration=configuration)  # type: ignore[no-untyped-call]
 
 
 def _registry(

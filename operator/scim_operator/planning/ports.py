@@ -132,6 +132,9 @@ class Cluster(Protocol):
     async def apply_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
         """Server-side apply of the whole status, field manager ``scim-operator``, forced."""
 
+    async def apply_entra_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
+        """Server-side apply of ``status.entra`` and its conditions, by a field manager of its own; empty takes them off."""
+
     async def set_finalizer(self, owner: ScimToken, *, present: bool) -> None:
         """Add or remove our finalizer, at the object's resourceVersion; no write when it is so already."""
 

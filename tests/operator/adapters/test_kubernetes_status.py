@@ -62,6 +62,30 @@ async def test_a_status_replaces_the_one_before_as_a_whole(
     assert scimtoken_object(installed, owner)["status"] == UNTOLD | {"users": 4}
 
 
+HANDED_OVER = {
+    "type": "HandedOver",
+    "status": "True",
+    "reason": "InUse",
+    "message": "m",
+    "lastTransitionTime": "2026-11-01T00:00:00Z",
+}
+
+
+async def test_entras_part_of_the_status_and_the_rest_leave_each_other_alone(
+    cluster: KubernetesCluster, owner: ScimToken, installed: ControlPlane
+) -> None:
+    entra = {"entra": {"jobID": "scim.1"}, "conditions": [HANDED_OVER]}
+    await cluster.apply_status(owner, STATUS)
+    await cluster.apply_entra_status(owner, entra)
+    await cluster.apply_status(owner, STATUS | {"users": 4})
+    both = STATUS | {"users": 4} | entra | {"conditions": [*STATUS["conditions"], HANDED_OVER]}  # type: ignore[misc]
+    assert scimtoken_object(installed, owner)["status"] == UNTOLD | both
+    await cluster.apply_status(owner, {"users": 5})
+    assert scimtoken_object(installed, owner)["status"] == UNTOLD | {"users": 5} | entra
+    await cluster.apply_entra_status(owner, {})
+    assert scimtoken_object(installed, owner)["status"] == UNTOLD | {"users": 5}
+
+
 async def test_a_status_never_creates_a_scimtoken(
     cluster: KubernetesCluster, owner: ScimToken, installed: ControlPlane
 ) -> None:
