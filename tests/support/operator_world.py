@@ -163,10 +163,15 @@ class World:
     def use(self, plaintext: str, agent: str = "Azure-AD-SCIM") -> None:
         """A client comes with this token now."""
         wanted = digest(plaintext).hex()
-        for name, item in self.credentials.items():
-            if item.digest == wanted:
-                used = {"last_used_at": self.now, "user_agent": agent}
-                self.credentials[name] = item.model_copy(update=used)
+        for name in [name for name, item in self.credentials.items() if item.digest == wanted]:
+            self.use_credential(name, agent)
+
+    def use_credential(self, name: str, agent: str = "Azure-AD-SCIM") -> None:
+        """A client comes with what has this id; a last use never becomes earlier, as in the API."""
+        item = self.credentials[name]
+        if item.last_used_at is None or item.last_used_at < self.now:
+            used = {"last_used_at": self.now, "user_agent": agent}
+            self.credentials[name] = item.model_copy(update=used)
 
     def accepted(self) -> list[CredentialStatus]:
         """The credentials that are accepted now."""

@@ -227,7 +227,10 @@ def specs(draw: st.DrawFn, auth: st.SearchStrategy[dict[str, Any]] | None = None
     if draw(st.booleans()):
         spec["rotateBefore"] = f"{draw(st.integers(1, seconds // 2))}s"
     spec["overlap"] = draw(
-        st.one_of(st.just("untilExpiry"), st.just("0s"), st.integers(1, seconds).map(lambda n: f"{n}s"))
+        st.one_of(
+            st.sampled_from(["untilExpiry", "untilInUse", "0s"]),
+            st.integers(1, seconds).map(lambda n: f"{n}s"),
+        )
     )
     spec["suspend"] = draw(st.sampled_from([False, False, False, True]))
     if auth is not None:

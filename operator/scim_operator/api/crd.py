@@ -17,7 +17,7 @@ from typing import Any, Final
 import yaml
 
 from scim_operator.api.auth import CLAIM_PATTERN, LONGEST_ACCESS_TOKEN, SHORTEST_ACCESS_TOKEN
-from scim_operator.api.durations import LONGEST, OVERLAP_PATTERN, PATTERN, SHORTEST, UNTIL_EXPIRY, cel_seconds
+from scim_operator.api.durations import LONGEST, OVERLAP_PATTERN, PATTERN, SHORTEST, Until, cel_seconds
 from scim_operator.api.entra import JOB_ID_PATTERN, OBJECT_ID_PATTERN, SECRET_KEY_PATTERN
 from scim_operator.api.scimtoken import (
     GROUP,
@@ -44,7 +44,7 @@ UNSEEN: Final = -1
 
 PATTERN_MESSAGES: Final[Mapping[str, str]] = {
     PATTERN: "write a number and s, m, h or d, such as 90d or 12h",
-    OVERLAP_PATTERN: f"write {UNTIL_EXPIRY}, or a number and s, m, h or d, such as 24h; or 0s",
+    OVERLAP_PATTERN: f"write {Until.EXPIRY}, {Until.IN_USE}, or a number and s, m, h or d, such as 24h; or 0s",
     r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$": (
         "write lower-case letters, digits, - and ., starting and ending with a letter or digit, such as contoso-eu"
     ),
@@ -205,7 +205,7 @@ SPEC_RULES: Final[list[Rule]] = [
         "message": "overlap may be at most lifetime",
         "messageExpression": (
             "'overlap (' + self.overlap + ') may be at most lifetime (' + self.lifetime + '); write "
-            f"{UNTIL_EXPIRY} to let a replaced token live to its own end'"
+            f"{Until.EXPIRY} to let a replaced token live to its own end'"
         ),
         "fieldPath": ".overlap",
     },

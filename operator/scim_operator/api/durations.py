@@ -1,9 +1,11 @@
-"""Durations of a ScimToken's spec: ``60s``, ``30m``, ``12h``, ``90d``, and ``untilExpiry`` for the overlap.
+"""Durations of a ScimToken's spec: ``60s``, ``30m``, ``12h``, ``90d``; for the overlap also ``untilExpiry`` and
+``untilInUse``.
 
 One grammar for everybody: the pattern and the limits come from ``scim_api.contract.durations``, and the CEL text that
 the CRD carries is made from the same numbers here.
 """
 
+import enum
 from datetime import timedelta
 from typing import Final
 
@@ -14,28 +16,36 @@ __all__ = [
     "OVERLAP_PATTERN",
     "PATTERN",
     "SHORTEST",
-    "UNTIL_EXPIRY",
+    "Until",
     "cel_seconds",
     "format_duration",
     "parse_duration",
     "parse_overlap",
 ]
 
-UNTIL_EXPIRY: Final = "untilExpiry"
-"""The overlap that lets a superseded token live to its own end."""
+
+class Until(enum.StrEnum):
+    """An overlap without a length of its own."""
+
+    EXPIRY = "untilExpiry"
+    """A superseded token lives to its own end."""
+    IN_USE = "untilInUse"
+    """It ends when its successor was used and it was not for a while (``planning.until_in_use``)."""
+
+
 NO_OVERLAP: Final = "0s"
-OVERLAP_PATTERN: Final = rf"^({UNTIL_EXPIRY}|{NO_OVERLAP}|{PATTERN.strip('^$')})$"
+OVERLAP_PATTERN: Final = rf"^({'|'.join(Until)}|{NO_OVERLAP}|{PATTERN.strip('^$')})$"
 _UNITS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
-def parse_overlap(text: str) -> timedelta | None:
-    """Read an overlap; None stands for ``untilExpiry``.
+def parse_overlap(text: str) -> timedelta | Until:
+    """Read an overlap.
 
     Raises:
         ValueError: the text has another form; the message shows the right one.
     """
-    if text == UNTIL_EXPIRY:
-        return None
+    if text in set(Until):
+        return Until(text)
     if text == NO_OVERLAP:
         return timedelta()
     return parse_duration(text)

@@ -22,7 +22,7 @@ from scim_api.contract.admin import Matching, TenantSettings
 from scim_operator.api import unknown_values
 from scim_operator.api.auth import AuthSpec
 from scim_operator.api.denied_metadata import is_denied
-from scim_operator.api.durations import OVERLAP_PATTERN, PATTERN, parse_duration, parse_overlap
+from scim_operator.api.durations import OVERLAP_PATTERN, PATTERN, Until, parse_duration, parse_overlap
 from scim_operator.api.entra import EntraSpec
 from scim_operator.api.status import ApiModel, ScimTokenStatus
 from scim_operator.api.status import format_time as format_time  # noqa: PLC0414  (re-exported: times of its objects)
@@ -139,7 +139,8 @@ class ScimTokenSpec(ApiModel):
     most half of lifetime. Default: a third of lifetime."""
     overlap: Overlap = "untilExpiry"
     """How long a token that was replaced stays valid: untilExpiry (default) lets it live to its own end, so
-    that Entra can keep using it until it has the new one; a duration such as 24h, at most lifetime, ends it
+    that Entra can keep using it until it has the new one; untilInUse ends it when the new one was used and it
+    itself was not for two hours, or else at its own end; a duration such as 24h, at most lifetime, ends it
     sooner; 0s ends it at once, and Entra's requests are rejected until it has the new one."""
     secret: SecretTemplate = SecretTemplate()
     """The Secret that receives endpoint (Entra's Tenant URL) and, by auth.type, token (Entra's Secret Token),
@@ -283,8 +284,8 @@ class ScimToken(ApiModel):
         )
 
     @property
-    def overlap(self) -> timedelta | None:
-        """How long a superseded token stays valid; None: to its own expiry."""
+    def overlap(self) -> timedelta | Until:
+        """How long a superseded token stays valid, or until when."""
         return parse_overlap(self.understood_spec.overlap)
 
     @property

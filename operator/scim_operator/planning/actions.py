@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from scim_api.contract.admin import Connection, PutConnection, WorkloadIdentityTrust
 from scim_operator.api.scimtoken import ScimToken
 from scim_operator.api.status import CredentialKind
+from scim_operator.planning.revocations import DelayedRevocation
 from scim_operator.planning.secret_layout import KEYS
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 from scim_operator.planning.token_usage import SupersededTokenInUse
@@ -87,6 +88,10 @@ class ObservedState:
     """The ScimToken's at the token endpoint (``contract.oauth.client_id_of``)."""
     auth_refused: str | None = None
     """Why the API did not take credentials of the wanted kind; those that it has go on."""
+    entra_uses_active: bool | None = None
+    """Whether Entra is known to use the credential that the Secret publishes. None: nobody can tell, and the uses that the
+    API has seen decide alone. False: ``untilInUse`` ends nothing, and revocations of what was superseded just now wait.
+    """
 
     @property
     def now(self) -> datetime:
@@ -207,6 +212,8 @@ class Done:
     """Superseded tokens that end soon and that somebody still uses."""
     delayed_rotation: datetime | None = None
     """When a rotation that was asked for too soon after another is done; None when none waits."""
+    delayed_revocations: tuple[DelayedRevocation, ...] = ()
+    """What the revoke annotation asks for and what waits until Entra uses the active credential."""
 
 
 Action = (

@@ -23,6 +23,7 @@ from scim_operator.api.status import Condition, RefusedSignIn, ScimTokenStatus, 
 from scim_operator.planning.actions import Done, ObservedSecret
 from scim_operator.planning.endpoint_verdict import PENDING, EndpointVerdict
 from scim_operator.planning.kind_texts import NOUNS, published, remedy, still_used
+from scim_operator.planning.revocations import delay_message
 from scim_operator.planning.sign_in_refusals import (
     NOT_REFUSED,
     SIGN_IN_REFUSED,
@@ -288,6 +289,8 @@ def _ready_message(outcome: ReconcileOutcome, active: TokenStatus | None, now: d
         message += f". {used}"
     if done.delayed_rotation is not None:
         message += f". {rotation_delayed(done.delayed_rotation)}"
+    if done.delayed_revocations:
+        message += f". {delay_message(done.delayed_revocations, active.id)}"
     return f"{message}. {done.invalid_revoke}" if done.invalid_revoke else message
 
 

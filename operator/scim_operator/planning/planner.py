@@ -27,12 +27,12 @@ from scim_operator.planning.actions import (
     SetFinalizer,
 )
 from scim_operator.planning.connection_ownership import belongs_to, belongs_to_predecessor
+from scim_operator.planning.revocations import InvalidRevokeRequest
 from scim_operator.planning.secret_layout import public_secret_data
 from scim_operator.planning.secret_moves import plan_move
 from scim_operator.planning.secret_ownership import plan_ownership
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 from scim_operator.planning.token_lifecycle import (
-    InvalidRevokeRequest,
     TokenLifecycle,
     registered_tokens_to_revoke,
     rotation_due,
@@ -330,7 +330,17 @@ def _done(lifecycle: TokenLifecycle, active: LedgerEntry, request_due: datetime 
         active.expires_at,
         *(item.ends_at for item in superseded),
         *reevaluation_times(superseded, in_use, lifecycle.now),
+        *lifecycle.looks_for_use(),
+        *(item.until for item in lifecycle.delayed_revocations),
     ]
     requeue_at = min(moment for moment in moments if moment > lifecycle.now)
     rotates_at = due if active.trust is None else request_due
-    return Done(requeue_at, active, rotates_at, lifecycle.invalid_revoke, in_use, request_due)
+    return Done(
+        requeue_at,
+        active,
+        rotates_at,
+        lifecycle.invalid_revoke,
+        in_use,
+        request_due,
+        lifecycle.delayed_revocations,
+    )

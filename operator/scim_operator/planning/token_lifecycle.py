@@ -5,23 +5,31 @@ Pure. ``planner`` decides on it.
 
 import dataclasses
 import hmac
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 
-from scim_api.contract.admin import Connection, OAuthClient, TenantSettings, WorkloadIdentityTrust
-from scim_operator.api.scimtoken import DEFAULT_ROTATE_SHARE, ScimToken, format_time
+from scim_api.contract.admin import (
+    Connection,
+    CredentialStatus,
+    OAuthClient,
+    TenantSettings,
+    WorkloadIdentityTrust,
+)
+from scim_operator.api.durations import Until
+from scim_operator.api.scimtoken import DEFAULT_ROTATE_SHARE, ScimToken
 from scim_operator.api.status import CredentialKind
 from scim_operator.planning.actions import ObservedSecret, ObservedState
+from scim_operator.planning.live_tokens import live_tokens
+from scim_operator.planning.revocations import (
+    ALL_SUPERSEDED,
+    DelayedRevocation,
+    InvalidRevokeRequest,
+    delayed_revocations,
+    tokens_to_revoke,
+)
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 from scim_operator.planning.trusts import narrowed, superseded_period, wanted_entry
-
-ALL_SUPERSEDED: Final = "all-superseded"
-"""Revoke all but the token in the Secret and its successor under way."""
-
-
-class InvalidRevokeRequest(Exception):
-    """The revoke annotation is invalid; the message says what to write."""
+from scim_operator.planning.until_in_use import is_followed, next_look
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,30 +53,34 @@ class TokenLifecycle:
     be published any more.
     """
     to_revoke: frozenset[str]
-    """Ids that the revoke annotation selects."""
+    """Ids that the revoke annotation selects, without those whose revocation waits."""
     invalid_revoke: str | None
     """Why the revoke annotation is invalid."""
     settings: TenantSettings
     """The settings to register."""
     namespace_uid: str | None
     client_id: str
+    entra_uses_active: bool | None
+    delayed_revocations: tuple[DelayedRevocation, ...] = ()
+    """What the annotation selects besides, once Entra uses the active credential or its time is over."""
 
     @classmethod
     def of(cls, token: ScimToken, observed: ObservedState) -> "TokenLifecycle":
         """Sort an observation; a revoke annotation that can't be understood is kept as a problem."""
         connection, secret, now = observed.connection, observed.secret, observed.now
         ledger = secret.ledger if secret is not None else TokenLedger()
-        live = _live_tokens(connection, ledger, lambda trust: superseded_period(token, trust), now)
+        live = live_tokens(connection, ledger, token)
         active, pending = _active_and_pending(token, secret, live.values())
         to_revoke, invalid_revoke = frozenset[str](), None
         try:
-            to_revoke = _tokens_to_revoke(token.revoke_request, live, now, active, pending)
+            to_revoke = tokens_to_revoke(token.revoke_request, live, now, (active, pending))
         except InvalidRevokeRequest as error:
             invalid_revoke = str(error)
         if pending is not None and pending.id in to_revoke:
             pending = None
         registered_settings = connection.settings if observed.settings_refused else None
-        return cls(
+        ended = narrowed(token.understood_spec.auth.trust, live)
+        lifecycle = cls(
             token=token,
             now=now,
             connection=connection,
@@ -77,12 +89,14 @@ class TokenLifecycle:
             active=active,
             pending=pending,
             abandoned=_is_abandoned(secret, live, active, pending),
-            to_revoke=to_revoke | narrowed(token.understood_spec.auth.trust, live),
+            to_revoke=to_revoke | ended,
             invalid_revoke=invalid_revoke,
             settings=registered_settings or token.tenant_settings(),
             namespace_uid=observed.namespace_uid,
             client_id=observed.client_id,
+            entra_uses_active=observed.entra_uses_active,
         )
+        return lifecycle._delaying(to_revoke - ended)
 
     @property
     def kind(self) -> CredentialKind:
@@ -187,15 +201,67 @@ class TokenLifecycle:
         )
 
     def retires_at(self, entry: LedgerEntry) -> datetime | None:
-        """When ``overlap`` ends a superseded token before its expiry; None when it does not."""
-        overlap, since = superseded_period(self.token, entry.trust), entry.superseded_at
-        if overlap is None or since is None or overlap >= entry.expires_at - since:
+        """When ``overlap`` ends a superseded token before its expiry; None when it does not.
+
+        What ``untilInUse`` has ended is as with no overlap at all, over since it was superseded: whatever is observed
+        later, and also when the clock is set back, it stays ended.
+        """
+        since = entry.superseded_at
+        if since is None:
             return None
-        return since + overlap
+        registered = self._registered(entry)
+        has_ended = (
+            registered is not None and registered.retires_at is not None and registered.retires_at <= since
+        )
+        period = superseded_period(
+            self.token, entry.trust, followed=has_ended or self._is_followed(entry, since)
+        )
+        if period is None or period >= entry.expires_at - since:
+            return None
+        return since + period
 
     def ends_at(self, entry: LedgerEntry) -> datetime:
         """When the API stops accepting a token: at its retirement, else at its expiry."""
         return self.retires_at(entry) or entry.expires_at
+
+    def looks_for_use(self) -> list[datetime]:
+        """When to look again whether ``untilInUse`` ends a superseded token; empty where nothing waits for a use."""
+        waiting = [
+            (registered, entry.superseded_at)
+            for entry in self.superseded()
+            if (registered := self._registered(entry)) is not None
+            and entry.superseded_at is not None
+            and self.ends_at(entry) > self.now
+            and _depends_on_use(self.token, entry.trust)
+        ]
+        return [next_look(registered, since, self.now) for registered, since in waiting]
+
+    def _registered(self, entry: LedgerEntry) -> CredentialStatus | None:
+        return next((item for item in self.connection.credentials if item.id == entry.id), None)
+
+    def _is_followed(self, entry: LedgerEntry, since: datetime) -> bool:
+        """Whether clients have gone over from it to the active one, Entra among them."""
+        old, active = self._registered(entry), None if self.active is None else self._registered(self.active)
+        return (
+            self.entra_uses_active is not False
+            and old is not None
+            and active is not None
+            and is_followed(old, since, active, self.now)
+        )
+
+    def _delaying(self, selected: frozenset[str]) -> "TokenLifecycle":
+        """The same without the revocations that wait for Entra.
+
+        Args:
+            selected: ids that the annotation selects.
+        """
+        if self.entra_uses_active is not False:
+            return self
+        kept = {item.id for item in (self.active, self.pending) if item is not None}
+        candidates = [self.live[name] for name in selected - kept]
+        delayed = delayed_revocations(candidates, self.ends_at, self.now)
+        to_revoke = self.to_revoke - {item.id for item in delayed}
+        return dataclasses.replace(self, to_revoke=to_revoke, delayed_revocations=delayed)
 
 
 def registered_tokens_to_revoke(token: ScimToken, observed: ObservedState) -> frozenset[str]:
@@ -208,11 +274,11 @@ def registered_tokens_to_revoke(token: ScimToken, observed: ObservedState) -> fr
         InvalidRevokeRequest: the annotation is invalid.
     """
     secret = observed.secret if observed.secret is not None and observed.secret.owned else None
-    live = _live_tokens(observed.connection, TokenLedger(), lambda _trust: None, observed.now)
+    live = live_tokens(observed.connection, TokenLedger(), None)
     active, pending = _published(secret, live.values()), _pending(secret, live.values())
     if active is None and token.revoke_request == ALL_SUPERSEDED:
         return frozenset()
-    return _tokens_to_revoke(token.revoke_request, live, observed.now, active, pending)
+    return tokens_to_revoke(token.revoke_request, live, observed.now, (active, pending))
 
 
 def rotation_due(token: ScimToken, active: LedgerEntry) -> datetime:
@@ -226,8 +292,10 @@ def rotation_due(token: ScimToken, active: LedgerEntry) -> datetime:
     return active.issued_at + lifetime - token.rotate_before
 
 
-_Period = Callable[[WorkloadIdentityTrust | None], timedelta | None]
-"""How long a superseded credential with this trust, or none, stays accepted; see ``superseded_period``."""
+def _depends_on_use(token: ScimToken, trust: WorkloadIdentityTrust | None) -> bool:
+    return token.overlap is Until.IN_USE and (
+        superseded_period(token, trust, followed=True) != superseded_period(token, trust, followed=False)
+    )
 
 
 def _published(secret: ObservedSecret | None, live: Iterable[LedgerEntry]) -> LedgerEntry | None:
@@ -280,48 +348,6 @@ def _is_abandoned(
     return bool((_recorded_trusts(secret) & live.keys()) - kept)
 
 
-def _live_tokens(
-    connection: Connection, ledger: TokenLedger, period: _Period, now: datetime
-) -> dict[str, LedgerEntry]:
-    """By id, from API and ledger together. The API wins where both have a token, because the ledger can be
-    edited by hand; the ledger then only adds when the token was superseded.
-    """
-    merged = {entry.id: entry for entry in _registered_tokens(connection, period)}
-    digests = {entry.digest for entry in merged.values()}
-    for entry in ledger.tokens:
-        registered = merged.get(entry.id)
-        if registered is not None:
-            since = entry.superseded_at or registered.superseded_at
-            same = (
-                registered.digest == entry.digest
-            )  # then an API that knows no kinds must not change its kind
-            kind, trust = (entry.kind, entry.trust) if same else (registered.kind, registered.trust)
-            merged[entry.id] = dataclasses.replace(registered, superseded_at=since, kind=kind, trust=trust)
-        elif entry.digest not in digests:
-            merged[entry.id] = entry
-            digests.add(entry.digest)
-    retired = {item.id for item in connection.credentials if item.retires_at and item.retires_at <= now}
-    ended = retired | set(connection.revoked) | _ended_before(connection, merged.values())
-    return {entry.id: entry for entry in merged.values() if entry.expires_at > now and entry.id not in ended}
-
-
-def _ended_before(connection: Connection, entries: Iterable[LedgerEntry]) -> set[str]:
-    """Those that the API does not have and that are older than what it still has tombstones of."""
-    mark = connection.revoked_before
-    if mark is None:
-        return set()
-    registered = {item.id for item in connection.credentials}
-    return {entry.id for entry in entries if entry.id not in registered and entry.issued_at <= mark}
-
-
-def _registered_tokens(connection: Connection, period: _Period) -> Iterable[LedgerEntry]:
-    """The API's tokens; a retirement that is registered already keeps its time."""
-    for item in connection.credentials:
-        overlap = period(item.trust)
-        since = item.retires_at - overlap if item.retires_at is not None and overlap is not None else None
-        yield LedgerEntry(item.id, item.digest, item.issued_at, item.expires_at, since, item.kind, item.trust)
-
-
 def _token_with_digest(
     entries: Iterable[LedgerEntry], digest: str | None, kind: CredentialKind
 ) -> LedgerEntry | None:
@@ -334,35 +360,3 @@ def _token_with_digest(
         (entry for entry in entries if entry.kind == kind and hmac.compare_digest(entry.digest, digest)), None
     )
     return None if match is None else dataclasses.replace(match, superseded_at=None)
-
-
-def _tokens_to_revoke(
-    request: str | None,
-    live: Mapping[str, LedgerEntry],
-    now: datetime,
-    active: LedgerEntry | None,
-    pending: LedgerEntry | None,
-) -> frozenset[str]:
-    """Ids that the revoke annotation selects. Raises ``InvalidRevokeRequest``."""
-    if not request:
-        return frozenset()
-    if request == ALL_SUPERSEDED:
-        return frozenset(live.keys() - {entry.id for entry in (active, pending) if entry is not None})
-    if request.startswith("all-before/"):
-        limit = _parse_time(request.removeprefix("all-before/"))
-        if limit > now:
-            raise InvalidRevokeRequest(
-                f"{request}: that time has not come yet; write one up to now, {format_time(now)}"
-            )
-        return frozenset(entry.id for entry in live.values() if entry.issued_at < limit)
-    return frozenset({request} & live.keys())
-
-
-def _parse_time(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidRevokeRequest(
-            f"all-before/{text[:40]}: write an RFC 3339 time, such as 2026-11-23T14:00:00Z"
-        ) from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

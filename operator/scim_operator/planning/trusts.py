@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from scim_api.contract.admin import WorkloadIdentityTrust
 from scim_operator.api.auth import LONGEST_ACCESS_TOKEN
+from scim_operator.api.durations import Until
 from scim_operator.api.scimtoken import ScimToken
 from scim_operator.planning.token_ledger import LedgerEntry
 
@@ -41,19 +42,27 @@ def narrowed(trust: WorkloadIdentityTrust | None, live: Mapping[str, LedgerEntry
     )
 
 
-def superseded_period(token: ScimToken, trust: WorkloadIdentityTrust | None) -> timedelta | None:
+def superseded_period(
+    token: ScimToken, trust: WorkloadIdentityTrust | None, *, followed: bool
+) -> timedelta | None:
     """How long a superseded credential stays accepted; None: to its own end.
 
     A trust has no end of its own that says anything. One that the wanted trust covers stays for as long as the access
-    tokens may live that were issued for it; after a change of type it stays for ``overlap``, or for ``lifetime``.
+    tokens may live that were issued for it, whoever uses what; after a change of type it stays for ``overlap``, and
+    for ``lifetime`` at most where that names no time.
 
     Args:
         token: the ScimToken.
         trust: of the credential; None when it is of another kind.
+        followed: whether clients have gone over to the active credential (``until_in_use.is_followed``): with
+            ``untilInUse`` it then stays no longer.
     """
-    if trust is None:
-        return token.overlap
     wanted = token.understood_spec.auth.trust
-    if wanted is not None and covers(wanted, trust):
+    if trust is not None and wanted is not None and covers(wanted, trust):
         return LONGEST_ACCESS_TOKEN
-    return token.lifetime if token.overlap is None else token.overlap
+    overlap = token.overlap
+    if isinstance(overlap, timedelta):
+        return overlap
+    if overlap is Until.IN_USE and followed:
+        return timedelta()
+    return None if trust is None else token.lifetime

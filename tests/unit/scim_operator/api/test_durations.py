@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_operator.api.durations import format_duration, parse_duration, parse_overlap
+from scim_operator.api.durations import Until, format_duration, parse_duration, parse_overlap
 
 
 @pytest.mark.parametrize(
@@ -23,8 +23,9 @@ def test_anything_else_is_refused_with_the_right_form(text: str) -> None:
         parse_duration(text)
 
 
-def test_an_overlap_until_expiry_has_no_length_of_its_own() -> None:
-    assert parse_overlap("untilExpiry") is None
+@pytest.mark.parametrize("until", Until)
+def test_an_overlap_until_something_happens_has_no_length_of_its_own(until: Until) -> None:
+    assert parse_overlap(until.value) is until
 
 
 def test_an_overlap_may_be_nothing_at_all() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from scim_api.contract.admin import RATE_BOUNDS, Matching, RateLimit, TenantSettings
 from scim_operator.api import scimtoken as models
+from scim_operator.api.durations import Until
 from scim_operator.api.scimtoken import Key, ScimToken
 from scim_operator.api.status import ScimTokenStatus
 from scim_operator.planning import ports
@@ -24,7 +25,7 @@ def test_an_object_without_a_spec_has_every_default() -> None:
     assert (token.lifetime, token.rotate_before, token.overlap) == (
         timedelta(days=90),
         timedelta(days=30),
-        None,
+        Until.EXPIRY,
     )
     assert token.tenant_settings() == TenantSettings()
 

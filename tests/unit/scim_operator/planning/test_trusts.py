@@ -156,15 +156,23 @@ def test_of_several_for_the_wanted_trust_the_newest_is_taken() -> None:
         (None, {"overlap": "1h"}, HOUR),
         (None, {"overlap": "0s"}, timedelta(0)),
         (None, {"lifetime": "30d"}, timedelta(days=30)),
+        (None, {"lifetime": "30d", "overlap": "untilInUse"}, timedelta(days=30)),
         (changed(subjects=("s2",)), {"lifetime": "30d"}, timedelta(days=30)),
     ],
 )
 def test_a_superseded_trust_stays_as_long_as_what_came_of_it_may(
     wanted: WorkloadIdentityTrust | None, spec: dict[str, Any], period: timedelta
 ) -> None:
-    assert superseded_period(scimtoken(wanted, **spec), ONE) == period
+    assert superseded_period(scimtoken(wanted, **spec), ONE, followed=False) == period
 
 
 def test_what_has_an_end_of_its_own_stays_as_overlap_says() -> None:
-    assert superseded_period(scimtoken(ONE), None) is None
-    assert superseded_period(scimtoken(None, overlap="2h"), None) == 2 * HOUR
+    assert superseded_period(scimtoken(ONE), None, followed=True) is None
+    assert superseded_period(scimtoken(None, overlap="2h"), None, followed=True) == 2 * HOUR
+    assert superseded_period(scimtoken(None, overlap="untilInUse"), None, followed=False) is None
+    assert superseded_period(scimtoken(ONE, overlap="untilInUse"), None, followed=True) == timedelta(0)
+
+
+def test_until_in_use_ends_a_trust_of_a_former_type_and_leaves_one_that_is_covered_its_six_hours() -> None:
+    assert superseded_period(scimtoken(None, overlap="untilInUse"), ONE, followed=True) == timedelta(0)
+    assert superseded_period(scimtoken(ONE, overlap="untilInUse"), ONE, followed=True) == 6 * HOUR
