@@ -15,6 +15,7 @@ from scim_operator.api.scimtoken import (
 )
 from scim_operator.planning.actions import ObservedSecret, ObservedState, Refuse
 from scim_operator.planning.connection_ownership import belongs_to, belongs_to_predecessor
+from scim_operator.planning.entra.in_use import entra_uses_published
 from scim_operator.planning.ledger_signature import LedgerSigner
 from scim_operator.planning.ports import (
     ScimApiRejected,
@@ -71,16 +72,18 @@ class State:
 
     def observed(self) -> ObservedState:
         """The same without plaintext."""
+        secret = observed_secret(self.token, self.secret, self.signer)
         return ObservedState(
             self.connection,
             self.token,
-            observed_secret(self.token, self.secret, self.signer),
+            secret,
             self._observed_orphans(),
             self.rejected_settings is not None,
             self.namespace_uid,
             self.keeps_predecessor,
             self.client_id,
             self.auth_refused,
+            entra_uses_published(self.token, secret),
         )
 
     def orphaned_secret(self, name: str) -> SecretSnapshot:
