@@ -33,6 +33,7 @@ class CycleReport:
         sent: requests of this cycle that got an answer.
         rejected: how many of these answers were 400 and above, by status.
         reason: for quarantine, or ``None``.
+        not_connected: what the query that begins a cycle ended in, when the cycle could not begin.
     """
 
     created: tuple[str, ...]
@@ -46,6 +47,7 @@ class CycleReport:
     sent: int
     rejected: Mapping[int, int]
     reason: quarantine.Reason | None
+    not_connected: EntraError | None = None
 
     @property
     def ok(self) -> bool:
@@ -121,6 +123,7 @@ class _Run:
         self._ids: dict[str, str] = {}
         self._attempted = self._failed = 0
         self._reason: quarantine.Reason | None = None
+        self._not_connected: EntraError | None = None
 
     def connected(self) -> bool:
         """Begin with Test Connection's query, as every cycle does."""
@@ -128,6 +131,7 @@ class _Run:
             self._client.find_nobody()
         except EntraError as error:
             self._note(error)
+            self._not_connected = error
             if isinstance(error, Rejected | Finding):
                 self._reason = quarantine.reason_of_test(error.status)
             return False
@@ -208,6 +212,7 @@ class _Run:
             sent=self._client.sent - self._sent_before,
             rejected=dict(self._client.rejected - self._rejected_before),
             reason=self._reason or quarantine.reason_of_cycle(self._attempted, self._failed),
+            not_connected=self._not_connected,
         )
 
     def _find(self, person: Person) -> Resource | None:

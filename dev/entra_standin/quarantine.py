@@ -8,9 +8,8 @@ import enum
 from datetime import datetime, timedelta
 from typing import Final
 
-CYCLE_EVERY: Final = timedelta(minutes=40)
-QUARANTINED_CYCLE_EVERY: Final = timedelta(days=1)
-DISABLED_AFTER: Final = timedelta(weeks=4)
+OUTAGE_CYCLES: Final = 3
+"""Assumed: how many cycles in a row get no answer, or 5xx, before the job is quarantined."""
 FAILURE_PROPORTION: Final = 0.4
 """Assumed, because the documentation that this is built from gives no number: callers may pass their own."""
 _FATAL_TEST_STATUSES: Final = frozenset({400, 401, 404})
@@ -20,7 +19,8 @@ class Reason(enum.StrEnum):
     """Why a job is in quarantine, in the words of Microsoft Graph."""
 
     BAD_CREDENTIALS = "EncounteredQuarantineException"
-    """Test Connection was refused: a bad token, or an endpoint that does not know the query."""
+    """Test Connection was refused, or got no answer again and again: a bad token, an endpoint that does not know the
+    query, or one that is out of reach."""
     TOO_MANY_FAILURES = "EncounteredEscrowProportionThreshold"
     """Too large a part of a cycle's operations failed."""
 
@@ -31,11 +31,44 @@ class Quarantine:
 
     Attributes:
         reason: why.
-        since: when it began; further failures do not move it.
+        since: when it began (Graph: ``seriesBegan``); further failures do not move it.
+        imposed: when it was imposed last (``currentBegan``); each further failure does.
+        count: how often it was imposed (``seriesCount``).
     """
 
     reason: Reason
     since: datetime
+    imposed: datetime
+    count: int = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Schedule:
+    """When cycles run (Microsoft Learn: application provisioning in quarantine status).
+
+    Attributes:
+        cycle_every: between the cycles of a healthy job.
+        retries: in quarantine, counted from its beginning.
+        then_every: between the retries after those.
+        disabled_after: how long a quarantine may last.
+    """
+
+    cycle_every: timedelta = timedelta(minutes=40)
+    retries: tuple[timedelta, ...] = (timedelta(hours=6), timedelta(hours=12), timedelta(hours=24))
+    then_every: timedelta = timedelta(days=1)
+    disabled_after: timedelta = timedelta(days=28)
+
+    def compressed(self, factor: float) -> "Schedule":
+        """The same, so many times as fast."""
+        return Schedule(
+            self.cycle_every / factor,
+            tuple(retry / factor for retry in self.retries),
+            self.then_every / factor,
+            self.disabled_after / factor,
+        )
+
+
+SCHEDULE: Final = Schedule()
 
 
 def reason_of_test(status: int) -> Reason | None:
@@ -54,6 +87,16 @@ def reason_of_cycle(attempted: int, failed: int, proportion: float = FAILURE_PRO
     return Reason.TOO_MANY_FAILURES if attempted and failed / attempted > proportion else None
 
 
+def reason_of_outage(successive: int, cycles: int = OUTAGE_CYCLES) -> Reason | None:
+    """What cycles that could not begin lead to.
+
+    Args:
+        successive: how many there were in a row; the endpoint gave no answer, or one such as 503.
+        cycles: so many are too many.
+    """
+    return Reason.BAD_CREDENTIALS if successive >= cycles else None
+
+
 def after_cycle(current: Quarantine | None, reason: Reason | None, now: datetime) -> Quarantine | None:
     """The job's quarantine after a cycle, or a Test Connection, that ended at ``now``.
 
@@ -62,15 +105,30 @@ def after_cycle(current: Quarantine | None, reason: Reason | None, now: datetime
     """
     if reason is None:
         return None
-    return Quarantine(reason, current.since if current else now)
+    if current is None:
+        return Quarantine(reason, now, now)
+    return Quarantine(reason, current.since, now, current.count + 1)
 
 
-def next_cycle(last: datetime, quarantine: Quarantine | None) -> datetime | None:
+def next_cycle(
+    last: datetime, quarantine: Quarantine | None, schedule: Schedule = SCHEDULE
+) -> datetime | None:
     """When the cycle after the one at ``last`` runs; ``None`` when the job is disabled by then."""
-    due = last + (QUARANTINED_CYCLE_EVERY if quarantine else CYCLE_EVERY)
-    return None if is_disabled(quarantine, due) else due
+    if quarantine is None:
+        return last + schedule.cycle_every
+    due = _next_retry(last - quarantine.since, schedule) + quarantine.since
+    return None if is_disabled(quarantine, due, schedule) else due
 
 
-def is_disabled(quarantine: Quarantine | None, now: datetime) -> bool:
+def is_disabled(quarantine: Quarantine | None, now: datetime, schedule: Schedule = SCHEDULE) -> bool:
     """Whether the job was in quarantine for four weeks, after which Entra does not run it any more."""
-    return quarantine is not None and now - quarantine.since >= DISABLED_AFTER
+    return quarantine is not None and now - quarantine.since >= schedule.disabled_after
+
+
+def _next_retry(elapsed: timedelta, schedule: Schedule) -> timedelta:
+    """The first retry after ``elapsed``; both count from the beginning of the quarantine."""
+    for retry in schedule.retries:
+        if retry > elapsed:
+            return retry
+    *_, last = schedule.retries
+    return last + schedule.then_every * ((elapsed - last) // schedule.then_every + 1)
