@@ -35,6 +35,12 @@ def served(world: World) -> Iterator[str]:
         def do_POST(self) -> None:
             self.do_GET()
 
+        def do_PATCH(self) -> None:
+            self.do_GET()
+
+        def do_DELETE(self) -> None:
+            self.do_GET()
+
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
