@@ -117,7 +117,7 @@ class GraphApi:
                     reads = lag.reads if lag else views.reads(application, seconds)
                     application.lag = Lag(now + request.stale_seconds, reads)
                 return None
-        path = request.url.partition(application.service_principal_id)[2]
+        path = request.url.partition(request.names.get("sp") or "?")[2]
         if lag is not None and path in lag.reads:
             return Answer(200, lag.reads[path])
         return None
@@ -125,9 +125,9 @@ class GraphApi:
 
 def _application(tenant: Tenant, names: Mapping[str, str]) -> Application | None:
     if "sp" in names:
-        return tenant.applications.get(names["sp"])
+        return tenant.applications.get(names["sp"].lower())
     if "app" in names:
-        found = (one for one in tenant.applications.values() if one.object_id == names["app"])
+        found = (one for one in tenant.applications.values() if one.object_id == names["app"].lower())
         return next(found, None)
     return None
 

@@ -172,7 +172,7 @@ class Tenant:
             roles: app roles of Graph, such as ``Synchronization.ReadWrite.All``.
             multi_tenant: other tenants may consent: ``Caller.consent``.
         """
-        caller = Caller(client_id or new_guid(), self.id, multi_tenant=multi_tenant)
+        caller = Caller((client_id or new_guid()).lower(), self.id, multi_tenant=multi_tenant)
         if secret is not None:
             caller.add_secret(secret, expires_at=secret_expires_at)
         if certificate_pem is not None:
@@ -245,12 +245,12 @@ class Tenants(Mapping[str, Tenant]):
 
     def add(self, tenant_id: str | None = None) -> Tenant:
         """A new one."""
-        tenant = Tenant(self._world, tenant_id or new_guid())
+        tenant = Tenant(self._world, (tenant_id or new_guid()).lower())
         self._tenants[tenant.id] = tenant
         return tenant
 
     def __getitem__(self, tenant_id: str) -> Tenant:
-        return self._tenants[tenant_id]
+        return self._tenants[tenant_id.lower()]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tenants)
@@ -260,12 +260,12 @@ class Tenants(Mapping[str, Tenant]):
 
     def caller(self, client_id: str) -> Caller | None:
         """The app registration."""
-        return self._world.callers.get(client_id)
+        return self._world.callers.get(client_id.lower())
 
     def has_tenant(self, tenant_id: str) -> bool:
         """Whether there is such a tenant."""
-        return tenant_id in self._tenants
+        return tenant_id.lower() in self._tenants
 
     def owned_by(self, tenant_id: str, principal_id: str) -> frozenset[str]:
         """Object ids that the service principal owns there."""
-        return self._tenants[tenant_id].owned_by(principal_id)
+        return self[tenant_id].owned_by(principal_id)

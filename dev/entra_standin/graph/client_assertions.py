@@ -19,6 +19,7 @@ SKEW_SECONDS: Final = 300.0
 _DOCS: Final = "https://learn.microsoft.com/entra/workload-id/workload-identity-federation"
 _CERTIFICATE_DOCS: Final = "https://learn.microsoft.com/entra/identity-platform/certificate-credentials"
 _CLUSTER_ALGORITHMS: Final = ("RS256", "RS384", "RS512", "ES256", "ES384", "PS256")
+"""Microsoft promises RS256 and says that others may work; the local cluster signs with ES256."""
 _CERTIFICATE_ALGORITHMS: Final = ("RS256", "PS256")
 _NO_CHECKS: Final[Options] = {
     "verify_exp": False,

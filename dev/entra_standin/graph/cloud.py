@@ -168,10 +168,10 @@ class MicrosoftCloud:
         _, _, tenant_id, rest = (*path.split("/", 3), "", "")[:4]
         if method == "POST" and rest == _TOKEN_PATH:
             urls = frozenset(f"{login}/{tenant_id}/{_TOKEN_PATH}" for login in (*_LOGINS, self.login_url))
-            granted = self._login.issue(tenant_id, form, urls)
+            granted = self._login.issue(tenant_id.lower(), form, urls)
             return Answer(200, granted, {"cache-control": "no-store, no-cache", "pragma": "no-cache"})
         if method == "GET" and rest == "adminconsent":
-            return self._consent(tenant_id, form.get("client_id", ""))
+            return self._consent(tenant_id.lower(), form.get("client_id", ""))
         raise SignInError(90023, "The path is not that of an endpoint.", "invalid_request", 404)
 
     def _consent(self, tenant_id: str, client_id: str) -> Answer:

@@ -27,7 +27,7 @@ SECRET_KEYS: Final = frozenset(
         "Oauth2RefreshToken", "Oauth2ClientSecret", "Oauth2AuthorizationCode", "ConnectionString",
     }
 )  # fmt: skip
-"""Their values come back as asterisks."""
+"""Their values come back as one asterisk (the Terraform provider looks for it)."""
 CLIENT_CREDENTIALS: Final = "OAuth2ClientCredentialsGrant"
 SECRET_TOKEN: Final = "AuthenticationToken"
 LOCATION: Final = "CredentialLocationInRequest"
@@ -69,7 +69,7 @@ def check_keys(keys: Iterable[str]) -> None:
 def masked(held: Credentials) -> list[dict[str, str]]:
     """What GET of ``secrets`` shows."""
     return [
-        {"key": key, "value": "*" * len(value) if key in SECRET_KEYS else value}
+        {"key": key, "value": "*" if key in SECRET_KEYS else value}
         for key, value in held.items()
         if key in KEYS
     ]

@@ -52,13 +52,20 @@ class SignInError(Exception):
         description: what follows it.
         error: RFC 6749's code.
         status: of HTTP.
+        retry_after: seconds, for the header of this name.
     """
 
     def __init__(
-        self, code: int, description: str, error: str = "invalid_client", status: int | None = None
+        self,
+        code: int,
+        description: str,
+        error: str = "invalid_client",
+        status: int | None = None,
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(f"AADSTS{code}: {description}")
         self.code, self.description, self.error = code, description, error
+        self.retry_after = retry_after
         self.status = status or (401 if error == "invalid_client" else 400)
 
     def body(self, timestamp: str, trace_id: str, correlation_id: str) -> dict[str, Any]:

@@ -160,7 +160,7 @@ def refusal(planted: Injection, path: str) -> GraphError | SignInError:
     """The answer that a fault gives instead of the right one, where it gives one."""
     if re.search(LOGIN, path):
         status = int(planted.fault.value) if planted.fault.value.isdigit() else 400
-        return SignInError(90033, "A transient error has occurred. Please try again.", "temporarily_unavailable", status)  # fmt: skip
+        return SignInError(90033, "A transient error has occurred. Please try again.", "temporarily_unavailable", status, planted.retry_after)  # fmt: skip
     match planted.fault:
         case Fault.NOT_FOUND:
             resource = path.rpartition("/")[2]

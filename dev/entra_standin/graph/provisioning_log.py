@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from entra_standin.graph.errors import bad_request
 from entra_standin.graph.ids import graph_time, new_guid
@@ -104,8 +105,7 @@ class ProvisioningLog:
         page: dict[str, Any] = {"value": found[skip : skip + top]}
         if skip + top < len(found):
             kept = {name: value for name, value in options.items() if name != "$skiptoken"}
-            query = "&".join(f"{name}={value}" for name, value in {**kept, "$skiptoken": skip + top}.items())
-            page["@odata.nextLink"] = f"{url}?{query}"
+            page["@odata.nextLink"] = f"{url}?{urlencode({**kept, '$skiptoken': skip + top})}"
         return page
 
 

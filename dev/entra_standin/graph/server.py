@@ -1,6 +1,7 @@
 """The HTTP side: login and Graph on one port, with the faults that are planted."""
 
 import asyncio
+import contextlib
 import dataclasses
 import functools
 import json
@@ -123,7 +124,8 @@ class App:
         if other.after_effect:
             await self._answer(exchange)
         else:
-            self._route(exchange)
+            with contextlib.suppress(GraphError):
+                self._route(exchange)
         if other.fault in _STATUS_FAULTS:
             return self._refused(exchange, refusal(other, exchange.path))
         if other.fault is Fault.HANGING:
@@ -189,12 +191,10 @@ class App:
         now, request_id = from_posix(self._clock()).astimezone(UTC), new_guid()
         if isinstance(error, SignInError):
             body = error.body(now.strftime("%Y-%m-%d %H:%M:%SZ"), request_id, new_guid())
-            return Answer(error.status, body)
+            return Answer(error.status, body, _retry_after(error))
         client_id = exchange.headers.get("client-request-id", request_id)
         body = error.body(now.strftime("%Y-%m-%dT%H:%M:%S"), request_id, client_id)
-        headers = {"request-id": request_id, "client-request-id": client_id}
-        if error.retry_after is not None:
-            headers["retry-after"] = str(error.retry_after)
+        headers = {"request-id": request_id, "client-request-id": client_id, **_retry_after(error)}
         return Answer(error.status, body, headers)
 
     def close(self) -> None:
@@ -249,6 +249,10 @@ class Server:
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join()
+
+
+def _retry_after(error: GraphError | SignInError) -> dict[str, str]:
+    return {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
 
 
 async def _content(receive: Receive) -> bytes:

@@ -83,7 +83,7 @@ def get_schema(call: Call) -> Answer:
 
 
 def get_secrets(call: Call) -> Answer:
-    """Keys, and asterisks."""
+    """Keys, with an asterisk for what is secret."""
     shown = masked(call.application.credentials)
     return Answer(200, listing("synchronizationSecrets", shown))
 

@@ -117,7 +117,7 @@ def test_what_is_nowhere_and_what_has_another_method_are_refused(
 
 
 # -- credentials ------------------------------------------------------------------------------------
-def test_a_put_stores_and_a_get_shows_asterisks(
+def test_a_put_stores_and_a_get_shows_an_asterisk(
     graph: GraphClient, application: Application, bearer: list[dict[str, str]]
 ) -> None:
     application.credentials = {}
@@ -126,7 +126,7 @@ def test_a_put_stores_and_a_get_shows_asterisks(
     answer = graph.sync(application, "GET", "/secrets")
     assert TOKEN not in answer.text
     shown = {one["key"]: one["value"] for one in answer.json()["value"]}
-    assert shown == {"BaseAddress": bearer[0]["value"], "SecretToken": "*" * len(TOKEN)}
+    assert shown == {"BaseAddress": bearer[0]["value"], "SecretToken": "*"}
 
 
 def test_switches_of_a_put_hold_over_http(
