@@ -1,5 +1,6 @@
 """The operator's settings: typed, with defaults, and refused at start-up when they are wrong."""
 
+import ipaddress
 import os
 import socket
 from pathlib import Path
@@ -51,7 +52,27 @@ def _absolute(value: str) -> str:
     return value.rstrip("/")
 
 
+def _protected(value: str) -> str:
+    """Credentials go there: https, or http that does not leave the machine."""
+    parts = urlsplit(value)
+    if parts.username is not None or not parts.hostname:
+        raise ValueError(
+            "write a URL with a host name and without a user, such as https://graph.microsoft.com"
+        )
+    if parts.scheme != "https" and not _is_loopback(parts.hostname):
+        raise ValueError("write https: credentials go there; http is for loopback alone")
+    return value
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 Url = Annotated[str, AfterValidator(_absolute)]
+ProtectedUrl = Annotated[Url, AfterValidator(_protected)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 MetadataDomain = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$", max_length=253)]
 MIRRORING_TOOLS: Final = ("emberstack.com", "mittwald.de", "appscode.com", "clustersecret.io")
@@ -94,6 +115,13 @@ class OperatorSettings(BaseSettings):
     its own ingress."""
     endpoint_check_seconds: Annotated[float, Field(ge=1, le=86_400)] = 300
     """How often; once for all ScimTokens together."""
+
+    entra_login_url: ProtectedUrl | None = None
+    """Base URL of Microsoft's login in the place of the one that follows from ``spec.entra.cloud``."""
+    entra_graph_url: ProtectedUrl | None = None
+    """Base URL of Microsoft Graph likewise, without a version."""
+    entra_requests_per_second: Annotated[float, Field(gt=0, le=1000)] = 20
+    """How many requests go to login and Graph per second, for all ScimTokens together."""
 
     health_host: str = "127.0.0.1"
     """Address of ``/healthz``, ``/readyz`` and ``/metrics``; in a pod ``::``, for all of IPv6 and IPv4."""

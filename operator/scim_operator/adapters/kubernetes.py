@@ -325,7 +325,7 @@ def _translated_errors(action: str, confidential: Mapping[str, str] | None = Non
 
 def _raise_for(error: client.ApiException, action: str, confidential: Mapping[str, str]) -> NoReturn:
     status = error.status or 0
-    message = f"{action}: {_redacted(confidential, _server_message(error))}"
+    message = f"{action}: {_redacted(confidential, server_message(error))}"
     if status in (404, 409, 412):
         raise Conflict(message) from None
     if 400 <= status < 500 and status != 429:
@@ -333,7 +333,7 @@ def _raise_for(error: client.ApiException, action: str, confidential: Mapping[st
     raise KubernetesUnreachable(message) from None
 
 
-def _server_message(error: client.ApiException) -> str:
+def server_message(error: client.ApiException) -> str:
     """The ``message`` of the API server's Status object, or the bare HTTP status."""
     try:
         message = json.loads(error.body or "")["message"]

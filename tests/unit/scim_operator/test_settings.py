@@ -44,6 +44,16 @@ def test_denied_metadata_is_a_list_of_domains_that_may_be_empty(monkeypatch: pyt
         assert load(**NEEDED).denied_secret_metadata == domains
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["https://login.example.com", "http://127.0.0.1:8443/login", "http://[::1]:1", "http://localhost:1"],
+)
+def test_login_and_graph_may_be_elsewhere_by_https_or_on_loopback(url: str) -> None:
+    settings = load(**NEEDED, entra_login_url=url, entra_graph_url=f"{url}/")
+    assert settings.entra_login_url == settings.entra_graph_url == url
+    assert load(**NEEDED).entra_login_url is load(**NEEDED).entra_graph_url is None
+
+
 def test_the_chart_has_the_same_defaults() -> None:
     values = yaml.safe_load((ROOT / "charts/scim-operator/values.yaml").read_text())["operator"]
     seconds = load(**NEEDED).requested_rotation_seconds
@@ -69,6 +79,12 @@ def test_a_missing_setting_is_named_by_its_variable() -> None:
         ("denied_secret_metadata", "example.com/key", "pattern"),
         ("requested_rotation_seconds", "-1", "greater than or equal to 0"),
         ("health_port", "70000", "less than or equal to 65535"),
+        ("entra_login_url", "http://login.example.com", "write https: credentials go there"),
+        ("entra_graph_url", "http://10.0.0.1/graph", "http is for loopback alone"),
+        ("entra_graph_url", "https://user:word@graph.example.com", "without a user"),
+        ("entra_graph_url", "graph.microsoft.com", "absolute URL"),
+        ("entra_graph_url", "https://:443/", "host name"),
+        ("entra_requests_per_second", "0", "greater than 0"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_variable_and_a_hint(name: str, value: str, hint: str) -> None:
