@@ -52,11 +52,11 @@ def run(show_settings: bool = False) -> None:
         return
     logging_setup.configure(settings.log_level)
     # Imported late: the Kubernetes client takes a second, which --help should not.
-    from scim_operator import app
+    from scim_operator import app, replica
 
     try:
         asyncio.run(app.run(settings))
-    except app.StartError as error:
+    except replica.StartError as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -79,11 +79,11 @@ def release(hold: int) -> None:
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     logging_setup.configure(settings.log_level)
-    from scim_operator import app
+    from scim_operator import app, replica
 
     try:
         released = asyncio.run(app.release(settings, hold=hold))
-    except app.StartError as error:
+    except replica.StartError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"finalizer taken off {released} ScimTokens")
 
@@ -105,12 +105,12 @@ def apply(filename: TextIO, namespace: str) -> None:
     Waits up to a minute for the kind to be served: right after an installation it may not be yet.
     """
     logging_setup.configure("info")
-    from scim_operator import app
+    from scim_operator import app, replica
     from scim_operator.commands.apply import NotApplied, read
 
     try:
         asyncio.run(app.apply(read(filename.read(), namespace=namespace), click.echo))
-    except (NotApplied, app.StartError) as error:
+    except (NotApplied, replica.StartError) as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -131,14 +131,14 @@ def self_test(namespace: str, name: str, url: str | None, ca_file: str | None, s
 
     Makes a ScimToken with a tenant of its own, and deletes both at the end, whatever happened.
     """
-    from scim_operator import app
+    from scim_operator import app, replica
     from scim_operator.commands import self_test as self_test_command
     from scim_operator.planning.ports import Key
 
     settings = self_test_command.Settings(key=Key(namespace, name), url=url, ca_file=ca_file, seconds=seconds)
     try:
         asyncio.run(app.self_test(settings, lambda step: click.echo(f"ok  {step}")))
-    except (self_test_command.SelfTestFailed, app.StartError) as error:
+    except (self_test_command.SelfTestFailed, replica.StartError) as error:
         raise click.ClickException(str(error)) from None
 
 

@@ -116,6 +116,10 @@ class OperatorSettings(BaseSettings):
     endpoint_check_seconds: Annotated[float, Field(ge=1, le=86_400)] = 300
     """How often; once for all ScimTokens together."""
 
+    entra_check_seconds: Annotated[float, Field(ge=1, le=86_400)] = 300
+    """How often the provisioning job of each ScimToken with ``spec.entra`` is looked at in Microsoft Graph."""
+    entra_workers: Annotated[int, Field(ge=1, le=256)] = 8
+    """How many ScimTokens are handed over to Entra at the same time."""
     entra_login_url: ProtectedUrl | None = None
     """Base URL of Microsoft's login in the place of the one that follows from ``spec.entra.cloud``."""
     entra_graph_url: ProtectedUrl | None = None

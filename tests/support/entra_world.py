@@ -1,7 +1,7 @@
 """Microsoft's side in memory: what Entra holds, which is the third place of truth beside Secret and API."""
 
 import dataclasses
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from scim_operator.planning.entra.ports import (
     Application,
@@ -28,6 +28,10 @@ ENTRA = {
     "signIn": {"clientID": CLIENT_ID, "serviceAccountRef": {"name": "entra-hand-over"}},
 }
 """``spec.entra`` of the tests."""
+
+
+ACCESS_TOKEN_LIFETIME = timedelta(minutes=90)
+"""Microsoft's access tokens live between 60 and 90 minutes."""
 
 
 @dataclasses.dataclass
@@ -64,6 +68,13 @@ class Entra:
             self.quarantine = Quarantine("EncounteredQuarantineException", self.world.now, None)
         return False
 
+    def fingerprint(self) -> tuple[object, object, object, object]:
+        """All that a decision may rest on: what it holds, how the job is, last uses, and what the status remembers."""
+        assert self.world.object is not None
+        uses = tuple((name, str(item.last_used_at)) for name, item in sorted(self.world.credentials.items()))
+        remembered = repr(self.world.object["status"].get("entra"))
+        return self.holds, repr(self.job), uses, remembered
+
     @property
     def job(self) -> Job:
         """As Graph shows it."""
@@ -76,6 +87,7 @@ class FakeGraph:
 
     def __init__(self, entra: Entra, point: Point = straight_on) -> None:
         self._entra, self._point = entra, point
+        self._signed_in: datetime | None = None
 
     async def jobs(self, application: Application, identity: Identity) -> list[Job]:
         await self._enter("jobs")
@@ -124,6 +136,11 @@ class FakeGraph:
     async def _enter(self, call: str) -> None:
         await self._point(f"graph-{call}")
         self._entra.calls.append(call)
+        now = self._entra.world.now
+        if call in ("jobs", "job"):
+            self._signed_in = now
+        if self._signed_in is None or now > self._signed_in + ACCESS_TOKEN_LIFETIME:
+            raise EntraError(Obstacle.UNREACHABLE, "the access token has expired")
         obstacle = self._entra.obstacles.get(call)
         if obstacle is not None:
             raise obstacle

@@ -90,9 +90,14 @@ Scenario = tuple[Callable[[], World], Callable[[World], None]]
 """How the world begins, and what somebody does to it at any moment."""
 
 
+Actor = Coroutine[Any, Any, Any]
+MakeActors = Callable[[World, type[Reconciler], Callable[[World], None], str], list[Actor]]
+"""Makes those who act on a world; see ``actors``."""
+
+
 def actors(
     world: World, kind: type[Reconciler], interfere: Callable[[World], None], names: str
-) -> list[Coroutine[Any, Any, Any]]:
+) -> list[Actor]:
     async def work(name: str, times: int) -> None:
         one = reconciler(world, name, kind)
         for _ in range(times):
@@ -128,6 +133,8 @@ def fingerprint(world: World, label: str | None = None) -> object:
     if world.object is not None:
         annotations = tuple(sorted(world.object["metadata"]["annotations"].items()))
         item = world.uid, annotations, repr(world.object["spec"])
+    if world.entra is not None:
+        return _fingerprint_with_entra(world, label, (api, secrets, item))
     match label:
         case "GET" | "PUT" | "DELETE":
             return api, item
@@ -139,16 +146,40 @@ def fingerprint(world: World, label: str | None = None) -> object:
             return api, secrets, item
 
 
+def _fingerprint_with_entra(world: World, label: str | None, parts: tuple[object, object, object]) -> object:
+    """The same where Entra is a part of the world: what it did shows in last uses, and decisions rest on its status."""
+    api, secrets, item = parts
+    held, job, uses, remembered = world.entra.fingerprint()
+    match label:
+        case "GET" | "PUT" | "DELETE":
+            return api, item, uses, remembered, world.now
+        case "secret" | "create" | "replace" | "adopt" | "list" | "delete":
+            return secrets, item, remembered, job
+        case "graph-validate" | "graph-validate-saved":
+            return api, held, world.now
+        case "graph-save" | "entra-status" | "interfere":
+            return world.now
+        case "begin":
+            return item, world.now
+        case _:
+            return *parts, held, job, uses, remembered, world.now
+
+
 class Run:
     """The actors in one world, moved on one call at a time."""
 
     def __init__(
-        self, scenario: Scenario, kind: type[Reconciler], schedule: Schedule = (), names: str = "AB"
+        self,
+        scenario: Scenario,
+        kind: type[Reconciler],
+        schedule: Schedule = (),
+        names: str = "AB",
+        make: MakeActors = actors,
     ) -> None:
         begin, interfere = scenario
         self.world = copy.deepcopy(begin())
         self.schedule: Schedule = ()
-        self._running = actors(self.world, kind, interfere, names)
+        self._running = make(self.world, kind, interfere, names)
         self._labels: list[Any] = [coroutine.send(None) for coroutine in self._running]
         self._history: list[tuple[object, ...]] = [() for _ in self._running]
         for actor in schedule:
@@ -180,21 +211,23 @@ class Run:
             coroutine.close()
 
 
-def states(scenario: Scenario, kind: type[Reconciler], names: str = "AB") -> Iterator[Run]:
+def states(
+    scenario: Scenario, kind: type[Reconciler], names: str = "AB", make: MakeActors = actors
+) -> Iterator[Run]:
     """Every state that any schedule leads to, once, depth first.
 
     A run goes on as long as its next state is new; only a branch taken later is replayed from the start.
     """
     seen: set[object] = set()
     stack: list[Schedule] = [()]
-    run = Run(scenario, kind, names=names)
+    run = Run(scenario, kind, names=names, make=make)
     while stack:
         schedule = stack.pop()
         if schedule and run.schedule == schedule[:-1]:
             run.step(schedule[-1])
         elif run.schedule != schedule:
             run.close()
-            run = Run(scenario, kind, schedule, names)
+            run = Run(scenario, kind, schedule, names, make)
         if run.key in seen:
             continue
         seen.add(run.key)
@@ -205,11 +238,14 @@ def states(scenario: Scenario, kind: type[Reconciler], names: str = "AB") -> Ite
 
 
 def explore(
-    scenario: Scenario, kind: type[Reconciler], violated: Callable[[World], str | None]
+    scenario: Scenario,
+    kind: type[Reconciler],
+    violated: Callable[[World], str | None],
+    make: MakeActors = actors,
 ) -> tuple[int, str | None]:
     """How many states there are, and the first violation."""
     count = 0
-    for count, run in enumerate(states(scenario, kind), 1):
+    for count, run in enumerate(states(scenario, kind, make=make), 1):
         fault = violated(run.world)
         if fault is not None:
             return count, f"{fault} after {run.schedule}"

@@ -87,6 +87,8 @@ class World:
     secret_forbidden: bool = False
     status_forbidden: bool = False
     proof_fails: bool = False
+    entra: Any = None
+    """Microsoft's side, where a test has one (``entra_world.Entra``)."""
     statuses: int = 0
     entra_statuses: int = 0
     """How often Entra's part of it was written."""

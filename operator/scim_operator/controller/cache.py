@@ -51,6 +51,8 @@ class CachedScimToken:
     """A fingerprint of what the status shows of it."""
     sign_in_refused: bool = False
     """Its condition SignInRefused is true."""
+    has_entra: bool = False
+    """Its spec names an application in Entra, or its status does still."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ def cached_scimtoken(body: Mapping[str, Any]) -> CachedScimToken:
         refused_at=None if refusal is None else refusal.at,
         refused=None if refusal is None else content_of(refusal),
         sign_in_refused=_condition(status, SIGN_IN_REFUSED).get("status") == "True",
+        has_entra="entra" in status or "entra" in (body.get("spec") or {}),
     )
 
 
@@ -149,6 +152,11 @@ class InformerCache:
 
     def __contains__(self, key: Key) -> bool:
         return key in self._tokens
+
+    def has_entra(self, key: Key) -> bool:
+        """Whether there is something to hand over to Entra, or to take off its status."""
+        token = self._tokens.get(key)
+        return token is not None and token.has_entra
 
     def __len__(self) -> int:
         return len(self._tokens)
