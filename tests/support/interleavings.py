@@ -116,7 +116,7 @@ def fingerprint(world: World, label: str | None = None) -> object:
     parts without a label). Of the status nothing: no decision about a token rests on it.
     """
     api = (
-        world.databases, world.revision, world.owner_uid, tuple((name, str(item.retires_at)) for name, item in sorted(world.credentials.items())),
+        world.databases, world.revision, world.owner_uid, tuple((name, str(item.retires_at), str(item.last_used_at)) for name, item in sorted(world.credentials.items())),
         tuple(sorted(world.revoked)), world.oauth_client, tuple(sorted(world.cut_off)),
     )  # fmt: skip
     secrets = tuple(

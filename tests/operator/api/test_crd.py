@@ -60,6 +60,7 @@ def test_defaults_inside_of_lists_apply(server: ControlPlane, place: str) -> Non
         {"lifetime": "3650d", "rotateBefore": "1825d"},
         {"lifetime": "60s", "rotateBefore": "30s", "overlap": "1m"},
         {"overlap": "0s"},
+        {"lifetime": "60s", "overlap": "untilInUse"},
         {"lifetime": "999999s"},
         {"tenant": "a.b-c"},
         {"customFields": [{"name": f"f{n}"} for n in range(100)]},
@@ -101,7 +102,12 @@ def test_good_specs_are_accepted(server: ControlPlane, spec: dict[str, Any]) -> 
             "rotateBefore (31s) may be at most half of lifetime (60s); leave it out for a third",
         ),
         ({"rotateBefore": "46d"}, "spec.rotateBefore", "may be at most half of lifetime (90d)"),
-        ({"overlap": "forever"}, "spec.overlap", "write untilExpiry, or a number and s, m, h or d"),
+        (
+            {"overlap": "forever"},
+            "spec.overlap",
+            "write untilExpiry, untilInUse, or a number and s, m, h or d",
+        ),
+        ({"overlap": "untilinuse"}, "spec.overlap", "write untilExpiry, untilInUse, or a number"),
         (
             {"lifetime": "60s", "overlap": "2m"},
             "spec.overlap",
@@ -291,6 +297,7 @@ def test_the_category_finds_them(installed: ControlPlane, quiet_namespace: str) 
     [
         ("spec.rotateBefore", "at most half of lifetime"),
         ("spec.overlap", "untilExpiry (default)"),
+        ("spec.overlap", "untilInUse ends it when the new one was used"),
         ("spec.customFields.multiValued", "list of values"),
         ("spec.groups", "serves them with their members"),
         ("spec.auth.type", "WorkloadIdentity: no secret at all"),

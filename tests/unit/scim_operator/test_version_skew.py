@@ -1,20 +1,36 @@
-"""This operator with an API of another release: it reads the old one's answers and is understood by it."""
+"""This operator with an API of another release: it reads the old one's answers and is understood by it. And an
+operator of another release with a ScimToken of the present CRD.
+"""
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import StringConstraints
 
 from scim_api.contract.admin import Connection, PutConnection
 from scim_operator.adapters.admin_api import HttpAdminApi
+from scim_operator.api.scimtoken import ScimToken, ScimTokenSpec
+from scim_operator.planning.actions import ObservedState, Refuse
+from scim_operator.planning.planner import plan
 from scim_operator.planning.ports import Conflict, Key, ScimApiRejected
 from support.recorded import CALLS, call, missing, with_news
 
 KEY = Key("team", "entra")
+
+
+class SpecBeforeUntilInUse(ScimTokenSpec):
+    """As it was before ``overlap`` took ``untilInUse``."""
+
+    overlap: Annotated[
+        str, StringConstraints(pattern=r"^(untilExpiry|0s|[1-9][0-9]{0,8}[smhd])$", max_length=11)
+    ] = "untilExpiry"
+
+
 OPTIONAL = ["tenant", "settings", "settingsHash", "credentials", "revoked", "resources", "purging"]
 Change = Callable[[Any], Any]
 
@@ -93,3 +109,18 @@ def test_every_recorded_field_of_a_connection_still_means_something() -> None:
     first = {field.alias for field in Connection.model_fields.values()}
     assert set(answers) <= first
     assert {"now", "revision", "credentials", "revoked", "settings"} <= set(answers)
+
+
+def test_an_older_operator_says_that_it_does_not_understand_until_in_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scim_operator.api.scimtoken.ScimTokenSpec", SpecBeforeUntilInUse)
+    token = ScimToken.from_object(
+        {"metadata": {"name": "entra", "namespace": "team"}, "spec": {"overlap": "untilInUse"}}
+    )
+    assert token.spec is None
+    connection = Connection.model_validate(call("a read, with a last use and a tombstone")["answer"])
+    refusal = plan(ObservedState(connection, token, None), "https://scim.example.com/scim/v2")
+    assert isinstance(refusal, Refuse)
+    assert refusal.reason == "NotUnderstood"
+    assert "spec.overlap" in refusal.message

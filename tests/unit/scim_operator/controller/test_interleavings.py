@@ -8,6 +8,7 @@ prefixes; schedules that lead to the same world and the same histories are explo
 import copy
 import functools
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 import structlog
@@ -27,8 +28,16 @@ def quiet() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+FIRST, SECOND = "token-first0", "token-second0"
+
+
 def any_published_is_refused(world: World) -> str | None:
     refused = [token for token in world.published if not world.accepts(token)]
+    return f"published and refused: {refused}" if refused else None
+
+
+def any_but_the_first_is_refused(world: World) -> str | None:
+    refused = [token for token in world.published if token != FIRST and not world.accepts(token)]
     return f"published and refused: {refused}" if refused else None
 
 
@@ -100,8 +109,39 @@ def brand_new() -> World:
     return world
 
 
+@functools.cache
+def left() -> World:
+    """Clients have gone over to the second token, and the first was idle for two hours: it is about to end."""
+    world = settled(overlap="untilInUse")
+    world.now += timedelta(hours=1)
+    world.annotate(ROTATE_ANNOTATION, "please")
+    run_to_end(reconciler(world, "second", Reconciler).reconcile(KEY))
+    world.now += timedelta(hours=1)
+    world.use(SECOND)
+    world.now += timedelta(hours=1)
+    return world
+
+
+@functools.cache
+def clung_to() -> World:
+    """The same, but a client came with the first token half an hour ago."""
+    world = copy.deepcopy(left())
+    world.now -= timedelta(minutes=30)
+    world.use(FIRST)
+    world.now += timedelta(minutes=30)
+    return world
+
+
 def another_rotation(world: World) -> None:
     world.annotate(ROTATE_ANNOTATION, "again")
+
+
+def first_used(world: World) -> None:
+    world.use(FIRST)
+
+
+def second_used(world: World) -> None:
+    world.use(SECOND)
 
 
 def secret_deleted(world: World) -> None:
@@ -145,6 +185,12 @@ def made_anew_before_the_secret_is_collected(world: World) -> None:
         ((half_rotated, renamed), any_published_is_refused),
         ((renaming, renamed_back), any_published_is_refused),
         ((revocation_standing, another_rotation), the_present_one_is_refused),
+        ((left, first_used), any_but_the_first_is_refused),
+        ((left, another_rotation), any_but_the_first_is_refused),
+        ((left, renamed), any_but_the_first_is_refused),
+        ((left, owner_reference_lost), any_but_the_first_is_refused),
+        ((clung_to, second_used), any_published_is_refused),
+        ((clung_to, another_rotation), any_published_is_refused),
     ],
     ids=[
         "first token",
@@ -156,6 +202,12 @@ def made_anew_before_the_secret_is_collected(world: World) -> None:
         "another name during a rotation",
         "the name is changed back during a rotation",
         "rotation under a revocation",
+        "the end of what is left while it is used",
+        "the end of what is left during a rotation",
+        "the end of what is left, another name for the Secret",
+        "the end of what is left while the Secret loses its owner",
+        "what is not left stays while the other is used",
+        "what is not left stays during a rotation",
     ],
 )
 def test_no_interleaving_of_two_reconcilers_rejects_a_published_token(
@@ -169,6 +221,31 @@ def test_no_interleaving_of_two_reconcilers_rejects_a_published_token(
 def test_the_exploration_finds_the_fault_when_the_secret_is_read_before_the_revision() -> None:
     _, fault = explore((revocation_standing, another_rotation), Swapped, the_present_one_is_refused)
     assert fault is not None
+
+
+def test_the_exploration_finds_the_fault_when_a_token_ends_that_a_client_still_uses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scim_operator.planning.token_lifecycle.is_followed", lambda *_: True)
+    _, fault = explore((clung_to, nothing), Reconciler, any_published_is_refused)
+    assert fault is not None
+
+
+@pytest.mark.parametrize("interfere", [nothing, first_used, another_rotation, renamed])
+def test_what_is_left_has_ended_whoever_came_last_and_stays_so(interfere: Callable[[World], None]) -> None:
+    """Or it is used before anybody looks: then it goes on."""
+    ends = 0
+    for run in states((left, interfere), Reconciler):
+        if not run.able:
+            ends += 1
+            world = copy.deepcopy(run.world)
+            was_ended = not world.accepts(FIRST)
+            run_to_end(reconciler(world, "last", Reconciler).reconcile(KEY))
+            assert world.condition()["status"] == "True"
+            assert any_but_the_first_is_refused(world) is None
+            assert world.accepts(FIRST) is not was_ended
+            assert was_ended or interfere is not nothing
+    assert ends > 3
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -71,6 +72,18 @@ def half_changed(before: str, after: str, overlap: str) -> World:
 
 
 @functools.cache
+def left(before: str, after: str) -> World:
+    """Clients have gone over to what another type wants, and what was before was idle for two hours."""
+    world = copy.deepcopy(changing(before, after, IN_USE))
+    run_to_end(reconciler(world, "second", Reconciler).reconcile(KEY))
+    world.now += timedelta(hours=1)
+    [present] = [name for name in world.credentials if name.startswith("second")]
+    world.use_credential(present)
+    world.now += timedelta(hours=1)
+    return world
+
+
+@functools.cache
 def asking(kind: str, annotation: str, value: str, overlap: str) -> World:
     world = settled(kind, overlap)
     world.annotate(annotation, value)
@@ -113,7 +126,18 @@ def access_tokens_are_ended(world: World) -> str | None:
     return f"ended with their access tokens: {list(ended)}" if ended else what_is_published_is_refused(world)
 
 
-ALWAYS = "untilExpiry"
+def gone_is_another_than_the_first(world: World) -> str | None:
+    """With its access tokens, or published later and refused."""
+    refused = [
+        token for token in world.published if not token.endswith("first0") and not world.accepts(token)
+    ]
+    if refused:
+        return f"published and refused: {refused}"
+    ended = [name for name, item in world.cut_off.items() if item.kind != "BearerToken"]
+    return f"ended with their access tokens: {ended}" if ended else what_is_published_is_refused(world)
+
+
+ALWAYS, IN_USE = "untilExpiry", "untilInUse"
 CASES: dict[str, tuple[Begin, Interfere, Callable[[World], str | None]]] = {
     "a first client secret": (lambda: _new("secret"), nothing, what_was_published_is_refused),
     "a first workload identity": (lambda: _new("identity"), nothing, what_was_published_is_refused),
@@ -146,6 +170,16 @@ for _before, _after, _overlap in [
         functools.partial(changing, _before, _after, _overlap),
         nothing,
         _FAULTS[_overlap],
+    )
+for _before, _after, _third in [
+    ("token", "secret", "token"),
+    ("secret", "token", "secret"),
+    ("identity", "secret", "secret"),
+]:
+    CASES[f"{_before} is left for {_after}, then {_third}, overlap {IN_USE}"] = (
+        functools.partial(left, _before, _after),
+        nothing if _after == _third else to(_third, IN_USE),
+        gone_is_another_than_the_first,
     )
 for _overlap in (ALWAYS, "0s"):
     for _before, _after in [("token", "secret"), ("secret", "identity"), ("identity", "other")]:

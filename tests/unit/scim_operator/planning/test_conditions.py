@@ -19,6 +19,7 @@ from scim_operator.planning.conditions import (
     is_same_status,
 )
 from scim_operator.planning.endpoint_verdict import EndpointVerdict
+from scim_operator.planning.revocations import DelayedRevocation
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 from scim_operator.planning.token_usage import SupersededTokenInUse
 
@@ -80,6 +81,18 @@ def test_the_active_token_comes_first_then_the_newest() -> None:
         ("id1", TokenState.SUPERSEDED),
         ("id0", TokenState.SUPERSEDED),
     ]
+
+
+def test_a_revocation_that_waits_for_entra_is_told_with_the_latest_time() -> None:
+    delayed = (DelayedRevocation("id1", NOW + timedelta(minutes=14)),)
+    done = dataclasses.replace(DONE, delayed_revocations=delayed)
+    found = ReconcileOutcome(scim_token(), connection(OLD, NEW), SECRET, done, None)
+    ready = build_status(found, ENDPOINT, NOW).condition("Ready")
+    assert ready is not None
+    assert ready.message.endswith(
+        "The revocation of id1 waits until Entra uses id2, at the latest until 2026-01-10T00:14:00Z"
+    )
+    assert "waits" not in str(well().condition("Ready"))
 
 
 def test_what_is_well_says_until_when_and_what_comes_then() -> None:
