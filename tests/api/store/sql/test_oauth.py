@@ -128,12 +128,13 @@ async def test_what_was_issued_while_its_parent_was_revoked_does_not_open_either
     assert not await opens(store)
 
 
-async def test_a_retired_secret_leaves_its_access_tokens_to_their_end(store: Store) -> None:
+@pytest.mark.parametrize("hours", [0, 5], ids=["now", "since hours"])
+async def test_a_retired_secret_leaves_its_access_tokens_to_their_end(store: Store, hours: int) -> None:
     old = secret()
     await connect(store, old, oauth_client=CLIENT)
     assert await issue(store)
-    now = (await store.connection("apps", "entra")).now
-    await connect(store, old.model_copy(update={"retires_at": now}), secret("s2"))
+    retired = (await store.connection("apps", "entra")).now - timedelta(hours=hours)
+    await connect(store, old.model_copy(update={"retires_at": retired}), secret("s2"))
     assert not await issue(store, "s1", "a2"), "nothing is issued for it any more"
     await connect(store, secret("s2"))
     assert await opens(store)
