@@ -23,6 +23,13 @@ class Reason(enum.StrEnum):
     query, or one that is out of reach."""
     TOO_MANY_FAILURES = "EncounteredEscrowProportionThreshold"
     """Too large a part of a cycle's operations failed."""
+    TOO_MANY_DELETES = "TooManyDeletes"
+    """A cycle would have deleted more than the application's threshold allows: nothing was deleted."""
+    BASE_ESCROW_THRESHOLD = "EncounteredBaseEscrowThreshold"
+    TOTAL_ESCROW_THRESHOLD = "EncounteredTotalEscrowThreshold"
+    QUARANTINED_ON_DEMAND = "QuarantinedOnDemand"
+    INGESTION_INTERRUPTED = "IngestionInterrupted"
+    UNKNOWN = "Unknown"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +102,16 @@ def reason_of_outage(successive: int, cycles: int = OUTAGE_CYCLES) -> Reason | N
         cycles: so many are too many.
     """
     return Reason.BAD_CREDENTIALS if successive >= cycles else None
+
+
+def reason_of_deletes(deletes: int, threshold: int | None) -> Reason | None:
+    """What the deletes that a cycle is about to send lead to (Microsoft Learn: accidental deletions prevention).
+
+    Args:
+        deletes: how many users.
+        threshold: more are too many; None is no limit.
+    """
+    return Reason.TOO_MANY_DELETES if threshold is not None and deletes > threshold else None
 
 
 def after_cycle(current: Quarantine | None, reason: Reason | None, now: datetime) -> Quarantine | None:

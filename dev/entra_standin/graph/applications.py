@@ -66,6 +66,7 @@ class Application:
         jobs: its jobs.
         people: users assigned to it.
         teams: groups assigned to it.
+        delete_threshold: a cycle that would delete more users quarantines the job instead; None is no limit.
         rules: ids of the synchronization rules, by type of object.
         lag: a replica that answers reads after a write; None when there is none.
         lock: held while any of this is changed.
@@ -82,6 +83,7 @@ class Application:
         self.jobs: list[Job] = []
         self.people: tuple[Person, ...] = ()
         self.teams: tuple[Team, ...] = ()
+        self.delete_threshold: int | None = None
         self.rules = {"User": new_guid(), "Group": new_guid()}
         self.lag: Lag | None = None
         self.lock = threading.RLock()

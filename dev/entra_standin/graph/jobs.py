@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from entra_standin.graph.applications import Application
 
 _HISTORY: Final = 1000
+_DELETES: Final = Failure(
+    "TooManyDeletes", "The number of deletions is above the threshold of accidental deletions prevention."
+)
 _ESCROWED: Final = Failure("QuarantineEscrowProportion", "Too many of the operations failed.")
 
 
@@ -108,6 +111,7 @@ class Job:
         self._application = application
         self._watermark: Watermark | None = None
         self._generation = 0
+        self._forces_deletes = False
         self._cycling, self._changing = threading.Lock(), threading.RLock()
 
     def __repr__(self) -> str:
@@ -169,11 +173,19 @@ class Job:
         with self._changing:
             if scopes & {ResetScope.FULL, ResetScope.WATERMARK}:
                 self._watermark = None
-            if scopes & {ResetScope.FULL, ResetScope.QUARANTINE_STATE}:
+            if scopes & {ResetScope.FULL, ResetScope.QUARANTINE_STATE, ResetScope.FORCE_DELETES}:
                 self._end_quarantine()
+            self._forces_deletes = ResetScope.FORCE_DELETES in scopes
             self.schedule, self.was_started = ScheduleState.ACTIVE, True
             self.next_run = self._now()
             self._generation += 1
+
+    def put_in_quarantine(self, reason: Reason) -> None:
+        """Whatever the reason is; ends as every quarantine does."""
+        with self._changing:
+            now = self._now()
+            self.quarantine = quarantine.after_cycle(self.quarantine, reason, now)
+            self.next_run = quarantine.next_cycle(now, self.quarantine, self._application.schedule)
 
     # -- cycles -------------------------------------------------------------------------------------
     def is_due(self, now: datetime) -> bool:
@@ -209,7 +221,9 @@ class Job:
         reason: Reason | None = None
         failure: Failure | None = None
         try:
-            if people or before:
+            if deletes := self._too_many_deletes(before):
+                failure, reason = _DELETES, deletes
+            elif people or before:
                 with self._application.connector.client(
                     credentials, application=self._application.service_principal_id
                 ) as client:
@@ -230,6 +244,12 @@ class Job:
         execution = Execution(new_guid(), began, self._now(), state, failure, cycle, len(people), reason)
         return execution, cycle.watermark if cycle else before
 
+    def _too_many_deletes(self, before: Watermark | None) -> Reason | None:
+        kept = {person.key for person in self._application.people}
+        gone = [person for person in before.people if person.key not in kept] if before else []
+        threshold = None if self._forces_deletes else self._application.delete_threshold
+        return quarantine.reason_of_deletes(len(gone), threshold)
+
     def _reason_of(self, error: EntraError) -> Reason | None:
         """Why a cycle that could not begin leads to quarantine; None as long as it is an outage."""
         if isinstance(error, Incomplete):
@@ -244,6 +264,7 @@ class Job:
         could_begin = execution.cycle is not None
         self.successive_failures = 0 if could_begin else self.successive_failures + 1
         self._watermark = watermark
+        self._forces_deletes = self._forces_deletes and execution.state is not ExecutionState.SUCCEEDED
         if execution.state is ExecutionState.SUCCEEDED and self.steady_since is None:
             self.steady_since = execution.ended
         if could_begin or execution.reason is not None:

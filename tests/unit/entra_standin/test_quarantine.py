@@ -12,6 +12,7 @@ from entra_standin.quarantine import (
     is_disabled,
     next_cycle,
     reason_of_cycle,
+    reason_of_deletes,
     reason_of_outage,
     reason_of_test,
 )
@@ -71,6 +72,12 @@ def test_an_outage_quarantines_when_it_lasts_for_several_cycles() -> None:
         None, None, None, Reason.BAD_CREDENTIALS, Reason.BAD_CREDENTIALS,
     ]  # fmt: skip
     assert reason_of_outage(1, cycles=1) is Reason.BAD_CREDENTIALS
+
+
+def test_more_deletes_than_the_threshold_quarantine() -> None:
+    assert reason_of_deletes(5, None) is None
+    assert reason_of_deletes(5, 5) is None
+    assert reason_of_deletes(6, 5) is Reason.TOO_MANY_DELETES
 
 
 def test_cycles_run_every_forty_minutes() -> None:

@@ -343,6 +343,43 @@ def test_too_many_failures_quarantine(
     assert quarantine["reason"] == "EncounteredEscrowProportionThreshold"
 
 
+def test_too_many_deletes_quarantine_and_delete_nothing_until_they_are_forced(
+    graph: GraphClient, job: Job, application: Application, world: World
+) -> None:
+    state_of(job)
+    application.delete_threshold, application.people, application.teams = 2, application.people[:3], ()
+    assert state_of(job) is ExecutionState.FAILED
+    assert graph.status(application, job)["quarantine"]["reason"] == "TooManyDeletes"
+    assert len(world.scim.users) == 6
+    job.start()
+    assert state_of(job) is ExecutionState.FAILED, "a start asks again"
+    body = {"criteria": {"resetScope": "ForceDeletes"}}
+    assert graph.sync(application, "POST", f"/jobs/{job.id}/restart", body).status_code == 204
+    assert state_of(job) is ExecutionState.SUCCEEDED
+    assert len(world.scim.users) == 3
+    application.delete_threshold, application.people = 0, application.people[:2]
+    assert state_of(job) is ExecutionState.FAILED, "the force was for one cycle"
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_a_job_can_be_put_in_quarantine_for_any_reason(
+    graph: GraphClient,
+    job: Job,
+    application: Application,
+    cloud: MicrosoftCloud,
+    clock: Clock,
+    reason: Reason,
+) -> None:
+    job.put_in_quarantine(reason)
+    shown = graph.status(application, job)
+    assert shown["code"] == QUARANTINE
+    assert shown["quarantine"]["reason"] == reason.value
+    assert cloud.run_due() == []
+    clock.advance(hours=6)
+    assert len(cloud.run_due()) == 1
+    assert job.state == "Active"
+
+
 def test_a_person_without_mail_is_no_failure(job: Job, application: Application) -> None:
     ghost = Person("ghost", "ghost@contoso.example", None, "Ghost")
     application.people = (*(dataclasses.replace(one, manager=None) for one in six_people()), ghost)
