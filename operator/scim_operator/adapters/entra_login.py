@@ -7,7 +7,6 @@ federation), or one that the key of a certificate signs.
 import asyncio
 import dataclasses
 import hashlib
-import math
 import re
 import uuid
 from collections import OrderedDict
@@ -204,7 +203,6 @@ def _token_of(answer: Answer) -> tuple[str, float] | None:
 def _number(value: object) -> float:
     """Zero when it is none: such a token is used once."""
     try:
-        number = float(value) if isinstance(value, int | float | str) else 0.0
+        return float(value) if isinstance(value, int | float | str) else 0.0
     except (ValueError, OverflowError):
         return 0.0
-    return number if math.isfinite(number) else 0.0

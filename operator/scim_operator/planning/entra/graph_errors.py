@@ -53,7 +53,7 @@ _CAUSES: Final = (
         "the endpoint did not answer Entra in time: let Entra's addresses in through firewall and ingress",
     ),
     (
-        r"connection refused|actively refused|unable to connect|connectfailure|sendfailure",
+        r"connection refused|actively refused|(?:unable to|could not) connect|connectfailure|sendfailure",
         "Entra can't connect to the endpoint: it has to be reachable from the Internet",
     ),
     (
@@ -77,6 +77,13 @@ _CAUSES: Final = (
     ),
 )
 """What stands in the inner error of Test Connection, in lower case, and what it means; the first that fits."""
+
+
+_ON_DEMAND: Final = (
+    "Graph answers so too while the job is in quarantine, and may want the application to own both enterprise "
+    "application and app registration. "
+)
+"""What else a 401 to provisionOnDemand may mean."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -106,7 +113,7 @@ def explain(status: int, text: ErrorText, request: GraphRequest, caller: Caller)
     if status == 401 and codes & _TOKEN_CODES:
         return _token_refused(caller)
     if status in (401, 403):
-        return _right_missing(codes, caller)
+        return _right_missing(codes, request, caller)
     if _UNKNOWN_KEY.search(text.everything):
         return GraphRefusal(
             Obstacle.REQUEST_REFUSED, "This kind of application takes other credentials than SCIM's"
@@ -129,7 +136,7 @@ def _token_refused(caller: Caller) -> GraphRefusal:
     )
 
 
-def _right_missing(codes: set[str], caller: Caller) -> GraphRefusal:
+def _right_missing(codes: set[str], request: GraphRequest, caller: Caller) -> GraphRefusal:
     if "authorization_identitynotfound" in codes:
         return GraphRefusal(
             Obstacle.CONSENT_MISSING,
@@ -140,7 +147,8 @@ def _right_missing(codes: set[str], caller: Caller) -> GraphRefusal:
         return GraphRefusal(
             Obstacle.PERMISSION_MISSING, "The tenant needs a Microsoft Entra ID P1 licence for this"
         )
-    return GraphRefusal(Obstacle.PERMISSION_MISSING, missing_grant(caller))
+    reason = _ON_DEMAND if request.call == "provisionOnDemand" else ""
+    return GraphRefusal(Obstacle.PERMISSION_MISSING, f"{reason}{missing_grant(caller)}")
 
 
 def _is_credential_error(status: int, codes: set[str], request: GraphRequest) -> bool:

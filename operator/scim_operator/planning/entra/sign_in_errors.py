@@ -147,6 +147,10 @@ _ISSUER_UNREACHABLE: Final = _refused(
     "Microsoft can't read the keys of the cluster's issuer: <issuer>/.well-known/openid-configuration and the jwks_uri "
     "in it have to be reachable from the Internet. Without that use signIn.certificateRef or signIn.clientSecretRef"
 )
+_ASSERTION: Final = _refused(
+    "the login does not take the assertion for app registration {client}: a certificate's is for the token endpoint as "
+    "SCIM_OPERATOR_ENTRA_LOGIN_URL names it, so that has to be Microsoft's own"
+)
 _BUSY: Final = _later("Microsoft's login is busy")
 
 _EXPLANATIONS: Final[Mapping[int, _Explanation]] = {
@@ -156,6 +160,13 @@ _EXPLANATIONS: Final[Mapping[int, _Explanation]] = {
     700213: _no_federated_credential,
     7002138: _no_federated_credential,
     700024: _CLOCK,
+    700021: _ASSERTION,
+    700023: _ASSERTION,
+    50027: _ASSERTION,
+    7000272: _refused(
+        "the keys that the cluster's issuer publishes lack the one that signed the ServiceAccount's token: publish what "
+        "kubectl get --raw /openid/v1/jwks prints"
+    ),
     50166: _ISSUER_UNREACHABLE,
     501661: _ISSUER_UNREACHABLE,
     7000215: _refused(

@@ -64,6 +64,32 @@ async def test_a_rate_below_one_lets_the_first_request_go_at_once(clock: Clock) 
     assert sum(clock.slept) == pytest.approx(10.0)
 
 
+async def test_who_came_first_goes_first(clock: Clock) -> None:
+    gate, admitted = asyncio.Event(), list[str]()
+
+    async def until_opened(_seconds: float) -> None:
+        await gate.wait()
+        await asyncio.sleep(0)
+
+    async def admit(name: str) -> None:
+        await pace.admit(APPLICATION)
+        admitted.append(name)
+
+    pace = EntraPace(1.0, clock=clock, sleep=until_opened)
+    await admit("burst")
+    waiting = asyncio.create_task(admit("first"))
+    await asyncio.sleep(0)
+    clock.now += 1
+    late = asyncio.create_task(admit("second"))
+    await asyncio.sleep(0)
+    assert admitted == ["burst"]
+    gate.set()
+    await waiting
+    assert admitted == ["burst", "first"]
+    clock.now += 1
+    await late
+
+
 def test_a_pause_is_told_to_everybody_of_the_tenant_and_nobody_waits(pace: EntraPace, clock: Clock) -> None:
     pace.pause(APPLICATION, timedelta(seconds=120))
     clock.now += 20

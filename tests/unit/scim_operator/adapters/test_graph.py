@@ -16,7 +16,15 @@ from scim_operator.adapters.entra_login import EntraLogin
 from scim_operator.adapters.entra_pace import EntraPace
 from scim_operator.adapters.graph import GraphClient
 from scim_operator.planning.entra.clouds import Clouds
-from scim_operator.planning.entra.ports import EntraError, Graph, Job, Obstacle, OnDemandResult, RestartScope
+from scim_operator.planning.entra.ports import (
+    BearerCredentials,
+    EntraError,
+    Graph,
+    Job,
+    Obstacle,
+    OnDemandResult,
+    RestartScope,
+)
 from scim_operator.planning.ports import NotLeading
 from support.microsoft import (
     APPLICATION,
@@ -193,6 +201,21 @@ async def test_nothing_is_written_by_a_process_that_does_not_lead(world: World, 
     assert [asked for asked in world.microsoft.asked if not asked.startswith("GET")] == []
 
 
+async def test_leadership_is_asked_after_the_wait_for_the_rate(world: World) -> None:
+    async def lose_the_lease(seconds: float) -> None:
+        world.now += seconds
+        world.leading = False
+
+    client = world.microsoft.client()
+    pace = EntraPace(1, clock=lambda: world.now, sleep=lose_the_lease)
+    fast = EntraPace(1000, clock=lambda: world.now)
+    login = EntraLogin(client, world.no_account, Clouds(), fast, clock=lambda: world.now)
+    graph = GraphClient(client, login, Clouds(), pace, guard=world.guard)
+    await graph.start(APPLICATION, SECRET, JOB_ID)
+    with pytest.raises(NotLeading):
+        await graph.start(APPLICATION, SECRET, JOB_ID)
+
+
 async def test_leadership_is_asked_again_before_a_write_is_sent_again(world: World) -> None:
     await world.graph.jobs(APPLICATION, SECRET)
 
@@ -266,6 +289,13 @@ async def test_test_connection_that_does_not_pass_is_told_without_the_credential
             await world.graph.validate(APPLICATION, SECRET, JOB, credentials)
         assert (told.value.obstacle, told.value.request_id) == (Obstacle.CREDENTIALS_REFUSED, REQUEST_ID)
         assert secret not in f"{told.value!r} {told.value} {logs}"
+
+
+async def test_neither_access_token_nor_credentials_are_repeated(world: World) -> None:
+    strange = BearerCredentials(BEARER.endpoint, "a token of another form")
+    world.answers(400, graph_error("BadRequest", f"access-1 {SECRET.secret} {strange.token} end"))
+    error = await world.refused(lambda graph: graph.validate(APPLICATION, SECRET, JOB, strange))
+    assert "[hidden] [hidden] [hidden] end" in error.message
 
 
 async def test_what_is_not_graph_is_told_with_the_setting(world: World) -> None:

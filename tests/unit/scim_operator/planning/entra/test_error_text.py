@@ -57,11 +57,27 @@ def test_documents_within_messages_are_opened(
     assert found.message == (messages[-1] if messages else "")
 
 
-def test_documents_are_opened_to_a_depth() -> None:
+def nested(levels: int) -> bytes:
     content: Any = INNER
-    for level in range(30):
-        content = {"code": f"C{level}", "message": json.dumps(content) if level < 6 else content}
-    assert len(read_error(encoded({"error": content})).codes) <= 8
+    for _ in range(levels):
+        content = {"error": content}
+    return encoded(content)
+
+
+def test_documents_are_opened_to_a_depth() -> None:
+    assert read_error(nested(6)).codes == ("InvalidCredentials",)
+    assert read_error(nested(60)).codes == ()
+
+
+def test_of_many_codes_a_few_are_taken() -> None:
+    assert (
+        len(
+            read_error(
+                encoded([{"details": [{"code": f"{a}{b}"} for b in range(9)]} for a in range(9)])
+            ).codes
+        )
+        == 8
+    )
 
 
 def test_the_request_id_is_taken_only_when_it_is_one() -> None:

@@ -25,6 +25,7 @@ LIST = requests.list_jobs(APPLICATION)
 READ = requests.read_job(APPLICATION, JOB_ID)
 VALIDATE = requests.validate(APPLICATION, JOB, BEARER)
 SAVE = requests.save(APPLICATION, OAUTH, {})
+ON_DEMAND = requests.provision_on_demand(APPLICATION, JOB_ID, "rule", "object")
 START = requests.start(APPLICATION, JOB_ID)
 ABSENT = "Resource '{}' does not exist or one of its queried reference-property objects are not present."
 UNAVAILABLE = "CredentialValidationUnavailable"
@@ -38,6 +39,8 @@ CASES: list[tuple[str, GraphRequest, int, Any, Obstacle, str]] = [
     ("missing right", LIST, 401, graph_error("UnknownError"), Obstacle.PERMISSION_MISSING, "az ad app permission add"),
     ("missing right, 403", SAVE, 403, graph_error("Authorization_RequestDenied", "Insufficient privileges"),
      Obstacle.PERMISSION_MISSING, "Synchronization.ReadWrite.All"),
+    ("missing right, on demand", ON_DEMAND, 401, graph_error("UnknownError"), Obstacle.PERMISSION_MISSING,
+     "while the job is in quarantine"),
     ("401 without a body", START, 401, None, Obstacle.PERMISSION_MISSING, "new access token"),
     ("no licence", LIST, 403, graph_error("Authentication_RequestFromNonPremiumTenantOrB2CTenant"),
      Obstacle.PERMISSION_MISSING, "Microsoft Entra ID P1"),
@@ -84,6 +87,8 @@ CASES: list[tuple[str, GraphRequest, int, Any, Obstacle, str]] = [
      Obstacle.CREDENTIALS_REFUSED, "web application firewall"),
     ("our 503", VALIDATE, 400, graph_error(UNAVAILABLE, "The server answered 503"),
      Obstacle.CREDENTIALS_REFUSED, "did not work just then"),
+    ("no connection", VALIDATE, 400, graph_error(UNAVAILABLE, "We could not connect to your application"),
+     Obstacle.CREDENTIALS_REFUSED, "can't connect to the endpoint"),
     ("no words", VALIDATE, 400, graph_error(UNAVAILABLE), Obstacle.CREDENTIALS_REFUSED, "SCIM API's log"),
     ("a code of its own", VALIDATE, 400, graph_error("Whatever"), Obstacle.CREDENTIALS_REFUSED, "SCIM API's log"),
 ]  # fmt: skip

@@ -17,6 +17,8 @@ MEANINGS = [
     (700213, Obstacle.SIGN_IN_REFUSED, "subject system:serviceaccount:team:entra-hand-over"),
     (7002138, Obstacle.SIGN_IN_REFUSED, "no federated credential"),
     (700024, Obstacle.SIGN_IN_REFUSED, "set the clocks"),
+    (700023, Obstacle.SIGN_IN_REFUSED, "SCIM_OPERATOR_ENTRA_LOGIN_URL"),
+    (7000272, Obstacle.SIGN_IN_REFUSED, "kubectl get --raw /openid/v1/jwks"),
     (50166, Obstacle.SIGN_IN_REFUSED, "reachable from the Internet"),
     (7000215, Obstacle.SIGN_IN_REFUSED, "its Value, not its Secret ID"),
     (7000222, Obstacle.SIGN_IN_REFUSED, f"az ad app credential reset --id {CLIENT} --append"),
