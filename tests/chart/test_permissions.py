@@ -1,5 +1,6 @@
 """Nobody may do more than they need: the operator as dev/manifests/rbac.yaml has it, the Jobs what they are for."""
 
+import re
 from typing import Any
 
 import pytest
@@ -57,6 +58,28 @@ def test_with_named_namespaces_it_reads_secrets_there_and_nowhere_else(helm: Hel
     assert same(chart["*"]) == same(MANIFEST.one("ClusterRole", "scim-operator")["rules"])
     assert same(chart[NAMESPACE]) == same(tested[NAMESPACE])
     assert not any("secrets" in rule["resources"] for rule in chart["*"])
+
+
+@pytest.mark.parametrize(
+    "values", [HOST, NAMESPACED, EVERYTHING], ids=["cluster-wide", "namespaced", "everything"]
+)
+def test_nobody_may_create_a_token_of_a_service_account(helm: Helm, values: Any) -> None:
+    """The operator signs in to Entra as ServiceAccounts that somebody has bound it to, each by its name."""
+    rendered = helm.render(values)
+    for role in (*rendered.of_kind("ClusterRole"), *rendered.of_kind("Role")):
+        for rule in role["rules"]:
+            assert not {"serviceaccounts", "serviceaccounts/token"} & set(rule["resources"])
+
+
+def test_the_example_binds_the_operator_of_a_release_scim_operator(helm: Helm) -> None:
+    example = (ROOT / "examples/handover.yaml").read_text(encoding="utf-8")
+    parts = Rendered(list(yaml.safe_load_all(example)))
+    (subject,) = parts.one("RoleBinding", "entra-hand-over")["subjects"]
+    account = helm.render(HOST).one("ServiceAccount", subject["name"], subject["namespace"])
+    (selector,) = re.findall(r"get serviceaccounts -A -l (\S+)", example)
+    assert (
+        dict(item.split("=") for item in selector.split(",")).items() <= account["metadata"]["labels"].items()
+    )
 
 
 def test_no_rule_names_all_of_anything(helm: Helm) -> None:

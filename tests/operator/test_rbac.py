@@ -1,13 +1,16 @@
 """What the operator's ServiceAccount may do, asked of the real authoriser. ``dev/manifests/rbac.yaml`` is applied."""
 
-from collections.abc import AsyncIterator, Iterable
+import base64
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
 
 import pytest
 import yaml
 from kubernetes.aio import client
 
 from localcluster import ControlPlane
-from support.installed import OPERATOR_NAMESPACE, ROOT, client_of
+from support.installed import OPERATOR_NAMESPACE, ROOT, client_of, ensure_namespace
 
 RULES = [
     rule
@@ -148,3 +151,82 @@ def test_kubectl_agrees(installed: ControlPlane, quiet_namespace: str) -> None:
 
     assert can("patch", "scimtokens", "--subresource=status") == "yes"
     assert can("delete", "scimtokens") == "no"
+
+
+# -- the identity for Entra, as examples/handover.yaml has it ------------------------------------------
+AUDIENCE = "api://AzureADTokenExchange"
+IDENTITY = "entra-hand-over"
+
+
+@pytest.fixture
+def identity_namespace(installed: ControlPlane) -> Iterator[str]:
+    """The example's namespace with its ServiceAccount, Role and RoleBinding, and another ServiceAccount."""
+    ensure_namespace(installed, "identity")
+    example = ROOT / "examples/handover.yaml"
+    parts = [
+        part
+        for part in yaml.safe_load_all(example.read_text(encoding="utf-8"))
+        if part["kind"] != "ScimToken"  # another test's operator has to see none
+    ]
+    installed.kubectl(
+        "apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": parts})
+    )
+    installed.kubectl("create", "serviceaccount", "another", "-n", "identity")
+    yield "identity"
+    installed.kubectl("delete", "serviceaccount", "another", IDENTITY, "-n", "identity")
+    installed.kubectl("delete", "role,rolebinding", IDENTITY, "-n", "identity")
+
+
+async def token_of(api_client: client.ApiClient, namespace: str, account: str) -> str:
+    """A token for a ServiceAccount, as the operator asks for it."""
+    request = client.AuthenticationV1TokenRequest(
+        spec=client.V1TokenRequestSpec(audiences=[AUDIENCE], expiration_seconds=600)
+    )
+    created = await client.CoreV1Api(api_client).create_namespaced_service_account_token(
+        account, namespace, request
+    )
+    assert created.status is not None
+    return str(created.status.token)
+
+
+def claims(token: str) -> dict[str, Any]:
+    payload = token.split(".")[1]
+    decoded: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return decoded
+
+
+async def test_with_the_examples_role_it_creates_tokens_for_that_service_account(
+    operator_client: client.ApiClient, identity_namespace: str
+) -> None:
+    found = claims(await token_of(operator_client, identity_namespace, IDENTITY))
+    assert found["sub"] == f"system:serviceaccount:{identity_namespace}:{IDENTITY}"
+    assert found["aud"] == [AUDIENCE]
+
+
+async def test_with_the_examples_role_it_creates_tokens_for_no_other_service_account(
+    installed: ControlPlane,
+    operator_client: client.ApiClient,
+    identity_namespace: str,
+    quiet_namespace: str,
+) -> None:
+    installed.kubectl("create", "serviceaccount", IDENTITY, "-n", quiet_namespace)
+    for namespace, account in (
+        (identity_namespace, "another"),
+        (identity_namespace, "default"),
+        (quiet_namespace, IDENTITY),
+        (OPERATOR_NAMESPACE, "scim-operator"),
+    ):
+        with pytest.raises(client.ApiException) as refused:
+            await token_of(operator_client, namespace, account)
+        assert refused.value.status == 403, f"{namespace}/{account}"
+
+
+async def test_the_identity_itself_may_do_nothing_in_kubernetes(
+    installed: ControlPlane,
+    nobody_client: client.ApiClient,
+    identity_namespace: str,
+) -> None:
+    kubeconfig = installed.service_account_kubeconfig(identity_namespace, IDENTITY)
+    async with await client_of(kubeconfig) as api_client:
+        given = await rights_in(identity_namespace, api_client)
+    assert given <= await rights_in(identity_namespace, nobody_client)

@@ -52,6 +52,12 @@ def quiet_namespace(installed: ControlPlane) -> str:
     return name
 
 
+def ensure_namespace(control_plane: ControlPlane, name: str) -> None:
+    """Have a namespace of this name, which may be there already."""
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    control_plane.kubectl("apply", "-f", "-", input=json.dumps(namespace))
+
+
 @pytest.fixture(scope="session")
 def operator_kubeconfig(installed: ControlPlane) -> Path:
     """Credentials of the operator's ServiceAccount: exactly its permissions."""

@@ -5,6 +5,11 @@ import secrets
 import pytest
 
 from localcluster import ControlPlane
+from localcluster.build import module_directory
+from support.installed import ensure_namespace
+
+CERT_MANAGER = ("github.com/cert-manager/cert-manager", "v1.19.1", "deploy/crds")
+"""Where the kinds of cert-manager come from, which an example uses: module, version, directory."""
 
 
 @pytest.fixture(params=["installed", "installed_on_oldest"], ids=["newest", "oldest"])
@@ -20,3 +25,15 @@ def place(server: ControlPlane) -> str:
     name = f"test-{secrets.token_hex(4)}"
     server.kubectl("create", "namespace", name)
     return name
+
+
+@pytest.fixture
+def examples_server(server: ControlPlane) -> ControlPlane:
+    """With what the examples say has to be there: their namespace, and the kinds of cert-manager."""
+    module, version, directory = CERT_MANAGER
+    ensure_namespace(server, "identity")
+    for plural in ("issuers", "certificates"):
+        crd = module_directory(module, version) / directory / f"cert-manager.io_{plural}.yaml"
+        server.kubectl("apply", "--server-side", "-f", str(crd))
+        server.wait_established(f"{plural}.cert-manager.io")
+    return server

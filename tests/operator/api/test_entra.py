@@ -75,6 +75,31 @@ def test_a_mistake_is_refused_with_what_to_write_instead(
     assert message in said
 
 
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        (
+            entra({"serviceAccountRef": {"name": "entra-hand-over", "namespace": "other"}}),
+            "serviceAccountRef.namespace",
+        ),
+        (
+            entra({"clientSecretRef": {"name": "graph", "key": "k", "namespace": "other"}}),
+            "clientSecretRef.namespace",
+        ),
+        (entra({"certificateRef": {"name": "graph-tls", "namespace": "other"}}), "certificateRef.namespace"),
+        (entra(loginURL="https://login.example.com"), "loginURL"),
+        (entra(graphURL="https://graph.example.com"), "graphURL"),
+    ],
+    ids=["service account", "secret", "certificate", "login", "graph"],
+)
+def test_neither_another_namespaces_identity_nor_a_host_can_be_named(
+    server: ControlPlane, spec: dict[str, Any], field: str
+) -> None:
+    said = refusal(server, manifest("entra", "default", {"entra": spec}))
+    assert f'{field}"' in said
+    assert "unknown field" in said
+
+
 def test_defaults_hand_over_by_themselves_and_recover(server: ControlPlane, place: str) -> None:
     stored = applied(server, manifest("entra", place, {"entra": entra()}))["spec"]["entra"]
     assert stored == entra() | {"cloud": "Public", "handOver": "Automatic", "onQuarantine": "Recover"}
