@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ import yaml
 from kubernetes.aio import client
 
 from localcluster import ControlPlane
-from support.installed import OPERATOR_NAMESPACE, ROOT, client_of, ensure_namespace
+from support.installed import IDENTITY, OPERATOR_NAMESPACE, ROOT, client_of
 
 RULES = [
     rule
@@ -155,26 +155,6 @@ def test_kubectl_agrees(installed: ControlPlane, quiet_namespace: str) -> None:
 
 # -- the identity for Entra, as examples/handover.yaml has it ------------------------------------------
 AUDIENCE = "api://AzureADTokenExchange"
-IDENTITY = "entra-hand-over"
-
-
-@pytest.fixture
-def identity_namespace(installed: ControlPlane) -> Iterator[str]:
-    """The example's namespace with its ServiceAccount, Role and RoleBinding, and another ServiceAccount."""
-    ensure_namespace(installed, "identity")
-    example = ROOT / "examples/handover.yaml"
-    parts = [
-        part
-        for part in yaml.safe_load_all(example.read_text(encoding="utf-8"))
-        if part["kind"] != "ScimToken"  # another test's operator has to see none
-    ]
-    installed.kubectl(
-        "apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": parts})
-    )
-    installed.kubectl("create", "serviceaccount", "another", "-n", "identity")
-    yield "identity"
-    installed.kubectl("delete", "serviceaccount", "another", IDENTITY, "-n", "identity")
-    installed.kubectl("delete", "role,rolebinding", IDENTITY, "-n", "identity")
 
 
 async def token_of(api_client: client.ApiClient, namespace: str, account: str) -> str:
@@ -210,6 +190,7 @@ async def test_with_the_examples_role_it_creates_tokens_for_no_other_service_acc
     quiet_namespace: str,
 ) -> None:
     installed.kubectl("create", "serviceaccount", IDENTITY, "-n", quiet_namespace)
+    installed.kubectl("create", "serviceaccount", "another", "-n", identity_namespace)
     for namespace, account in (
         (identity_namespace, "another"),
         (identity_namespace, "default"),

@@ -15,6 +15,9 @@ from localcluster import ControlPlane, Tools
 ROOT = Path(__file__).resolve().parents[2]
 OPERATOR_NAMESPACE = "scim-system"
 OPERATOR = "scim-operator"
+IDENTITY_NAMESPACE = "identity"
+IDENTITY = "entra-hand-over"
+"""Where the examples with ``spec.entra`` are, and their ServiceAccount there."""
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +59,16 @@ def ensure_namespace(control_plane: ControlPlane, name: str) -> None:
     """Have a namespace of this name, which may be there already."""
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     control_plane.kubectl("apply", "-f", "-", input=json.dumps(namespace))
+
+
+@pytest.fixture
+def identity_namespace(installed: ControlPlane) -> Iterator[str]:
+    """The namespace of ``examples/handover.yaml``, with what that makes in it; it goes with the test."""
+    ensure_namespace(installed, IDENTITY_NAMESPACE)
+    installed.kubectl("apply", "-f", str(ROOT / "examples/handover.yaml"))
+    yield IDENTITY_NAMESPACE
+    made = "scimtokens,roles,rolebindings,serviceaccounts,secrets"
+    installed.kubectl("delete", made, "--all", "-n", IDENTITY_NAMESPACE)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,9 @@ from scim_api.contract.admin import AdminError
 from scim_api.core import limits
 from scim_api.server.settings import ApiSettings
 from scim_operator.api import scimtoken, status
+from scim_operator.api.entra import GraphCloud
 from scim_operator.planning import actions, planner, sign_in_refusals
+from scim_operator.planning.entra.ports import Obstacle
 from scim_operator.settings import RENAMED, OperatorSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +21,7 @@ PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"
 )
 OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 REFERENCE = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
+HANDOVER = (ROOT / "docs/entra-handover.md").read_text(encoding="utf-8")
 EVERYTHING = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 LIVES_IN_THE_API = {"RevisionMismatch"}
 """Codes of the admin API that never reach a condition: the operator looks again."""
@@ -118,6 +121,20 @@ def test_every_reason_of_a_condition_or_event_is_explained() -> None:
         sign_in_refusals.NOT_REFUSED,
     }
     assert (events | codes | failures | refusals | verdicts | sign_ins) - told == set()
+
+
+def test_every_obstacle_at_microsofts_side_is_explained_with_what_to_do() -> None:
+    table = HANDOVER.partition("| reason | condition |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+) \| (.+) \|$", table, re.MULTILINE)
+    assert {item.value for item in Obstacle} <= {reason for reason, *_ in rows}
+    assert {condition for _, condition, *_ in rows} == {*status.ENTRA_CONDITIONS, "both"}
+
+
+def test_every_cloud_of_graph_has_its_hosts_on_the_page() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)`[^|]* \| `[a-z.-]+` \| `[a-z.-]+` \| `api://\w+` \|$", HANDOVER, re.MULTILINE
+    )
+    assert rows == [item.value for item in GraphCloud]
 
 
 def test_every_alert_has_its_runbook() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from localcluster import ControlPlane
 from localcluster.build import module_directory
-from support.installed import ensure_namespace
+from support.installed import IDENTITY_NAMESPACE, ensure_namespace
 
 CERT_MANAGER = ("github.com/cert-manager/cert-manager", "v1.19.1", "deploy/crds")
 """Where the kinds of cert-manager come from, which an example uses: module, version, directory."""
@@ -31,7 +31,7 @@ def place(server: ControlPlane) -> str:
 def examples_server(server: ControlPlane) -> ControlPlane:
     """With what the examples say has to be there: their namespace, and the kinds of cert-manager."""
     module, version, directory = CERT_MANAGER
-    ensure_namespace(server, "identity")
+    ensure_namespace(server, IDENTITY_NAMESPACE)
     for plural in ("issuers", "certificates"):
         crd = module_directory(module, version) / directory / f"cert-manager.io_{plural}.yaml"
         server.kubectl("apply", "--server-side", "-f", str(crd))
