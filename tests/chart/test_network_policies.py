@@ -1,11 +1,14 @@
 """Who may reach what: the network policies as the values ask for them."""
 
+import re
 from ipaddress import ip_address, ip_network
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
-from support.chart import CONTROLLER, HOST, Helm, Object
+from support.chart import CONTROLLER, HOST, ROOT, Helm, Object
 
 POSTGRESQL = {"type": "postgresql", "existingSecret": {"name": "scim-database"}}
 DNS_PODS = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "openshift-dns"}}}]
@@ -153,3 +156,35 @@ def test_on_sqlite_names_are_asked_for_only_with_keys_to_fetch(helm: Helm) -> No
 def test_from_where_keys_are_fetched_can_be_said(helm: Helm) -> None:
     login = [{"ipBlock": {"cidr": "20.190.128.0/18"}}]
     assert keys_rule(helm, POSTGRESQL, keys=login)["to"] == login
+
+
+# -- the operator --------------------------------------------------------------------------------------
+def test_where_the_operator_goes_is_left_open(helm: Helm) -> None:
+    """The Kubernetes API has no address that could be named; so login and Graph are reached without being opened."""
+    spec = helm.render(HOST).one("NetworkPolicy", "scim-operator")["spec"]
+    assert spec["policyTypes"] == ["Ingress"]
+    assert "egress" not in spec
+
+
+def test_the_policy_that_the_page_shows_lets_the_operator_reach_what_its_settings_name(helm: Helm) -> None:
+    """Where another policy lets nothing out that is not listed: docs/entra-handover.md."""
+    page = (ROOT / "docs/entra-handover.md").read_text(encoding="utf-8")
+    (shown,) = (
+        spec
+        for block in re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+        for document in yaml.safe_load_all(block)
+        if document.get("kind") == "NetworkPolicy" and (spec := document["spec"])
+    )
+    opened = {port for rule in shown["egress"] for _, port in ports(rule)}
+    for operator_tls in (True, False):
+        rendered = helm.render({**HOST, "operatorTLS": {"enabled": operator_tls}})
+        pod = rendered.one("Deployment", "scim-operator")["spec"]["template"]
+        assert shown["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+        api = rendered.one("Deployment", "scim-operator-api")["spec"]["template"]
+        assert (
+            shown["egress"][-1]["to"][0]["podSelector"]["matchLabels"].items()
+            <= api["metadata"]["labels"].items()
+        )
+        for variable in pod["spec"]["containers"][0]["env"]:
+            if variable["name"] in ("SCIM_OPERATOR_ADMIN_URL", "SCIM_OPERATOR_SCIM_URL"):
+                assert urlsplit(variable["value"]).port in opened
