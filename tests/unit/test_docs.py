@@ -123,10 +123,13 @@ def test_every_reason_of_a_condition_or_event_is_explained() -> None:
     assert (events | codes | failures | refusals | verdicts | sign_ins) - told == set()
 
 
-def test_every_obstacle_at_microsofts_side_is_explained_with_what_to_do() -> None:
+def test_every_reason_about_entra_is_explained_with_what_to_do() -> None:
+    source = (ROOT / "operator/scim_operator/planning/entra/entra_status.py").read_text(encoding="utf-8")
+    own = set(re.findall(r'"(?:True|False|Unknown)",\s*"(?!False|Unknown)(\w+)"', source))
+    assert len(own) >= 14
     table = HANDOVER.partition("| reason | condition |")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+) \| (.+) \|$", table, re.MULTILINE)
-    assert {item.value for item in Obstacle} <= {reason for reason, *_ in rows}
+    assert {reason for reason, *_ in rows} == own | {item.value for item in Obstacle}
     assert {condition for _, condition, *_ in rows} == {*status.ENTRA_CONDITIONS, "both"}
 
 
