@@ -12,6 +12,7 @@ from scim_api.server.settings import ApiSettings
 from scim_operator.api import scimtoken, status
 from scim_operator.api.entra import GraphCloud
 from scim_operator.planning import actions, planner, sign_in_refusals
+from scim_operator.planning.entra.clouds import Clouds
 from scim_operator.planning.entra.ports import Obstacle
 from scim_operator.settings import RENAMED, OperatorSettings
 
@@ -133,11 +134,25 @@ def test_every_reason_about_entra_is_explained_with_what_to_do() -> None:
     assert {condition for _, condition, *_ in rows} == {*status.ENTRA_CONDITIONS, "both"}
 
 
-def test_every_cloud_of_graph_has_its_hosts_on_the_page() -> None:
+def test_every_code_of_the_login_is_explained() -> None:
+    source = (ROOT / "operator/scim_operator/planning/entra/sign_in_errors.py").read_text(encoding="utf-8")
+    understood = set(re.findall(r"^    ([0-9]+): ", source, re.MULTILINE))
+    table = HANDOVER.partition("| AADSTS |")[2].partition("\n\n")[0]
+    told = re.findall(r"[0-9]+", " ".join(row.split("|")[1] for row in table.splitlines()[2:]))
+    assert len(told) == len(set(told)) >= 30
+    assert set(told) == understood
+    assert set(re.findall(r"AADSTS([0-9]+)", EVERYTHING)) <= understood
+
+
+def test_the_hosts_of_every_cloud_are_told() -> None:
     rows = re.findall(
-        r"^\| `(\w+)`[^|]* \| `[a-z.-]+` \| `[a-z.-]+` \| `api://\w+` \|$", HANDOVER, re.MULTILINE
+        r"^\| `(\w+)`[^|]* \| `([a-z.-]+)` \| `([a-z.-]+)` \| `(api://\w+)` \|$", HANDOVER, re.MULTILINE
     )
-    assert rows == [item.value for item in GraphCloud]
+    assert [cloud for cloud, *_ in rows] == [item.value for item in GraphCloud]
+    for cloud, login, graph, audience in rows:
+        found = Clouds().endpoints(GraphCloud(cloud))
+        assert (f"https://{login}", f"https://{graph}") == (found.login, found.graph)
+        assert audience == found.exchange_audience
 
 
 def test_every_alert_has_its_runbook() -> None:
