@@ -19,6 +19,7 @@ import yaml
 from scim_operator.api.auth import CLAIM_PATTERN, LONGEST_ACCESS_TOKEN, SHORTEST_ACCESS_TOKEN
 from scim_operator.api.durations import LONGEST, OVERLAP_PATTERN, PATTERN, SHORTEST, Until, cel_seconds
 from scim_operator.api.entra import JOB_ID_PATTERN, OBJECT_ID_PATTERN, SECRET_KEY_PATTERN
+from scim_operator.api.printer_columns import printer_columns
 from scim_operator.api.scimtoken import (
     GROUP,
     KIND,
@@ -314,34 +315,6 @@ def status_schema() -> JsonSchema:
     """
     raw = ScimTokenStatus.model_json_schema(by_alias=True)
     return {**_with_list_keys(structural(raw, raw["$defs"])), "default": {"observedGeneration": UNSEEN}}
-
-
-def _column(
-    name: str, path: str, kind: str = "string", *, wide: bool = False, description: str
-) -> JsonSchema:
-    column: JsonSchema = {"name": name, "type": kind, "jsonPath": path, "description": description}
-    return {**column, "priority": 1} if wide else column
-
-
-def printer_columns() -> list[JsonSchema]:
-    """What ``kubectl get sct`` shows. Times ahead are strings: type ``date`` prints ``<invalid>`` for them."""
-    ready = '.status.conditions[?(@.type=="Ready")]'
-    return [
-        _column(
-            "Ready", f"{ready}.status", description="Whether Entra can provision with the Secret's token"
-        ),
-        _column("Expires", ".status.expiresAt", description="When the active token expires"),
-        _column("Next rotation", ".status.nextRotation", description="When it will be replaced"),
-        _column("Last used", ".status.lastUsedAt", "date", description="When Entra came last"),
-        _column("Age", ".metadata.creationTimestamp", "date", description="Since when the ScimToken exists"),
-        _column("Reason", f"{ready}.reason", wide=True, description="Why it is ready or not"),
-        _column("Tenant", ".status.tenant", wide=True, description="Whose directory it opens"),
-        _column("Matching", ".spec.matching", wide=True, description="What identifies a user"),
-        _column("Users", ".status.users", "integer", wide=True, description="How many the tenant has"),
-        _column("Secret", ".status.secretName", wide=True, description="Where the token is"),
-        _column("Auth", ".spec.auth.type", wide=True, description="How Entra signs in"),
-        _column("Endpoint", ".status.endpoint", wide=True, description="What to paste as Tenant URL"),
-    ]
 
 
 def root_schema() -> JsonSchema:
