@@ -25,14 +25,15 @@ def told(helm: Helm, **entra: Any) -> dict[str, str]:
 def test_without_values_it_is_what_the_operator_would_do_anyway(helm: Helm) -> None:
     fields = OperatorSettings.model_fields
     found = told(helm)
-    assert found.keys() == {"REQUESTS_PER_SECOND"}
+    assert found.keys() == {"CHECK_SECONDS", "REQUESTS_PER_SECOND"}
     for name, value in found.items():
         assert float(value) == fields[f"entra_{name.lower()}"].default
 
 
 def test_an_administrator_names_other_hosts(helm: Helm) -> None:
     hosts = {"loginURL": "https://login.example.com", "graphURL": "http://127.0.0.1:8099"}
-    assert told(helm, requestsPerSecond=5, **hosts) == {
+    assert told(helm, checkSeconds=30, requestsPerSecond=5, **hosts) == {
+        "CHECK_SECONDS": "30",
         "REQUESTS_PER_SECOND": "5",
         "LOGIN_URL": "https://login.example.com",
         "GRAPH_URL": "http://127.0.0.1:8099",
@@ -65,5 +66,6 @@ def test_chart_and_operator_take_the_same_addresses(helm: Helm, address: str, go
                 load(**NEEDED, **{setting: address})
 
 
-def test_to_send_nothing_at_all_is_refused(helm: Helm) -> None:
-    assert "at '/entra/requestsPerSecond'" in helm.refusal({**HOST, "entra": {"requestsPerSecond": 0}})
+@pytest.mark.parametrize("value", ["checkSeconds", "requestsPerSecond"])
+def test_never_to_look_and_to_send_nothing_at_all_is_refused(helm: Helm, value: str) -> None:
+    assert f"at '/entra/{value}'" in helm.refusal({**HOST, "entra": {value: 0}})
