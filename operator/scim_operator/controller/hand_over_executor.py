@@ -89,8 +89,8 @@ class HandOverExecutor:
                 await self._recover(here, identity, recovery)
             case hand_over.RunFullCycle(request=request):
                 await self._run_full_cycle(here, identity, request)
-            case hand_over.ProvisionOnDemand(object_id=object_id):
-                await self._provision(here, identity, object_id)
+            case hand_over.ProvisionOnDemand(request=request):
+                await self._provision(here, identity, request)
 
     async def _identity(self, here: HandOverPass) -> Identity:
         sign_in = here.state.spec.sign_in
@@ -164,16 +164,27 @@ class HandOverExecutor:
             here.token, "Normal", "FullCycle", f"provisioning job {job.id} begins anew with an initial cycle"
         )
 
-    async def _provision(self, here: HandOverPass, identity: Identity, object_id: str) -> None:
+    async def _provision(self, here: HandOverPass, identity: Identity, request: str) -> None:
+        """What Graph refuses is answered too: the same would be refused for ever."""
         self._trace("entra-provision-on-demand")
-        job = _job(here)
-        result = await self._graph.provision_on_demand(here.application, identity, job.id, object_id)
-        here.note(status=_answered(here.state.status, "answered_provision_on_demand", object_id))
+        object_id, is_good = request.partition("/")[0], False
+        try:
+            result = await self._graph.provision_on_demand(
+                here.application, identity, _job(here).id, object_id
+            )
+        except EntraError as error:
+            if error.obstacle is not Obstacle.REQUEST_REFUSED:
+                raise
+            told = f"refused: {error.message}"
+        else:
+            told = f"{result.result}. {result.detail}"
+            is_good = result.result in ("Success", "Skipped")
+        here.note(status=_answered(here.state.status, "answered_provision_on_demand", request))
         await self._cluster.event(
             here.token,
-            "Normal" if result.result in ("Success", "Skipped") else "Warning",
+            "Normal" if is_good else "Warning",
             "ProvisionedOnDemand",
-            f"{object_id[:64]}: {result.result}. {result.detail}",
+            f"{object_id[:64]}: {told}",
         )
 
 

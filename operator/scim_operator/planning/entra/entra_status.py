@@ -185,8 +185,10 @@ def _job_fields(token: ScimToken, state: HandOverState) -> Fields:
     cycle, quarantine = status.last_cycle, status.quarantine
     match status.job_state:
         case "Disabled":
-            reason = "Entra has disabled the job" if quarantine else "the job is disabled"
-            return "False", "Disabled", f"{reason}: nobody is provisioned. {_start_advice(token)}"
+            if quarantine is not None:
+                told = f"Entra has disabled the job after {_quarantine_message(token, state, quarantine)}"
+                return "False", "Disabled", told
+            return "False", "Disabled", f"the job is disabled: nobody is provisioned. {_start_advice(token)}"
         case "Paused":
             return (
                 "False",
@@ -194,7 +196,8 @@ def _job_fields(token: ScimToken, state: HandOverState) -> Fields:
                 f"somebody has paused the job: nobody is provisioned. {_start_advice(token)}",
             )
         case "Quarantine" if quarantine is not None:
-            return "False", "Quarantined", _quarantine_message(token, state, quarantine)
+            told = f"the job is in {_quarantine_message(token, state, quarantine)}"
+            return "False", "Quarantined", told
         case "NotConfigured" | "NotRun" | "NotStarted":
             return "Unknown", "NotRun", f"the job has not run yet. {_start_advice(token)}"
         case _:
@@ -219,12 +222,12 @@ def _start_advice(token: ScimToken) -> str:
 
 def _quarantine_message(token: ScimToken, state: HandOverState, quarantine: QuarantineStatus) -> str:
     since = "" if quarantine.since is None else f" since {format_time(quarantine.since)}"
-    told = [f"the job is in quarantine{since} ({quarantine.reason})"]
+    told = [f"quarantine{since} ({quarantine.reason})"]
     if quarantine.error is not None:
         told.append(quarantine.error)
-    if quarantine.next_attempt_at is not None:
+    if quarantine.next_attempt_at is not None and state.status.job_state != "Disabled":
         told.append(f"Entra tries again at {format_time(quarantine.next_attempt_at)}")
-    if quarantine.disabled_at is not None:
+    if quarantine.disabled_at is not None and state.status.job_state != "Disabled":
         told.append(f"and disables the job at {format_time(quarantine.disabled_at)}")
     if quarantine.reason in PROTECTIVE_REASONS:
         told.append(

@@ -67,7 +67,8 @@ class RunFullCycle:
 class ProvisionOnDemand:
     """Have Entra provision one user now, because the annotation asks for it."""
 
-    object_id: str
+    request: str
+    """``<object id>``, or ``<object id>/<anything>`` for the same user once more."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

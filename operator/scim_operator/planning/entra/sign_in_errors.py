@@ -168,6 +168,7 @@ _EXPLANATIONS: Final[Mapping[int, _Explanation]] = {
         "kubectl get --raw /openid/v1/jwks prints"
     ),
     50166: _ISSUER_UNREACHABLE,
+    90061: _ISSUER_UNREACHABLE,
     501661: _ISSUER_UNREACHABLE,
     7000215: _refused(
         "the client secret is wrong: the Secret has to hold its Value, not its Secret ID (Certificates & secrets of "

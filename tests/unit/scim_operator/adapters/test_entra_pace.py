@@ -72,10 +72,10 @@ async def test_who_came_first_goes_first(clock: Clock) -> None:
         await asyncio.sleep(0)
 
     async def admit(name: str) -> None:
-        await pace.admit(APPLICATION)
+        await narrow.admit(APPLICATION)
         admitted.append(name)
 
-    pace = EntraPace(1.0, clock=clock, sleep=until_opened)
+    narrow = EntraPace(1.0, clock=clock, sleep=until_opened)
     await admit("burst")
     waiting = asyncio.create_task(admit("first"))
     await asyncio.sleep(0)

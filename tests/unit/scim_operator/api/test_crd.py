@@ -6,7 +6,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from scim_operator.api import crd
+from scim_operator.api import crd, printer_columns
 from scim_operator.api.auth import AuthSpec, OAuthClientCredentialsSpec, WorkloadIdentitySpec
 from scim_operator.api.scimtoken import (
     CustomFieldSpec,
@@ -100,13 +100,13 @@ def test_every_rule_has_a_message_for_people(rule: dict[str, Any]) -> None:
 
 
 def test_times_ahead_are_strings_in_the_columns() -> None:
-    kinds = {column["name"]: column["type"] for column in crd.printer_columns()}
+    kinds = {column["name"]: column["type"] for column in printer_columns.printer_columns()}
     assert kinds["Expires"] == kinds["Next rotation"] == "string"
     assert kinds["Last used"] == kinds["Age"] == "date"
 
 
 def test_every_printer_column_shows_a_field_that_exists() -> None:
-    for column in crd.printer_columns():
+    for column in printer_columns.printer_columns():
         path = column["jsonPath"]
         if path.startswith(".status.conditions"):
             field = f".status.conditions[].{path.rsplit('.', 1)[1]}"

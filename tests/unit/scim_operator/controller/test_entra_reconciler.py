@@ -402,6 +402,28 @@ class TestRequests:
             "11111111-2222-3333-4444-555555555555: Success. 11111111-2222-3333-4444-555555555555 was updated"
         ]
 
+    async def test_the_same_user_is_provisioned_again_with_something_after_a_slash(self) -> None:
+        here = await settled()
+        await here.hand_over_now()
+        user = "11111111-2222-3333-4444-555555555555"
+        for value in (user, f"{user}/again"):
+            here.world.annotate(PROVISION_ON_DEMAND_ANNOTATION, value)
+            await here.look_again()
+        told = [message for _, reason, message in here.world.events if reason == "ProvisionedOnDemand"]
+        assert told == [f"{user}: Success. {user} was updated"] * 2
+
+    async def test_what_graph_refuses_to_provision_is_told_and_not_asked_again(self) -> None:
+        here = await settled()
+        await here.hand_over_now()
+        refused = EntraError(Obstacle.REQUEST_REFUSED, "no such user")
+        here.entra.obstacles["provision-on-demand"] = refused
+        here.world.annotate(PROVISION_ON_DEMAND_ANNOTATION, "jane")
+        for _ in range(3):
+            await here.look_again()
+        assert here.entra.calls.count("provision-on-demand") == 1
+        assert ("Warning", "ProvisionedOnDemand", "jane: refused: no such user") in here.world.events
+        assert here.told("HandedOver") == ("True", "InUse")
+
 
 async def test_an_application_that_is_taken_out_of_the_spec_leaves_nothing_in_the_status() -> None:
     here = await settled()

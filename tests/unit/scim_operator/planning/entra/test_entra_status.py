@@ -89,6 +89,15 @@ def test_a_quarantine_tells_why_since_when_and_until_when() -> None:
         assert part in found.message
 
 
+def test_a_job_that_its_quarantine_has_disabled_is_started_by_the_operator_and_says_so() -> None:
+    quarantine = Quarantine("EncounteredQuarantineException", START, START)
+    found = provisioning(state(dataclasses.replace(JOB, schedule_state="Disabled", quarantine=quarantine)))
+    assert found.reason == "Disabled"
+    assert "has disabled the job after quarantine since 2026-01-01T00:00:00Z" in found.message
+    assert "the operator starts it as soon as Entra's Test Connection passes" in found.message
+    assert "tries again" not in found.message
+
+
 def test_a_quarantine_without_a_date_keeps_the_one_it_was_first_seen_at() -> None:
     job = dataclasses.replace(JOB, quarantine=Quarantine("Unknown", None, None))
     first = entra_status.with_job(EntraStatus(), job, START)
