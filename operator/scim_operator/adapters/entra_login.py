@@ -166,7 +166,7 @@ class EntraLogin:
     async def _proof(self, identity: Identity, url: str, audience: str) -> Mapping[str, str]:
         match identity:
             case ClientSecretIdentity():
-                return {"client_secret": identity.secret.strip()}
+                return {"client_secret": identity.secret}
             case CertificateIdentity():
                 assertion = client_assertion(identity, url, now=self._now(), jti=str(uuid.uuid4()))
             case ServiceAccountIdentity():
