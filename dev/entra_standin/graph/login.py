@@ -23,8 +23,9 @@ GRAPH_RESOURCES: Final = (
     "https://graph.microsoft.us",
     "https://dod-graph.microsoft.us",
     "https://microsoftgraph.chinacloudapi.cn",
+    "00000003-0000-0000-c000-000000000000",
 )
-"""Of all clouds (Microsoft Graph: national cloud deployments)."""
+"""Of all clouds (Microsoft Graph: national cloud deployments), and its application id, which is the same in each."""
 _TOKEN_BYTES: Final = 1100
 """Microsoft's access tokens are about that long."""
 _EXPIRED: Final = "Lifetime validation failed, the token is expired."

@@ -65,11 +65,15 @@ class Clouds:
     graph_url: str | None = None
 
     def endpoints(self, cloud: GraphCloud) -> Endpoints:
-        """Where ``cloud`` is reached. Tokens are asked for the Graph that is called, of whichever cloud it is."""
+        """Where ``cloud`` is reached.
+
+        At another Graph the scope is Graph's application id, the same in every cloud: a proxy's host is no name of
+        Graph's, and the names of a cloud to come are not known here.
+        """
         found = _CLOUDS[cloud]
         if self.login_url is not None:
             found = dataclasses.replace(found, login=self.login_url.rstrip("/"))
         if self.graph_url is not None:
-            graph = self.graph_url.rstrip("/")
-            found = dataclasses.replace(found, graph=graph, scope=f"{graph}/.default")
+            graph, scope = self.graph_url.rstrip("/"), f"{GRAPH_APP_ID}/.default"
+            found = dataclasses.replace(found, graph=graph, scope=scope)
         return found

@@ -56,6 +56,10 @@ def test_graph_of_every_cloud_may_be_asked_for(graph: GraphClient, host: str) ->
     assert graph.token(scope=f"https://{host}/.default").status_code == 200
 
 
+def test_graph_may_be_asked_for_by_its_application_id(graph: GraphClient) -> None:
+    assert graph.token(scope="00000003-0000-0000-c000-000000000000/.default").status_code == 200
+
+
 def test_the_clouds_own_address_may_be_asked_for(graph: GraphClient) -> None:
     assert graph.token(scope=f"{graph.cloud.graph_url}/.default").status_code == 200
 

@@ -39,7 +39,7 @@ def test_the_administrators_urls_replace_microsofts_in_every_cloud() -> None:
         found = clouds.endpoints(cloud)
         assert found.token_url("t") == "http://127.0.0.1:1/login/t/oauth2/v2.0/token"
         assert found.graph == "http://127.0.0.1:1/graph"
-        assert found.scope == "http://127.0.0.1:1/graph/.default"
+        assert found.scope == "00000003-0000-0000-c000-000000000000/.default"
         assert found.exchange_audience == Clouds().endpoints(cloud).exchange_audience
 
 
