@@ -1,16 +1,13 @@
 """The last mile on real parts: Entra, played, gets each credential by itself, proves it, and its job goes on."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from entra_standin.directory import six_people
 from entra_standin.graph import LOGIN, Fault, MicrosoftCloud
-from support.hand_over import Handing, microsoft
+from support.hand_over import NAME, Handing, is_told, microsoft, rotate, wait_handed_over
 from support.stack import Stack, until
-
-NAME = "entra"
 
 
 @pytest.fixture(scope="module")
@@ -27,32 +24,6 @@ def handing(stack: Stack, cloud: MicrosoftCloud, namespace: str) -> Iterator[Han
     cloud.faults.clear()
 
 
-def is_told(stack: Stack, namespace: str, kind: str, reason: str) -> dict[str, Any]:
-    """Wait for a condition's reason."""
-
-    def told() -> dict[str, Any] | None:
-        condition = stack.condition(namespace, NAME, kind)
-        return condition if condition.get("reason") == reason else None
-
-    found: dict[str, Any] = until(f"{kind} says {reason}", told, 45, lambda: stack.story(namespace, NAME))
-    return found
-
-
-def wait_handed_over(stack: Stack, namespace: str) -> dict[str, str]:
-    """Wait until Entra uses what the Secret publishes; the Secret."""
-
-    def done() -> dict[str, str] | None:
-        secret = stack.secret(namespace, f"{NAME}-scim-token")
-        given = stack.object(namespace, NAME).get("status", {}).get("entra", {}).get("handedOver", {})
-        name = secret.get("token-id") or secret.get("client-secret-id")
-        return secret if given.get("credentialID") == name and "inUseAt" in given else None
-
-    found: dict[str, str] = until(
-        "Entra uses what the Secret publishes", done, 45, lambda: stack.story(namespace, NAME)
-    )
-    return found
-
-
 def test_entra_gets_each_token_by_itself_and_its_job_runs_with_it(
     stack: Stack, handing: Handing, namespace: str
 ) -> None:
@@ -64,10 +35,8 @@ def test_entra_gets_each_token_by_itself_and_its_job_runs_with_it(
     job.start()
     assert job.run_cycle() is not None
     assert job.quarantine is None
-    stack.kubectl("annotate", "sct", NAME, "-n", namespace, "scim-operator.io/rotate=1")
-    until("another token", lambda: stack.secret(namespace, f"{NAME}-scim-token")["token"] != first["token"])
-    second = wait_handed_over(stack, namespace)
-    assert handing.held["SecretToken"] == second["token"]
+    second = rotate(stack, namespace, "1")
+    assert handing.held["SecretToken"] == second["token"] != first["token"]
     assert job.run_cycle() is not None
     assert job.quarantine is None
     assert is_told(stack, namespace, "Provisioning", "Active")["status"] == "True"
@@ -155,6 +124,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "federated credential for another namespace": ("EntraSignInRefused", "federated credential"),
     "no Role for the ServiceAccount": ("IdentityNotReadable", "serviceaccounts/token"),
     "no ServiceAccount": ("IdentityNotReadable", "ServiceAccount"),
+    "no consent": ("ConsentMissing", "/adminconsent?client_id="),
     "login is down": ("GraphUnreachable", ""),
 }
 
@@ -175,6 +145,8 @@ def test_a_mistake_of_a_newcomer_reads_as_a_remedy(
             spec["tenantID"] = "11111111-2222-3333-4444-555555555555"
         case "missing role":
             handing.caller.consent(handing.tenant.id, ())
+        case "no consent":
+            spec["tenantID"] = cloud.add_tenant().id
         case "federated credential for another namespace":
             handing.caller.federated.clear()
         case "no ServiceAccount":

@@ -2,13 +2,16 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from entra_standin.graph import Application, Caller, FederatedCredential, MicrosoftCloud, Tenant
 from localcluster import ControlPlane
-from support.stack import OPERATOR_NAMESPACE, Stack
+from support.stack import OPERATOR_NAMESPACE, Stack, until
 
+NAME = "entra"
+"""Of the ScimToken."""
 ACCOUNT = "entra-hand-over"
 ROLE = "Synchronization.ReadWrite.All"
 SETTINGS = {"SCIM_OPERATOR_ENTRA_CHECK_SECONDS": "1", "SCIM_OPERATOR_ENTRA_REQUESTS_PER_SECOND": "200"}
@@ -29,16 +32,37 @@ def keys_of(plane: ControlPlane) -> dict[str, Any]:
     return found
 
 
+Reached = Callable[[MicrosoftCloud], Mapping[str, str]]
+"""Settings by which the operator reaches the played Microsoft."""
+
+
+def directly(cloud: MicrosoftCloud) -> Mapping[str, str]:
+    """On loopback, in the clear."""
+    return {
+        "SCIM_OPERATOR_ENTRA_LOGIN_URL": cloud.login_url,
+        "SCIM_OPERATOR_ENTRA_GRAPH_URL": cloud.graph_url,
+    }
+
+
 @contextlib.contextmanager
-def microsoft(stack: Stack, **settings: str) -> Iterator[MicrosoftCloud]:
-    """Play Microsoft, and run the operator against it; afterwards the operator runs as before."""
-    with MicrosoftCloud(jwks=keys_of(stack.control_plane)) as cloud:
-        addresses = {
-            "SCIM_OPERATOR_ENTRA_LOGIN_URL": cloud.login_url,
-            "SCIM_OPERATOR_ENTRA_GRAPH_URL": cloud.graph_url,
-        }
+def microsoft(
+    stack: Stack,
+    reached: Reached = directly,
+    *,
+    clock: Callable[[], float] = time.time,
+    port: int = 0,
+) -> Iterator[MicrosoftCloud]:
+    """Play Microsoft, and run the operator against it; afterwards the operator runs as before.
+
+    Args:
+        stack: the installation.
+        reached: how the operator reaches it.
+        clock: Microsoft's, POSIX time.
+        port: of it; 0 takes a free one.
+    """
+    with MicrosoftCloud(jwks=keys_of(stack.control_plane), clock=clock, port=port) as cloud:
         stack.stop_operators()
-        stack.start_operator(environment={**SETTINGS, **addresses, **settings})
+        stack.start_operator(environment={**SETTINGS, **reached(cloud)})
         try:
             yield cloud
         finally:
@@ -72,6 +96,21 @@ class Handing:
             "servicePrincipalID": self.application.service_principal_id,
             "signIn": sign_in,
         } | more
+
+    def sign_in(self, **reference: Any) -> dict[str, Any]:
+        """``spec.entra`` with another way to sign in."""
+        return self.spec(signIn={"clientID": self.caller.client_id} | reference)
+
+    def store(self, name: str, kind: str = "Opaque", **data: str) -> None:
+        """Write a Secret into the namespace; keys have ``_`` for ``.``."""
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": self.namespace},
+            "type": kind,
+            "stringData": {part.replace("_", "."): value for part, value in data.items()},
+        }
+        self.stack.kubectl("apply", "-f", "-", input=json.dumps(body))
 
     @property
     def held(self) -> dict[str, str]:
@@ -107,3 +146,37 @@ def identity_role(namespace: str) -> list[dict[str, Any]]:
             ],
         },
     ]
+
+
+def is_told(stack: Stack, namespace: str, kind: str, reason: str) -> dict[str, Any]:
+    """Wait for a condition's reason."""
+
+    def told() -> dict[str, Any] | None:
+        condition = stack.condition(namespace, NAME, kind)
+        return condition if condition.get("reason") == reason else None
+
+    found: dict[str, Any] = until(f"{kind} says {reason}", told, 90, lambda: stack.story(namespace, NAME))
+    return found
+
+
+def wait_handed_over(stack: Stack, namespace: str) -> dict[str, str]:
+    """Wait until Entra uses what the Secret publishes; the Secret."""
+
+    def done() -> dict[str, str] | None:
+        secret = stack.secret(namespace, f"{NAME}-scim-token")
+        given = stack.object(namespace, NAME).get("status", {}).get("entra", {}).get("handedOver", {})
+        name = secret.get("token-id") or secret.get("client-secret-id")
+        return secret if given.get("credentialID") == name and "inUseAt" in given else None
+
+    found: dict[str, str] = until(
+        "Entra uses what the Secret publishes", done, 90, lambda: stack.story(namespace, NAME)
+    )
+    return found
+
+
+def rotate(stack: Stack, namespace: str, value: str) -> dict[str, str]:
+    """Ask for a rotation, and wait until Entra uses what came of it; the Secret."""
+    before = stack.secret(namespace, f"{NAME}-scim-token")
+    stack.kubectl("annotate", "--overwrite", "sct", NAME, "-n", namespace, f"scim-operator.io/rotate={value}")
+    until("another token", lambda: stack.secret(namespace, f"{NAME}-scim-token") != before)
+    return wait_handed_over(stack, namespace)
