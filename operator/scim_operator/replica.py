@@ -237,6 +237,7 @@ class Operator:
             endpoint=self._settings.endpoint_url,
             ledger_key=key.ledger_key,
             check_period=timedelta(seconds=self._settings.entra_check_seconds),
+            owner=self._cache.application_owner,
             in_use=self._controller.add,
             seen=self._entra.show,
             trace=self._trace or _no_trace,

@@ -162,6 +162,28 @@ def test_a_mistake_of_a_newcomer_reads_as_a_remedy(
     assert stack.condition(namespace, NAME)["status"] == "True"
 
 
+def test_two_scimtokens_never_take_turns_at_one_application(
+    stack: Stack, handing: Handing, namespace: str
+) -> None:
+    stack.apply(namespace, NAME, entra=handing.spec())
+    token = wait_handed_over(stack, namespace)["token"]
+    stack.apply(namespace, "second", entra=handing.spec())
+
+    def refused() -> bool:
+        return stack.condition(namespace, "second", "HandedOver").get("reason") == "ApplicationTaken"
+
+    until("the second one is told", refused, 45, lambda: stack.story(namespace, "second"))
+    assert handing.held["SecretToken"] == token
+    stack.kubectl("delete", "sct", NAME, "-n", namespace)
+    second = until("its Secret", lambda: stack.secret(namespace, "second-scim-token"))
+    until(
+        "the second one takes its place",
+        lambda: handing.held["SecretToken"] == second["token"],
+        45,
+        lambda: stack.story(namespace, "second"),
+    )
+
+
 def test_plaintext_is_in_no_log_event_or_status(stack: Stack, handing: Handing, namespace: str) -> None:
     stack.apply(namespace, NAME, entra=handing.spec())
     token = wait_handed_over(stack, namespace)["token"]

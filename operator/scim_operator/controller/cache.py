@@ -53,6 +53,10 @@ class CachedScimToken:
     """Its condition SignInRefused is true."""
     has_entra: bool = False
     """Its spec names an application in Entra, or its status does still."""
+    application: str | None = None
+    """Object id of the application that it has handed a credential to, and is to hand the next one to."""
+    created: str = ""
+    """``metadata.creationTimestamp``."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -110,7 +114,21 @@ def cached_scimtoken(body: Mapping[str, Any]) -> CachedScimToken:
         refused=None if refusal is None else content_of(refusal),
         sign_in_refused=_condition(status, SIGN_IN_REFUSED).get("status") == "True",
         has_entra="entra" in status or "entra" in (body.get("spec") or {}),
+        application=_application(body.get("spec"), status),
+        created=meta.get("creationTimestamp") or "",
     )
+
+
+def _application(spec: object, status: Mapping[str, Any]) -> str | None:
+    wanted = spec.get("entra") if isinstance(spec, Mapping) else None
+    known = status.get("entra")
+    if not isinstance(wanted, Mapping) or not isinstance(known, Mapping):
+        return None
+    given = known.get("handedOver")
+    if not isinstance(given, Mapping) or wanted.get("handOver", "Automatic") != "Automatic":
+        return None
+    named = wanted.get("servicePrincipalID")
+    return named if isinstance(named, str) and named == given.get("servicePrincipalID") else None
 
 
 def _refusal(status: Mapping[str, Any]) -> RefusedSignIn | None:
@@ -136,6 +154,10 @@ def cached_secret(body: Mapping[str, Any]) -> CachedSecret:
     )
 
 
+def _age(token: CachedScimToken) -> tuple[str, Key]:
+    return token.created, token.key
+
+
 class InformerCache:
     """The ScimTokens and Secrets that the watch has shown. Not thread-safe: one event loop feeds and reads it."""
 
@@ -157,6 +179,24 @@ class InformerCache:
         """Whether there is something to hand over to Entra, or to take off its status."""
         token = self._tokens.get(key)
         return token is not None and token.has_entra
+
+    def application_owner(self, key: Key, application: str) -> Key | None:
+        """The other ScimToken that hands its credentials to the same application; None where ``key`` may.
+
+        Whoever has handed one over has shown its right to. Of two that have, the older one goes on.
+
+        Args:
+            key: of the ScimToken that is about to.
+            application: object id.
+        """
+        others = [
+            token for token in self._tokens.values() if token.application == application and token.key != key
+        ]
+        if not others:
+            return None
+        own, first = self._tokens.get(key), min(others, key=_age)
+        is_first = own is not None and own.application == application and _age(own) < _age(first)
+        return None if is_first else first.key
 
     def __len__(self) -> int:
         return len(self._tokens)

@@ -64,6 +64,7 @@ class EntraReconciler:
         endpoint: the SCIM base URL, which Entra is given as Tenant URL.
         ledger_key: signs the token ledgers in the Secrets' annotations.
         check_period: how often each job is looked at.
+        owner: the other ScimToken that hands over to the same application, by its object id; None where there is none.
         in_use: called with the key of a ScimToken when it has become known, or is no longer, that Entra uses its
             credential.
         seen: called with what is known of Entra's side; the spec is None when there is nothing to look after any more.
@@ -81,6 +82,7 @@ class EntraReconciler:
         endpoint: str,
         ledger_key: bytes,
         check_period: timedelta,
+        owner: Callable[[Key, str], Key | None] = lambda _key, _application: None,
         in_use: Callable[[Key], None] = lambda _key: None,
         seen: Callable[[Key, EntraSpec | None, ScimTokenStatus], None] = lambda _key, _spec, _status: None,
         trace: Callable[[str], None] = lambda _step: None,
@@ -89,7 +91,7 @@ class EntraReconciler:
     ) -> None:
         self._api, self._cluster, self._endpoint = api, cluster, endpoint
         self._signer, self._check_period = LedgerSigner(ledger_key), check_period
-        self._in_use, self._seen, self._trace = in_use, seen, trace
+        self._owner, self._in_use, self._seen, self._trace = owner, in_use, seen, trace
         self._clock, self._spread = clock, spread
         self._executor = HandOverExecutor(api=api, cluster=cluster, graph=graph, trace=trace)
         self._memory: dict[Key, _Memory] = {}
@@ -173,6 +175,9 @@ class EntraReconciler:
             others=others,
             check_due=self._clock() >= memory.check_at,
             check_period=self._check_period,
+            owner=self._owner(token.key, spec.service_principal_id)
+            if spec.hand_over == "Automatic"
+            else None,
             full_cycle=token.full_cycle_request,
             provision_on_demand=token.on_demand_request,
             is_tried=by_hand and published is not None and memory.tried == published.id,

@@ -7,7 +7,7 @@ succeeded. Neither touches Ready: the Secret is good whatever Entra does with it
 from datetime import datetime
 from typing import Final, Literal
 
-from scim_operator.api.scimtoken import ScimToken, format_time
+from scim_operator.api.scimtoken import Key, ScimToken, format_time
 from scim_operator.api.status import (
     HANDED_OVER,
     PROVISIONING,
@@ -140,6 +140,8 @@ def _handed_over(token: ScimToken, state: HandOverState, error: EntraError | Non
             "Entra signs in with an identity of its own: there is no secret to hand over",
         )
     what = f"{NOUNS[published.kind]} {published.id}"
+    if state.owner is not None:
+        return "False", Obstacle.APPLICATION_TAKEN.value, _taken(token, state.owner, what)
     if hand_over.is_current(state) and given is not None and given.in_use_at is not None:
         at, used = format_time(given.at), format_time(given.in_use_at)
         return "True", "InUse", f"Entra has {what} since {at}, and came with it at {used}"
@@ -151,6 +153,19 @@ def _handed_over(token: ScimToken, state: HandOverState, error: EntraError | Non
         advice = remedy(token, published.kind)
         return "False", "ValidateOnly", f"{passes} with {what}. It is not saved by itself: {advice}"
     return _not_in_use(state, what)
+
+
+def _taken(token: ScimToken, owner: Key, what: str) -> str:
+    other = (
+        f"ScimToken {owner.name}"
+        if owner.namespace == token.key.namespace
+        else "a ScimToken of another namespace"
+    )
+    return (
+        f"{what} is not handed over: {other} hands its credentials to the same enterprise application, which has one "
+        "endpoint at a time. Name another application as spec.entra.servicePrincipalID, or take spec.entra out of one of "
+        "the two"
+    )
 
 
 def _not_in_use(state: HandOverState, what: str) -> Fields:

@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from scim_api.contract.admin import CredentialStatus
+from scim_operator.api.auth import LONGEST_ACCESS_TOKEN
 from scim_operator.api.entra import EntraSpec
+from scim_operator.api.scimtoken import Key
 from scim_operator.api.status import EntraStatus, HandOverStatus
 from scim_operator.planning.entra.ports import Job
 from scim_operator.planning.entra.recovery import Recovery, next_recovery
@@ -109,6 +111,8 @@ class HandOverState:
     check_due: bool
     """Whether the job is to be looked at in this pass."""
     check_period: timedelta
+    owner: Key | None = None
+    """The other ScimToken that hands its credentials to the same application: this one hands over nothing."""
     full_cycle: str | None = None
     """The annotation's value."""
     provision_on_demand: str | None = None
@@ -178,6 +182,8 @@ def _hand_over(state: HandOverState) -> Step | None:
 
 
 def _give(state: HandOverState) -> Step | None:
+    if state.owner is not None:
+        return None
     if not state.is_tried:
         return ReadJob() if state.job is None else ValidateNew()
     return SaveNew() if state.spec.hand_over == "Automatic" else None
@@ -204,15 +210,19 @@ def _is_overdue(state: HandOverState, given: HandOverStatus) -> bool:
 def _went_back(state: HandOverState, given: HandOverStatus) -> bool:
     """Whether a cycle that began after the hand-over came with another credential: somebody has saved an older one."""
     execution = state.job.last_execution if state.job is not None else None
-    if execution is None or execution.began_at is None or execution.began_at < given.at + SETTLES_WITHIN:
-        return False
+    began = None if execution is None else execution.began_at
     used = state.published.last_used_at if state.published is not None else None
-    return any(
+    return began is not None and any(
         item.last_used_at is not None
-        and item.last_used_at >= execution.began_at
+        and item.last_used_at >= began >= given.at + _lingers(item)
         and (used is None or used < item.last_used_at)
         for item in state.others
     )
+
+
+def _lingers(item: CredentialStatus) -> timedelta:
+    """For how long after a hand-over Entra may come with what it had before: an access token lives on."""
+    return LONGEST_ACCESS_TOKEN if item.kind == "ClientSecret" else SETTLES_WITHIN
 
 
 def _requests(state: HandOverState) -> Step | None:
@@ -226,7 +236,12 @@ def _requests(state: HandOverState) -> Step | None:
 
 
 def _recover(state: HandOverState) -> Step | None:
-    if state.job is None or state.spec.on_quarantine != "Recover" or state.has_recovered:
+    if (
+        state.owner is not None
+        or state.job is None
+        or state.spec.on_quarantine != "Recover"
+        or state.has_recovered
+    ):
         return None
     recovery = next_recovery(state.job, state.status, state.now, state.check_period)
     if recovery is None:

@@ -68,6 +68,8 @@ class Obstacle(enum.StrEnum):
     """There is no provisioning job, or not the one named."""
     SEVERAL_JOBS = "SeveralJobs"
     """There are several, and none is named."""
+    APPLICATION_TAKEN = "ApplicationTaken"
+    """Another ScimToken hands its credentials to the same application."""
     CREDENTIALS_REFUSED = "CredentialsRefused"
     """Entra's Test Connection did not pass with the credentials."""
     REQUEST_REFUSED = "GraphRefused"

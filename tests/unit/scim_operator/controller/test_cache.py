@@ -318,3 +318,66 @@ def test_the_expiry_of_every_token_is_known_and_forgotten_with_its_scimtoken() -
     assert list(cache.token_expiries()) == [(KEY, end)]
     see(cache, scim_token(), deleted=True)
     assert list(cache.token_expiries()) == []
+
+
+APPLICATION = "7a1f6c52-6d0e-4a53-8a5e-5b0f2f0e9d0a"
+
+
+def handing_over(name: str, created: str, *, has: bool = True, mode: str = "Automatic") -> dict[str, Any]:
+    status = {"entra": {"handedOver": {"servicePrincipalID": APPLICATION}} if has else {}}
+    return scim_token(
+        metadata={"name": name, "uid": f"uid-{name}", "creationTimestamp": created},
+        spec={"entra": {"servicePrincipalID": APPLICATION, "handOver": mode}},
+        status=status,
+    )
+
+
+class TestApplications:
+    OLD, NEW = Key("ns", "old"), Key("ns", "new")
+
+    def seen(self, *bodies: dict[str, Any]) -> InformerCache:
+        cache = InformerCache()
+        for body in bodies:
+            see(cache, body)
+        return cache
+
+    def test_of_two_that_hand_over_to_the_same_application_the_older_goes_on(self) -> None:
+        cache = self.seen(
+            handing_over("new", "2026-02-01T00:00:00Z"), handing_over("old", "2026-01-01T00:00:00Z")
+        )
+        assert cache.application_owner(self.NEW, APPLICATION) == self.OLD
+        assert cache.application_owner(self.OLD, APPLICATION) is None
+
+    def test_one_that_has_never_handed_over_comes_after_one_that_has_however_old_it_is(self) -> None:
+        """Whoever names an application has no right to it yet: it must not keep others from handing over."""
+        cache = self.seen(
+            handing_over("old", "2026-01-01T00:00:00Z", has=False),
+            handing_over("new", "2026-02-01T00:00:00Z"),
+        )
+        assert cache.application_owner(self.OLD, APPLICATION) == self.NEW
+        assert cache.application_owner(self.NEW, APPLICATION) is None
+
+    def test_one_that_hands_over_no_longer_is_in_nobodys_way(self) -> None:
+        for mode in ("Off", "ValidateOnly"):
+            cache = self.seen(
+                handing_over("old", "2026-01-01T00:00:00Z", mode=mode),
+                handing_over("new", "2026-02-01T00:00:00Z"),
+            )
+            assert cache.application_owner(self.NEW, APPLICATION) is None
+        cache = self.seen(
+            handing_over("old", "2026-01-01T00:00:00Z"), handing_over("new", "2026-02-01T00:00:00Z")
+        )
+        see(cache, handing_over("old", "2026-01-01T00:00:00Z"), deleted=True)
+        assert cache.application_owner(self.NEW, APPLICATION) is None
+
+    def test_what_stands_in_spec_or_status_has_something_to_do_with_entra(self) -> None:
+        assert self.seen(handing_over("old", "", has=False)).has_entra(self.OLD)
+        left = scim_token(metadata={"name": "old"}, status={"entra": {}})
+        assert self.seen(left).has_entra(self.OLD)
+        assert not self.seen(scim_token(metadata={"name": "old"})).has_entra(self.OLD)
+
+    @pytest.mark.parametrize("odd", [None, [], "entra", {"entra": None}, {"entra": []}])
+    def test_a_spec_or_status_of_another_form_is_no_concern(self, odd: Any) -> None:
+        for changes in ({"spec": odd}, {"status": odd}):
+            body = handing_over("old", "") | changes
+            assert self.seen(body).application_owner(self.NEW, APPLICATION) is None

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from scim_api.contract.admin import CredentialStatus
 from scim_operator.api.entra import EntraSpec
-from scim_operator.api.scimtoken import ScimToken
+from scim_operator.api.scimtoken import Key, ScimToken
 from scim_operator.api.status import Condition, EntraStatus
 from scim_operator.planning.entra import entra_status
 from scim_operator.planning.entra.hand_over import HandOverState
@@ -71,6 +72,24 @@ def test_a_job_is_told_in_words(job: Job, status: str, reason: str, told: str) -
     found = provisioning(state(job))
     assert (found.status, found.reason) == (status, reason)
     assert told in found.message
+
+
+@pytest.mark.parametrize(
+    ("owner", "told"),
+    [
+        (Key("team", "other"), "ScimToken other hands"),
+        (Key("secret-project", "other"), "of another namespace hands"),
+    ],
+)
+def test_an_application_that_is_taken_is_told_without_a_word_of_other_namespaces(
+    owner: Key, told: str
+) -> None:
+    published = CredentialStatus(id="t1", digest="0" * 64, issued_at=START, expires_at=START + HOUR)
+    here = dataclasses.replace(state(), owner=owner, published=published)
+    found = entra_status.conditions(TOKEN, here, None, START)[0]
+    assert (found.status, found.reason) == ("False", "ApplicationTaken")
+    assert told in found.message
+    assert "secret-project" not in found.message
 
 
 def test_a_quarantine_tells_why_since_when_and_until_when() -> None:

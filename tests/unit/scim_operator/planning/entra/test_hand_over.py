@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from scim_api.contract.admin import CredentialStatus
 from scim_operator.api.entra import EntraSpec
+from scim_operator.api.scimtoken import Key
 from scim_operator.api.status import EntraStatus, HandOverStatus
 from scim_operator.planning.entra import hand_over
 from scim_operator.planning.entra.hand_over import (
@@ -150,6 +151,29 @@ def test_entra_went_back_when_a_cycle_after_the_hand_over_came_with_another(
         job=cycle(began),
     )
     assert (plan(one) == ValidateNew()) is went_back
+
+
+def test_an_access_token_of_the_former_client_secret_is_no_sign_of_that() -> None:
+    """Entra keeps one for hours, and each of its uses is a use of the secret."""
+    old = credential("old", used=10 * MINUTE).model_copy(update={"kind": "ClientSecret"})
+    one = state(
+        now=12 * MINUTE,
+        status=given_to_entra("new", at=2 * MINUTE, in_use=3 * MINUTE),
+        published=credential("new", issued=MINUTE, used=5 * MINUTE),
+        others=(old,),
+        job=cycle(10 * MINUTE),
+    )
+    assert plan(one) == Rest(5 * MINUTE)
+    late = timedelta(hours=6, minutes=2)
+    old = old.model_copy(update={"last_used_at": START + late})
+    one = dataclasses.replace(one, now=START + late, others=(old,), job=cycle(late))
+    assert plan(one) == ValidateNew()
+
+
+def test_nothing_is_handed_to_an_application_that_another_scimtoken_hands_its_credentials_to() -> None:
+    quarantined = dataclasses.replace(JOB, quarantine=Quarantine("Unknown", START, None))
+    one = state(owner=Key("team", "other"), job=quarantined, check_due=True, is_tried=True, has_checked=True)
+    assert plan(one) == Rest(5 * MINUTE)
 
 
 def test_what_entra_does_not_come_with_is_saved_again_at_a_look_and_not_before() -> None:
