@@ -127,7 +127,7 @@ def _application(tenant: Tenant, names: Mapping[str, str]) -> Application | None
     if "sp" in names:
         return tenant.applications.get(names["sp"].lower())
     if "app" in names:
-        found = (one for one in tenant.applications.values() if one.object_id == names["app"].lower())
+        found = (one for one in list(tenant.applications.values()) if one.object_id == names["app"].lower())
         return next(found, None)
     return None
 

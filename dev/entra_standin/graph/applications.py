@@ -221,13 +221,13 @@ class Tenant:
 
     def owned_by(self, principal_id: str) -> frozenset[str]:
         """Object ids of service principals and registrations that it owns."""
-        principals = {
-            one.service_principal_id for one in self.applications.values() if principal_id in one.owners
-        }
-        registrations = {
-            one.object_id for one in self.applications.values() if principal_id in one.registration_owners
-        }
-        return frozenset(principals | registrations)
+        owned: set[str] = set()
+        for application in list(self.applications.values()):
+            if principal_id in application.owners:
+                owned.add(application.service_principal_id)
+            if principal_id in application.registration_owners:
+                owned.add(application.object_id)
+        return frozenset(owned)
 
     def _principal(self, owner: Owner) -> str:
         if isinstance(owner, str):
@@ -252,7 +252,7 @@ class Tenants(Mapping[str, Tenant]):
         return tenant
 
     def __getitem__(self, tenant_id: str) -> Tenant:
-        return self._tenants[tenant_id.lower()]
+        return self._tenants[tenant_id]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tenants)
@@ -266,7 +266,7 @@ class Tenants(Mapping[str, Tenant]):
 
     def has_tenant(self, tenant_id: str) -> bool:
         """Whether there is such a tenant."""
-        return tenant_id.lower() in self._tenants
+        return tenant_id in self._tenants
 
     def owned_by(self, tenant_id: str, principal_id: str) -> frozenset[str]:
         """Object ids that the service principal owns there."""

@@ -121,6 +121,8 @@ class Connector:
             with TokenEndpoint(oauth.url, credentials, transport=self._transport) as endpoint:
                 try:
                     return endpoint.fetch()
+                except httpx.InvalidURL:
+                    raise Incomplete("The token endpoint is no URL.") from None
                 except (Rejected, Finding) as error:
                     raise TokenRefused(
                         "POST token endpoint", error.status, getattr(error, "scim_type", ""), str(error)

@@ -108,8 +108,6 @@ def after_patch(held: Credentials, sent: Credentials, behaviour: Behaviour) -> d
         if key not in _CONNECTIVITY:
             raise bad_request(f"The connectivity parameter '{key}' is not supported.")
     named = {_CONNECTIVITY[key]: value for key, value in sent.items()}
-    if _BEARER & set(named) and _OAUTH & set(named):
-        raise bad_request("Connectivity parameters of different authentication types can't be combined.")
     way = named.get("AuthenticationType", held.get("AuthenticationType"))
     if way not in (CLIENT_CREDENTIALS, SECRET_TOKEN):
         raise bad_request("The connectivity parameter 'authenticationType' is missing or not supported.")

@@ -20,7 +20,7 @@ def get_service_principal(call: Call) -> Answer:
 
 def get_by_app_id(call: Call) -> Answer:
     """One, by the application's id instead of its own."""
-    for application in call.tenant.applications.values():
+    for application in list(call.tenant.applications.values()):
         if application.app_id == call.names["app_id"]:
             return Answer(200, views.service_principal(application))
     raise not_found(call.names["app_id"])

@@ -25,6 +25,7 @@ class JobRunner:
         self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="job")
         self._queued: set[str] = set()
+        self._errors: list[Exception] = []
         self._thread = threading.Thread(target=self._run, name="job-runner", daemon=True)
         self._thread.start()
 
@@ -35,10 +36,12 @@ class JobRunner:
         self.stop()
 
     def stop(self) -> None:
-        """Run no further cycle; those that run finish."""
+        """Run no further cycle; those that run finish. Raises what a cycle ended in that is none of its results."""
         self._stopping.set()
         self._thread.join()
         self._pool.shutdown(cancel_futures=True)
+        if self._errors:
+            raise self._errors.pop(0)
 
     def _run(self) -> None:
         while not self._stopping.wait(_TICK_SECONDS):
@@ -51,5 +54,7 @@ class JobRunner:
     def _cycle(self, job: Job) -> None:
         try:
             job.run_cycle()
+        except Exception as error:  # noqa: BLE001 (stop raises it)
+            self._errors.append(error)
         finally:
             self._queued.discard(job.id)

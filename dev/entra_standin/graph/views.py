@@ -7,7 +7,7 @@ from entra_standin.graph.applications import Application
 from entra_standin.graph.connection import Failure
 from entra_standin.graph.credentials import masked
 from entra_standin.graph.ids import UNSET, graph_time
-from entra_standin.graph.jobs import Execution, Job, ScheduleState
+from entra_standin.graph.jobs import Execution, Job
 
 CUSTOM_TEMPLATE: Final = "8adf8e6e-67b2-4cf2-a259-e3dc5476c621"
 """The application template of whatever is in no gallery."""
@@ -132,11 +132,10 @@ def quarantine(one: Job) -> dict[str, Any] | None:
     held, last = one.quarantine, one.last_execution
     if held is None:
         return None
-    is_off = one.schedule is ScheduleState.DISABLED
     return {
         "currentBegan": graph_time(held.imposed),
         "error": error(last.failure if last else None),
-        "nextAttempt": UNSET if is_off else graph_time(one.next_run),
+        "nextAttempt": graph_time(one.next_run),
         "reason": held.reason.value,
         "seriesBegan": graph_time(held.since),
         "seriesCount": held.count,

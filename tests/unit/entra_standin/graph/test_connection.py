@@ -131,6 +131,19 @@ def test_incomplete_client_credentials_send_nothing(connector: Connector, world:
     assert world.tokens.forms == []
 
 
+@pytest.mark.parametrize("key", ["BaseAddress", "Oauth2TokenExchangeUri"])
+@pytest.mark.parametrize("url", ["http://scim.example:port", "nonsense"])
+def test_what_is_no_url_does_not_pass(scim_url: str, key: str, url: str) -> None:
+    held = {
+        "BaseAddress": scim_url,
+        "Oauth2TokenExchangeUri": scim_url.replace("/scim/v2", "/oauth2/token"),
+        "Oauth2ClientId": CLIENT_ID,
+        "Oauth2ClientSecret": CLIENT_SECRET,
+    }
+    with httpx.HTTPTransport() as transport:
+        assert cause(Connector(Unclosed(transport, {})), {**held, key: url})
+
+
 def test_a_public_host_name_can_be_asked_elsewhere(world: World) -> None:
     public = {"BaseAddress": "https://scim.example.com/scim/v2", "SecretToken": TOKEN}
     origin = URL[: URL.index("/", 8)]

@@ -109,6 +109,20 @@ def test_a_failure_of_one_entry_leaves_the_job_active_and_is_tried_again(
     assert len(world.scim.users) == 6
 
 
+def test_members_that_could_not_be_added_are_added_by_the_next_cycle(job: Job, world: World) -> None:
+    def lose(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
+        if request.method != "PATCH" or "/Groups/" not in request.url.path:
+            return answer
+        world.scim.groups[request.url.path.rpartition("/")[2]]["members"] = set()
+        return error(500, detail="not now")
+
+    world.scim.fault = lose
+    assert state_of(job) is ExecutionState.ENTRY_LEVEL_ERRORS
+    world.scim.fault = lambda _request, answer: answer
+    assert state_of(job) is ExecutionState.SUCCEEDED
+    assert len(world.scim.groups["id-team-all"]["members"]) == 6
+
+
 def test_status_shows_the_last_cycles(
     graph: GraphClient, job: Job, application: Application, clock: Clock
 ) -> None:

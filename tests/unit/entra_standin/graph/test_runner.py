@@ -37,6 +37,23 @@ def test_jobs_run_by_themselves_go_into_quarantine_and_come_back(scim_url: str) 
         assert not {name for name in names if name.startswith("job")}
 
 
+def test_what_no_cycle_should_end_in_is_raised_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    with MicrosoftCloud() as cloud:
+        [job] = cloud.add_tenant().add_application(started=True).jobs
+        broken = threading.Event()
+
+        def run_cycle() -> None:
+            broken.set()
+            raise RuntimeError("a fault of ours")
+
+        monkeypatch.setattr(job, "run_cycle", run_cycle)
+        runner = cloud.run_jobs(every_seconds=1)
+        assert broken.wait(DEADLINE_SECONDS)
+        with pytest.raises(RuntimeError, match="of ours"):
+            runner.stop()
+        monkeypatch.undo()
+
+
 @pytest.mark.parametrize("every_seconds", [2.0, 0.5])
 def test_all_times_are_compressed_alike(every_seconds: float) -> None:
     with MicrosoftCloud() as cloud:
