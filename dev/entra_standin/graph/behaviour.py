@@ -24,6 +24,8 @@ class Behaviour:
     """May be changed at any time."""
 
     secrets_put: SecretsPut = SecretsPut.MERGE
+    masks_everything: bool = False
+    """GET of secrets shows an asterisk in the place of every value, secret or not."""
     refuses_token_exchange_uri: bool = False
     """PUT of ``Oauth2TokenExchangeUri``: 400 ``NotInAllowList``, whichever the template. ``isvonboarding`` always."""
     us_government: bool = False

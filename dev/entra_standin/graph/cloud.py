@@ -17,6 +17,7 @@ from entra_standin.graph.faults import Faults
 from entra_standin.graph.ids import from_posix
 from entra_standin.graph.jobs import Execution, Job
 from entra_standin.graph.login import GRAPH_RESOURCES, Login
+from entra_standin.graph.registrations import Caller
 from entra_standin.graph.request_log import RequestLog
 from entra_standin.graph.routing import Answer
 from entra_standin.graph.runner import JobRunner
@@ -116,6 +117,11 @@ class MicrosoftCloud:
     def graph_url(self) -> str:
         """What stands for ``https://graph.microsoft.com``, without a version."""
         return f"{self.origin}/graph"
+
+    @property
+    def callers(self) -> Mapping[str, Caller]:
+        """App registrations by client id."""
+        return self._world.callers
 
     @property
     def schedule(self) -> Schedule:

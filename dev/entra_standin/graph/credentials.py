@@ -66,12 +66,11 @@ def check_keys(keys: Iterable[str]) -> None:
             raise GraphError(500, "InternalError", f"Requested value '{key}' was not found.")
 
 
-def masked(held: Credentials) -> list[dict[str, str]]:
+def masked(held: Credentials, behaviour: Behaviour) -> list[dict[str, str]]:
     """What GET of ``secrets`` shows."""
+    hidden = KEYS if behaviour.masks_everything else SECRET_KEYS
     return [
-        {"key": key, "value": "*" if key in SECRET_KEYS else value}
-        for key, value in held.items()
-        if key in KEYS
+        {"key": key, "value": "*" if key in hidden else value} for key, value in held.items() if key in KEYS
     ]
 
 

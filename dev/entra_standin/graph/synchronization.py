@@ -84,7 +84,7 @@ def get_schema(call: Call) -> Answer:
 
 def get_secrets(call: Call) -> Answer:
     """Keys, with an asterisk for what is secret."""
-    shown = masked(call.application.credentials)
+    shown = masked(call.application.credentials, call.behaviour)
     return Answer(200, listing("synchronizationSecrets", shown))
 
 

@@ -184,6 +184,8 @@ def reads(application: Application, cycle_seconds: float) -> dict[str, dict[str,
     return {
         "": service_principal(application),
         "/synchronization/jobs": listing("synchronizationJobs", shown),
-        "/synchronization/secrets": listing("synchronizationSecrets", masked(application.credentials)),
+        "/synchronization/secrets": listing(
+            "synchronizationSecrets", masked(application.credentials, application.behaviour)
+        ),
         **{f"/synchronization/jobs/{one['id']}": one for one in shown},
     }

@@ -1,22 +1,18 @@
 """ServiceAccounts' tokens and certificates in the place of a secret, and what is said of each wrong one."""
 
-import base64
-import hashlib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from entra_standin.graph import Caller, FederatedCredential, MicrosoftCloud, Tenant
 from entra_standin.graph.registrations import EXCHANGE_AUDIENCE
 from entra_standin.signing_keys import SigningKeys
 from entra_standin.token_endpoint import ASSERTION_TYPE
+from unit.entra_standin.graph.certified import Certified, certificate
 from unit.entra_standin.graph.graph_client import Clock, GraphClient
 
 ISSUER = "https://cluster.example"
@@ -192,35 +188,6 @@ def test_an_assertion_needs_its_type(graph: GraphClient, projected: Sign) -> Non
 
 
 # -- certificates -----------------------------------------------------------------------------------
-class Certified:
-    """A key and its certificate."""
-
-    def __init__(self, now: float, days: int = 1) -> None:
-        self.key = rsa.generate_private_key(65537, 2048)
-        self.certificate = certificate(self.key, now, days)
-        digest = hashlib.sha256(self.certificate.public_bytes(Encoding.DER)).digest()
-        self.thumbprint = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-
-    @property
-    def pem(self) -> bytes:
-        return self.certificate.public_bytes(Encoding.PEM)
-
-
-def certificate(key: Any, now: float, days: int = 1) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "operator")])
-    begin = datetime.fromtimestamp(now, UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin)
-        .not_valid_after(begin + timedelta(days=days))
-        .sign(key, SHA256())
-    )
-
-
 @pytest.fixture(scope="module")
 def certified() -> Certified:
     return Certified(Clock().now)

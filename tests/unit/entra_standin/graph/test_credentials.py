@@ -85,10 +85,13 @@ def test_an_unknown_key_is_an_internal_error(key: str) -> None:
 
 def test_secrets_are_masked_and_what_the_beta_alone_stores_is_not_shown() -> None:
     held = after_patch(HELD, OAUTH, Behaviour())
-    shown = {one["key"]: one["value"] for one in masked(held)}
+    shown = {one["key"]: one["value"] for one in masked(held, Behaviour())}
     assert shown["Oauth2ClientSecret"] == shown["SecretToken"] == "*"
     assert shown["BaseAddress"] == "https://a.example"
     assert "CredentialLocationInRequest" not in shown
+    hidden = masked(held, Behaviour(masks_everything=True))
+    assert {one["value"] for one in hidden} == {"*"}
+    assert {one["key"] for one in hidden} == set(shown)
 
 
 def test_the_beta_takes_each_of_both_sets_and_goes_from_one_to_the_other() -> None:
