@@ -74,6 +74,7 @@ def test_a_refusal_has_the_members_and_headers_of_graph(graph: GraphClient) -> N
     assert inner["request-id"] == answer.headers["request-id"]
     assert inner["client-request-id"] == answer.headers["client-request-id"] == NOWHERE
     assert inner["date"]
+    assert len(answer.headers.get_list("date")) == 1
 
 
 def test_verbs_change_the_schedule(graph: GraphClient, application: Application, job: Job) -> None:
