@@ -200,7 +200,9 @@ async def test_what_a_newcomer_gets_wrong_is_told_apart(
     nowhere = Application(GraphCloud.PUBLIC, "5e1f0c7a-2b6d-4c38-9a41-7d3e8f60b9c2", played.app_id)
     assert await obstacle(graph.jobs(nowhere, secret)) is Obstacle.SIGN_IN_REFUSED
     customer = Application(GraphCloud.PUBLIC, cloud.add_tenant().id, played.app_id)
-    assert await obstacle(graph.jobs(customer, secret)) is Obstacle.CONSENT_MISSING
+    for multi_tenant in (False, True):
+        cloud.callers[secret.client_id].multi_tenant = multi_tenant
+        assert await obstacle(graph.jobs(customer, secret)) is Obstacle.CONSENT_MISSING
     elsewhere = ServiceAccountIdentity(secret.client_id, "other", NAME)
     assert await obstacle(graph.jobs(application, elsewhere)) is Obstacle.SIGN_IN_REFUSED
     cloud.callers[secret.client_id].revoke(ROLE)
