@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 
 import click
 
-from demo import installation
+from demo import hand_over, installation
 from demo.console import Console, DemoFailed, masked
 from demo.processes import ProcessFailed
 from demo.sign_in import IDENTITY
@@ -39,10 +39,11 @@ def main(mode: str | None) -> None:
     with (
         KeyServer(keys, IDENTITY.tenant_id) as server,
         installation.kept(console) if mode == "keep" else installation.passing(console) as started,
+        hand_over.Microsoft(started.kubectl) as cloud,
     ):
         console.step(f"Kubernetes answers at {started.plane.url}")
-        started.start(server.origin)
-        Story(started, console, keys, server).tell()
+        started.start(server.origin, cloud.operator_settings)
+        Story(started, console, keys, server, cloud).tell()
         if mode == "keep":
             _tell_what_stays(console, started)
     console.title("all steps succeeded" if mode == "keep" else "all steps succeeded; everything was stopped")
@@ -54,6 +55,7 @@ def _tell_what_stays(console: Console, left: installation.Installation) -> None:
         "use it with", f"export KUBECONFIG={left.plane.kubeconfig} PATH={build_tools().directory}:$PATH"
     )
     console.step(f"the SCIM endpoint is {left.endpoint}; logs are in {left.directory}")
+    console.step("what plays Microsoft ends here: HandedOver of identity/entra will say GraphUnreachable")
     console.step("end it with", "make demo-stop")
 
 

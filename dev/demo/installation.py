@@ -61,11 +61,12 @@ class Installation:
             raise DemoFailed("the API was not started")
         return self._api.scim_url
 
-    def start(self, keys_host: str) -> None:
+    def start(self, keys_host: str, operator_settings: Mapping[str, str]) -> None:
         """CRD, permissions, API and operator, in the order that an installation has.
 
         Args:
             keys_host: from where the API may fetch keys that assertions are signed with.
+            operator_settings: more variables of the operator.
 
         The operator publishes the key that the API trusts, so the API becomes ready after it; the operator is
         told the API's addresses, so the API's ports are chosen first.
@@ -79,7 +80,7 @@ class Installation:
         mirror = ConfigMapMirror(self.kubectl, NAMESPACE, keys)
         mirror.start()
         try:
-            self._start_both(keys, keys_host)
+            self._start_both(keys, keys_host, operator_settings)
             mirror.wait()
             for process in self._processes():
                 process.wait_ready(_READY_SECONDS)
@@ -94,7 +95,7 @@ class Installation:
         """Asked again and again, because `kubectl wait` gives up on a CRD whose conditions are still null."""
         return is_established(json.loads(self.kubectl("get", "crd", CRD, "-o", "json")))
 
-    def _start_both(self, keys: Path, keys_host: str) -> None:
+    def _start_both(self, keys: Path, keys_host: str, operator_settings: Mapping[str, str]) -> None:
         kubeconfig = self.plane.service_account_kubeconfig(NAMESPACE, "scim-operator")
         with uninterrupted():
             api = self._api = start_api(
@@ -110,7 +111,7 @@ class Installation:
                 scim_url=api.scim_url,
                 admin_url=api.internal_url,
                 namespace=NAMESPACE,
-                environment={"SCIM_OPERATOR_LOG_LEVEL": "debug"},
+                environment={"SCIM_OPERATOR_LOG_LEVEL": "debug", **operator_settings},
             )
             self._remember()
 

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from typing import Any, Final
 
-from demo import people, search, sign_in
+from demo import hand_over, people, search, sign_in
 from demo.console import Console, DemoFailed, check, until
 from demo.installation import Installation
 from demo.rotation import Load, ask
@@ -39,15 +39,21 @@ class Story:
     Args:
         installation: started.
         console: told each step.
-        keys: of the stand-in for Entra, which signs in with them at the end.
+        keys: of the stand-in for Entra, which signs in with them as a workload identity.
         server: publishes them.
+        cloud: plays Microsoft's login and Graph.
     """
 
     def __init__(
-        self, installation: Installation, console: Console, keys: SigningKeys, server: KeyServer
+        self,
+        installation: Installation,
+        console: Console,
+        keys: SigningKeys,
+        server: KeyServer,
+        cloud: hand_over.Microsoft,
     ) -> None:
         self._installation, self._console = installation, console
-        self._keys, self._key_server = keys, server
+        self._keys, self._key_server, self._cloud = keys, server, cloud
         self._kubectl = installation.kubectl
 
     def tell(self) -> None:
@@ -63,6 +69,7 @@ class Story:
         fresh = self._rotation(published)
         self._revocation(published, fresh)
         sign_in.tell(self._console, self._kubectl, NAME, self._keys, self._key_server)
+        hand_over.tell(self._console, self._kubectl, self._cloud)
         self._expiry(first_short)
         self._search()
         self._installation.check_running()

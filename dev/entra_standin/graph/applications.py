@@ -191,6 +191,7 @@ class Tenant:
         jobs: int = 1,
         owners: Iterable[Owner] = (),
         display_name: str = "SCIM",
+        service_principal_id: str | None = None,
         credentials: Credentials | None = None,
         people: Iterable[Person] = (),
         teams: Iterable[Team] = (),
@@ -203,12 +204,15 @@ class Tenant:
             jobs: how many it has.
             owners: callers, or object ids of service principals.
             display_name: its name.
+            service_principal_id: its object id, a GUID; made unless given.
             credentials: what Entra holds, by key, such as ``BaseAddress`` and ``SecretToken``.
             people: users assigned to it; a job without any sends nothing.
             teams: groups assigned to it.
             started: whether its jobs run, and are due at once.
         """
         application = Application(self._world, self.id, self.log, display_name, template_id)
+        if service_principal_id is not None:
+            application.service_principal_id = service_principal_id.lower()
         application.owners |= {self._principal(owner) for owner in owners}
         application.credentials = dict(credentials or {})
         application.people, application.teams = tuple(people), tuple(teams)

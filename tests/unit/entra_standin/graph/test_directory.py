@@ -55,6 +55,15 @@ def test_owners_can_be_there_from_the_beginning(tenant: Tenant, caller: Caller) 
         tenant.add_application(owners=[stranger])
 
 
+def test_an_application_can_have_the_object_id_that_an_example_names(
+    graph: GraphClient, tenant: Tenant
+) -> None:
+    application = tenant.add_application(service_principal_id="7A1F6C52-6d0e-4a53-8a5e-5b0f2f0e9d0a")
+    assert application.service_principal_id == "7a1f6c52-6d0e-4a53-8a5e-5b0f2f0e9d0a"
+    answer = graph.call("GET", f"/servicePrincipals/{application.service_principal_id}/owners")
+    assert answer.status_code == 200
+
+
 def test_an_application_of_no_gallery_is_made_of_its_template(
     graph: GraphClient, tenant: Tenant, caller: Caller
 ) -> None:
