@@ -55,7 +55,7 @@ def _tell_what_stays(console: Console, left: installation.Installation) -> None:
         "use it with", f"export KUBECONFIG={left.plane.kubeconfig} PATH={build_tools().directory}:$PATH"
     )
     console.step(f"the SCIM endpoint is {left.endpoint}; logs are in {left.directory}")
-    console.step("what plays Microsoft ends here: HandedOver of identity/entra will say GraphUnreachable")
+    console.step("what plays Microsoft ends here: the next token of identity/entra is not handed over")
     console.step("end it with", "make demo-stop")
 
 

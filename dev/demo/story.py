@@ -93,7 +93,7 @@ class Story:
         self._console.step("it is Ready", self._wait_command(NAME))
         self._console.block(self._kubectl.step("what people see", "get", "sct"))
         self._console.step(
-            "its Secret holds what an admin pastes into Entra",
+            "its Secret holds what Entra is given",
             f"kubectl get secret {NAME}-scim-token -o jsonpath='{{.data}}'",
         )
         self._console.block(
