@@ -24,7 +24,7 @@ from scim_operator.controller.state import State
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning.entra import entra_status, hand_over
 from scim_operator.planning.entra.hand_over import HandOverState
-from scim_operator.planning.entra.ports import TRANSIENT, EntraError, Graph, Obstacle
+from scim_operator.planning.entra.ports import TRANSIENT, EntraError, Graph, Job, Obstacle
 from scim_operator.planning.ledger_signature import LedgerSigner
 from scim_operator.planning.ports import (
     AdminApi,
@@ -40,6 +40,8 @@ from scim_operator.planning.ports import (
 log = structlog.get_logger(__name__)
 MAX_STEPS: Final = 20
 """More steps than any pass needs; a bound, so that a mistake in the plan can't spin."""
+JOB_IS_KEPT: Final = 15.0
+"""Seconds for which the job of one pass serves the next, which tries what was saved a second before."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -52,6 +54,10 @@ class _Memory:
     """The credential with which Entra's Test Connection has passed."""
     saved_tried: HandOverStatus | None = None
     """What Entra had been given when the test passed with what it had saved."""
+    job: tuple[EntraSpec, Job] | None = None
+    """As the pass that saved a credential has read it, and by which spec; until that is tried as saved."""
+    job_until: float = 0.0
+    """Until when that may be used, by the monotonic clock."""
 
 
 class EntraReconciler:
@@ -175,6 +181,7 @@ class EntraReconciler:
             others=others,
             check_due=self._clock() >= memory.check_at,
             check_period=self._check_period,
+            job=self._kept_job(spec, memory),
             owner=self._owner(token.key, spec.service_principal_id)
             if spec.hand_over == "Automatic"
             else None,
@@ -183,6 +190,11 @@ class EntraReconciler:
             is_tried=by_hand and published is not None and memory.tried == published.id,
             is_saved_tried=status.handed_over is not None and memory.saved_tried == status.handed_over,
         )
+
+    def _kept_job(self, spec: EntraSpec, memory: _Memory) -> Job | None:
+        if memory.job is None or memory.job[0] != spec or self._clock() >= memory.job_until:
+            return None
+        return memory.job[1]
 
     def _credentials(
         self, token: ScimToken, connection: Connection, secret: SecretSnapshot | None
@@ -225,6 +237,10 @@ class EntraReconciler:
             memory.tried = state.published.id
         if state.is_saved_tried:
             memory.saved_tried = state.status.handed_over
+        if error is not None or state.job is None or not hand_over.has_saved_to_try(state):
+            memory.job = None
+        elif memory.job is None or memory.job[1] is not state.job:
+            memory.job, memory.job_until = (state.spec, state.job), self._clock() + JOB_IS_KEPT
 
     async def _write(self, here: HandOverPass, error: EntraError | None) -> None:
         """Write Entra's part of the status if it differs, and the Events that go with the difference."""

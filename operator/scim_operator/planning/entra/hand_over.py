@@ -181,6 +181,12 @@ def _hand_over(state: HandOverState) -> Step | None:
     return ValidateSaved() if state.job is not None else ReadJob()
 
 
+def has_saved_to_try(state: HandOverState) -> bool:
+    """Whether the next pass has Entra try what this one had it save."""
+    given = state.status.handed_over
+    return is_current(state) and given is not None and given.in_use_at is None and not state.is_saved_tried
+
+
 def _give(state: HandOverState) -> Step | None:
     if state.owner is not None:
         return None

@@ -12,7 +12,7 @@ from scim_operator.api.scimtoken import (
     PROVISION_ON_DEMAND_ANNOTATION,
     ROTATE_ANNOTATION,
 )
-from scim_operator.controller.entra_reconciler import EntraReconciler
+from scim_operator.controller.entra_reconciler import JOB_IS_KEPT, EntraReconciler
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning.entra.ports import EntraError, Obstacle, RestartScope
@@ -113,6 +113,30 @@ async def test_entra_tries_it_before_it_saves_it_and_what_it_saved_after_that() 
     here = await settled()
     await here.hand_over_now()
     assert [call for call in here.entra.calls if call != "jobs"] == ["validate", "save", "validate-saved"]
+
+
+async def test_a_hand_over_reads_the_job_once() -> None:
+    here = await settled()
+    await here.hand_over_now()
+    assert here.entra.calls == ["jobs", "validate", "save", "validate-saved"]
+
+
+async def test_a_job_that_was_read_before_the_spec_changed_is_read_again() -> None:
+    here = await settled()
+    await here.hand_over.reconcile(KEY)
+    here.entra.calls.clear()
+    here.world.apply(entra=ENTRA | {"jobID": "scim.2"}, overlap="24h")
+    await here.hand_over_now()
+    assert here.entra.calls == ["job", "validate-saved"]
+
+
+async def test_a_job_that_was_read_a_while_ago_is_read_again() -> None:
+    here = await settled()
+    await here.hand_over.reconcile(KEY)
+    here.entra.calls.clear()
+    here.world.now += timedelta(seconds=JOB_IS_KEPT)
+    await here.hand_over_now()
+    assert here.entra.calls == ["jobs", "validate-saved"]
 
 
 async def test_a_rotation_is_handed_over_and_nothing_after_that_but_looks() -> None:
