@@ -204,10 +204,14 @@ def is_in_use(state: HandOverState, given: HandOverStatus) -> bool:
 
 
 def _is_overdue(state: HandOverState, given: HandOverStatus) -> bool:
-    """Whether Entra should have come with it by now, and has not: it took the new one and kept the old one."""
+    """Whether Entra should have come with it by now, and has not: it took the new one and kept the old one. Where many
+    are handed over at once, what was saved may not have been tried for a while: then that comes first.
+    """
     return (
         state.spec.hand_over == "Automatic"
         and given.in_use_at is None
+        and state.is_saved_tried
+        and not state.has_checked
         and not is_in_use(state, given)
         and state.now >= given.at + SETTLES_WITHIN
     )
@@ -262,7 +266,7 @@ def _pause(state: HandOverState) -> timedelta:
     waited = state.now - given.at
     if waited < USE_IS_WRITTEN_WITHIN:
         return SOON
-    return LATER if waited < SETTLES_WITHIN else state.check_period
+    return LATER if waited < SETTLES_WITHIN or state.has_checked else state.check_period
 
 
 def may_save_again(state: HandOverState) -> bool:

@@ -249,3 +249,13 @@ def test_nothing_is_saved_that_was_not_tried_and_nothing_is_written_but_by_the_s
         assert used > at
     if isinstance(step, Rest):
         assert timedelta() < step.requeue_after <= 5 * MINUTE
+
+
+def test_what_was_not_tried_as_saved_for_long_is_tried_before_it_is_saved_again() -> None:
+    saved = given_to_entra("new", SECOND)
+    late = state(now=10 * MINUTE, status=saved, job=JOB, check_due=True)
+    assert plan(late) == ValidateSaved()
+    tried = dataclasses.replace(late, is_saved_tried=True, has_checked=True)
+    assert plan(tried) == Rest(15 * SECOND)
+    next_pass = dataclasses.replace(tried, has_checked=False)
+    assert plan(next_pass) == ValidateNew()
