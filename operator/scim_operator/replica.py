@@ -248,8 +248,12 @@ class Operator:
         settings = self._settings
         clouds = Clouds(settings.entra_login_url, settings.entra_graph_url)
         pace = EntraPace(settings.entra_requests_per_second)
-        login = EntraLogin(self._outside, ServiceAccountTokens(self._kube).token, clouds, pace)
-        return GraphClient(self._outside, login, clouds, pace, guard=self._elector.check_leading)
+        requested = self._entra.metrics.requested
+        tokens = ServiceAccountTokens(self._kube)
+        login = EntraLogin(self._outside, tokens.token, clouds, pace, requested=requested)
+        return GraphClient(
+            self._outside, login, clouds, pace, guard=self._elector.check_leading, requested=requested
+        )
 
     async def _admin_key(self) -> AdminKey:
         """The key, waited for until Kubernetes lets us have it."""

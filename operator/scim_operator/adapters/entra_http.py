@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,6 +18,14 @@ log = structlog.get_logger(__name__)
 ANSWER_LIMIT: Final = 1_048_576
 """Bytes of an answer that are read."""
 AGENT: Final = "scim-operator"
+SUCCESS: Final = "success"
+
+Requested = Callable[[str, str], None]
+"""Told of each request's operation and outcome, for metrics."""
+
+
+def not_counted(_operation: str, _outcome: str) -> None:
+    """Where there are no metrics."""
 
 
 async def send(
@@ -30,6 +38,7 @@ async def send(
     seconds: float,
     json: object = None,
     form: Mapping[str, str] | None = None,
+    requested: Requested = not_counted,
 ) -> Answer:
     """Send one request, and read its answer within bounds. No redirect is followed.
 
@@ -37,11 +46,12 @@ async def send(
         client: by which to send.
         method: of HTTP.
         url: absolute.
-        what: is asked for, for the log.
+        what: is asked for, for the log and for metrics.
         headers: besides those that every request has.
         seconds: for everything together.
         json: the body.
         form: the body as a form, instead.
+        requested: told when no answer came; of answers the caller tells.
 
     Raises:
         EntraError: UNREACHABLE, when no answer came; the message has nothing of the request but the host.
@@ -65,6 +75,7 @@ async def send(
             body = await _read(answer, host)
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
         failure = no_answer(host, _reason(error))
+        requested(what, failure.obstacle.value)
         log.warning("no answer", call=what, host=host, reason=failure.message, client_request_id=request_id)
         raise failure from None
     found = Answer(answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, body)

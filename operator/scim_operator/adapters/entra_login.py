@@ -18,7 +18,7 @@ import httpx
 
 from scim_api.contract.clock import boot_time
 from scim_api.contract.signing import utc_now
-from scim_operator.adapters.entra_http import send
+from scim_operator.adapters.entra_http import SUCCESS, Requested, not_counted, send
 from scim_operator.adapters.entra_pace import EntraPace
 from scim_operator.planning.entra.answers import parsed
 from scim_operator.planning.entra.client_assertion import client_assertion
@@ -35,6 +35,8 @@ from scim_operator.planning.entra.ports import (
 from scim_operator.planning.entra.sign_in_errors import Caller
 from scim_operator.planning.ports import KubernetesUnreachable
 
+SIGN_IN: Final = "sign-in"
+"""The operation, for the log and for metrics."""
 SIGN_IN_SECONDS: Final = 10.0
 USED_PART: Final = 0.8
 """The part of its life in which a token is used."""
@@ -78,6 +80,7 @@ class EntraLogin:
         service_account_token: gives the token of a ServiceAccount.
         clouds: where the login is.
         pace: of all requests.
+        requested: called after each request with ``sign-in``, and ``success`` or the obstacle.
         clock: seconds, monotonic.
         now: UTC, for assertions.
     """
@@ -89,11 +92,13 @@ class EntraLogin:
         clouds: Clouds,
         pace: EntraPace,
         *,
+        requested: Requested = not_counted,
         clock: Callable[[], float] = boot_time,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._client, self._service_account_token = client, service_account_token
         self._clouds, self._pace, self._clock, self._now = clouds, pace, clock, now
+        self._requested = requested
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
 
     async def access_token(self, application: Application, identity: Identity) -> AccessToken:
@@ -147,13 +152,23 @@ class EntraLogin:
         await self._pace.admit(application)
         started = self._clock()
         answer = await send(
-            self._client, "POST", url, what="sign-in", headers={}, seconds=SIGN_IN_SECONDS, form=form
+            self._client,
+            "POST",
+            url,
+            what=SIGN_IN,
+            headers={},
+            seconds=SIGN_IN_SECONDS,
+            form=form,
+            requested=self._requested,
         )
         if answer.status == 429:
             self._pause(application, answer)
         if answer.status != 200:
             caller = Caller(application, identity, endpoints)
-            raise of_login(answer, caller, self._now(), tuple(proof.values()))
+            error = of_login(answer, caller, self._now(), tuple(proof.values()))
+            self._requested(SIGN_IN, error.obstacle.value)
+            raise error
+        self._requested(SIGN_IN, SUCCESS)
         found = _token_of(answer)
         if found is None:
             raise not_an_answer(endpoints.login, "the login", answer)

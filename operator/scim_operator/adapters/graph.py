@@ -13,7 +13,7 @@ import httpx
 import structlog
 
 from scim_api.contract.signing import utc_now
-from scim_operator.adapters.entra_http import send
+from scim_operator.adapters.entra_http import SUCCESS, Requested, not_counted, send
 from scim_operator.adapters.entra_login import EntraLogin
 from scim_operator.adapters.entra_pace import EntraPace
 from scim_operator.planning.entra import answers, requests
@@ -57,6 +57,7 @@ class GraphClient:
         clouds: where Graph is.
         pace: of all requests.
         guard: called right before every write; raises ``NotLeading`` when this process may not write.
+        requested: called after each request with the operation, and ``success`` or the obstacle.
         now: UTC, for a date in ``Retry-After``.
     """
 
@@ -68,10 +69,11 @@ class GraphClient:
         pace: EntraPace,
         *,
         guard: Callable[[], None],
+        requested: Requested = not_counted,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._client, self._login, self._clouds, self._pace = client, login, clouds, pace
-        self._guard, self._now = guard, now
+        self._guard, self._requested, self._now = guard, requested, now
         self._rules: OrderedDict[_RuleKey, str] = OrderedDict()
 
     async def jobs(self, application: Application, identity: Identity) -> list[Job]:
@@ -181,8 +183,10 @@ class GraphClient:
                 headers={"authorization": f"Bearer {token.value}"},
                 seconds=request.seconds,
                 json=request.body,
+                requested=self._requested,
             )
             if 200 <= answer.status < 300:
+                self._requested(request.call, SUCCESS)
                 if request.writes:
                     log.info(
                         "changed in Entra",
@@ -192,6 +196,9 @@ class GraphClient:
                         request_id=request_id_of(answer),
                     )
                 return answer
+            caller = Caller(application, identity, endpoints)
+            error = of_graph(answer, request, caller, self._now(), (token.value, *confidential))
+            self._requested(request.call, error.obstacle.value)
             if answer.status in (401, 403):
                 self._login.invalidate(application, identity, token)
                 if token.cached and not retried:
@@ -199,8 +206,7 @@ class GraphClient:
                     continue
             if answer.status == 429:
                 self._pace.pause(application, retry_after_of(answer, self._now()))
-            caller = Caller(application, identity, endpoints)
-            raise of_graph(answer, request, caller, self._now(), (token.value, *confidential))
+            raise error
 
     def _not_graphs(self, application: Application, answer: Answer) -> EntraError:
         return not_an_answer(self._clouds.endpoints(application.cloud).graph, "Graph", answer)

@@ -38,6 +38,7 @@ from support.microsoft import (
     SECRET,
     Microsoft,
     graph_error,
+    sign_in_error,
 )
 
 SCHEMA = {"synchronizationRules": [{"id": "rule-1", "objectMappings": [{"sourceObjectName": "User"}]}]}
@@ -64,14 +65,28 @@ class World:
     def __init__(self) -> None:
         self.microsoft, self.now, self.leading = Microsoft(), 1000.0, True
         self.guarded_after: list[int] = []
+        self.counted: list[tuple[str, str]] = []
         self.microsoft.graph = self.usual
         client = self.microsoft.client()
         pace = EntraPace(1000, clock=lambda: self.now)
-        login = EntraLogin(client, self.no_account, Clouds(), pace, clock=lambda: self.now, now=lambda: NOW)
-        self.graph: Graph = GraphClient(client, login, Clouds(), pace, guard=self.guard, now=lambda: NOW)
+        login = EntraLogin(
+            client,
+            self.no_account,
+            Clouds(),
+            pace,
+            requested=self.count,
+            clock=lambda: self.now,
+            now=lambda: NOW,
+        )
+        self.graph: Graph = GraphClient(
+            client, login, Clouds(), pace, guard=self.guard, requested=self.count, now=lambda: NOW
+        )
 
     async def no_account(self, _namespace: str, _name: str, _audience: str) -> str:
         raise AssertionError("nobody signs in as a ServiceAccount here")
+
+    def count(self, operation: str, outcome: str) -> None:
+        self.counted.append((operation, outcome))
 
     def guard(self) -> None:
         self.guarded_after.append(len(self.microsoft.requests))
@@ -115,6 +130,27 @@ async def test_jobs_are_read(world: World) -> None:
     assert request.headers["authorization"] == "Bearer access-1"
     assert request.headers["client-request-id"]
     assert world.guarded_after == []
+
+
+async def test_each_request_is_counted_with_what_came_of_it(world: World) -> None:
+    await world.graph.jobs(APPLICATION, SECRET)
+    assert world.counted == [("sign-in", "success"), ("jobs", "success")]
+    world.counted.clear()
+    world.answers(401, graph_error("UnknownError"))
+    refused = (await world.refused(READS["job"])).obstacle.value
+    assert world.counted == [("job", refused), ("sign-in", "success"), ("job", refused)]
+    world.counted.clear()
+    world.microsoft.login = lambda _request: httpx.Response(401, json=sign_in_error(7000222))
+    refused = (await world.refused(READS["jobs"])).obstacle.value
+    assert world.counted == [("sign-in", refused)]
+    world.counted.clear()
+    world.microsoft.login = out_of_reach
+    await world.refused(READS["jobs"])
+    assert world.counted == [("sign-in", Obstacle.UNREACHABLE.value)]
+
+
+def out_of_reach(_request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("no")
 
 
 async def test_a_bearer_token_is_saved_after_a_look_at_what_is_saved(world: World) -> None:
