@@ -166,8 +166,8 @@ def test_a_step_that_fails_ends_it_with_the_reason(
 
 @pytest.mark.parametrize(
     ("mode", "moment"),
-    [((), "A local Kubernetes"), (("--keep",), "A local Kubernetes"), ((), "it is Ready")],
-    ids=["plain, at once", "kept, at once", "plain, later"],
+    [((), "A local Kubernetes"), (("--keep",), "A local Kubernetes"), ((), "Start provisioning")],
+    ids=["plain, at once", "kept, at once", "plain, while Entra provisions"],
 )
 def test_ctrl_c_stops_everything(new_demo: NewDemo, mode: tuple[str, ...], moment: str) -> None:
     demo = new_demo()

@@ -17,7 +17,7 @@ from demo import search
 from localcluster import ControlPlane
 from support.stack import ROOT, until
 
-SECONDS = 180.0
+SECONDS = 240.0
 MARK = "SCIM_DEMO_RUN"
 MANAGED = "app.kubernetes.io/managed-by=scim-operator"
 
@@ -71,7 +71,7 @@ class Demo:
 
     def wait_for(self, text: str) -> None:
         """Wait until it has printed this."""
-        until(f"the demo prints {text!r}", lambda: text in self.text(), 90, self.text)
+        until(f"the demo prints {text!r}", lambda: text in self.text(), SECONDS, self.text)
 
     def text(self) -> str:
         """All it has printed."""

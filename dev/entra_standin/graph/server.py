@@ -85,8 +85,19 @@ class App:
         self.origin = ""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer a request, or do to it what a fault wants."""
+        """Answer a request, or do to it what a fault wants; hang up when the cloud closes."""
         assert scope["type"] == "http"
+        try:
+            answer = None if self.closing.is_set() else await self._handle(scope, receive)
+        except asyncio.CancelledError:  # The server has waited for long enough.
+            answer = None
+        if answer is None:
+            await _hang_up(scope, receive)
+        else:
+            await _send(send, answer)
+
+    async def _handle(self, scope: Message, receive: Receive) -> Answer | None:
+        """The answer, taken down; None when the connection is to be closed without one."""
         exchange = _Exchange(
             scope["method"],
             unquote(scope["path"]),
@@ -107,10 +118,7 @@ class App:
                 names,
             )
         )
-        if answer is None:
-            await _hang_up(scope, receive)
-        else:
-            await _send(send, answer)
+        return answer
 
     async def _with_faults(
         self, exchange: _Exchange, met: list[Injection], receive: Receive
@@ -198,8 +206,7 @@ class App:
         return Answer(error.status, body, headers)
 
     def close(self) -> None:
-        """Let go what hangs."""
-        self.closing.set()
+        """End the threads, when no request can come any more."""
         self._threads.shutdown(wait=False)
 
 
@@ -246,10 +253,11 @@ class Server:
 
     def stop(self) -> None:
         """End, with all connections."""
-        self._app.close()
+        self._app.closing.set()
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join()
+        self._app.close()
 
 
 def _retry_after(error: GraphError | SignInError) -> dict[str, str]:

@@ -24,6 +24,16 @@ def test_two_clouds_are_side_by_side_and_a_port_can_be_chosen() -> None:
         assert third.origin == first.origin
 
 
+def test_a_request_that_comes_while_the_cloud_closes_is_hung_up_without_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with MicrosoftCloud() as cloud:
+        cloud._app.closing.set()
+        with pytest.raises(httpx.TransportError):
+            httpx.post(cloud.token_url("x"), trust_env=False, timeout=DEADLINE_SECONDS)
+    assert not [record for record in caplog.records if record.name.startswith("uvicorn")]
+
+
 def test_a_request_that_hangs_does_not_keep_the_cloud_from_closing() -> None:
     ended = threading.Event()
 
