@@ -94,8 +94,8 @@ bench-secret: tools ## How fast a ScimToken becomes a Secret (p50, p99 of 100)
 bench-scale: tools ## Many ScimTokens: issuing, rest, restart, all due at once (COUNT=10000, ARGS=--no-storm)
 	@PYTHONPATH=dev:tests $(RUN) python -m bench.scale --count $(or $(COUNT),10000) $(ARGS)
 
-torture: tools ## Kill, freeze and edit everything under traffic, and judge each answer (MINUTES=2 TOKENS=3 SEED=...)
-	@PYTHONPATH=dev:tests $(RUN) python -m torture --minutes $(or $(MINUTES),2) --tokens $(or $(TOKENS),3) $(if $(SEED),--seed $(SEED))
+torture: tools ## Kill, freeze and edit everything under traffic, and judge each answer (MINUTES=2 TOKENS=3 SEED=... HAND_OVER=1)
+	@PYTHONPATH=dev:tests $(RUN) python -m torture --minutes $(or $(MINUTES),2) --tokens $(or $(TOKENS),3) $(if $(SEED),--seed $(SEED)) $(if $(HAND_OVER),--hand-over)
 
 mutants: install ## Put small faults into the code, one at a time: which does no test notice? (ARGS="--sample 300", "--help")
 	@$(RUN) python -m mutants $(ARGS)

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import httpx
@@ -16,6 +16,10 @@ from torture.rules import Token
 
 DEADLINE_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.2
+REVOCATION_SECONDS: Final = 240.0
+"""A revocation waits for Entra, which may have dropped what it said it had saved."""
+ISSUED_SECONDS: Final = 20.0
+"""A credential is seen in its Secret so long after it was issued at the latest, operators being frozen meanwhile."""
 FUTURE_SECONDS: Final = 4.0
 """How long a spec stays one that the operator does not know; it can't rotate meanwhile."""
 
@@ -105,7 +109,7 @@ class Edits:
         self._busy: set[str] = set()
 
     async def do(self, action: str, owner: str, number: int) -> None:
-        """One of ``schedule.EDITS``."""
+        """One of ``schedule.EDITS`` or ``schedule.HAND_OVER_EDITS``."""
         with contextlib.suppress(httpx.HTTPError):
             match action:
                 case "delete-secret":
@@ -118,6 +122,8 @@ class Edits:
                     await self._objects.annotate(owner, "rotate", str(number))
                 case "revoke-superseded" | "revoke-active":
                     await self._alone(owner, self._revoke, action.removeprefix("revoke-").capitalize())
+                case "revoke-all-before":
+                    await self._alone(owner, self._revoke_all)
                 case "recreate":
                     await self._alone(owner, self._recreate)
                 case "change-auth-type":
@@ -172,8 +178,31 @@ class Edits:
             now = await self._objects.states(owner)
             return bool(now) and now.get(token.id, "Revoked") == "Revoked"
 
-        await until(f"{token.id} is revoked", is_gone, 2 * DEADLINE_SECONDS)
+        await until(f"{token.id} is revoked", is_gone, REVOCATION_SECONDS)
         token.revoked_at = time.time()
+
+    async def _revoke_all(self, owner: str) -> None:
+        """Order the end of all that was issued until some seconds ago, as for a leaked one."""
+        now = time.time()
+        limit = now - ISSUED_SECONDS
+        ordered = [token for token in self._tokens.of(owner) if token.revoke_ordered_at is None]
+        for token in ordered:
+            token.revoke_ordered_at = now
+        moment = datetime.fromtimestamp(limit, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        await self._objects.annotate(owner, "revoke", f"all-before/{moment}")
+        selected = [token for token in ordered if (token.published_at or now) < limit - 1]
+
+        async def are_gone() -> bool:
+            states = await self._objects.states(owner)
+            return bool(states) and all(states.get(one.id, "Revoked") == "Revoked" for one in selected)
+
+        await until(f"what {owner} had is revoked", are_gone, REVOCATION_SECONDS)
+        states = await self._objects.states(owner)
+        for token in ordered:
+            if states.get(token.id, "Revoked") == "Revoked":
+                token.revoked_at = time.time()
+            else:
+                token.revoke_ordered_at = None
 
     async def _recreate(self, owner: str) -> None:
         """``kubectl replace --force``: all tokens of the one before end, and users stay."""

@@ -28,6 +28,10 @@ class Fault(enum.StrEnum):
     FAILED = "the service failed otherwise"
     LOST = "an acknowledged write is lost"
     STUCK = "a token was not rotated in its time"
+    REFUSED_TO_ENTRA = "what Entra holds was refused"
+    ENDED_EARLY = "a credential ended before Entra used its successor"
+    QUARANTINED = "a quarantine outlasted its cause"
+    NOT_HANDED_OVER = "in the end Entra lacks the credential, or its job does not run"
 
 
 @dataclasses.dataclass

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,8 +18,9 @@ from scim_api.store.migrate import migrate
 from torture.balancer import Balancer
 from torture.database import RESTART_SECONDS, Database, database
 from torture.edits import Edits, Tokens, until
+from torture.hand_over import HandOver
 from torture.objects import NAMESPACE, OPERATOR_NAMESPACE, SPEC, Objects, is_ready
-from torture.rules import Token
+from torture.rules import SLACK, Token
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 OPERATOR_SETTINGS: Final = {
@@ -32,12 +34,18 @@ OPERATOR_SETTINGS: Final = {
 
 
 class World:
-    """One installation: two operators, two API replicas on one PostgreSQL, a control plane of its own."""
+    """One installation: two operators, two API replicas on one PostgreSQL, a control plane of its own.
 
-    def __init__(self, plane: ControlPlane, database: Database, directory: Path, scimtokens: int) -> None:
-        self.plane, self.database, self.directory = plane, database, directory
+    Args:
+        on: what runs already.
+        scimtokens: how many.
+        hand_over_seed: all but the first ScimToken have an application in Entra; None: none has.
+    """
+
+    def __init__(self, on: "Ground", scimtokens: int, hand_over_seed: int | None = None) -> None:
+        self.plane, self.database, self.directory = on.plane, on.database, on.directory
         self.names = tuple(f"colour-{number}" for number in range(scimtokens))
-        self._keys = directory / "admin-keys"
+        self._keys = on.directory / "admin-keys"
         self._ports = {f"api-{n}": (free_port(), free_port()) for n in range(2)}
         self._public = Balancer({name: ports[0] for name, ports in self._ports.items()})
         self._internal = Balancer({name: ports[1] for name, ports in self._ports.items()})
@@ -45,9 +53,14 @@ class World:
         self._operators: dict[str, Process] = {}
         self._addresses = ("", "")
         self._kubeconfig = Path()
-        self._objects = Objects(plane)
+        self._objects = Objects(on.plane)
         self.tokens = Tokens(self._objects, self.names)
         self.edits = Edits(self._objects, self.tokens)
+        self.hand_over: HandOver | None = None
+        if hand_over_seed is not None:
+            self.hand_over = HandOver(
+                on.plane, self.names[1:], self._objects, self.tokens, seed=hand_over_seed
+            )
 
     @property
     def replicas(self) -> dict[str, str]:
@@ -55,8 +68,15 @@ class World:
         return {name: f"http://127.0.0.1:{ports[0]}/scim/v2" for name, ports in self._ports.items()}
 
     def all_tokens(self) -> list[tuple[Token, str]]:
-        """All tokens that were ever seen, and forged ones."""
-        return [(known.token, known.plaintext) for known in self.tokens.known]
+        """All tokens that were ever seen, and forged ones; of those that are for Entra only what is over, since a
+        credential that others use, too, does not tell who has it.
+        """
+        entras, now = self.hand_over.names if self.hand_over is not None else (), time.time()
+        return [
+            (known.token, known.plaintext)
+            for known in self.tokens.known
+            if known.owner not in entras or now > known.token.ends_at + SLACK
+        ]
 
     # -- life ---------------------------------------------------------------------------------------
     async def start(self) -> None:
@@ -67,6 +87,9 @@ class World:
         await self._objects.know_the_future()
         await asyncio.to_thread(self._apply_all)
         await self._until("the first tokens are published", self._all_published)
+        if self.hand_over is not None:
+            await self._until("Entra has the first ones", self.hand_over.holds_all)
+            self.hand_over.run_jobs()
 
     def _install(self) -> None:
         kubectl = self.plane.kubectl
@@ -75,6 +98,8 @@ class World:
         kubectl("create", "namespace", NAMESPACE)
         self.plane.wait_established("scimtokens.scim-operator.io")
         self._kubeconfig = self.plane.service_account_kubeconfig(OPERATOR_NAMESPACE, "scim-operator")
+        if self.hand_over is not None:
+            self.hand_over.start()
         mirror = ConfigMapMirror(
             lambda *arguments: kubectl(*arguments).stdout, OPERATOR_NAMESPACE, self._keys
         )
@@ -94,11 +119,16 @@ class World:
                 "apiVersion": "scim-operator.io/v1alpha1",
                 "kind": "ScimToken",
                 "metadata": {"name": name, "namespace": NAMESPACE},
-                "spec": SPEC,
+                "spec": self._spec(name),
             }
             self.plane.kubectl("apply", "-f", "-", input=json.dumps(manifest))
 
+    def _spec(self, name: str) -> dict[str, Any]:
+        hand_over = self.hand_over
+        return hand_over.spec(name) if hand_over is not None and name in hand_over.names else SPEC
+
     def _start_operator(self, name: str) -> None:
+        entra = self.hand_over.environment if self.hand_over is not None else {}
         self._operators[name] = start_operator(
             self.directory,
             kubeconfig=self._kubeconfig,
@@ -106,7 +136,7 @@ class World:
             admin_url=self._addresses[1],
             namespace=OPERATOR_NAMESPACE,
             name=name,
-            environment={**OPERATOR_SETTINGS, "SCIM_OPERATOR_IDENTITY": name},
+            environment={**OPERATOR_SETTINGS, **entra, "SCIM_OPERATOR_IDENTITY": name},
         )
 
     def _start_api(self, name: str) -> None:
@@ -122,6 +152,8 @@ class World:
 
     async def stop(self) -> None:
         """End what runs."""
+        if self.hand_over is not None:
+            await asyncio.to_thread(self.hand_over.stop)
         await self._objects.close()
         await self._public.close()
         await self._internal.close()
@@ -255,11 +287,11 @@ def ground(tools: Tools | None = None) -> Iterator[Ground]:
 
 
 @contextlib.asynccontextmanager
-async def world(on: Ground, scimtokens: int) -> AsyncIterator[World]:
+async def world(on: Ground, scimtokens: int, hand_over_seed: int | None = None) -> AsyncIterator[World]:
     """A running one with so many ScimTokens; its processes end with the block."""
     async with on.database.named():
         await migrate(on.database.url)
-        made = World(on.plane, on.database, on.directory, scimtokens)
+        made = World(on, scimtokens, hand_over_seed)
         try:
             await made.start()
             yield made
