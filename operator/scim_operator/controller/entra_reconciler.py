@@ -22,6 +22,7 @@ from scim_operator.api.status import ENTRA_CONDITIONS, Condition, EntraStatus, H
 from scim_operator.controller.hand_over_executor import HandOverExecutor, HandOverPass
 from scim_operator.controller.state import State
 from scim_operator.controller.workqueue import Result
+from scim_operator.planning.conditions import local_now
 from scim_operator.planning.entra import entra_status, hand_over
 from scim_operator.planning.entra.hand_over import HandOverState
 from scim_operator.planning.entra.ports import TRANSIENT, EntraError, Graph, Job, Obstacle
@@ -40,6 +41,8 @@ from scim_operator.planning.ports import (
 log = structlog.get_logger(__name__)
 MAX_STEPS: Final = 20
 """More steps than any pass needs; a bound, so that a mistake in the plan can't spin."""
+MISSED_LOOKS: Final = 3
+"""After so many looks that were due and came to nothing, what the last one told is told no more."""
 JOB_IS_KEPT: Final = 15.0
 """Seconds for which the job of one pass serves the next, which tries what was saved a second before."""
 
@@ -50,6 +53,8 @@ class _Memory:
 
     check_at: float
     """When its job is to be looked at next, by the monotonic clock."""
+    looked_at: float
+    """When it was looked at last, or first to be."""
     tried: str | None = None
     """The credential with which Entra's Test Connection has passed."""
     saved_tried: HandOverStatus | None = None
@@ -115,8 +120,7 @@ class EntraReconciler:
             return Result(requeue=True, reason=type(error).__name__)
 
     async def _reconcile(self, key: Key) -> Result:
-        self._trace("entra-get-connection")
-        connection = await self._api.get(key)
+        connection = await self._connection(key)
         self._trace("entra-read-token")
         token = await self._cluster.token(key)
         if token is None or token.deleting:
@@ -138,11 +142,22 @@ class EntraReconciler:
         await self._write(here, error)
         if error is not None:
             return self._after(key, error)
+        if connection is None:
+            return Result(requeue=True, reason="ScimApiUnreachable")
         return Result(min(pause, timedelta(seconds=max(0.0, memory.check_at - self._clock()))))
 
+    async def _connection(self, key: Key) -> Connection | None:
+        """What the API holds; None when it does not answer: that is when jobs get into quarantine."""
+        self._trace("entra-get-connection")
+        try:
+            return await self._api.get(key)
+        except (ScimApiUnreachable, ScimApiRejected) as error:
+            log.info("hand-over waits", key=str(key), reason=str(error))
+            return None
+
     def _memory_of(self, key: Key) -> _Memory:
-        period = self._check_period.total_seconds()
-        return self._memory.setdefault(key, _Memory(self._clock() + self._spread() * period))
+        first = self._clock() + self._spread() * self._check_period.total_seconds()
+        return self._memory.setdefault(key, _Memory(first, first))
 
     def _forget(self, key: Key) -> Result:
         self._memory.pop(key, None)
@@ -162,11 +177,12 @@ class EntraReconciler:
         self,
         token: ScimToken,
         spec: EntraSpec,
-        connection: Connection,
+        connection: Connection | None,
         secret: SecretSnapshot | None,
         memory: _Memory,
     ) -> HandOverState:
         published, others = self._credentials(token, connection, secret)
+        silence = self._clock() - memory.looked_at
         status = token.status.entra or EntraStatus(
             answered_full_cycle=token.full_cycle_request,
             answered_provision_on_demand=token.on_demand_request,
@@ -175,10 +191,12 @@ class EntraReconciler:
         return HandOverState(
             spec=spec,
             endpoint=self._endpoint,
-            now=connection.now,
+            now=local_now() if connection is None else connection.now,
             status=status,
             published=published,
             others=others,
+            is_api_known=connection is not None,
+            is_look_overdue=silence > MISSED_LOOKS * self._check_period.total_seconds(),
             check_due=self._clock() >= memory.check_at,
             check_period=self._check_period,
             job=self._kept_job(spec, memory),
@@ -197,9 +215,11 @@ class EntraReconciler:
         return memory.job[1]
 
     def _credentials(
-        self, token: ScimToken, connection: Connection, secret: SecretSnapshot | None
+        self, token: ScimToken, connection: Connection | None, secret: SecretSnapshot | None
     ) -> tuple[CredentialStatus | None, tuple[CredentialStatus, ...]]:
         """What the Secret publishes and the API accepts, and what else it accepts."""
+        if connection is None:
+            return None, ()
         now = connection.now
         accepted = [
             item
@@ -231,6 +251,8 @@ class EntraReconciler:
 
     def _remember(self, memory: _Memory, state: HandOverState, error: EntraError | None) -> None:
         """A look that failed for a reason that may go by itself is tried again before the next one is due."""
+        if state.job is not None:
+            memory.looked_at = self._clock()
         if state.check_due and (error is None or error.obstacle not in TRANSIENT):
             memory.check_at = self._clock() + self._check_period.total_seconds()
         if state.is_tried and state.published is not None:

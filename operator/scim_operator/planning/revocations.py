@@ -64,8 +64,8 @@ def delayed_revocations(
 ) -> tuple[DelayedRevocation, ...]:
     """Those of the selected tokens whose revocation waits while Entra does not use the active one.
 
-    A token that ends sooner by itself does not wait: once a client secret has retired, nobody reaches its access tokens
-    any more. Neither does one without a time at which it was superseded, or with one that has not come: nothing would
+    A bearer token waits no longer than to its own end. A client secret that ends sooner by itself does not wait: once it
+    has retired, nobody reaches its access tokens any more. Neither does one without a time at which it was superseded, or with one that has not come: nothing would
     bound its wait.
 
     Args:
@@ -73,12 +73,18 @@ def delayed_revocations(
         ends_at: when a token ends without the annotation.
         now: the database's clock.
     """
-    times = [(entry, entry.superseded_at + REVOCATION_WAIT) for entry in selected if entry.superseded_at]
-    delayed = [
-        DelayedRevocation(entry.id, until)
-        for entry, until in times
-        if until - REVOCATION_WAIT <= now < until < ends_at(entry)
-    ]
+    delayed = []
+    for entry in selected:
+        since, end = entry.superseded_at, ends_at(entry)
+        if since is None or since > now:
+            continue
+        until = since + REVOCATION_WAIT
+        if entry.kind == "BearerToken":
+            until = min(until, end)
+        elif until >= end:
+            continue
+        if now < until:
+            delayed.append(DelayedRevocation(entry.id, until))
     return tuple(sorted(delayed, key=lambda item: (item.until, item.id)))
 
 

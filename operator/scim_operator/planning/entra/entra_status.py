@@ -61,6 +61,8 @@ def with_recovery(status: EntraStatus, now: datetime) -> EntraStatus:
 
 
 def _state_of(job: Job) -> str:
+    if job.schedule_state == "Disabled" and job.quarantine is None and job.last_execution is None:
+        return "NotRun"
     if job.schedule_state in ("Disabled", "Paused"):
         return job.schedule_state
     return "Quarantine" if job.quarantine is not None else job.code
@@ -131,6 +133,8 @@ def _handed_over(token: ScimToken, state: HandOverState, error: EntraError | Non
     published, given = state.published, state.status.handed_over
     if state.spec.hand_over == "Off":
         return "False", "Off", "spec.entra.handOver is Off: a person gives Entra each new credential"
+    if not state.is_api_known:
+        return _kept(token, HANDED_OVER) or ("Unknown", "NotPublished", "the SCIM API does not answer")
     if published is None:
         return "Unknown", "NotPublished", "the Secret holds nothing yet that could be handed over"
     if published.kind == "WorkloadIdentity":
@@ -183,16 +187,19 @@ def _not_in_use(state: HandOverState, what: str) -> Fields:
 
 
 def _provisioning(token: ScimToken, state: HandOverState, error: EntraError | None) -> Fields:
-    before = token.status.condition(PROVISIONING)
+    before = None if state.is_look_overdue else _kept(token, PROVISIONING)
     if state.job is not None:
         return _job_fields(token, state)
     if error is not None and error.obstacle is Obstacle.JOB_NOT_FOUND:
         return "False", "NoJob", error.message
     if error is not None and (before is None or error.obstacle not in TRANSIENT):
         return "Unknown", error.obstacle.value, f"the provisioning job can't be looked at: {error.message}"
-    if before is not None:
-        return before.status, before.reason, before.message
-    return "Unknown", "NotChecked", "the provisioning job has not been looked at yet"
+    return before or ("Unknown", "NotChecked", "the provisioning job has not been looked at yet")
+
+
+def _kept(token: ScimToken, kind: str) -> Fields | None:
+    before = token.status.condition(kind)
+    return None if before is None else (before.status, before.reason, before.message)
 
 
 def _job_fields(token: ScimToken, state: HandOverState) -> Fields:

@@ -108,6 +108,10 @@ class HandOverState:
     """The credential that the Secret publishes, as the SCIM API accepts it; None while there is none."""
     others: tuple[CredentialStatus, ...]
     """The other accepted ones."""
+    is_api_known: bool
+    """Whether the SCIM API has answered; without it nothing is handed over, and the job is looked at all the same."""
+    is_look_overdue: bool
+    """Whether the last look at the job is so old that nobody should rely on it."""
     check_due: bool
     """Whether the job is to be looked at in this pass."""
     check_period: timedelta

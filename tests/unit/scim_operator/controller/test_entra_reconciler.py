@@ -398,6 +398,33 @@ class TestQuarantine:
         assert here.status["quarantine"]["disabledAt"] == "2026-01-29T00:00:00Z"
         assert "disables the job at 2026-01-29T00:00:00Z" in here.world.condition("Provisioning")["message"]
 
+    async def test_it_is_seen_and_told_while_the_scim_api_is_down(self) -> None:
+        here = await settled()
+        await here.hand_over_now()
+        handed_over = here.world.condition("HandedOver")
+        here.entra.quarantine = quarantined_since(here.world.now)
+        here.entra.obstacles["validate-saved"] = EntraError(Obstacle.CREDENTIALS_REFUSED, "503")
+        here.world.api_down = True
+        here.world.now += PERIOD
+        assert (await here.hand_over.reconcile(KEY)).requeue
+        assert here.told("Provisioning") == ("False", "Quarantined")
+        assert here.world.condition("HandedOver") == handed_over
+        assert here.status["handedOver"]["inUseAt"]
+
+    async def test_what_graph_has_not_confirmed_for_three_looks_is_told_no_more(self) -> None:
+        here = await settled()
+        await here.hand_over_now()
+        here.entra.cycle()
+        await here.look_again()
+        assert here.told("Provisioning") == ("True", "Active")
+        here.entra.obstacles["jobs"] = EntraError(Obstacle.UNREACHABLE, "no answer")
+        await here.look_again()
+        assert here.told("Provisioning") == ("True", "Active")
+        for _ in range(3):
+            await here.look_again()
+        assert here.told("Provisioning") == ("Unknown", "GraphUnreachable")
+        assert here.told("HandedOver") == ("True", "InUse")
+
 
 class TestRequests:
     async def test_a_full_cycle_begins_once_for_each_value_of_the_annotation(self) -> None:

@@ -189,7 +189,7 @@ class Early(EntraReconciler):
     """Hands over what the Secret is about to publish, before it was proved."""
 
     def _credentials(
-        self, token: ScimToken, connection: Connection, secret: SecretSnapshot | None
+        self, token: ScimToken, connection: Connection | None, secret: SecretSnapshot | None
     ) -> tuple[CredentialStatus | None, tuple[CredentialStatus, ...]]:
         published, others = super()._credentials(token, connection, secret)
         coming = None if secret is None else secret.data.get("next-token")

@@ -21,6 +21,7 @@ from scim_operator.planning.revocations import (
     DelayedRevocation,
     InvalidRevokeRequest,
     delay_message,
+    delayed_revocations,
     tokens_to_revoke,
 )
 from support.observations import DAY, HOUR, MINUTE, NOW, entry, known, observed
@@ -220,3 +221,20 @@ def selected(life: Life) -> dict[str, CredentialStatus]:
 
 def test_the_wait_is_a_quarter_of_an_hour() -> None:
     assert REVOCATION_WAIT == WAIT
+
+
+@pytest.mark.parametrize(("kind", "waits"), [("BearerToken", True), ("ClientSecret", False)])
+def test_a_bearer_token_that_ends_soon_by_itself_waits_to_its_end_and_a_client_secret_does_not(
+    kind: str, *, waits: bool
+) -> None:
+    """Revoked before Entra has the new one, either would leave a gap; but the access tokens of a client secret that has
+    ended by itself can't be revoked any more.
+    """
+    old = entry("old", NOW - 20 * DAY, NOW - MINUTE, kind=kind)
+    found = delayed_revocations([old], lambda _entry: NOW + 5 * MINUTE, NOW)
+    assert found == ((DelayedRevocation("old", NOW + 5 * MINUTE),) if waits else ())
+
+
+def test_a_bearer_token_that_has_ended_waits_for_nothing() -> None:
+    old = entry("old", NOW - 20 * DAY, NOW - MINUTE)
+    assert delayed_revocations([old], lambda _entry: NOW, NOW) == ()

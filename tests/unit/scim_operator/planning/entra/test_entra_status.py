@@ -30,6 +30,8 @@ def state(job: Job | None = None, status: EntraStatus | None = None, **spec: Any
         status=known if job is None else entra_status.with_job(known, job, START),
         published=None,
         others=(),
+        is_api_known=True,
+        is_look_overdue=False,
         check_due=True,
         check_period=timedelta(minutes=5),
         job=job,
@@ -46,7 +48,15 @@ def provisioning(here: HandOverState, error: EntraError | None = None, token: Sc
         (JOB, "Unknown", "NotRun", "has not ended a cycle yet"),
         (dataclasses.replace(JOB, code="NotRun"), "Unknown", "NotRun", "has not run yet"),
         (dataclasses.replace(JOB, schedule_state="Paused"), "False", "Paused", "somebody has paused the job"),
-        (dataclasses.replace(JOB, schedule_state="Disabled"), "False", "Disabled", "nobody is provisioned"),
+        (dataclasses.replace(JOB, schedule_state="Disabled"), "Unknown", "NotRun", "has not run yet"),
+        (
+            dataclasses.replace(
+                JOB, schedule_state="Disabled", last_execution=Execution("Succeeded", START, START, 1)
+            ),
+            "False",
+            "Disabled",
+            "nobody is provisioned",
+        ),
         (
             dataclasses.replace(JOB, last_execution=Execution("Succeeded", START, START + HOUR, 12)),
             "True",
@@ -132,6 +142,8 @@ def test_a_short_silence_of_graph_leaves_the_condition_as_it_was() -> None:
     token = TOKEN.model_copy(update={"status": status})
     silent = EntraError(Obstacle.UNREACHABLE, "no answer")
     assert provisioning(state(), silent, token) == before
+    for_long = dataclasses.replace(state(), is_look_overdue=True)
+    assert provisioning(for_long, silent, token).reason == "GraphUnreachable"
     refused = EntraError(Obstacle.PERMISSION_MISSING, "grant it")
     assert provisioning(state(), refused, token).reason == "PermissionMissing"
 

@@ -63,6 +63,8 @@ def state(now: timedelta = timedelta(), spec: dict[str, Any] | None = None, **ch
             status=EntraStatus(),
             published=credential("new"),
             others=(),
+            is_api_known=True,
+            is_look_overdue=False,
             check_due=False,
             check_period=5 * MINUTE,
         ),
