@@ -85,8 +85,7 @@ class Handing:
 
     def grant(self) -> None:
         """Let the operator have tokens of the ServiceAccount, as the documentation shows it."""
-        for body in identity_role(self.namespace):
-            self.stack.kubectl("apply", "-f", "-", input=json.dumps(body))
+        grant_tokens(self.stack, self.namespace)
 
     def spec(self, **more: Any) -> dict[str, Any]:
         """``spec.entra``."""
@@ -116,6 +115,12 @@ class Handing:
     def held(self) -> dict[str, str]:
         """What Entra has saved."""
         return self.application.credentials
+
+
+def grant_tokens(stack: Stack, namespace: str) -> None:
+    """Let the operator have tokens of the ServiceAccount."""
+    for body in identity_role(namespace):
+        stack.kubectl("apply", "-f", "-", input=json.dumps(body))
 
 
 def identity_role(namespace: str) -> list[dict[str, Any]]:

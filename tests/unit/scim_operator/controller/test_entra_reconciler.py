@@ -115,6 +115,43 @@ async def test_entra_tries_it_before_it_saves_it_and_what_it_saved_after_that() 
     assert [call for call in here.entra.calls if call != "jobs"] == ["validate", "save", "validate-saved"]
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.25, 0.99])
+async def test_after_a_start_nothing_is_asked_before_the_first_look_which_comes_within_a_period(
+    spread: float,
+) -> None:
+    here = await settled()
+    await here.hand_over_now()
+    here.entra.calls.clear()
+    here.hand_over = of_a_new_process(here, spread)
+    first = PERIOD * spread
+    if first:
+        assert (await here.hand_over.reconcile(KEY)).requeue_after == first
+        assert here.entra.calls == []
+    here.world.now += first
+    for looks in (1, 2, 3):
+        assert (await here.hand_over.reconcile(KEY)).requeue_after == PERIOD
+        assert here.entra.calls == ["jobs"] * looks
+        here.world.now += PERIOD
+
+
+def of_a_new_process(here: Setting, spread: float) -> EntraReconciler:
+    """What remembers nothing."""
+
+    def monotonic() -> float:
+        return here.world.now.timestamp()
+
+    return EntraReconciler(
+        api=FakeApi(here.world),
+        cluster=FakeCluster(here.world),
+        graph=FakeGraph(here.entra),
+        endpoint=ENDPOINT,
+        ledger_key=LEDGER_KEY,
+        check_period=PERIOD,
+        clock=monotonic,
+        spread=lambda: spread,
+    )
+
+
 async def test_a_hand_over_reads_the_job_once() -> None:
     here = await settled()
     await here.hand_over_now()
