@@ -10,7 +10,7 @@ JAVA_TESTS := tests/java
 NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e test-java costs lint format bench bench-layers bench-tenants bench-hostile bench-groups bench-secret bench-scale torture crd openapi mutants kind clean
+.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e test-java costs lint format bench bench-layers bench-tenants bench-hostile bench-groups bench-secret bench-scale bench-hand-over torture crd openapi mutants kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -93,6 +93,9 @@ bench-secret: tools ## How fast a ScimToken becomes a Secret (p50, p99 of 100)
 
 bench-scale: tools ## Many ScimTokens: issuing, rest, restart, all due at once (COUNT=10000, ARGS=--no-storm)
 	@PYTHONPATH=dev:tests $(RUN) python -m bench.scale --count $(or $(COUNT),10000) $(ARGS)
+
+bench-hand-over: tools ## Many ScimTokens with spec.entra: first hand-over, rotations, rest, restart, outages (COUNT=1000, ARGS="--tenants --pace 200")
+	@PYTHONPATH=dev:tests $(RUN) python -m bench.hand_over --count $(or $(COUNT),1000) $(ARGS)
 
 torture: tools ## Kill, freeze and edit everything under traffic, and judge each answer (MINUTES=2 TOKENS=3 SEED=... HAND_OVER=1)
 	@PYTHONPATH=dev:tests $(RUN) python -m torture --minutes $(or $(MINUTES),2) --tokens $(or $(TOKENS),3) $(if $(SEED),--seed $(SEED)) $(if $(HAND_OVER),--hand-over)

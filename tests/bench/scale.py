@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -147,8 +148,10 @@ def active(item: dict[str, Any]) -> dict[str, Any]:
     return next(token for token in item["status"]["tokens"] if token["state"] == "Active")
 
 
-async def create(plane: ControlPlane, count: int) -> None:
-    """Apply so many ScimTokens, some at once."""
+async def create(
+    plane: ControlPlane, count: int, spec: Callable[[int], dict[str, Any]] = lambda _number: {}
+) -> None:
+    """Apply so many ScimTokens, some at once, each with the spec of its number."""
     numbers = iter(range(count))
     async with httpx.AsyncClient(
         base_url=plane.url, verify=context(plane), trust_env=False, timeout=60
@@ -160,6 +163,7 @@ async def create(plane: ControlPlane, count: int) -> None:
                     "apiVersion": "scim-operator.io/v1alpha1",
                     "kind": "ScimToken",
                     "metadata": {"name": f"scale-{number:05}"},
+                    "spec": spec(number),
                 }
                 (await client.post(_PATH, json=body)).raise_for_status()
 
