@@ -82,6 +82,10 @@ class EntraMetrics(Collector):
         else:
             self._samples[key] = sample
 
+    def shows(self, key: Key) -> bool:
+        """Whether something is shown of one ScimToken's application."""
+        return key in self._samples
+
     def clear(self) -> None:
         """This process no longer leads: another shows them."""
         self._samples.clear()

@@ -306,8 +306,7 @@ class Operator:
         if self._reconciler is None:
             raise NotLeading("this process does not lead")
         result = await self._reconciler.reconcile(key)
-        if self._cache.has_entra(key):
-            self._entra.add(key)
+        self._entra.add(key, has_entra=self._cache.has_entra(key))
         return result
 
     def _max_interval(self, key: Key) -> float | None:

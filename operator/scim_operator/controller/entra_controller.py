@@ -37,9 +37,15 @@ class EntraController:
             ),
         )
 
-    def add(self, key: Key) -> None:
-        """Look at what Entra has of ``key`` soon."""
-        self._controller.add(key)
+    def add(self, key: Key, *, has_entra: bool) -> None:
+        """Look at what Entra has of ``key`` soon.
+
+        Args:
+            key: of a ScimToken that was reconciled.
+            has_entra: whether it names an application, or did; without that only what is still shown of it is taken out.
+        """
+        if has_entra or self.metrics.shows(key):
+            self._controller.add(key)
 
     def resume(self, reconciler: EntraReconciler) -> None:
         """Act from now on: this process leads."""

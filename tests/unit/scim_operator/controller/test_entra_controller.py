@@ -34,7 +34,7 @@ async def test_it_hands_over_while_it_leads_and_not_after_that() -> None:
     controller, work = EntraController(SETTINGS, CollectorRegistry()), Recorded()
     running = asyncio.create_task(controller.run())
     try:
-        controller.add(KEY)
+        controller.add(KEY, has_entra=True)
         await asyncio.sleep(0)
         assert work.calls == []
         controller.resume(cast("EntraReconciler", work))
@@ -42,7 +42,7 @@ async def test_it_hands_over_while_it_leads_and_not_after_that() -> None:
             while not work.calls:
                 await asyncio.sleep(0)
         controller.pause()
-        controller.add(KEY)
+        controller.add(KEY, has_entra=True)
         for _ in range(20):
             await asyncio.sleep(0)
         assert work.calls == [KEY]
@@ -64,3 +64,23 @@ def test_what_is_known_of_an_application_is_shown_until_this_process_no_longer_l
     assert registry.get_sample_value("scim_operator_entra_handed_over", LABELS) is None
     controller.pause()
     assert registry.get_sample_value(name, LABELS) is None
+
+
+async def test_one_that_was_deleted_is_looked_at_once_more_and_one_that_never_named_an_application_is_not() -> (
+    None
+):
+    controller, work = EntraController(SETTINGS, CollectorRegistry()), Recorded()
+    gone = Key("team", "gone")
+    running = asyncio.create_task(controller.run())
+    try:
+        controller.resume(cast("EntraReconciler", work))
+        controller.show(gone, EntraSpec.model_validate(ENTRA), ScimTokenStatus(entra=EntraStatus()))
+        controller.add(KEY, has_entra=False)
+        controller.add(gone, has_entra=False)
+        async with asyncio.timeout(10):
+            while not work.calls:
+                await asyncio.sleep(0)
+        assert work.calls == [gone]
+    finally:
+        running.cancel()
+        await controller.drain(1.0)
