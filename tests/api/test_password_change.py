@@ -44,13 +44,19 @@ class Traffic:
         self.statuses: list[int] = []
 
     async def more(self, clients: int) -> None:
-        """So many more, until they have made the service open a connection."""
+        """So many more, and further ones each second, until they have made the service open a connection: those that
+        it has may do for a few that take turns.
+        """
         before = await self._opened()
-        self._clients += [asyncio.create_task(self._come()) for _ in range(clients)]
-        deadline = time.monotonic() + SECONDS
+        started = time.monotonic()
+        joined = 0
         while await self._opened() <= before:
-            assert time.monotonic() < deadline, "the service opened no connection"
+            waited = time.monotonic() - started
+            assert waited < SECONDS, "the service opened no connection"
             assert not self.refused(), self.statuses[-5:]
+            missing = clients + int(waited) - joined
+            self._clients += [asyncio.create_task(self._come()) for _ in range(missing)]
+            joined += missing
             await asyncio.sleep(0.05)
 
     async def end(self) -> None:
