@@ -1,5 +1,7 @@
 """What handing over asks of Microsoft, by the stand-in's log; and what it asks of nobody, without an application or egress."""
 
+import contextlib
+import itertools
 import re
 import socket
 from collections import Counter
@@ -139,19 +141,58 @@ def test_without_an_application_nothing_is_asked_and_no_pass_is_made(
     assert metric(operator, "scim_operator_entra_workqueue_depth") == depth
 
 
+class Silent:
+    """Takes connections and answers nothing, as behind a NetworkPolicy without egress."""
+
+    def __init__(self, server: socket.socket) -> None:
+        self.url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        self._server, self._taken = server, list[socket.socket]()
+
+    def waiting(self) -> list[socket.socket]:
+        """The connections on which somebody waits for an answer."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._taken.append(self._server.accept()[0])
+        return [taken for taken in self._taken if _is_open(taken)]
+
+    def close(self) -> None:
+        """Hang up."""
+        for taken in self._taken:
+            taken.close()
+
+
+def _is_open(taken: socket.socket) -> bool:
+    taken.setblocking(False)
+    try:
+        while taken.recv(65_536):
+            pass
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 @pytest.fixture
-def silent() -> Iterator[str]:
-    """The address of a port that takes connections and answers nothing, as behind a NetworkPolicy without egress."""
+def silent() -> Iterator[Silent]:
     with socket.create_server(("127.0.0.1", 0), backlog=200) as server:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        server.setblocking(False)
+        made = Silent(server)
+        yield made
+        made.close()
 
 
 def test_without_egress_to_microsoft_everything_else_goes_on(
-    stack: Stack, namespace: str, silent: str
+    stack: Stack, namespace: str, silent: Silent
 ) -> None:
     stack.stop_operators()
-    addresses = {"SCIM_OPERATOR_ENTRA_LOGIN_URL": silent, "SCIM_OPERATOR_ENTRA_GRAPH_URL": silent}
-    operator = stack.start_operator(environment={**addresses, "SCIM_OPERATOR_ENTRA_WORKERS": "1"})
+    settings = {
+        "SCIM_OPERATOR_ENTRA_LOGIN_URL": silent.url,
+        "SCIM_OPERATOR_ENTRA_GRAPH_URL": silent.url,
+        "SCIM_OPERATOR_ENTRA_WORKERS": "1",
+        "SCIM_OPERATOR_WORKERS": "1",
+    }
+    operator = stack.start_operator(environment=settings)
     stack.kubectl("create", "serviceaccount", ACCOUNT, "-n", namespace)
     spec: dict[str, Any] = {
         "tenantID": "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
@@ -162,19 +203,33 @@ def test_without_egress_to_microsoft_everything_else_goes_on(
         },
     }
     grant_tokens(stack, namespace)
-    stack.apply(namespace, "entra", entra=spec)
     stack.apply(namespace, "plain")
+    stack.apply(namespace, "entra", entra=spec)
     for name in ("entra", "plain"):
         stack.wait_ready(namespace, name)
-        rotate(stack, namespace, name, "1")
+
+    numbers = itertools.count()
+
+    def rotated_while_it_waited() -> bool:
+        before = silent.waiting()
+        if not before:
+            return False
+        for name in ("plain", "entra"):
+            rotate(stack, namespace, name, str(next(numbers)))
+        return any(taken in before for taken in silent.waiting())
+
+    until(
+        "both tokens rotate while the one worker for Entra waits for the login",
+        rotated_while_it_waited,
+        90,
+        lambda: stack.story(namespace, "entra"),
+    )
     until(
         "it is told",
         lambda: stack.condition(namespace, "entra", "HandedOver").get("reason") == "GraphUnreachable",
         45,
         lambda: stack.story(namespace, "entra"),
     )
-    rotate(stack, namespace, "entra", "2")
-    stack.wait_ready(namespace, "entra")
     for probe in ("/readyz", "/healthz"):
         assert httpx.get(operator.ready_url.replace("/readyz", probe), trust_env=False).status_code == 200
     stack.kubectl("delete", "sct", "entra", "plain", "-n", namespace)
