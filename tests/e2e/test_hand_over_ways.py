@@ -8,10 +8,10 @@ import pytest
 
 from demo.processes import free_port
 from entra_standin.graph import MicrosoftCloud
-from support.hand_over import NAME, Handing, is_told, microsoft, rotate, wait_handed_over
+from support.hand_over import NAME, Handing, Reached, is_told, microsoft, rotate, wait_handed_over
 from support.microsoft import certificate_pem, key_pem, rsa_key
 from support.stack import Stack
-from support.tunnel_proxy import tunnel_proxy
+from support.tunnel_proxy import TunnelProxy, tunnel_proxy
 
 LOGIN, GRAPH = "login.example.test", "graph.example.test"
 
@@ -68,21 +68,27 @@ def test_clocks_that_differ_are_told(stack: Stack, namespace: str) -> None:
     assert "clock" in told["message"]
 
 
+def by_proxy(proxy: TunnelProxy, **settings: str) -> Reached:
+    """Both hosts behind a company's proxy."""
+
+    def reached(_cloud: MicrosoftCloud) -> Mapping[str, str]:
+        return {
+            "SCIM_OPERATOR_ENTRA_LOGIN_URL": f"https://{LOGIN}/login",
+            "SCIM_OPERATOR_ENTRA_GRAPH_URL": f"https://{GRAPH}/graph",
+            "HTTPS_PROXY": proxy.url,
+            **settings,
+        }
+
+    return reached
+
+
 def test_it_gets_there_by_a_proxy_and_trusts_a_private_authority(
     stack: Stack, namespace: str, tmp_path: Path
 ) -> None:
     port = free_port()
     with tunnel_proxy(("127.0.0.1", port), (LOGIN, GRAPH), tmp_path) as proxy:
-
-        def reached(_cloud: MicrosoftCloud) -> Mapping[str, str]:
-            return {
-                "SCIM_OPERATOR_ENTRA_LOGIN_URL": f"https://{LOGIN}/login",
-                "SCIM_OPERATOR_ENTRA_GRAPH_URL": f"https://{GRAPH}/graph",
-                "HTTPS_PROXY": proxy.url,
-                "SSL_CERT_FILE": str(proxy.authority),
-            }
-
-        with microsoft(stack, reached, port=port) as cloud:
+        trust = {"SSL_CERT_FILE": str(proxy.authority)}
+        with microsoft(stack, by_proxy(proxy, **trust), port=port) as cloud:
             handing = Handing(stack, cloud, namespace)
             handing.grant()
             stack.apply(namespace, NAME, entra=handing.spec())
@@ -92,18 +98,12 @@ def test_it_gets_there_by_a_proxy_and_trusts_a_private_authority(
 
 def test_an_authority_that_is_not_trusted_is_told(stack: Stack, namespace: str, tmp_path: Path) -> None:
     port = free_port()
-    with tunnel_proxy(("127.0.0.1", port), (LOGIN, GRAPH), tmp_path) as proxy:
-
-        def reached(_cloud: MicrosoftCloud) -> Mapping[str, str]:
-            return {
-                "SCIM_OPERATOR_ENTRA_LOGIN_URL": f"https://{LOGIN}/login",
-                "SCIM_OPERATOR_ENTRA_GRAPH_URL": f"https://{GRAPH}/graph",
-                "HTTPS_PROXY": proxy.url,
-            }
-
-        with microsoft(stack, reached, port=port) as cloud:
-            handing = Handing(stack, cloud, namespace)
-            handing.grant()
-            stack.apply(namespace, NAME, entra=handing.spec())
-            told = is_told(stack, namespace, "HandedOver", "GraphUnreachable")
+    with (
+        tunnel_proxy(("127.0.0.1", port), (LOGIN, GRAPH), tmp_path) as proxy,
+        microsoft(stack, by_proxy(proxy), port=port) as cloud,
+    ):
+        handing = Handing(stack, cloud, namespace)
+        handing.grant()
+        stack.apply(namespace, NAME, entra=handing.spec())
+        told = is_told(stack, namespace, "HandedOver", "GraphUnreachable")
     assert "certificate" in told["message"].lower()

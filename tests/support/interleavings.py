@@ -9,10 +9,23 @@ import types
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from typing import Any
 
+import pytest
+import structlog
+
 from scim_operator.api.scimtoken import REPLACES_ANNOTATION
 from scim_operator.controller.reconciler import Reconciler
 from support.operator_ports import FakeApi, FakeCluster, FakeVerifier, Point
 from support.operator_world import ENDPOINT, INSTALLATION, KEY, LEDGER_KEY, PLAINTEXTS, World
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Tens of thousands of runs need no log; for the modules that import it."""
+    with structlog.testing.capture_logs():
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+        yield
+    structlog.reset_defaults()
+
 
 MOST_NODES = 40_000
 MATTERS = frozenset({"GET", "secret", "create", "replace", "adopt", "delete", "PUT", "DELETE"})

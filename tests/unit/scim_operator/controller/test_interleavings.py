@@ -7,26 +7,17 @@ prefixes; schedules that lead to the same world and the same histories are explo
 
 import copy
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-import structlog
 
 from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION, ScimToken
 from scim_operator.controller.reconciler import Reconciler
-from support.interleavings import Scenario, Swapped, explore, reconciler, run_to_end, settled, states
+from support.interleavings import Scenario, Swapped, explore, quiet, reconciler, run_to_end, settled, states
 from support.operator_world import KEY, World
 
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Tens of thousands of runs need no log."""
-    with structlog.testing.capture_logs():
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-        yield
-    structlog.reset_defaults()
-
+__all__ = ["quiet"]
 
 FIRST, SECOND = "token-first0", "token-second0"
 

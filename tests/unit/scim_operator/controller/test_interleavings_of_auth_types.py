@@ -5,18 +5,19 @@ Secret is accepted at every moment, and access tokens end only where somebody as
 import copy
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import structlog
 
 from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.planning.token_lifecycle import TokenLifecycle
-from support.interleavings import explore, reconciler, run_to_end, states
+from support.interleavings import explore, quiet, reconciler, run_to_end, states
 from support.operator_world import KEY, World
+
+__all__ = ["quiet"]
 
 Begin = Callable[[], World]
 Interfere = Callable[[World], None]
@@ -34,15 +35,6 @@ for _name, _subjects in {"identity": ["s1"], "wider": ["s1", "s2"], "other": ["s
             },
         }
     }
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Tens of thousands of runs need no log."""
-    with structlog.testing.capture_logs():
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-        yield
-    structlog.reset_defaults()
 
 
 def settled(kind: str, overlap: str) -> World:

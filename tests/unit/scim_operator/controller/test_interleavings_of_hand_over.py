@@ -6,12 +6,11 @@ its cycles and hours go by between any two calls.
 
 import copy
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import structlog
 
 from scim_api.contract.admin import Connection, CredentialStatus
 from scim_api.contract.tokens import digest
@@ -21,24 +20,27 @@ from scim_operator.controller.entra_reconciler import EntraReconciler
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.planning.ports import SecretSnapshot
 from support.entra_world import ENTRA, Entra, FakeGraph
-from support.interleavings import Actor, MakeActors, Scenario, explore, reconciler, run_to_end, states, switch
+from support.interleavings import (
+    Actor,
+    MakeActors,
+    Scenario,
+    explore,
+    quiet,
+    reconciler,
+    run_to_end,
+    states,
+    switch,
+)
 from support.operator_ports import FakeApi, FakeCluster
 from support.operator_world import ENDPOINT, KEY, LEDGER_KEY, World
+
+__all__ = ["quiet"]
 
 PERIOD = timedelta(minutes=5)
 SWITCHES = frozenset({"GET", "replace", "PUT", "graph-save", "graph-validate-saved", "entra-status"})
 """Reads follow the call before them in one go, but for the first: what was read is what may be out of date."""
 LONG = timedelta(hours=3)
 """Longer than a superseded credential has to be idle, and than an access token lives."""
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Thousands of runs need no log."""
-    with structlog.testing.capture_logs():
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-        yield
-    structlog.reset_defaults()
 
 
 async def point(label: str) -> None:
