@@ -127,6 +127,11 @@ class Credential(_Model):
     """Of kind WorkloadIdentity, which can't be without; never changed after it was registered: another trust is another
     credential."""
 
+    @property
+    def ends_at(self) -> datetime:
+        """From when on it is not accepted: its retirement, else its expiry, whichever comes first."""
+        return min(self.expires_at, self.retires_at or self.expires_at)
+
     @model_validator(mode="after")
     def _trust_goes_with_its_kind(self) -> Self:
         if (self.trust is not None) != (self.kind == "WorkloadIdentity"):

@@ -348,13 +348,13 @@ def _token_statuses(outcome: ReconcileOutcome, now: datetime) -> tuple[TokenStat
             kind=item.kind,
             state=TokenState.ACTIVE if item.id == shown_id else TokenState.SUPERSEDED,
             issued_at=item.issued_at,
-            expires_at=min(item.expires_at, item.retires_at or item.expires_at),
+            expires_at=item.ends_at,
             last_used_at=_last_used_at(
                 item.last_used_at, None if item.id in newly_in_use else before.get(item.id)
             ),
         )
         for item in connection.credentials
-        if min(item.expires_at, item.retires_at or item.expires_at) > now
+        if item.ends_at > now
     ]
     revoked = [
         before[name].model_copy(update={"state": TokenState.REVOKED})

@@ -1,10 +1,9 @@
 """What conditions and Events say of a credential, by its kind. Pure."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Final
 
-from scim_api.contract.admin import Connection, CredentialStatus
+from scim_api.contract.admin import Connection
 from scim_operator.api.scimtoken import ScimToken, format_time
 from scim_operator.api.status import CredentialKind
 
@@ -56,7 +55,7 @@ def remedy(token: ScimToken, kind: CredentialKind) -> str:
 
 def still_used(token: ScimToken, connection: Connection, active_id: str) -> str | None:
     """The sentence about a client that has not followed a change of ``spec.auth.type``; None when there is none."""
-    accepted = {item.id: item for item in connection.credentials if connection.now < _end(item)}
+    accepted = {item.id: item for item in connection.credentials if connection.now < item.ends_at}
     active = accepted.get(active_id)
     if active is None:
         return None
@@ -72,9 +71,5 @@ def still_used(token: ScimToken, connection: Connection, active_id: str) -> str 
     last = max(others, key=lambda item: (item.last_used_at or item.issued_at, item.id))
     return (
         f"{last.user_agent or 'A client without a name'} still signs in with {NOUNS[last.kind]} {last.id}, which is "
-        f"accepted until {format_time(_end(last))}; before that, {remedy(token, active.kind)}"
+        f"accepted until {format_time(last.ends_at)}; before that, {remedy(token, active.kind)}"
     )
-
-
-def _end(item: CredentialStatus) -> datetime:
-    return min(item.expires_at, item.retires_at or item.expires_at)

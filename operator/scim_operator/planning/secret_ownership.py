@@ -63,10 +63,7 @@ def _is_listed(secret: ObservedSecret) -> bool:
 
 def is_accepted(digest: str | None, connection: Connection) -> bool:
     """Whether the API accepts the token with this digest, through this connection, now."""
-    return any(
-        item.digest == digest and connection.now < min(item.expires_at, item.retires_at or item.expires_at)
-        for item in connection.credentials
-    )
+    return any(item.digest == digest and connection.now < item.ends_at for item in connection.credentials)
 
 
 def _advice(token: ScimToken, secret: ObservedSecret, connection: Connection) -> str:

@@ -36,7 +36,7 @@ def plan_credentials(state: ConnectionState, desired: PutConnection, now: str) -
         present = stored.get(credential.id)
         if present is not None:
             statements += _plan_present(present, credential, now)
-        elif _end(credential) > now:
+        elif to_text(credential.ends_at) > now:
             _check_free(state, credential)
             _check_not_revoked_before(state, credential)
             statements.append(_insert(state, credential))
@@ -167,7 +167,3 @@ def _stored_credentials(state: ConnectionState) -> dict[str, StoredCredential]:
     pk = state.connection.pk if state.connection else None
     wanted = [holder for holder in state.holders if holder.connection == pk]
     return {credential.id: credential for credential in (*wanted, *_credentials(state))}
-
-
-def _end(credential: Credential) -> str:
-    return to_text(min(credential.expires_at, credential.retires_at or credential.expires_at))
