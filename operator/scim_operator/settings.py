@@ -55,13 +55,14 @@ def _absolute(value: str) -> str:
 def _protected(value: str) -> str:
     """Credentials go there: https, or http that does not leave the machine."""
     parts = urlsplit(value)
-    if parts.username is not None or not parts.hostname:
+    is_web = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment
+    if not is_web or parts.username is not None:
         raise ValueError(
-            "write a URL with a host name and without a user, such as https://graph.microsoft.com"
+            "write an absolute URL with a host name, without a user and a query, such as https://graph.microsoft.com"
         )
-    if parts.scheme != "https" and not _is_loopback(parts.hostname):
+    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
         raise ValueError("write https: credentials go there; http is for loopback alone")
-    return value
+    return value.rstrip("/")
 
 
 def _is_loopback(host: str) -> bool:
@@ -72,7 +73,7 @@ def _is_loopback(host: str) -> bool:
 
 
 Url = Annotated[str, AfterValidator(_absolute)]
-ProtectedUrl = Annotated[Url, AfterValidator(_protected)]
+ProtectedUrl = Annotated[str, AfterValidator(_protected)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 MetadataDomain = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$", max_length=253)]
 MIRRORING_TOOLS: Final = ("emberstack.com", "mittwald.de", "appscode.com", "clustersecret.io")
