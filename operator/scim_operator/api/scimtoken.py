@@ -24,7 +24,7 @@ from scim_operator.api.auth import AuthSpec
 from scim_operator.api.denied_metadata import is_denied
 from scim_operator.api.durations import OVERLAP_PATTERN, PATTERN, Until, parse_duration, parse_overlap
 from scim_operator.api.entra import EntraSpec
-from scim_operator.api.status import ApiModel, ScimTokenStatus
+from scim_operator.api.status import REQUEST_LIMIT, ApiModel, ScimTokenStatus
 from scim_operator.api.status import format_time as format_time  # noqa: PLC0414  (re-exported: times of its objects)
 
 GROUP: Final = "scim-operator.io"
@@ -302,12 +302,12 @@ class ScimToken(ApiModel):
     @property
     def full_cycle_request(self) -> str | None:
         """The value of the annotation that asks Entra for a whole initial cycle."""
-        return self.metadata.annotations.get(FULL_CYCLE_ANNOTATION)
+        return _request(self.metadata.annotations.get(FULL_CYCLE_ANNOTATION))
 
     @property
     def on_demand_request(self) -> str | None:
         """The value of the annotation that asks Entra to provision one user."""
-        return self.metadata.annotations.get(PROVISION_ON_DEMAND_ANNOTATION)
+        return _request(self.metadata.annotations.get(PROVISION_ON_DEMAND_ANNOTATION))
 
     @property
     def deletion_is_forced(self) -> bool:
@@ -358,6 +358,11 @@ class ScimToken(ApiModel):
             rate_limit=admin.RateLimit(**spec.rate_limit.model_dump()),
             deletion_policy=spec.deletion_policy,
         )
+
+
+def _request(value: str | None) -> str | None:
+    """As much of it as ``status.entra`` remembers: a longer one would be carried out for ever."""
+    return None if value is None else value[:REQUEST_LIMIT]
 
 
 def _read_spec(value: object) -> tuple[ScimTokenSpec | None, tuple[str, ...]]:

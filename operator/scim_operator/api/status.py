@@ -88,6 +88,10 @@ class RefusedSignIn(ApiModel):
     """What came instead."""
 
 
+REQUEST_LIMIT: Final = 256
+"""Characters of an annotation's value that are remembered as carried out."""
+
+
 class HandOverStatus(ApiModel):
     """The credential that Entra was given last, and whether it uses it."""
 
@@ -150,9 +154,9 @@ class EntraStatus(ApiModel):
     """How often the operator has started the job out of a quarantine since a cycle last succeeded."""
     recovered_at: Time | None = None
     """When it did so last."""
-    answered_full_cycle: Annotated[str, Field(max_length=256)] | None = None
+    answered_full_cycle: Annotated[str, Field(max_length=REQUEST_LIMIT)] | None = None
     """The value of the annotation scim-operator.io/full-cycle that was carried out."""
-    answered_provision_on_demand: Annotated[str, Field(max_length=256)] | None = None
+    answered_provision_on_demand: Annotated[str, Field(max_length=REQUEST_LIMIT)] | None = None
     """The value of the annotation scim-operator.io/provision-on-demand that was carried out."""
 
 

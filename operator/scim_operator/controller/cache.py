@@ -163,6 +163,8 @@ class InformerCache:
 
     def __init__(self) -> None:
         self._tokens: dict[Key, CachedScimToken] = {}
+        self._applications: dict[str, set[Key]] = {}
+        """Who hands over to each; mostly one."""
         self._secrets: dict[tuple[str, str], CachedSecret] = {}
         """By namespace and name: a repeated list causes no reconcile, and a label that is lost still names one."""
         self._secret_names: dict[Key, set[str]] = {}
@@ -189,14 +191,10 @@ class InformerCache:
             key: of the ScimToken that is about to.
             application: object id.
         """
-        others = [
-            token for token in self._tokens.values() if token.application == application and token.key != key
-        ]
-        if not others:
-            return None
-        own, first = self._tokens.get(key), min(others, key=_age)
-        is_first = own is not None and own.application == application and _age(own) < _age(first)
-        return None if is_first else first.key
+        first = min(
+            (self._tokens[one] for one in self._applications.get(application, ())), key=_age, default=None
+        )
+        return None if first is None or first.key == key else first.key
 
     def __len__(self) -> int:
         return len(self._tokens)
@@ -241,10 +239,21 @@ class InformerCache:
         if deleted:
             if before is None or before.uid != token.uid:
                 return before is None
-            del self._tokens[token.key]
+            self._forget_token(token.key)
             return True
+        if before is not None:
+            self._forget_token(token.key)
         self._tokens[token.key] = token
+        if token.application is not None:
+            self._applications.setdefault(token.application, set()).add(token.key)
         return before is None or (before.uid, before.fingerprint) != (token.uid, token.fingerprint)
+
+    def _forget_token(self, key: Key) -> None:
+        application = self._tokens.pop(key).application
+        if application is not None:
+            self._applications[application].discard(key)
+            if not self._applications[application]:
+                del self._applications[application]
 
     def _apply_secret(self, secret: CachedSecret, *, deleted: bool, listed: bool) -> frozenset[Key]:
         """A Secret concerns whom its label names and whom it named before, if the ScimToken is there.
@@ -299,7 +308,7 @@ class InformerCache:
         listed_now = {token.key: token for token in listed if token.key not in changed}
         for key in self._tokens.keys() - listed_now.keys() - changed:
             if key.namespace not in unlisted:
-                del self._tokens[key]
+                self._forget_token(key)
         return frozenset(
             token.key for token in listed_now.values() if self._apply_token(token, deleted=False)
         )

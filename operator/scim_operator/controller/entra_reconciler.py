@@ -20,7 +20,7 @@ from scim_operator.api.entra import EntraSpec
 from scim_operator.api.scimtoken import ScimToken
 from scim_operator.api.status import ENTRA_CONDITIONS, Condition, EntraStatus, HandOverStatus, ScimTokenStatus
 from scim_operator.controller.hand_over_executor import HandOverExecutor, HandOverPass
-from scim_operator.controller.state import State
+from scim_operator.controller.state import observed_secret
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning.conditions import local_now
 from scim_operator.planning.entra import entra_status, hand_over
@@ -187,7 +187,6 @@ class EntraReconciler:
             answered_full_cycle=token.full_cycle_request,
             answered_provision_on_demand=token.on_demand_request,
         )
-        by_hand = spec.hand_over == "ValidateOnly" and published is not None
         return HandOverState(
             spec=spec,
             endpoint=self._endpoint,
@@ -205,7 +204,9 @@ class EntraReconciler:
             else None,
             full_cycle=token.full_cycle_request,
             provision_on_demand=token.on_demand_request,
-            is_tried=by_hand and published is not None and memory.tried == published.id,
+            is_tried=spec.hand_over == "ValidateOnly"
+            and published is not None
+            and memory.tried == published.id,
             is_saved_tried=status.handed_over is not None and memory.saved_tried == status.handed_over,
         )
 
@@ -220,13 +221,8 @@ class EntraReconciler:
         """What the Secret publishes and the API accepts, and what else it accepts."""
         if connection is None:
             return None, ()
-        now = connection.now
-        accepted = [
-            item
-            for item in connection.credentials
-            if now < min(item.expires_at, item.retires_at or item.expires_at)
-        ]
-        seen = State(self._signer, connection, token, secret).observed().secret
+        accepted = [item for item in connection.credentials if connection.now < item.ends_at]
+        seen = observed_secret(token, secret, self._signer)
         published = None
         if seen is not None and seen.owned and seen.token is not None:
             wanted = (seen.token, seen.kind)

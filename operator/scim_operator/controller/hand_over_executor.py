@@ -189,7 +189,7 @@ class HandOverExecutor:
 
 
 def _answered(status: EntraStatus, field: str, request: str) -> EntraStatus:
-    return status.model_copy(update={field: request[:256]})
+    return status.model_copy(update={field: request})
 
 
 def _job(here: HandOverPass) -> Job:

@@ -46,7 +46,7 @@ def with_job(status: EntraStatus, job: Job, now: datetime) -> EntraStatus:
     return status.model_copy(
         update={
             **({"recoveries": None, "recovered_at": None} if has_succeeded else {}),
-            "job_id": job.id,
+            "job_id": job.id[:128],
             "job_state": _state_of(job)[:MAX_CODE],
             "last_cycle": _cycle(job.last_execution),
             "last_success_at": job.last_success_at or status.last_success_at,

@@ -151,6 +151,8 @@ def is_current(state: HandOverState) -> bool:
     given, published = state.status.handed_over, state.published
     if given is None or published is None or state.is_saved_refused:
         return False
+    if given.at > state.now + NEXT_SECOND:  # the clock was set back: nothing could be told from later uses
+        return False
     if (given.credential_id, given.service_principal_id, given.endpoint) != (
         published.id,
         state.spec.service_principal_id,

@@ -111,6 +111,22 @@ class TestRequests:
             await here.look_again()
         assert here.entra.scopes == [RestartScope.FULL]
 
+    @pytest.mark.parametrize("annotation", [FULL_CYCLE_ANNOTATION, PROVISION_ON_DEMAND_ANNOTATION])
+    async def test_a_value_of_any_length_is_carried_out_once(self, annotation: str) -> None:
+        here = await settled()
+        await here.hand_over_now()
+        here.world.annotate(annotation, "x" * 5000)
+        for _ in range(3):
+            await here.look_again()
+        assert len(here.entra.scopes) + here.entra.calls.count("provision-on-demand") == 1
+
+    async def test_a_long_value_that_was_there_before_anything_was_known_is_no_mistake(self) -> None:
+        here = await settled()
+        here.world.annotate(FULL_CYCLE_ANNOTATION, "x" * 5000)
+        await here.look_again()
+        assert here.told("HandedOver") == ("True", "InUse")
+        assert here.entra.scopes == []
+
     async def test_a_value_that_was_there_before_anything_was_known_asks_for_nothing(self) -> None:
         here = await settled()
         here.world.annotate(FULL_CYCLE_ANNOTATION, "of long ago")

@@ -160,7 +160,7 @@ def test_recoveries_are_counted_until_a_cycle_succeeds() -> None:
 def test_long_texts_of_graph_are_cut_to_what_the_crd_takes() -> None:
     long = "x" * 5000
     job = Job(
-        "scim.1", "scim", long, "Active", Execution(long, START, START, 1, long, long), None, Quarantine(long, START, None, long, long)
+        long, "scim", long, "Active", Execution(long, START, START, 1, long, long), None, Quarantine(long, START, None, long, long)
     )  # fmt: skip
     status = entra_status.with_job(EntraStatus(), job, START)
     EntraStatus.model_validate(status.model_dump())

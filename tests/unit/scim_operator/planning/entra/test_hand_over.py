@@ -122,6 +122,14 @@ def test_it_is_handed_over_anew_when_it_may_not_be_what_entra_has(changes: dict[
     assert plan(state(now=5 * MINUTE, job=JOB, status=done, **changes)) == ValidateNew()
 
 
+def test_after_the_clock_was_set_back_it_is_handed_over_once_more() -> None:
+    """The moment of the hand-over has not come: for as long as that, no use would be later than it."""
+    ahead = given_to_entra("new", at=timedelta(hours=1))
+    assert plan(state(job=JOB, status=ahead)) == ValidateNew()
+    just_saved = given_to_entra("new", at=SECOND)
+    assert plan(state(job=JOB, status=just_saved)) == Rest(SECOND)
+
+
 def test_one_that_comes_from_a_backup_is_handed_over_once() -> None:
     """The newer one stays accepted for long, and the hand-over after it is later than its issue."""
     again = given_to_entra("new", at=3 * MINUTE, in_use=3 * MINUTE)
