@@ -7,9 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from localcluster import ControlPlane, Tools
+from support.debian import jq
 from support.stack import ROOT, Stack, running, until
 
 NAME = "entra"
@@ -67,7 +66,6 @@ def test_after_the_restore_of_an_older_copy_tokens_issued_since_work_and_a_revoc
     stack.kubectl("delete", "sct", "--all", "-n", namespace, "--wait=false")
 
 
-@pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq")
 def test_into_a_new_cluster_by_the_documented_commands_every_token_goes_on(
     tools: Tools, tmp_path: Path
 ) -> None:
@@ -113,6 +111,7 @@ def follow(plane: ControlPlane, home: Path, word: str) -> None:
     kubectl = home / "kubectl"
     if not kubectl.exists():
         kubectl.symlink_to(plane.tools.path("kubectl"))
+        jq().link(home)
     environment = {
         "PATH": f"{home}:{os.environ['PATH']}",
         "HOME": str(home),

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -14,7 +13,9 @@ import pytest
 import yaml
 
 from localcluster import ControlPlane
+from support.debian import debian_program, jq
 from support.installed import IDENTITY, ROOT
+from support.microsoft import certificate_pem, key_pem, rsa_key
 
 PAGE = (ROOT / "docs/entra-handover.md").read_text(encoding="utf-8")
 ID = "0c9e37a2-5b0f-4b8e-9d0a-2d1f6a0c9e37"
@@ -37,14 +38,13 @@ def blocks(language: str) -> list[str]:
 def home(installed: ControlPlane, tmp_path: Path) -> Path:
     """A directory with these commands, and with a certificate that cert-manager would have made."""
     (tmp_path / "kubectl").symlink_to(installed.tools.path("kubectl"))
+    for program in (jq(), debian_program("openssl")):
+        program.link(tmp_path)
     for name in ("az", "curl"):
         (tmp_path / name).write_text(f"#!{sys.executable}\n{INSTEAD_OF_MICROSOFT}", encoding="utf-8")
         (tmp_path / name).chmod(0o755)
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-subj", "/CN=scim-operator",
-         "-keyout", "tls.key", "-out", "tls.crt"],
-        cwd=tmp_path, check=True, capture_output=True,
-    )  # fmt: skip
+    (tmp_path / "tls.crt").write_text(certificate_pem(), encoding="utf-8")
+    (tmp_path / "tls.key").write_text(key_pem(rsa_key()), encoding="utf-8")
     return tmp_path
 
 
@@ -90,7 +90,6 @@ def calls(home: Path, *beginning: str) -> list[dict[str, str]]:
     return found
 
 
-@pytest.mark.skipif(not (shutil.which("jq") and shutil.which("openssl")), reason="needs jq and openssl")
 def test_the_commands_run_as_they_are_written(
     installed: ControlPlane, said: str, home: Path, identity_namespace: str
 ) -> None:
