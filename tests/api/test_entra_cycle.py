@@ -21,7 +21,7 @@ from entra_standin.groups import add_members, has_member, incremental_groups, in
 from entra_standin.mapping import Matching
 from entra_standin.quarantine import Reason
 from support.postgres import PostgresServer
-from support.scim_service import Endpoint, ScimService, database_of, running_service
+from support.scim_service import Endpoint, ScimService, service_on
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -29,11 +29,7 @@ def service(
     request: pytest.FixtureRequest, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ScimService]:
     directory = tmp_path_factory.mktemp("service")
-    name = f"cycle_{secrets.token_hex(6)}"
-    with (
-        database_of(request.param, directory, postgres_server, name) as url,
-        running_service(directory, url) as service,
-    ):
+    with service_on(request.param, directory, postgres_server) as service:
         yield service
 
 

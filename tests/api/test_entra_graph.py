@@ -14,7 +14,7 @@ from scim_api.cli import issuance, sign_in
 from scim_api.contract.admin import RateLimit, TenantSettings
 from scim_api.contract.oauth import token_endpoint
 from support.postgres import PostgresServer
-from support.scim_service import ScimService, database_of, running_service
+from support.scim_service import ScimService, service_on
 
 DAY = timedelta(days=1)
 UNLIMITED = TenantSettings(rate_limit=RateLimit(requests_per_second=10_000, burst=10_000))
@@ -25,11 +25,7 @@ def service(
     request: pytest.FixtureRequest, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ScimService]:
     directory = tmp_path_factory.mktemp("service")
-    name = f"graph_{secrets.token_hex(6)}"
-    with (
-        database_of(request.param, directory, postgres_server, name) as url,
-        running_service(directory, url) as service,
-    ):
+    with service_on(request.param, directory, postgres_server) as service:
         yield service
 
 

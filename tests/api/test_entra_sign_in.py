@@ -25,7 +25,7 @@ from scim_api.cli.issuance import Issued
 from scim_api.contract.admin import Connection, RateLimit, TenantSettings, WorkloadIdentityTrust
 from scim_api.contract.oauth import CLOUDS, Cloud, token_endpoint
 from support.postgres import PostgresServer
-from support.scim_service import ScimService, database_of, running_service
+from support.scim_service import ScimService, service_on
 
 TENANT = "5e1f0c7a-2b6d-4c38-9a41-7d3e8f60b9c2"
 IDENTITY = WorkloadIdentity(
@@ -61,11 +61,9 @@ def service(
     module_key_server: KeyServer,
 ) -> Iterator[ScimService]:
     directory = tmp_path_factory.mktemp("service")
-    name = f"sign_in_{secrets.token_hex(6)}"
-    with (
-        database_of(request.param, directory, postgres_server, name) as url,
-        running_service(directory, url, {"SCIM_API_KEYS_HOSTS": module_key_server.origin}) as service,
-    ):
+    with service_on(
+        request.param, directory, postgres_server, {"SCIM_API_KEYS_HOSTS": module_key_server.origin}
+    ) as service:
         yield service
 
 

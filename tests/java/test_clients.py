@@ -1,14 +1,13 @@
 """Java clients end to end, on both databases. Run by ``make test-java``: it needs a JDK and Maven."""
 
 import os
-import secrets
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from support.postgres import PostgresServer
-from support.scim_service import database_of, running_service
+from support.scim_service import service_on
 
 HERE = Path(__file__).parent
 
@@ -18,11 +17,7 @@ HERE = Path(__file__).parent
 def test_unboundids_sdk_finds_nothing_that_it_does_not_understand(
     kind: str, tmp_path: Path, postgres_server: PostgresServer
 ) -> None:
-    name = f"java_{secrets.token_hex(6)}"
-    with (
-        database_of(kind, tmp_path, postgres_server, name) as url,
-        running_service(tmp_path, url) as service,
-    ):
+    with service_on(kind, tmp_path, postgres_server) as service:
         endpoint = service.connect("java", matching="userName")
         done = subprocess.run(
             ["mvn", "--batch-mode", "--no-transfer-progress", f"-DbuildDirectory={tmp_path}/target", "test"],

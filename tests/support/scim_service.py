@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -117,3 +118,15 @@ def database_of(kind: str, directory: Path, server: PostgresServer, name: str) -
         yield server.url_of(name)
     finally:
         asyncio.run(execute(server.url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+
+
+@contextlib.contextmanager
+def service_on(
+    kind: str, directory: Path, server: PostgresServer, environment: Mapping[str, str] | None = None
+) -> Iterator[ScimService]:
+    """A service with a new database of its own; see ``database_of`` and ``running_service``."""
+    with (
+        database_of(kind, directory, server, f"service_{secrets.token_hex(6)}") as url,
+        running_service(directory, url, environment) as service,
+    ):
+        yield service

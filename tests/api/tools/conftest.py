@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.postgres import PostgresServer
-from support.scim_service import Endpoint, ScimService, database_of, running_service
+from support.scim_service import Endpoint, ScimService, service_on
 
 
 @pytest.fixture(scope="package", params=["sqlite", "postgresql"])
@@ -17,11 +17,7 @@ def service(
 ) -> Iterator[ScimService]:
     """One process for each database."""
     directory = tmp_path_factory.mktemp("service")
-    name = f"tools_{secrets.token_hex(6)}"
-    with (
-        database_of(request.param, directory, postgres_server, name) as url,
-        running_service(directory, url) as service,
-    ):
+    with service_on(request.param, directory, postgres_server) as service:
         yield service
 
 
