@@ -2,7 +2,7 @@
 
 import dataclasses
 import enum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from scim_api.core.predicate import Predicate
 from scim_api.core.types import ResourceKind
@@ -22,6 +22,14 @@ class MemberChange:
     required_path: str | None = None
     """With ``remove``: the path, as sent, that has to select a member; the store raises ``NoMembersSelected``
     when it selects none."""
+
+
+class ResourceChange(NamedTuple):
+    """What changed in the body of a resource."""
+
+    what: Literal["updated", "activated", "deactivated"]
+    paths: str
+    """JSON array of attribute paths (RFC 7644 section 3.10), without values."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,6 +53,9 @@ class ResourceWrite:
     """Those of them that nobody else of the tenant may have: all where users match by work e-mail, else none."""
     members: tuple[MemberChange, ...] = ()
     """Of a group: what becomes of its members, which are rows of their own and not part of ``doc``."""
+    changes: tuple["ResourceChange", ...] = ()
+    """What the log says of a write of what exists already, unless only members change; empty: updated, and no more
+    is known."""
     same_body: bool = False
     """``doc`` is what is stored already: nothing is written, unless the normal form is another one by now, as
     after a custom field was declared with another type."""

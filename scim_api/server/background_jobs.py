@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Final
 
 import structlog
 
 from scim_api.core.filter import parser
 from scim_api.http.request import ServiceContext
+from scim_api.store.change_log import CHANGE_RETENTION
 from scim_api.store.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -18,6 +20,10 @@ LAST_USE_SECONDS: Final = 5.0
 TOKEN_REFUSALS_SECONDS: Final = 5.0
 PURGE_SECONDS: Final = 5.0
 PURGE_BATCH: Final = 500
+CHANGE_RETENTION_SECONDS: Final = 60.0
+CHANGE_BATCH: Final = 1_000
+CHANGE_PAUSE: Final = 0.02
+"""Between two batches of changes whose time is over, for the requests."""
 KEY_REBUILD_SECONDS: Final = 5.0
 """How long keys that a process of an earlier release wrote wait to be rebuilt, at most."""
 KEY_REBUILD_PAUSE: Final = 0.02
@@ -28,8 +34,15 @@ Job = Callable[[], Awaitable[float | None]]
 """One round of a job; returns seconds until the next one, None for the usual pause."""
 
 
-def start(service: ServiceContext) -> list["asyncio.Task[None]"]:
-    """Start all jobs; the caller cancels the tasks. A task ends only by an unexpected exception."""
+def start(
+    service: ServiceContext, *, keep_changes: timedelta = CHANGE_RETENTION
+) -> list["asyncio.Task[None]"]:
+    """Start all jobs; the caller cancels the tasks. A task ends only by an unexpected exception.
+
+    Args:
+        service: what the jobs work on.
+        keep_changes: for how long the log of changes goes back.
+    """
 
     async def refresh_auth_generation() -> None:
         try:
@@ -48,6 +61,10 @@ def start(service: ServiceContext) -> list["asyncio.Task[None]"]:
     async def purge() -> float | None:
         return 0.0 if await service.store.purge(PURGE_BATCH) >= PURGE_BATCH else None
 
+    async def forget_changes() -> float | None:
+        gone = await service.store.change_log.forget(keep_changes, CHANGE_BATCH)
+        return CHANGE_PAUSE if gone >= CHANGE_BATCH else None
+
     async def rebuild_keys() -> float | None:
         done = await service.store.rebuild_keys()
         if done.conflicts:
@@ -61,6 +78,7 @@ def start(service: ServiceContext) -> list["asyncio.Task[None]"]:
         ("last use", LAST_USE_SECONDS, write_last_uses),
         ("token refusals", TOKEN_REFUSALS_SECONDS, write_token_refusals),
         ("purge", PURGE_SECONDS, purge),
+        ("change retention", CHANGE_RETENTION_SECONDS, forget_changes),
         ("key rebuild", KEY_REBUILD_SECONDS, rebuild_keys),
     )
     return [asyncio.create_task(_repeat(seconds, name, job), name=name) for name, seconds, job in jobs]

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -276,7 +277,8 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    background = background_jobs.start(service)
+    keep_changes = timedelta(days=settings.change_retention_days)
+    background = background_jobs.start(service, keep_changes=keep_changes)
     running = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
     log.info(
         "started",

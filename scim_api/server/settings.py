@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from scim_api.contract.oauth import LOGIN_HOSTS
 from scim_api.http.oauth.key_address import KeyHosts
 from scim_api.http.paths import SCIM_PATH
+from scim_api.store.change_log import CHANGE_RETENTION
 
 DEFAULT_DATABASE_URL = "sqlite:///scim.db"
 
@@ -58,6 +59,8 @@ class ApiSettings(BaseSettings):
     addresses alone; or origins such as ``http://127.0.0.1:8099``, wherever they are."""
     keys_max_age_days: Annotated[float, Field(gt=0, le=365)] = 7.0
     """How long such keys are used while they can't be fetched anew."""
+    change_retention_days: Annotated[float, Field(ge=1, le=3650)] = CHANGE_RETENTION.days
+    """How long the log of changes goes back. A follower that was away for longer takes a snapshot again."""
 
     @field_validator("keys_hosts")
     @classmethod

@@ -81,3 +81,7 @@ class ClientIdInUse(StoreError):
 
 class TenantPurging(StoreError):
     """The tenant is being deleted; wait until its purge has ended. -> 409"""
+
+
+class ChangesGone(StoreError):
+    """A reader of the feed can't go on where it was; the text says why. -> 410"""

@@ -21,6 +21,7 @@ from scim_api.contract.admin import (
 from scim_api.core.model import GroupReference, Lookup, Member, Resource, ResourceWrite
 from scim_api.core.predicate import AttributePath, Predicate
 from scim_api.core.types import ResourceKind
+from scim_api.store.change_log import Actor, ChangeLog
 from scim_api.store.dialect import Dialect
 
 
@@ -39,6 +40,10 @@ class Access:
     settings: TenantSettings
     settings_hash: str
     """Key of everything compiled from the settings (attribute tables, discovery)."""
+    actor: Actor
+    """Who acts, for the log of changes."""
+    is_read_only: bool = False
+    """Whether it may read the tenant's resources, and nothing else."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -182,6 +187,10 @@ class Store(Protocol):
     def url(self) -> str:
         """The database URL it was made from; it may hold a password, so it is not for logs."""
 
+    @property
+    def change_log(self) -> ChangeLog:
+        """What changed."""
+
     async def open(self) -> None:
         """Connect; does not migrate. Raises ``Unavailable``."""
 
@@ -296,14 +305,16 @@ class Store(Protocol):
         resource without any is not in the answer.
         """
 
-    async def create(self, tenant: int, kind: ResourceKind, write: ResourceWrite, *, actor: str) -> Resource:
-        """Insert, with an audit row; returns after the durable commit.
+    async def create(
+        self, tenant: int, kind: ResourceKind, write: ResourceWrite, *, actor: Actor
+    ) -> Resource:
+        """Insert, with its row in the log of changes; returns after the durable commit.
 
         Args:
             tenant: surrogate key.
             kind: resource type.
             write: what to store.
-            actor: id of the credential, for the audit log.
+            actor: for the log.
 
         Raises:
             Conflict: a unique key is taken; nothing was written.
@@ -317,7 +328,7 @@ class Store(Protocol):
         resource_id: str,
         transform: Transform,
         *,
-        actor: str,
+        actor: Actor,
         expected_version: int | None = None,
     ) -> Resource | None:
         """Read, transform and write one resource atomically; None when there is none.
@@ -333,7 +344,7 @@ class Store(Protocol):
         kind: ResourceKind,
         resource_id: str,
         *,
-        actor: str,
+        actor: Actor,
         expected_version: int | None = None,
     ) -> bool:
         """Delete one resource and its memberships; False when there is none. Groups that lose a member get a
@@ -383,6 +394,6 @@ class Store(Protocol):
 
     async def purge(self, batch: int = 500) -> int:
         """Delete up to ``batch`` resources of tenants marked for purging; how many were deleted. A tenant
-        that is empty is removed, so that a re-created one starts anew. Also drops tombstones and audit
-        rows whose time is over.
+        that is empty is removed, so that a re-created one starts anew. Also drops tombstones whose time is
+        over.
         """

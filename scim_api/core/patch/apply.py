@@ -16,6 +16,7 @@ from scim_api.core.patch.path import Target
 from scim_api.core.patch.request import Op, PatchOperation
 from scim_api.core.predicate import matches
 from scim_api.core.resources.body import count_primaries, duplicate_primary
+from scim_api.core.resources.changes import user_changes
 from scim_api.core.resources.users import missing_required, prepare_user
 from scim_api.core.schema.attributes import Attribute
 from scim_api.core.schema.tenant_schema import TenantSchema
@@ -60,7 +61,7 @@ def patch_user(
         raise mutability(
             f"{name} cannot be cleared: {reason}. Send a new value, or disable the user (active: false)."
         )
-    return prepare_user(tenant_schema, doc)
+    return prepare_user(tenant_schema, doc, user_changes(loads(current.doc), doc))
 
 
 def apply_operation(doc: dict[str, Json], operation: PatchOperation) -> None:

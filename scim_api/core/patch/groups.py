@@ -41,4 +41,4 @@ def patch_group(
         return None
     if is_missing(doc.get("displayName"), before.get("displayName")):
         raise mutability("displayName cannot be cleared: every group needs one. Send a new value.")
-    return prepare_group(tenant_schema, doc, tuple(changes))
+    return prepare_group(tenant_schema, doc, tuple(changes), current)

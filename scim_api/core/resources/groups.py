@@ -21,6 +21,7 @@ from scim_api.core.resources.body import (
     serialize_body,
     with_schemas,
 )
+from scim_api.core.resources.changes import group_changes
 from scim_api.core.resources.members import read_members
 from scim_api.core.schema.tenant_schema import TenantSchema
 from scim_api.core.types import Json
@@ -51,7 +52,7 @@ def replace_group(tenant_schema: TenantSchema, current: Resource, body: dict[str
     """
     ids = _member_ids(tenant_schema, body)
     refuse_self_membership(current, ids)
-    write = _prepare_complete(tenant_schema, body, (MemberChange("replace", ids),))
+    write = _prepare_complete(tenant_schema, body, (MemberChange("replace", ids),), current)
     if is_same_body(orjson.loads(write.doc), orjson.loads(current.doc)):
         return dataclasses.replace(write, doc=current.doc)
     return write
@@ -73,18 +74,31 @@ def refuse_self_membership(current: Resource, ids: tuple[str, ...]) -> None:
 
 
 def _prepare_complete(
-    tenant_schema: TenantSchema, body: dict[str, Json], changes: tuple[MemberChange, ...]
+    tenant_schema: TenantSchema,
+    body: dict[str, Json],
+    changes: tuple[MemberChange, ...],
+    current: Resource | None = None,
 ) -> ResourceWrite:
     doc = read_body(tenant_schema.group, body)
     if is_missing(doc.get("displayName")):
         raise invalid_value(f"{_NAMELESS}. Fill the source attribute in Entra ID, or map another one to it.")
-    return prepare_group(tenant_schema, doc, changes)
+    return prepare_group(tenant_schema, doc, changes, current)
 
 
 def prepare_group(
-    tenant_schema: TenantSchema, doc: dict[str, Json], changes: tuple[MemberChange, ...]
+    tenant_schema: TenantSchema,
+    doc: dict[str, Json],
+    changes: tuple[MemberChange, ...],
+    current: Resource | None = None,
 ) -> ResourceWrite:
-    """What to store of a group: body, normal form, index keys, and the changes of its members."""
+    """What to store of a group: body, normal form, index keys, and the changes of its members.
+
+    Args:
+        tenant_schema: the tenant's.
+        doc: attributes under their names, without ``schemas``, ``id`` and ``meta``.
+        changes: of the members.
+        current: as it is stored; None: it is new.
+    """
     doc = with_schemas(tenant_schema.group, doc)
     external = doc.get("externalId")
     if external is not None:
@@ -96,4 +110,5 @@ def prepare_group(
         name_key=index_key("displayName", doc["displayName"], case_exact=False),
         external_key=external,
         members=changes,
+        changes=() if current is None else group_changes(orjson.loads(current.doc), doc),
     )

@@ -19,7 +19,7 @@ from scim_api.contract.admin import Matching
 from scim_api.contract.urns import CUSTOM_USER
 from scim_api.core.errors import invalid_value, unprocessable
 from scim_api.core.json_numbers import loads
-from scim_api.core.model import Resource, ResourceWrite
+from scim_api.core.model import Resource, ResourceChange, ResourceWrite
 from scim_api.core.resources.body import (
     check_primaries,
     index_key,
@@ -29,6 +29,7 @@ from scim_api.core.resources.body import (
     serialize_body,
     with_schemas,
 )
+from scim_api.core.resources.changes import user_changes
 from scim_api.core.schema.tenant_schema import TenantSchema
 from scim_api.core.types import Json
 from scim_api.core.values.comparison import comparison_key
@@ -65,17 +66,21 @@ def replace_user(tenant_schema: TenantSchema, current: Resource, body: dict[str,
     if unseen:
         doc[CUSTOM_USER] = {**unseen, **doc.get(CUSTOM_USER, {})}
     before.pop("schemas", None)
+    changes = user_changes(before, doc)
     if is_same_body(doc, before):
-        return dataclasses.replace(_prepare_complete(tenant_schema, before), same_body=True)
-    return _prepare_complete(tenant_schema, doc)
+        return dataclasses.replace(_prepare_complete(tenant_schema, before, changes), same_body=True)
+    return _prepare_complete(tenant_schema, doc, changes)
 
 
-def prepare_user(tenant_schema: TenantSchema, doc: dict[str, Json]) -> ResourceWrite:
+def prepare_user(
+    tenant_schema: TenantSchema, doc: dict[str, Json], changes: tuple[ResourceChange, ...] = ()
+) -> ResourceWrite:
     """What to store of a user that is complete: body, normal form and index keys.
 
     Args:
         tenant_schema: the tenant's.
         doc: attributes under their names, without ``schemas``, ``id`` and ``meta``.
+        changes: what the log is to say, see ``ResourceWrite``.
 
     Raises:
         ScimError: 400 for an indexed value that is too long, 413 for a resource that is too large.
@@ -103,6 +108,7 @@ def prepare_user(tenant_schema: TenantSchema, doc: dict[str, Json]) -> ResourceW
         external_key=external,
         email_keys=email_keys,
         unique_email_keys=email_keys if tenant_schema.matching is Matching.WORK_EMAIL else (),
+        changes=changes,
     )
 
 
@@ -147,7 +153,9 @@ def _undeclared_custom_values(tenant_schema: TenantSchema, doc: dict[str, Json])
     return {name: value for name, value in stored.items() if name.lower() not in declared}
 
 
-def _prepare_complete(tenant_schema: TenantSchema, doc: dict[str, Json]) -> ResourceWrite:
+def _prepare_complete(
+    tenant_schema: TenantSchema, doc: dict[str, Json], changes: tuple[ResourceChange, ...] = ()
+) -> ResourceWrite:
     check_primaries(tenant_schema.user, doc)
     lacks = missing_required(tenant_schema, doc)
     if lacks is not None:
@@ -156,4 +164,4 @@ def _prepare_complete(tenant_schema: TenantSchema, doc: dict[str, Json]) -> Reso
             f"{name} is missing or empty, and {reason}. Fill the source attribute in Entra ID, or map"
             f" another one to {name}."
         )
-    return prepare_user(tenant_schema, doc)
+    return prepare_user(tenant_schema, doc, changes)

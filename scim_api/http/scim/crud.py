@@ -63,7 +63,7 @@ class ResourceHandlers:
         requested = requested_projection(request, self.kind)
         prepared = self.create_resource(request.tenant_schema, request.json())
         resource = await request.service.store.create(
-            request.access.tenant, self.kind, prepared, actor=request.access.credential
+            request.access.tenant, self.kind, prepared, actor=request.access.actor
         )
         return await self.render(request, resource, requested, 201)
 
@@ -95,7 +95,7 @@ class ResourceHandlers:
             request.access.tenant,
             self.kind,
             identity,
-            actor=request.access.credential,
+            actor=request.access.actor,
             expected_version=await expected_version(request, self.kind, identity),
         ):
             raise not_found(self.kind, identity)
@@ -107,7 +107,7 @@ class ResourceHandlers:
             self.kind,
             identity,
             transform,
-            actor=request.access.credential,
+            actor=request.access.actor,
             expected_version=await expected_version(request, self.kind, identity),
         )
         if resource is None:

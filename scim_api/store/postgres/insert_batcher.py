@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 
 from scim_api.core.model import ResourceWrite
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import Unavailable
 from scim_api.store.postgres.statements import CREATE, CREATE_MANY
 from scim_api.store.sql.transaction_script import Row
@@ -32,7 +33,7 @@ class UserInsert(NamedTuple):
     tenant: int
     resource_id: str
     write: ResourceWrite
-    actor: str
+    actor: Actor
 
 
 class InsertedUser(NamedTuple):
@@ -141,7 +142,15 @@ class InsertBatcher:
         keys = (write.match_key, write.name_key, write.external_key)
         body = (write.doc, write.normal_form, list(write.email_keys))
         [row] = await self._write(
-            CREATE, new.tenant, "User", new.resource_id, *keys, *body, new.actor, write.unique_email_keys
+            CREATE,
+            new.tenant,
+            "User",
+            new.resource_id,
+            *keys,
+            *body,
+            new.actor.credential,
+            write.unique_email_keys,
+            new.actor.scim_token,
         )
         return InsertedUser(*row)
 
@@ -165,10 +174,11 @@ def _columns(batch: Sequence[UserInsert]) -> tuple[list[Any], ...]:
         [write.external_key for write in writes],
         [write.doc for write in writes],
         [write.normal_form for write in writes],
-        [new.actor for new in batch],
+        [new.actor.credential for new in batch],
         [identity for identity, _, _ in mails],
         [email for _, email, _ in mails],
         [unique for _, _, unique in mails],
+        [new.actor.scim_token for new in batch],
     )
 
 

@@ -12,6 +12,7 @@ import asyncpg
 from scim_api.core.errors import ScimError
 from scim_api.core.model import Resource, ResourceWrite
 from scim_api.core.types import ResourceKind
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import Conflict, Unavailable, VersionMismatch
 from scim_api.store.postgres import pool as postgres_pool
 from scim_api.store.postgres import statements
@@ -20,6 +21,7 @@ from scim_api.store.postgres.insert_batcher import InsertBatcher, UserInsert
 from scim_api.store.postgres.resource_cache import ResourceCache
 from scim_api.store.protocol import KeyRebuild, Transform
 from scim_api.store.sql import groups
+from scim_api.store.sql.change_log import type_of
 from scim_api.store.sql.key_rebuild import rebuild_keys
 from scim_api.store.sql.resource_ids import new_resource_id
 from scim_api.store.sql.rows import check_version, conflict_attribute
@@ -42,8 +44,10 @@ class ResourceWriter:
         self._database, self._resource_cache = database, cache
         self._insert_batcher = InsertBatcher(database.write)
 
-    async def create(self, tenant: int, kind: ResourceKind, write: ResourceWrite, *, actor: str) -> Resource:
-        """Insert, with an audit row; returns after the durable commit. Raises ``Conflict``."""
+    async def create(
+        self, tenant: int, kind: ResourceKind, write: ResourceWrite, *, actor: Actor
+    ) -> Resource:
+        """Insert, with its row in the log; returns after the durable commit. Raises ``Conflict``."""
         if kind == "Group":
             return await self._create_group(tenant, kind, write, actor)
         identity = new_resource_id()
@@ -62,7 +66,7 @@ class ResourceWriter:
         resource_id: str,
         transform: Transform,
         *,
-        actor: str,
+        actor: Actor,
         expected_version: int | None = None,
     ) -> Resource | None:
         """Read, transform and write one resource atomically; None when there is none."""
@@ -93,7 +97,7 @@ class ResourceWriter:
         return await self._modify_locked(tenant, kind, resource_id, transform, actor, expected_version)
 
     async def _update_user(
-        self, tenant: int, kind: ResourceKind, resource: Resource, write: ResourceWrite, actor: str
+        self, tenant: int, kind: ResourceKind, resource: Resource, write: ResourceWrite, actor: Actor
     ) -> Resource | None:
         """Write a change of a user; None when it is no longer as it was. Raises ``Conflict``."""
         if write.same_body and await self._database.read(
@@ -119,12 +123,12 @@ class ResourceWriter:
         kind: ResourceKind,
         resource_id: str,
         *,
-        actor: str,
+        actor: Actor,
         expected_version: int | None = None,
     ) -> bool:
         """Delete one resource and its memberships; False when there is none."""
         [[deleted, version]] = await self._database.write(
-            statements.DELETE, tenant, kind, resource_id, expected_version, actor
+            statements.DELETE, tenant, kind, resource_id, expected_version, *actor
         )
         if not deleted and version is not None and expected_version is not None:
             raise VersionMismatch(f"the resource is at version {version}, not {expected_version}")
@@ -145,7 +149,7 @@ class ResourceWriter:
         kind: ResourceKind,
         resource_id: str,
         transform: Transform,
-        actor: str,
+        actor: Actor,
         expected_version: int | None,
     ) -> Resource | None:
         """Modify under the row's lock: slower, and sure to come to its turn."""
@@ -179,7 +183,7 @@ class ResourceWriter:
             raise await self._conflict(error, tenant, kind, write, resource_id) from error
 
     async def _create_group(
-        self, tenant: int, kind: ResourceKind, write: ResourceWrite, actor: str
+        self, tenant: int, kind: ResourceKind, write: ResourceWrite, actor: Actor
     ) -> Resource:
         try:
             return await self._database.transaction(
@@ -196,7 +200,7 @@ class ResourceWriter:
         kind: ResourceKind,
         resource_id: str,
         transform: Transform,
-        actor: str,
+        actor: Actor,
         expected_version: int | None,
     ) -> Resource | None:
         """Groups are changed under their row's lock: many clients change the same one at once."""
@@ -250,13 +254,16 @@ def _stored_parameters(
 
 
 def _update_parameters(
-    tenant: int, kind: ResourceKind, resource: Resource, write: ResourceWrite, actor: str
+    tenant: int, kind: ResourceKind, resource: Resource, write: ResourceWrite, actor: Actor
 ) -> tuple[Any, ...]:
     """The parameters of ``statements.UPDATE``."""
     keys = (write.match_key, write.name_key, write.external_key)
     body = (write.doc, write.normal_form, list(write.email_keys))
-    versions = (actor, resource.modified, write.unique_email_keys)
-    return (tenant, kind, resource.id, resource.version, *keys, *body, *versions)
+    versions = (actor.credential, resource.modified, write.unique_email_keys)
+    types = [type_of(kind, change.what) for change in write.changes] or [type_of(kind, "updated")]
+    paths: list[str | None] = [change.paths for change in write.changes] or [None]
+    changes = (actor.scim_token, types, paths)
+    return (tenant, kind, resource.id, resource.version, *keys, *body, *versions, *changes)
 
 
 def _updated(resource: Resource, write: ResourceWrite, now: str) -> Resource:

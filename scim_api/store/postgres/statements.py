@@ -17,6 +17,8 @@ _SHARD: Final = f"pg_backend_pid() % {COUNTER_SHARDS}"
 """The connections of one process are neighbours, and so never wait for each other's row of the counter; a
 choice at random made one create in six wait for another's commit."""
 
+_CHANGE: Final = "tenant, at, type, resource_id, external_id, version, credential, scim_token"
+
 _COUNTED: Final = """
     INSERT INTO resource_count (tenant, kind, shard, number)
     SELECT $1, $2, {shard}, {change} FROM {source}
@@ -35,20 +37,20 @@ WITH moment AS MATERIALIZED (
     INSERT INTO resource_email (resource, email_key, tenant, kind, unique_key)
     SELECT pk, email, $1, $2, CASE WHEN email = ANY ($11::text[]) THEN email END
     FROM made, unnest($9::text[]) AS email
-), counted AS ({_COUNTED.format(shard=_SHARD, change="1", source="made")}), audited AS (
-    INSERT INTO audit (at, tenant, kind, resource_id, action, actor)
-    SELECT created, $1, $2, $3, 'create', $10::text FROM made
+), counted AS ({_COUNTED.format(shard=_SHARD, change="1", source="made")}), recorded AS (
+    INSERT INTO change ({_CHANGE})
+    SELECT $1, created, 'user.created', $3, $6, 1, $10::text, $12::text FROM made
 )
 SELECT created, pk FROM made
 """
-"""tenant, kind, id, match, name, external, doc, keys, e-mails, actor, unique e-mails -> the time, the key."""
+"""tenant, kind, id, match, name, external, doc, keys, e-mails, actor, unique e-mails, ScimToken -> the time, the key."""
 
 CREATE_MANY: Final = f"""
 WITH moment AS MATERIALIZED (
     SELECT {NOW} AS now
 ), wanted AS MATERIALIZED (
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-        $8::text[]) AS w(tenant, id, match_key, name_key, external_key, doc, keys, actor)
+        $8::text[], $12::text[]) AS w(tenant, id, match_key, name_key, external_key, doc, keys, actor, scim_token)
 ), made AS (
     INSERT INTO resource (tenant, kind, id, match_key, name_key, external_key, version, created, modified,
         doc, keys)
@@ -63,14 +65,15 @@ WITH moment AS MATERIALIZED (
     INSERT INTO resource_count (tenant, kind, shard, number)
     SELECT tenant, 'User', {_SHARD}, count(*) FROM made GROUP BY tenant ORDER BY tenant
     ON CONFLICT (tenant, kind, shard) DO UPDATE SET number = resource_count.number + excluded.number
-), audited AS (
-    INSERT INTO audit (at, tenant, kind, resource_id, action, actor)
-    SELECT made.created, made.tenant, 'User', made.id, 'create', wanted.actor FROM made JOIN wanted USING (id)
+), recorded AS (
+    INSERT INTO change ({_CHANGE})
+    SELECT made.tenant, made.created, 'user.created', made.id, wanted.external_key, 1, wanted.actor, wanted.scim_token
+    FROM made JOIN wanted USING (id)
 )
 SELECT id, created, pk FROM made
 """
 """Arrays of tenant, id, match, name, external, doc, keys, actor; and, of all e-mails, of the user's id, the
-key and the key if it is unique -> id, time and key of each that was written. One whose key is taken is left out."""
+key and the key if it is unique; and of ScimToken -> id, time and key of each that was written. One whose key is taken is left out."""
 
 UPDATE: Final = f"""
 WITH changed AS (
@@ -78,7 +81,7 @@ WITH changed AS (
         version = version + 1, modified = {NOW}, doc = $8::text, keys = $9::jsonb
     WHERE tenant + 0 = $1::bigint AND kind = $2::text AND id = $3::text AND version = $4::bigint
         AND modified = $12::text
-    RETURNING pk, modified
+    RETURNING pk, modified, version
 ), unmailed AS (
     DELETE FROM resource_email e USING changed
     WHERE e.resource = changed.pk AND e.email_key <> ALL ($10::text[])
@@ -86,14 +89,15 @@ WITH changed AS (
     INSERT INTO resource_email (resource, email_key, tenant, kind, unique_key)
     SELECT pk, email, $1, $2, CASE WHEN email = ANY ($13::text[]) THEN email END
     FROM changed, unnest($10::text[]) AS email ON CONFLICT (resource, email_key) DO NOTHING
-), audited AS (
-    INSERT INTO audit (at, tenant, kind, resource_id, action, actor)
-    SELECT modified, $1, $2, $3, 'modify', $11::text FROM changed
+), recorded AS (
+    INSERT INTO change ({_CHANGE}, paths)
+    SELECT $1, modified, c.type, $3, $7, changed.version, $11::text, $14::text, c.paths
+    FROM changed, unnest($15::text[], $16::text[]) AS c(type, paths)
 )
 SELECT modified FROM changed
 """
-"""tenant, kind, id, version, match, name, external, doc, keys, e-mails, actor, modified, unique e-mails -> the time,
-or no row when the resource is no longer at that version. A version alone may come again after a restore of the
+"""tenant, kind, id, version, match, name, external, doc, keys, e-mails, actor, modified, unique e-mails, ScimToken,
+arrays of the types and paths of its changes -> the time, or no row when the resource is no longer at that version. A version alone may come again after a restore of the
 database; one of that moment does not."""
 
 IS_STORED: Final = """
@@ -111,16 +115,19 @@ WITH containers AS (
     ORDER BY g.pk FOR NO KEY UPDATE OF g
 ), changed AS (
     UPDATE resource SET version = version + 1, modified = {NOW} WHERE pk IN (SELECT pk FROM containers)
-    RETURNING pk
+    RETURNING id, external_key, version
 ), gone AS (
     DELETE FROM resource WHERE tenant + 0 = $1::bigint AND kind = $2::text AND id = $3::text
         AND ($4::bigint IS NULL OR version = $4) AND (SELECT count(*) FROM changed) >= 0
-    RETURNING pk
-), counted AS ({_COUNTED.format(shard=_SHARD, change="-1", source="gone")}), audited AS (
-    INSERT INTO audit (at, tenant, kind, resource_id, action, actor)
-    SELECT {NOW}, $1, $2, $3, 'delete', $5::text FROM gone
+    RETURNING pk, external_key, version
+), counted AS ({_COUNTED.format(shard=_SHARD, change="-1", source="gone")}), recorded AS (
+    INSERT INTO change ({_CHANGE}, member)
+    SELECT $1, {NOW}, c.type, c.id, c.external_key, c.version, $5::text, $6::text, c.member FROM (
+        SELECT 'group.member_removed', changed.id, changed.external_key, changed.version, $3 FROM changed, gone
+        UNION ALL SELECT lower($2) || '.deleted', $3, external_key, version, NULL FROM gone
+    ) AS c(type, id, external_key, version, member)
 )
 SELECT EXISTS (SELECT 1 FROM gone),
     (SELECT version FROM resource WHERE tenant + 0 = $1 AND kind = $2 AND id = $3)
 """
-"""tenant, kind, id, version or NULL, actor -> whether it was deleted; its version before."""
+"""tenant, kind, id, version or NULL, credential, ScimToken -> whether it was deleted; its version before."""

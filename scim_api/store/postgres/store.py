@@ -9,8 +9,10 @@ from scim_api.contract.admin import Connection, ConnectionPage, PutConnection, T
 from scim_api.core.model import GroupReference, Lookup, Member, Resource, ResourceWrite
 from scim_api.core.predicate import Predicate
 from scim_api.core.types import ResourceKind
+from scim_api.store.change_log import Actor
 from scim_api.store.postgres import pool as postgres_pool
 from scim_api.store.postgres import statements
+from scim_api.store.postgres.change_log import PostgresChangeLog
 from scim_api.store.postgres.database import Database
 from scim_api.store.postgres.resource_cache import ResourceCache
 from scim_api.store.postgres.resources import ResourceWriter
@@ -75,6 +77,7 @@ class PostgresStore:
         self._search_locks = TenantSearchLocks()
         self._resource_cache = ResourceCache()
         self._writer = ResourceWriter(self._database, self._resource_cache)
+        self.change_log = PostgresChangeLog(self._database)
 
     async def open(self) -> None:
         """Connect; does not migrate. Raises ``Unavailable``."""
@@ -221,8 +224,10 @@ class PostgresStore:
         async with self._search_locks.hold(tenant):
             return to_page(await self._database.search(statement))
 
-    async def create(self, tenant: int, kind: ResourceKind, write: ResourceWrite, *, actor: str) -> Resource:
-        """Insert, with an audit row; returns after the durable commit. Raises ``Conflict``."""
+    async def create(
+        self, tenant: int, kind: ResourceKind, write: ResourceWrite, *, actor: Actor
+    ) -> Resource:
+        """Insert, with its row in the log; returns after the durable commit. Raises ``Conflict``."""
         return await self._writer.create(tenant, kind, write, actor=actor)
 
     async def modify(
@@ -232,7 +237,7 @@ class PostgresStore:
         resource_id: str,
         transform: Transform,
         *,
-        actor: str,
+        actor: Actor,
         expected_version: int | None = None,
     ) -> Resource | None:
         """Read, transform and write one resource atomically; None when there is none."""
@@ -246,7 +251,7 @@ class PostgresStore:
         kind: ResourceKind,
         resource_id: str,
         *,
-        actor: str,
+        actor: Actor,
         expected_version: int | None = None,
     ) -> bool:
         """Delete one resource and its memberships; False when there is none."""

@@ -1,7 +1,6 @@
 """Administration of connections, tenants and the installation, as scripts for both drivers."""
 
 from collections.abc import Generator, Sequence
-from datetime import timedelta
 from typing import Final
 
 from scim_api.contract.admin import (
@@ -14,6 +13,7 @@ from scim_api.contract.admin import (
     TokenRefusal,
     WorkloadIdentityTrust,
 )
+from scim_api.store.sql.change_log import ADMINISTRATION, record, record_all, type_of
 from scim_api.store.sql.connection_state import (
     ConnectionState,
     StoredConnection,
@@ -23,12 +23,9 @@ from scim_api.store.sql.connection_state import (
 from scim_api.store.sql.connections import ADMIN_ACTOR, check_revision, plan_delete, plan_put
 from scim_api.store.sql.credentials import CHILDLESS, KEPT_TOMBSTONES, low_water_mark
 from scim_api.store.sql.rows import parse_settings
-from scim_api.store.sql.statements import AUDIT, COUNT
-from scim_api.store.sql.timestamps import from_text, to_text
+from scim_api.store.sql.statements import COUNT
+from scim_api.store.sql.timestamps import from_text
 from scim_api.store.sql.transaction_script import Row, Statement, TransactionScript, run_all
-
-AUDIT_RETENTION: Final = timedelta(days=365)
-"""How long audit rows are kept."""
 
 _TENANT: Final = """t.pk, t.name, t.settings, t.settings_hash, t.state, t.namespace_uid,
     (SELECT cast(coalesce(sum(n.number), 0) AS bigint) FROM resource_count n
@@ -139,12 +136,12 @@ def release_namespace(namespace: str, now: str) -> TransactionScript[Sequence[st
     names = [str(row[0]) for row in rows]
     yield Statement("UPDATE tenant SET namespace_uid = NULL WHERE namespace = ?", (namespace,))
     for name in names:
-        yield Statement(AUDIT, (now, None, "Tenant", f"{namespace}/{name}", "release-namespace", ADMIN_ACTOR))
+        yield record(ADMINISTRATION, now, "tenant.release-namespace", f"{namespace}/{name}", ADMIN_ACTOR)
     return names
 
 
 def purge(batch: int, now: str) -> TransactionScript[int]:
-    """One batch of deletion: resources of purging tenants, tombstones and audit rows whose time is over."""
+    """One batch of deletion: resources of purging tenants, and tombstones whose time is over."""
     deleted = 0
     marked = yield Statement(
         "SELECT pk, namespace, name FROM tenant WHERE state = 'purging' ORDER BY pk LIMIT ?", (batch,)
@@ -158,27 +155,38 @@ def purge(batch: int, now: str) -> TransactionScript[int]:
         f" (SELECT id FROM credential WHERE expires_at <= ? AND {CHILDLESS} LIMIT ?)",
         (now, now, batch),
     )
-    oldest = to_text(from_text(now) - AUDIT_RETENTION)
-    yield Statement(
-        "DELETE FROM audit WHERE pk IN (SELECT pk FROM audit WHERE at < ? LIMIT ?)", (oldest, batch)
-    )
     return deleted
 
 
 def _purge_tenant(tenant: int, name: str, batch: int, now: str) -> TransactionScript[int]:
     rows = yield Statement(
         "DELETE FROM resource WHERE pk IN (SELECT pk FROM resource WHERE tenant = ? ORDER BY pk LIMIT ?)"
-        " RETURNING kind",
+        " RETURNING kind, id, external_key, version",
         (tenant, batch),
     )
     kinds = [row[0] for row in rows]
+    if rows:
+        yield record_all(
+            [
+                record(
+                    tenant,
+                    now,
+                    type_of(kind, "deleted"),
+                    id_,
+                    ADMIN_ACTOR,
+                    external_id=external,
+                    version=version,
+                )
+                for kind, id_, external, version in rows
+            ]
+        )
     for kind in sorted(set(kinds)):
         yield Statement(COUNT, (tenant, kind, 0, -kinds.count(kind)))
     if len(kinds) < batch:
         yield Statement("DELETE FROM resource_count WHERE tenant = ?", (tenant,))
         yield Statement("UPDATE connection SET tenant = NULL WHERE tenant = ?", (tenant,))
         yield Statement("DELETE FROM tenant WHERE pk = ?", (tenant,))
-        yield Statement(AUDIT, (now, tenant, "Tenant", name, "purge", ADMIN_ACTOR))
+        yield record(ADMINISTRATION, now, "tenant.purge", name, ADMIN_ACTOR)
     return len(kinds)
 
 

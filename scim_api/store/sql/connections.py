@@ -5,8 +5,10 @@ The result is a list of statements, which is empty when nothing changes; reading
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from scim_api.contract.admin import UNKNOWN_REVISION, PutConnection
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import (
     ClientIdInUse,
     MatchingImmutable,
@@ -15,14 +17,14 @@ from scim_api.store.errors import (
     SettingsConflict,
     TenantPurging,
 )
+from scim_api.store.sql.change_log import ADMINISTRATION, record
 from scim_api.store.sql.connection_state import ConnectionState, StoredTenant
 from scim_api.store.sql.credentials import is_revocable, plan_credentials, prune, revoke
 from scim_api.store.sql.rows import comparable_settings, parse_settings, settings_hash, settings_text
-from scim_api.store.sql.statements import AUDIT
 from scim_api.store.sql.transaction_script import Statement
 
-ADMIN_ACTOR = "admin"
-"""Who acts in the audit log when a connection changes."""
+ADMIN_ACTOR: Final = Actor("admin")
+"""Who acts in the log of changes when a connection changes."""
 
 
 def check_revision(state: ConnectionState, if_match: str | None) -> None:
@@ -186,9 +188,9 @@ def _mark_for_purge(state: ConnectionState) -> list[Statement]:
 
 
 def _record_change(state: ConnectionState, now: str, action: str) -> Sequence[Statement]:
-    """What goes with every change: the auth generation and the audit log."""
+    """What goes with every change: the auth generation and the log of changes."""
     name = f"{state.namespace}/{state.name}"
     return (
         Statement("UPDATE auth_generation SET number = number + 1"),
-        Statement(AUDIT, (now, None, "Connection", name, action, ADMIN_ACTOR)),
+        record(ADMINISTRATION, now, f"connection.{action}", name, ADMIN_ACTOR),
     )

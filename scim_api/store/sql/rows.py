@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from scim_api.contract.admin import Matching, TenantSettings
 from scim_api.core.model import GroupReference, Member, Resource
 from scim_api.core.types import ResourceKind
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import VersionMismatch
 from scim_api.store.protocol import Access, Page, SerializedPage
 from scim_api.store.sql.timestamps import to_posix
@@ -22,7 +23,7 @@ _CONFLICT_ATTRIBUTE = {
 
 def to_access(row: Row) -> Access:
     """The record of a row of ``statements.ACCESS``."""
-    identity, digest, expires_at, retires_at, tenant, settings, settings_hash = row
+    identity, digest, expires_at, retires_at, tenant, settings, settings_hash, name, access = row
     return Access(
         credential=identity,
         digest=bytes(digest),
@@ -30,6 +31,8 @@ def to_access(row: Row) -> Access:
         tenant=tenant,
         settings=parse_settings(settings),
         settings_hash=settings_hash,
+        actor=Actor(identity, name),
+        is_read_only=access == "ReadOnly",
     )
 
 

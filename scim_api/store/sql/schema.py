@@ -210,6 +210,64 @@ CREATE TABLE issuer_keys (
 ){table};
 """
 
+_CHANGES: Final = """
+-- What an application may do by a connection.
+ALTER TABLE connection ADD COLUMN access {text} NOT NULL DEFAULT 'ReadWrite';
+
+-- Every change of a resource, in the order in which it was made to it, and every change of the administration (tenant
+-- 0). No values: the paths that changed, as a JSON array; NULL: whatever there is.
+CREATE TABLE change (
+{xid}    pk          {change_serial},
+    tenant      {bigint} NOT NULL,
+    at          {text} NOT NULL,
+    type        {text} NOT NULL,
+    resource_id {text} NOT NULL,
+    external_id {text},
+    version     {bigint},
+    paths       {text},
+    member      {text},
+    credential  {text} NOT NULL,
+    scim_token  {text}{change_key}
+){table};
+{change_indexes}
+
+-- Up to which row changes of a tenant are gone, because their time was over.
+CREATE TABLE change_horizon (
+    tenant {bigint} PRIMARY KEY,
+    pk     {bigint} NOT NULL
+){table_without_rowid};
+
+-- What was recorded before. The order of new rows begins after it.
+INSERT INTO change (tenant, at, type, resource_id, credential)
+SELECT coalesce(tenant, 0), at, {audit_type}, resource_id, actor FROM audit ORDER BY pk;
+"""
+
+_AUDIT_TYPE: Final = """lower({row}kind) || '.' || CASE {row}action WHEN 'create' THEN 'created'
+        WHEN 'modify' THEN 'updated' WHEN 'delete' THEN 'deleted' ELSE {row}action END"""
+# A process of the release before writes rows of audit, and none of change.
+_AUDIT_TRIGGER_SQLITE: Final = f"""
+CREATE TRIGGER audit_inserted AFTER INSERT ON audit
+BEGIN
+    INSERT INTO change (tenant, at, type, resource_id, external_id, version, credential)
+    SELECT coalesce(NEW.tenant, 0), NEW.at, {_AUDIT_TYPE.format(row="NEW.")}, NEW.resource_id, r.external_key,
+        r.version, NEW.actor
+    FROM (SELECT 1) LEFT JOIN resource r
+        ON r.id = NEW.resource_id AND r.kind = NEW.kind AND r.tenant + 0 = NEW.tenant;
+END;
+"""
+_AUDIT_TRIGGER_POSTGRESQL: Final = f"""
+CREATE FUNCTION record_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO change (tenant, at, type, resource_id, external_id, version, credential)
+    SELECT coalesce(NEW.tenant, 0), NEW.at, {_AUDIT_TYPE.format(row="NEW.")}, NEW.resource_id, r.external_key,
+        r.version, NEW.actor
+    FROM (SELECT 1) AS one LEFT JOIN resource r
+        ON r.id = NEW.resource_id AND r.kind = NEW.kind AND r.tenant + 0 = NEW.tenant;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_inserted AFTER INSERT ON audit FOR EACH ROW EXECUTE FUNCTION record_change();
+"""
+
 # What an earlier release writes has no key form in it ("#", see core.values.normal_form); a conflict ends with
 # the key that was kept. Triggers, because the processes that write such keys know nothing of all this.
 _KEY_TRIGGERS_SQLITE: Final = """
@@ -255,6 +313,9 @@ _SQLITE: Final = {
     "integer": "INTEGER", "bigint": "INTEGER", "text": "TEXT", "plain_text": "TEXT", "json": "TEXT",
     "blob": "BLOB", "serial": "INTEGER PRIMARY KEY", "serial_unique": "INTEGER PRIMARY KEY AUTOINCREMENT",
     "table": " STRICT", "table_without_rowid": " STRICT, WITHOUT ROWID",
+    "xid": "", "change_serial": "INTEGER PRIMARY KEY AUTOINCREMENT", "change_key": "",
+    "change_indexes": "CREATE INDEX change_of_tenant ON change (tenant, pk);",
+    "audit_type": _AUDIT_TYPE.format(row=""),
 }  # fmt: skip
 _POSTGRESQL: Final = {
     "integer": "integer", "bigint": "bigint", "text": 'text COLLATE "C"', "plain_text": "text",
@@ -262,6 +323,11 @@ _POSTGRESQL: Final = {
     "serial": "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
     "serial_unique": "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
     "table": "", "table_without_rowid": "",
+    # Before the number: no number is given to a transaction that has no id yet.
+    "xid": "    xid         xid8 NOT NULL DEFAULT pg_current_xact_id(),\n",
+    "change_serial": "bigint GENERATED ALWAYS AS IDENTITY", "change_key": ",\n    PRIMARY KEY (tenant, pk)",
+    "change_indexes": "CREATE INDEX change_by_transaction ON change (xid, pk);",
+    "audit_type": _AUDIT_TYPE.format(row=""),
 }  # fmt: skip
 
 MIGRATIONS: Final = (
@@ -300,6 +366,12 @@ MIGRATIONS: Final = (
         name="OAuth clients",
         sqlite=_OAUTH.format_map(_SQLITE),
         postgresql=_OAUTH.format_map(_POSTGRESQL),
+    ),
+    Migration(
+        number=7,
+        name="a log of changes",
+        sqlite=_CHANGES.format_map(_SQLITE) + _AUDIT_TRIGGER_SQLITE,
+        postgresql=_CHANGES.format_map(_POSTGRESQL) + _AUDIT_TRIGGER_POSTGRESQL,
     ),
 )
 """All steps, in order, numbered from 1 without gaps."""

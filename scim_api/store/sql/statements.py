@@ -19,7 +19,8 @@ RESOURCE: Final = "r.id, r.version, r.created, r.modified, r.doc, r.pk, r.kind"
 # An access token acts for its parent, and may have been issued while that was being revoked: so both are looked at.
 # What was unlisted when its time was over is a tombstone, not a revocation: it leaves its access tokens to their end.
 ACCESS: Final = """
-SELECT coalesce(k.parent, k.id), k.digest, k.expires_at, k.retires_at, c.tenant, t.settings, t.settings_hash
+SELECT coalesce(k.parent, k.id), k.digest, k.expires_at, k.retires_at, c.tenant, t.settings, t.settings_hash,
+    c.namespace || '/' || c.name, c.access
 FROM credential k JOIN connection c ON c.pk = k.connection JOIN tenant t ON t.pk = c.tenant
 WHERE k.digest = ? AND k.kind IN ('BearerToken', 'AccessToken') AND k.revoked_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM credential p WHERE p.id = k.parent
@@ -210,5 +211,3 @@ COUNT: Final = """
 INSERT INTO resource_count (tenant, kind, shard, number) VALUES (?, ?, ?, ?)
 ON CONFLICT (tenant, kind, shard) DO UPDATE SET number = resource_count.number + excluded.number
 """
-
-AUDIT: Final = "INSERT INTO audit (at, tenant, kind, resource_id, action, actor) VALUES (?, ?, ?, ?, ?, ?)"

@@ -55,7 +55,7 @@ TABLES: Final = (
         ("pk",),
         (
             "namespace", "name", "tenant", "revision", "state", "owner_uid", "revoked_before", "client_id",
-            "access_token_seconds", "last_refusal",
+            "access_token_seconds", "last_refusal", "access",
         ),
         numbered=True,
     ),
@@ -85,6 +85,16 @@ TABLES: Final = (
     Table("issuer_keys", ("url",), ("keys", "fetched_at")),
     Table("resource_count", ("tenant", "kind", "shard"), ("number",)),
     Table("audit", ("pk",), ("at", "tenant", "kind", "resource_id", "action", "actor"), numbered=True),
+    Table(
+        "change",
+        ("pk",),
+        (
+            "tenant", "at", "type", "resource_id", "external_id", "version", "paths", "member", "credential",
+            "scim_token",
+        ),
+        numbered=True, seeded=True,
+    ),
+    Table("change_horizon", ("tenant",), ("pk",)),
 )  # fmt: skip
 """All but the journal of migrations, which is the target's own; those that are referred to come first."""
 

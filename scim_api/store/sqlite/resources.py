@@ -6,12 +6,14 @@ import apsw
 
 from scim_api.core.model import Resource, ResourceWrite
 from scim_api.core.types import ResourceKind
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import Conflict, Unavailable
 from scim_api.store.protocol import Transform
 from scim_api.store.sql import groups
+from scim_api.store.sql.change_log import record, type_of
 from scim_api.store.sql.resource_ids import new_resource_id
 from scim_api.store.sql.rows import check_version, conflict_attribute
-from scim_api.store.sql.statements import AUDIT, COUNT, GET, kept_key, kept_keys, name_taken
+from scim_api.store.sql.statements import COUNT, GET, kept_key, kept_keys, name_taken
 from scim_api.store.sqlite.connection import fetch, run_script
 
 _INSERT = """
@@ -31,6 +33,7 @@ _GET_WITH_KEYS = GET.replace(" FROM ", ", r.match_key, r.name_key, r.external_ke
 _CHANGE_CONTAINERS = """
 UPDATE resource SET version = version + 1, modified = ?
 WHERE pk IN (SELECT container FROM membership WHERE member = ?)
+RETURNING id, external_key, version
 """
 """Groups that are about to lose a member are other groups than before."""
 _SHARD = 0
@@ -42,10 +45,10 @@ def create(
     tenant: int,
     kind: ResourceKind,
     write: ResourceWrite,
-    actor: str,
+    actor: Actor,
     now: str,
 ) -> Resource:
-    """Insert a resource with its e-mails or members, counter and audit row.
+    """Insert a resource with its e-mails or members, counter and changes.
 
     Raises ``Conflict`` and ``UnknownMembers``.
     """
@@ -64,7 +67,11 @@ def create(
     except apsw.ConstraintError as error:
         raise _constraint_error(connection, tenant, kind, write, identity, error) from error
     connection.execute(COUNT, (tenant, kind, _SHARD, 1))
-    connection.execute(AUDIT, (now, tenant, kind, identity, "create", actor))
+    created = type_of(kind, "created")
+    fetch(
+        connection,
+        *record(tenant, now, created, identity, actor, external_id=write.external_key, version=1),
+    )
     return Resource(identity, 1, now, now, write.doc, pk, kind)
 
 
@@ -74,7 +81,7 @@ def modify(
     kind: ResourceKind,
     resource_id: str,
     transform: Transform,
-    actor: str,
+    actor: Actor,
     expected_version: int | None,
     now: str,
 ) -> Resource | None:
@@ -104,10 +111,17 @@ def modify(
         _replace_emails(connection, resource.pk, tenant, kind, write)
     except apsw.ConstraintError as error:
         raise _constraint_error(connection, tenant, kind, write, resource_id, error) from error
-    connection.execute(AUDIT, (now, tenant, kind, resource_id, "modify", actor))
-    return Resource(
-        resource.id, resource.version + 1, resource.created, now, write.doc, resource.pk, resource.kind
-    )
+    version = resource.version + 1
+    for what, paths in write.changes or (("updated", None),):
+        changed = type_of(kind, what)
+        fetch(
+            connection,
+            *record(
+                tenant, now, changed, resource_id, actor,
+                external_id=write.external_key, version=version, paths=paths,
+            ),
+        )  # fmt: skip
+    return Resource(resource.id, version, resource.created, now, write.doc, resource.pk, resource.kind)
 
 
 def _is_stored(connection: apsw.Connection, pk: int, write: ResourceWrite) -> bool:
@@ -122,7 +136,7 @@ def _modify_group(
     kind: ResourceKind,
     resource_id: str,
     transform: Transform,
-    actor: str,
+    actor: Actor,
     expected_version: int | None,
     now: str,
 ) -> Resource | None:
@@ -150,21 +164,32 @@ def delete(
     tenant: int,
     kind: ResourceKind,
     resource_id: str,
-    actor: str,
+    actor: Actor,
     expected_version: int | None,
     now: str,
 ) -> bool:
     """Delete a resource; its e-mails and memberships go with it. Raises ``VersionMismatch``."""
-    select = "SELECT pk, version FROM resource WHERE tenant + 0 = ? AND kind = ? AND id = ?"
+    select = "SELECT pk, version, external_key FROM resource WHERE tenant + 0 = ? AND kind = ? AND id = ?"
     rows = fetch(connection, select, (tenant, kind, resource_id))
     if not rows:
         return False
-    [(pk, version)] = rows
+    [(pk, version, external_id)] = rows
     check_version(version, expected_version)
-    connection.execute(_CHANGE_CONTAINERS, (now, pk))
+    for group, group_external_id, group_version in fetch(connection, _CHANGE_CONTAINERS, (now, pk)):
+        fetch(
+            connection,
+            *record(
+                tenant, now, "group.member_removed", group, actor,
+                external_id=group_external_id, version=group_version, member=resource_id,
+            ),
+        )  # fmt: skip
     connection.execute("DELETE FROM resource WHERE pk = ?", (pk,))
     connection.execute(COUNT, (tenant, kind, _SHARD, -1))
-    connection.execute(AUDIT, (now, tenant, kind, resource_id, "delete", actor))
+    deleted = type_of(kind, "deleted")
+    fetch(
+        connection,
+        *record(tenant, now, deleted, resource_id, actor, external_id=external_id, version=version),
+    )
     return True
 
 

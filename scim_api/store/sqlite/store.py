@@ -20,6 +20,7 @@ from scim_api.contract.admin import Connection, ConnectionPage, PutConnection, T
 from scim_api.core.model import GroupReference, Lookup, Member, Resource, ResourceWrite
 from scim_api.core.predicate import Predicate
 from scim_api.core.types import ResourceKind
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import TooSlow, Unavailable
 from scim_api.store.protocol import (
     KEY_BATCH,
@@ -54,6 +55,7 @@ from scim_api.store.sql.statements import (
 from scim_api.store.sql.timestamps import from_text, text_of_posix, to_text
 from scim_api.store.sql.transaction_script import Row, Statement, TransactionScript
 from scim_api.store.sqlite import resources
+from scim_api.store.sqlite.change_log import SqliteChangeLog
 from scim_api.store.sqlite.connection import (
     check_writable,
     connect,
@@ -103,6 +105,7 @@ class SqliteStore:
         self._search_locks = TenantSearchLocks()
         self._data_version: int | None = None
         self._generation = 0
+        self.change_log = SqliteChangeLog(self._read, self._write_script)
 
     async def open(self) -> None:
         """Connect; does not migrate. Raises ``Unavailable``."""
@@ -242,8 +245,10 @@ class SqliteStore:
         statement = groups_of(tenant, members)
         return to_groups_by_member(self._read(statement.sql, *statement.parameters) if members else [])
 
-    async def create(self, tenant: int, kind: ResourceKind, write: ResourceWrite, *, actor: str) -> Resource:
-        """Insert, with an audit row; returns after the durable commit. Raises ``Conflict``."""
+    async def create(
+        self, tenant: int, kind: ResourceKind, write: ResourceWrite, *, actor: Actor
+    ) -> Resource:
+        """Insert, with its row in the log; returns after the durable commit. Raises ``Conflict``."""
         return await self._write(
             lambda connection: resources.create(connection, tenant, kind, write, actor, _now())
         )
@@ -255,7 +260,7 @@ class SqliteStore:
         resource_id: str,
         transform: Transform,
         *,
-        actor: str,
+        actor: Actor,
         expected_version: int | None = None,
     ) -> Resource | None:
         """Read, transform and write one resource atomically; None when there is none."""
@@ -271,7 +276,7 @@ class SqliteStore:
         kind: ResourceKind,
         resource_id: str,
         *,
-        actor: str,
+        actor: Actor,
         expected_version: int | None = None,
     ) -> bool:
         """Delete one resource and its memberships; False when there is none."""

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from scim_api.cli.main import main
 from scim_api.contract.admin import Credential, PutConnection
 from scim_api.contract.tokens import digest
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import NamespaceMismatch
 from scim_api.store.protocol import Store
 from support.connection_command import ConnectionCommand as Command
@@ -74,7 +75,7 @@ def test_a_deleted_connection_opens_nothing_and_its_users_stay(command: Command)
     async def add(store: Store) -> None:
         access = await store.access(digest(issued["token"]))
         assert access is not None
-        await store.create(access.tenant, "User", prepared("ada"), actor="c")
+        await store.create(access.tenant, "User", prepared("ada"), actor=Actor("c"))
 
     command.ask(add)
     done = command.run("delete", "demo/entra", "--yes")

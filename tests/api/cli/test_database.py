@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from scim_api.cli.database import _Progress
 from scim_api.cli.main import main
+from scim_api.store.change_log import Actor
 from scim_api.store.migrate import REQUIRED_VERSION, migrate
 from scim_api.store.sql.transfer_tables import TABLES
 from support.earlier_release import EarlierRelease
@@ -150,7 +151,7 @@ def test_a_backup_says_what_it_holds(tmp_path: Path) -> None:
         async with opened(url) as store:
             tenant = await tenant_of(store)
             for name in ("ada", "eve"):
-                await store.create(tenant, "User", prepared(name), actor="c")
+                await store.create(tenant, "User", prepared(name), actor=Actor("c"))
 
     asyncio.run(fill())
     done = CliRunner().invoke(main, ["backup", str(file), "--database-url", url])

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from scim_api.contract.admin import Credential, PutConnection, TokenRefusal
 from scim_api.contract.tokens import PATTERN, digest
+from scim_api.store.change_log import Actor
 from scim_api.store.protocol import CredentialUse, Store
 from support.connection_command import ConnectionCommand as Command
 from support.stored import prepared
@@ -18,7 +19,7 @@ def test_the_list_has_a_row_for_each_live_token_and_never_a_token(command: Comma
         await store.record_use([CredentialUse(first.id, first.issued_at)])
         access = await store.access(digest(issued[0]["token"]))
         assert access is not None
-        await store.create(access.tenant, "User", prepared("ada"), actor="c")
+        await store.create(access.tenant, "User", prepared("ada"), actor=Actor("c"))
         revoked = Credential(id="x", digest="0a" * 32, issued_at=first.issued_at, expires_at=first.expires_at)
         state = {"tenant": "silent", "credentials": [revoked.model_dump()]}
         await store.put_connection("apps", "silent", PutConnection.model_validate(state), if_match=None)

@@ -11,6 +11,7 @@ from api.conftest import BASE, Scim
 from scim_api.contract.signing import PROOF_AGENT, PROOF_HEADER
 from scim_api.contract.tokens import new_token
 from scim_api.http.authentication import FRESH_SECONDS, Authenticator
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import Unavailable
 from scim_api.store.protocol import Access, AuthGeneration
 
@@ -85,7 +86,7 @@ def access(token: str, ends_at: float) -> Access:
     from scim_api.contract.admin import TenantSettings
     from scim_api.contract.tokens import digest
 
-    return Access("id", digest(token), ends_at, 1, TenantSettings(), "hash")
+    return Access("id", digest(token), ends_at, 1, TenantSettings(), "hash", Actor("id"))
 
 
 def mistyped(token: str) -> str:

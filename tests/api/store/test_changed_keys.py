@@ -7,11 +7,12 @@ from typing import Final
 import pytest
 
 from scim_api.core.model import Lookup, ResourceWrite
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import Conflict
 from scim_api.store.protocol import Store, Transform
 from support.stored import prepared
 
-ACTOR: Final = "c1"
+ACTOR: Final = Actor("c1")
 ADA: Final = dataclasses.replace(prepared("ada"), email_keys=("ada@contoso.com", "ada@old"))
 RETITLED: Final = dataclasses.replace(prepared("ada", title="new"), email_keys=ADA.email_keys)
 CHANGES: Final = {

@@ -7,6 +7,7 @@ import sys
 import asyncpg
 
 from scim_api.core.model import Lookup
+from scim_api.store.change_log import Actor
 from scim_api.store.protocol import ListQuery, Store
 from support.stored import prepared, tenant_of
 
@@ -22,11 +23,11 @@ async def main(url, tenant):
         n = 0
         while True:
             n += 1
-            made = await store.create(tenant, "User", prepared(f"{lane}-{n}"), actor="c")
+            made = await store.create(tenant, "User", prepared(f"{lane}-{n}"), actor=Actor("c"))
             sys.stdout.write(f"+{made.id}\\n")
             sys.stdout.flush()
             if n % 3 == 0:
-                await store.delete(tenant, "User", made.id, actor="c")
+                await store.delete(tenant, "User", made.id, actor=Actor("c"))
                 sys.stdout.write(f"-{made.id}\\n")
                 sys.stdout.flush()
     await asyncio.gather(*(one(lane) for lane in range(8)))
@@ -87,4 +88,4 @@ async def _assert_whole(store: Store, tenant: int) -> None:
         assert [r.id for r in found] == [resource.id]
     again = await tenant_of(store)
     assert again == tenant
-    assert (await store.create(tenant, "User", prepared("after"), actor="c")).version == 1
+    assert (await store.create(tenant, "User", prepared("after"), actor=Actor("c"))).version == 1

@@ -9,11 +9,12 @@ import pytest
 from scim_api.contract.admin import Matching, TenantSettings
 from scim_api.core.model import Lookup, Resource
 from scim_api.core.predicate import AttributePath, Comparison, Constant, LogicalExpression, Present
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import Conflict, VersionMismatch
 from scim_api.store.protocol import ListQuery, Store
 from support.stored import connect, credential, digest_of, prepared, retitle, tenant_of
 
-ACTOR = "c1"
+ACTOR = Actor("c1")
 
 
 async def names(store: Store, tenant: int, offset: int = 0, limit: int = 1000) -> list[str]:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from scim_api.contract.admin import TenantSettings
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import CredentialRevoked, Unavailable
 from scim_api.store.migrate import REQUIRED_VERSION, migrate
 from scim_api.store.protocol import ListQuery
@@ -103,13 +104,13 @@ async def test_the_next_rows_get_numbers_that_were_never_given(way: Way, person:
         while await store.purge():
             pass
         await store.purge()
-        await store.create(first, "User", prepared("ada"), actor="c")
+        await store.create(first, "User", prepared("ada"), actor=Actor("c"))
 
     await copy(way.source, way.target, unseen)
 
     async with opened(way.target) as store:
         assert await tenant_of(store, "later") == first + 2
-        await store.create(first, "User", prepared("eve"), actor="c")
+        await store.create(first, "User", prepared("eve"), actor=Actor("c"))
         assert [one.doc for one in (await store.search(first, "User", ListQuery(limit=10))).resources] == [
             prepared("ada").doc, prepared("eve").doc,
         ]  # fmt: skip
@@ -216,11 +217,11 @@ async def test_what_did_not_arrive_as_it_was_is_taken_back(
 
     def damaged(self: Digest, page: Any) -> None:
         reads.append(self.table.name)
-        second_time = reads.count("audit") == 2
+        second_time = reads.count("change") == 2
         kept(self, [[*row[:-1], "x"] for row in page] if second_time else page)
 
     monkeypatch.setattr(Digest, "update", damaged)
-    with pytest.raises(TransferRefused, match="table audit"):
+    with pytest.raises(TransferRefused, match="table change"):
         await copy(way.source, way.target, unseen)
     monkeypatch.undo()
 
@@ -240,7 +241,7 @@ asyncio.run(transfer.copy(sys.argv[1], sys.argv[2], progress))
 """
 
 
-@pytest.mark.parametrize("at", [("tenant", 0), ("resource", 1_000), ("audit", -1)])
+@pytest.mark.parametrize("at", [("tenant", 0), ("resource", 1_000), ("change", -1)])
 async def test_a_copy_killed_halfway_leaves_nothing_and_the_next_one_succeeds(
     way: Way, at: tuple[str, int]
 ) -> None:
@@ -251,10 +252,13 @@ async def test_a_copy_killed_halfway_leaves_nothing_and_the_next_one_succeeds(
         for _ in range(12):
             start = (await store.search(tenant, "User", ListQuery(limit=10))).total
             await asyncio.gather(
-                *(store.create(tenant, "User", prepared(f"p{start + n}"), actor="c") for n in range(100))
+                *(
+                    store.create(tenant, "User", prepared(f"p{start + n}"), actor=Actor("c"))
+                    for n in range(100)
+                )
             )
     table, done = at
-    total = (await content(way.source))["audit"][0]
+    total = (await content(way.source))["change"][0]
     done = total if done < 0 else done
 
     killed = await asyncio.create_subprocess_exec(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from api.conftest import Scim
-from support.audit import audit_log
+from support.change_rows import change_rows
 from support.user_calls import ENTERPRISE, create, find, ops
 
 Person = Callable[..., dict[str, Any]]
@@ -28,9 +28,9 @@ async def test_who_had_a_deleted_user_as_manager_is_unchanged_until_the_referenc
         scim, entra, person("ada", **{ENTERPRISE: {"department": "R&D", "manager": boss["id"]}})
     )
     path = f"/Users/{made['id']}"
-    before = await audit_log(scim.service.store)
+    before = await change_rows(scim.service.store)
     assert (await scim.client.delete(f"/Users/{boss['id']}", headers=entra)).status_code == 204
-    assert [row.resource_id for row in (await audit_log(scim.service.store))[len(before) :]] == [boss["id"]]
+    assert [row.resource_id for row in (await change_rows(scim.service.store))[len(before) :]] == [boss["id"]]
     assert (await scim.client.get(path, headers=entra)).json() == made
     by_manager = f'manager eq "{boss["id"]}"'
     assert [user["id"] for user in await find(scim, entra, by_manager)] == [made["id"]]

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 
 from scim_api.core.model import Lookup, Resource
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import Conflict
 from scim_api.store.protocol import ListQuery, Store
 from support.stored import prepared
@@ -14,7 +15,7 @@ async def test_of_many_creates_at_once_one_of_each_name_wins(store: Store, tenan
 
     async def create(name: str) -> Resource | Conflict:
         try:
-            return await store.create(tenant, "User", prepared(name), actor="bench")
+            return await store.create(tenant, "User", prepared(name), actor=Actor("bench"))
         except Conflict as conflict:
             return conflict
 

@@ -13,12 +13,13 @@ import pytest
 
 from scim_api.core.errors import ScimError
 from scim_api.core.model import Lookup, Resource, ResourceWrite
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import Conflict, StoreError
 from scim_api.store.factory import create_store
 from scim_api.store.protocol import ListQuery, Store, Transform
 from support.stored import prepared, retitle, tenant_of
 
-ACTOR: Final = "c1"
+ACTOR: Final = Actor("c1")
 MOMENT: Final = "2026-11-23T14:00:00.123456Z"
 Outcome = tuple[str, object]
 

@@ -9,6 +9,7 @@ import pytest
 from scim_api.contract.admin import Matching, TenantSettings
 from scim_api.core.errors import ScimError
 from scim_api.core.model import Resource, ResourceWrite
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import Conflict, Unavailable, VersionMismatch
 from scim_api.store.postgres import statements
 from scim_api.store.postgres.database import Database
@@ -71,14 +72,14 @@ def title(one: Resource | None) -> str:
 
 @pytest.fixture
 async def ada(store: PostgresStore, tenant: int) -> Resource:
-    return await store.create(tenant, "User", prepared("ada"), actor="c")
+    return await store.create(tenant, "User", prepared("ada"), actor=Actor("c"))
 
 
 async def test_a_user_seen_last_is_changed_without_being_read(
     store: PostgresStore, tenant: int, ada: Resource, asked: list[str]
 ) -> None:
     for number in range(1, 4):
-        assert title(await store.modify(tenant, "User", ada.id, more, actor="c")) == "+" * number
+        assert title(await store.modify(tenant, "User", ada.id, more, actor=Actor("c"))) == "+" * number
     assert asked == ["write"] * 3
 
 
@@ -86,7 +87,7 @@ async def test_a_guess_that_no_longer_holds_is_read_anew(
     store: PostgresStore, tenant: int, ada: Resource, asked: list[str]
 ) -> None:
     await touch(store, ada)
-    after = await store.modify(tenant, "User", ada.id, more, actor="c")
+    after = await store.modify(tenant, "User", ada.id, more, actor=Actor("c"))
     assert asked == ["write", "read", "write"]
     assert after is not None
     assert (after.version, title(after)) == (3, "+")
@@ -96,12 +97,12 @@ async def test_a_guess_of_another_version_than_the_expected_one_is_not_tried(
     store: PostgresStore, tenant: int, ada: Resource, asked: list[str]
 ) -> None:
     await touch(store, ada)
-    after = await store.modify(tenant, "User", ada.id, more, actor="c", expected_version=2)
+    after = await store.modify(tenant, "User", ada.id, more, actor=Actor("c"), expected_version=2)
     assert after is not None
     assert after.version == 3
     assert asked == ["read", "write"]
     with pytest.raises(VersionMismatch, match="at version 3, not 1"):
-        await store.modify(tenant, "User", ada.id, more, actor="c", expected_version=1)
+        await store.modify(tenant, "User", ada.id, more, actor=Actor("c"), expected_version=1)
 
 
 async def test_a_change_that_the_guess_refuses_is_tried_on_what_is_there(
@@ -113,7 +114,7 @@ async def test_a_change_that_the_guess_refuses_is_tried_on_what_is_there(
         return prepared("ada", title="found")
 
     await touch(store, ada)
-    assert title(await store.modify(tenant, "User", ada.id, refuse_the_first, actor="c")) == "found"
+    assert title(await store.modify(tenant, "User", ada.id, refuse_the_first, actor=Actor("c"))) == "found"
     assert asked == ["read", "write"]
 
 
@@ -127,12 +128,12 @@ async def test_a_writer_that_loses_every_race_queues_for_the_rows_lock(
         return await noted(self, sql, *parameters)
 
     monkeypatch.setattr(Database, "write", too_late)
-    after = await store.modify(tenant, "User", ada.id, more, actor="c")
+    after = await store.modify(tenant, "User", ada.id, more, actor=Actor("c"))
     assert asked == ["write", *["read", "write"] * OPTIMISTIC_ATTEMPTS, "lock"]
     assert after is not None
     assert (after.version, title(after)) == (3 + OPTIMISTIC_ATTEMPTS, "+")
-    audit = "SELECT count(*) FROM audit WHERE action = 'modify'"
-    assert await run_sql(store.url, audit) == [(1,)]
+    changes = "SELECT count(*) FROM change WHERE type = 'user.updated'"
+    assert await run_sql(store.url, changes) == [(1,)]
 
 
 @pytest.mark.parametrize("attempts", [0, OPTIMISTIC_ATTEMPTS], ids=["locked", "optimistic"])
@@ -152,22 +153,22 @@ async def test_a_conflict_names_the_attribute_whose_key_is_taken(
     await connect(store, credential(), settings=TenantSettings(matching=matching))
     access = await store.access(digest_of("c1"))
     assert access is not None
-    ada = await store.create(access.tenant, "User", prepared("ada"), actor="c")
-    await store.create(access.tenant, "User", prepared("bob"), actor="c")
+    ada = await store.create(access.tenant, "User", prepared("ada"), actor=Actor("c"))
+    await store.create(access.tenant, "User", prepared("bob"), actor=Actor("c"))
     change: Callable[[Resource], ResourceWrite] = lambda _: taken  # noqa: E731
     store._resource_cache.pop(access.tenant, ada.id)
     with pytest.raises(Conflict) as refused:
-        await store.modify(access.tenant, "User", ada.id, change, actor="c")
+        await store.modify(access.tenant, "User", ada.id, change, actor=Actor("c"))
     assert refused.value.attribute == attribute
     assert await store.get(access.tenant, "User", ada.id) == ada
 
 
 async def test_a_group_of_a_name_that_is_taken_is_told_by_its_name(store: PostgresStore, tenant: int) -> None:
-    await store.create(tenant, "Group", prepared("staff", email=""), actor="c")
-    team = await store.create(tenant, "Group", prepared("team", email=""), actor="c")
+    await store.create(tenant, "Group", prepared("staff", email=""), actor=Actor("c"))
+    team = await store.create(tenant, "Group", prepared("team", email=""), actor=Actor("c"))
     for attempt in (
-        store.create(tenant, "Group", prepared("staff", email=""), actor="c"),
-        store.modify(tenant, "Group", team.id, lambda _: prepared("staff", email=""), actor="c"),
+        store.create(tenant, "Group", prepared("staff", email=""), actor=Actor("c")),
+        store.modify(tenant, "Group", team.id, lambda _: prepared("staff", email=""), actor=Actor("c")),
     ):
         with pytest.raises(Conflict) as refused:
             await attempt
@@ -176,4 +177,4 @@ async def test_a_group_of_a_name_that_is_taken_is_told_by_its_name(store: Postgr
 
 async def test_a_tenant_that_is_gone_is_no_conflict(store: PostgresStore) -> None:
     with pytest.raises(Unavailable, match="the tenant was deleted"):
-        await store.create(999, "User", prepared("ada"), actor="c")
+        await store.create(999, "User", prepared("ada"), actor=Actor("c"))

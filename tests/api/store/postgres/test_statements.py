@@ -45,6 +45,7 @@ async def create(session: Session, tenant: int, name: str = "ada", *emails: str)
         list(emails),
         "c",
         [],
+        "apps/entra",
     )
 
 
@@ -58,8 +59,8 @@ async def held(session: Session, tenant: int) -> dict[str, Any]:
         "emails": [
             row[0] for row in await session.fetch("SELECT email_key FROM resource_email ORDER BY email_key")
         ],
-        "audit": [
-            row[0] for row in await session.fetch("SELECT action FROM audit WHERE kind = 'User' ORDER BY pk")
+        "changes": [
+            row[0] for row in await session.fetch("SELECT type FROM change WHERE tenant > 0 ORDER BY pk")
         ],
     }
 
@@ -70,12 +71,12 @@ async def test_the_time_has_the_form_that_is_stored(session: Session) -> None:
     assert to_text(from_text(now)) == now
 
 
-async def test_a_user_comes_with_counter_mail_keys_and_audit(session: Session, tenant: int) -> None:
+async def test_a_user_comes_with_counter_mail_keys_and_changes(session: Session, tenant: int) -> None:
     created, pk = await create(session, tenant, "ada", "a@x", "b@x")
     row = await session.fetchrow("SELECT pk, version, created, modified FROM resource")
     assert tuple(row or ()) == (pk, 1, created, created)
     assert await held(session, tenant) == {
-        "users": 1, "counted": 1, "emails": ["a@x", "b@x"], "audit": ["create"],
+        "users": 1, "counted": 1, "emails": ["a@x", "b@x"], "changes": ["user.created"],
     }  # fmt: skip
 
 
@@ -93,11 +94,11 @@ async def test_of_many_users_those_whose_key_is_taken_are_left_out(session: Sess
     written = await session.fetch(
         statements.CREATE_MANY, [tenant] * 3, [f"new-{name}" for name in names], [None] * 3, names, [None] * 3,
         ["{}"] * 3, ["{}"] * 3, ["c"] * 3, ["new-bob", "new-bob", "new-ada"], ["b1@x", "b2@x", "a@x"],
-        [None] * 3,
+        [None] * 3, [None] * 3,
     )  # fmt: skip
     assert {row["id"] for row in written} == {"new-bob", "new-eve"}
     assert await held(session, tenant) == {
-        "users": 3, "counted": 3, "emails": ["b1@x", "b2@x"], "audit": ["create"] * 3,
+        "users": 3, "counted": 3, "emails": ["b1@x", "b2@x"], "changes": ["user.created"] * 3,
     }  # fmt: skip
 
 
@@ -110,7 +111,7 @@ async def test_an_update_needs_the_version_and_the_moment_that_it_was_made_for(
     async def update(version: int, modified: str, of: int = tenant) -> Any:
         return await session.fetchval(
             statements.UPDATE, of, "User", "id-ada", version, "m", "n", "e", '{"a":1}', "{}",
-            ["kept@x", "new@x"], "c", modified, [],
+            ["kept@x", "new@x"], "c", modified, [], None, ["user.updated"], ['["title"]'],
         )  # fmt: skip
 
     for wrong in ((2, created), (1, "another moment"), (1, created, tenant + 1)):
@@ -123,7 +124,7 @@ async def test_an_update_needs_the_version_and_the_moment_that_it_was_made_for(
     )
     assert tuple(row or ()) == (2, moment, "m", "n", "e", '{"a":1}')
     assert await held(session, tenant) == {
-        "users": 1, "counted": 1, "emails": ["kept@x", "new@x"], "audit": ["create", "modify"],
+        "users": 1, "counted": 1, "emails": ["kept@x", "new@x"], "changes": ["user.created", "user.updated"],
     }  # fmt: skip
 
 
@@ -133,12 +134,14 @@ async def test_a_deletion_tells_whether_it_was_and_which_version_is_there(
     await create(session, tenant, "ada", "a@x")
 
     async def delete(identity: str, version: int | None) -> tuple[Any, ...]:
-        return tuple(await session.fetchrow(statements.DELETE, tenant, "User", identity, version, "c") or ())
+        return tuple(
+            await session.fetchrow(statements.DELETE, tenant, "User", identity, version, "c", None) or ()
+        )
 
     assert await delete("nobody", None) == (False, None)
     assert await delete("id-ada", 7) == (False, 1)
     assert (await held(session, tenant))["users"] == 1
     assert await delete("id-ada", 1) == (True, 1)
     assert await held(session, tenant) == {
-        "users": 0, "counted": 0, "emails": [], "audit": ["create", "delete"],
+        "users": 0, "counted": 0, "emails": [], "changes": ["user.created", "user.deleted"],
     }  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import TooSlow, Unavailable
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
@@ -38,7 +39,7 @@ async def healed(store: PostgresStore, tenant: int, name: str) -> None:
     async with asyncio.timeout(HEAL_SECONDS):
         while True:
             try:
-                await store.create(tenant, "User", prepared(name), actor="c")
+                await store.create(tenant, "User", prepared(name), actor=Actor("c"))
             except Unavailable:
                 await asyncio.sleep(0.05)
             else:
@@ -63,7 +64,8 @@ async def test_a_request_whose_backend_is_ended_is_unavailable_and_the_pool_heal
     await locker.execute("LOCK TABLE resource IN ACCESS EXCLUSIVE MODE")
     # Two, each in a statement of its own: more would be gathered in the second.
     waiting = [
-        asyncio.create_task(store.create(tenant, "User", prepared(f"u{n}"), actor="c")) for n in range(2)
+        asyncio.create_task(store.create(tenant, "User", prepared(f"u{n}"), actor=Actor("c")))
+        for n in range(2)
     ]
     async with asyncio.timeout(10):
         while await locker.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < len(waiting):
@@ -87,13 +89,13 @@ async def test_a_server_that_goes_and_comes_back_needs_no_help(mortal_server: Po
         store = PostgresStore(url, pool_size=4)
         await store.open()
         tenant = await tenant_of(store)
-        ada = await store.create(tenant, "User", prepared("ada"), actor="c")
+        ada = await store.create(tenant, "User", prepared("ada"), actor=Actor("c"))
 
         await asyncio.to_thread(mortal_server.own.stop)
         for attempt in (
             store.get(tenant, "User", ada.id),
-            store.create(tenant, "User", prepared("lost"), actor="c"),
-            store.modify(tenant, "User", ada.id, retitle(lambda _: "x"), actor="c"),
+            store.create(tenant, "User", prepared("lost"), actor=Actor("c")),
+            store.modify(tenant, "User", ada.id, retitle(lambda _: "x"), actor=Actor("c")),
             store.search(tenant, "User", ListQuery(ANYTHING, limit=1)),
             store.generation(),
             store.connection("apps", "contoso"),
@@ -112,7 +114,7 @@ async def test_a_server_that_goes_and_comes_back_needs_no_help(mortal_server: Po
 @pytest.mark.usefixtures("slow_searches")
 async def test_a_search_ends_at_its_deadline(store: PostgresStore) -> None:
     tenant = await tenant_of(store)
-    await store.create(tenant, "User", prepared("ada"), actor="c")
+    await store.create(tenant, "User", prepared("ada"), actor=Actor("c"))
 
     with pytest.raises(TooSlow):
         await store.search(tenant, "User", ListQuery(SLOW, limit=1))
@@ -124,7 +126,7 @@ async def test_slow_searches_leave_point_reads_alone(postgres_url: str) -> None:
     store = PostgresStore(postgres_url, pool_size=2, search_seconds=2)
     await store.open()
     tenant = await tenant_of(store)
-    ada = await store.create(tenant, "User", prepared("ada"), actor="c")
+    ada = await store.create(tenant, "User", prepared("ada"), actor=Actor("c"))
     slow = [asyncio.create_task(store.search(tenant, "User", ListQuery(SLOW, limit=1))) for _ in range(4)]
     await asyncio.sleep(0)
 
@@ -141,16 +143,16 @@ async def test_a_writer_that_loses_race_after_race_gets_its_turn_by_the_rows_loc
 ) -> None:
     monkeypatch.setattr("scim_api.store.postgres.resources.OPTIMISTIC_ATTEMPTS", 0)
     tenant = await tenant_of(store)
-    ada = await store.create(tenant, "User", prepared("ada"), actor="c")
+    ada = await store.create(tenant, "User", prepared("ada"), actor=Actor("c"))
     more = retitle(lambda title: str(int(title or "0") + 1))
 
-    await asyncio.gather(*(store.modify(tenant, "User", ada.id, more, actor="c") for _ in range(40)))
+    await asyncio.gather(*(store.modify(tenant, "User", ada.id, more, actor=Actor("c")) for _ in range(40)))
 
     after = await store.get(tenant, "User", ada.id)
     assert after is not None
     assert after.version == 41
-    assert await store.modify(tenant, "User", ada.id, lambda _: None, actor="c") == after
-    assert await store.modify(tenant, "User", "none", more, actor="c") is None
+    assert await store.modify(tenant, "User", ada.id, lambda _: None, actor=Actor("c")) == after
+    assert await store.modify(tenant, "User", "none", more, actor=Actor("c")) is None
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from scim_api.contract.admin import UNKNOWN_REVISION, Connection, CustomField, Matching, TenantSettings
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import (
     CredentialRevoked,
     DigestInUse,
@@ -239,7 +240,7 @@ class TestGeneration:
         start = await number()
         tenant = await tenant_of(store)
         connected = await number()
-        await store.create(tenant, "User", prepared("ada"), actor="c")
+        await store.create(tenant, "User", prepared("ada"), actor=Actor("c"))
         await store.record_use([CredentialUse("token-contoso", datetime.now(UTC))])
         assert await number() == connected > start
         await store.delete_connection("apps", "contoso", if_match=None)
@@ -287,7 +288,7 @@ class TestDeletion:
 
     async def test_people_are_retained_for_the_next_connection_of_the_tenant(self, store: Store) -> None:
         tenant = await tenant_of(store)
-        ada = await store.create(tenant, "User", prepared("ada"), actor="c")
+        ada = await store.create(tenant, "User", prepared("ada"), actor=Actor("c"))
         await store.delete_connection("apps", "contoso", if_match=None)
         assert await store.purge() == 0
 

@@ -14,13 +14,14 @@ from scim_api.core.patch.groups import patch_group
 from scim_api.core.patch.request import read_patch
 from scim_api.core.resources.groups import create_group, replace_group
 from scim_api.core.types import ResourceKind
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import Conflict, NoMembersSelected, UnknownMembers, VersionMismatch
 from scim_api.store.protocol import ListQuery, Store
 from support.scim_core import profile_of
 from support.stored import connect, credential, digest_of, prepared, retitle
 
 TENANT = profile_of()
-ACTOR = "c1"
+ACTOR = Actor("c1")
 
 
 async def person(store: Store, tenant: int, name: str) -> str:

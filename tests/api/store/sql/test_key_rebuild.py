@@ -21,6 +21,7 @@ from scim_api.core.resources.groups import prepare_group
 from scim_api.core.resources.users import prepare_user
 from scim_api.core.schema.tenant_schema import compile_tenant_schema
 from scim_api.core.values.normal_form import KEY_FORM_NAME
+from scim_api.store.change_log import Actor
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
 from scim_api.store.protocol import ListQuery, Store
@@ -152,7 +153,7 @@ async def test_what_was_there_before_the_migration_has_the_keys_of_this_release_
 async def test_what_an_earlier_release_writes_beside_this_one_is_rebuilt(store: Store, tenant: int) -> None:
     await rebuild(store)
     earlier = EarlierRelease(store.url, tenant)
-    mine = await store.create(tenant, "User", prepared("mine"), actor="c")
+    mine = await store.create(tenant, "User", prepared("mine"), actor=Actor("c"))
     made, changed = await earlier.create("User", user(CAPITALS), user("ada"))
     await rebuild(store)
     await earlier.replace("User", changed, user("\u039f\u0394\u039f\u03a3"))
@@ -365,9 +366,9 @@ async def test_several_processes_share_a_rebuild_while_requests_go_on(
     async def write() -> None:
         for identity in ids:
             if identity < "4":
-                await store.delete(tenant, "User", identity, actor="c")
+                await store.delete(tenant, "User", identity, actor=Actor("c"))
             else:
-                await store.modify(tenant, "User", identity, retitled, actor="c")
+                await store.modify(tenant, "User", identity, retitled, actor=Actor("c"))
 
     await asyncio.gather(rebuild(store), rebuild(other), rebuild(store, 7), write())
     await rebuild(other)

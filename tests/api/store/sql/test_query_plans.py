@@ -82,7 +82,24 @@ CROWD = (
        FROM generate_series(1, 20000) AS n""",
     "INSERT INTO resource_email SELECT pk, match_key, tenant, kind FROM resource",
 )
-PARAMETERS_OF_UPDATE = (1, "User", "x", 1, "m", "n", "e", "{}", "{}", ["m"], "actor", "now", ["m"])
+PARAMETERS_OF_UPDATE = (
+    1,
+    "User",
+    "x",
+    1,
+    "m",
+    "n",
+    "e",
+    "{}",
+    "{}",
+    ["m"],
+    "actor",
+    "now",
+    ["m"],
+    None,
+    ["t"],
+    [None],
+)
 
 
 @pytest.mark.parametrize("statistics", ["young", "fresh"])
@@ -104,7 +121,7 @@ async def test_one_of_many_is_found_by_its_own_index_whatever_the_statistics(
         "resource_external": statements.lookup("postgresql", tenant, "User", Lookup.EXTERNAL, "x"),
         "resource_email_key": statements.lookup("postgresql", tenant, "User", Lookup.WORK_EMAIL, "x"),
         "resource_id ": (postgres_statements.UPDATE, (tenant, *PARAMETERS_OF_UPDATE[1:])),
-        "resource_id  ": (postgres_statements.DELETE, (tenant, "User", "x", None, "actor")),
+        "resource_id  ": (postgres_statements.DELETE, (tenant, "User", "x", None, "actor", None)),
     }
 
     plans = {

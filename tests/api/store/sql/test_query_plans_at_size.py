@@ -12,8 +12,9 @@ import asyncpg
 import pytest
 
 from scim_api.core.filter.parser import IndexedLookup, parse_filter
-from scim_api.core.model import Lookup
+from scim_api.core.model import Lookup, Resource
 from scim_api.core.types import ResourceKind
+from scim_api.store.change_log import Actor
 from scim_api.store.postgres import pool as postgres_pool
 from scim_api.store.protocol import Store
 from scim_api.store.sql import groups, statements
@@ -55,10 +56,12 @@ def asked(store: Store, tenant: int) -> dict[str, Statement]:
     found["get"] = statements.lookup(store.dialect, tenant, "User", Lookup.ID, PERSON)
     found["a page of members"] = Statement(statements.MEMBERS, (1, tenant, 500, 100))
     found["groups of users"] = statements.groups_of(tenant, (2, 3))
+    group = Resource(GROUP, 2, "", "", "{}", 1, "Group")
+    changes = groups._MemberChanges(store.dialect, tenant, group, None, Actor("c1"), "")
     for name, script in {
-        "one member is found": groups._member_keys(store.dialect, tenant, (PERSON,)),
-        "one member joins": groups._add_members(store.dialect, tenant, 1, (2,)),
-        "one member leaves": groups._remove_by_id(store.dialect, tenant, 1, (PERSON,)),
+        "one member is found": changes._keys((PERSON,)),
+        "one member joins": changes._add((2,)),
+        "one member leaves": changes._remove_by_id((PERSON,)),
     }.items():
         found[name] = next(script)
         script.close()

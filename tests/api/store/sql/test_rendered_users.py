@@ -7,10 +7,11 @@ from typing import Final
 import pytest
 
 from scim_api.core.messages.serialization import serialize_resource
+from scim_api.store.change_log import Actor
 from scim_api.store.protocol import ListQuery, Store
 from support.stored import prepared, retitle, tenant_of
 
-ACTOR: Final = "c1"
+ACTOR: Final = Actor("c1")
 BASES: Final = (
     "https://scim.test/scim/v2",
     'https://scim.test/"quoted"\\back/scim/v2',

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import TooSlow
 from scim_api.store.protocol import ListQuery, Store
 from scim_api.store.sql.search_locks import TenantSearchLocks
@@ -16,8 +17,8 @@ async def test_slow_searches_of_one_tenant_leave_the_others_alone(store: Store, 
     await connect(store, credential("c2"), name="other", tenant="fabrikam")
     access = await store.access(digest_of("c2"))
     assert access is not None
-    await store.create(tenant, "User", prepared("ada"), actor="c1")
-    bob = await store.create(access.tenant, "User", prepared("bob"), actor="c2")
+    await store.create(tenant, "User", prepared("ada"), actor=Actor("c1"))
+    bob = await store.create(access.tenant, "User", prepared("bob"), actor=Actor("c2"))
     slow = [asyncio.create_task(store.search(tenant, "User", ListQuery(SLOW))) for _ in range(4)]
     await asyncio.sleep(0.1)
 

@@ -13,11 +13,12 @@ from scim_api.core.model import Resource, ResourceWrite
 from scim_api.core.predicate import AttributePath, Constant
 from scim_api.core.resources.users import create_user
 from scim_api.core.types import ResourceKind
+from scim_api.store.change_log import Actor
 from scim_api.store.protocol import ListQuery, Sort, Store
 from support.scim_core import CUSTOM, ENT
 from support.where_cases import TENANT, random_user
 
-ACTOR = "c1"
+ACTOR = Actor("c1")
 PATHS = (
     "userName",
     "title",

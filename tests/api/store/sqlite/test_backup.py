@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from demo.processes import Api, start_api
+from scim_api.store.change_log import Actor
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
 from scim_api.store.protocol import ListQuery, Store
@@ -76,7 +77,7 @@ def scim_db(tmp_path: Path) -> str:
     async def fill() -> None:
         await migrate(url)
         async with opened(url) as store:
-            await store.create(await tenant_of(store), "User", prepared("ada"), actor="c")
+            await store.create(await tenant_of(store), "User", prepared("ada"), actor=Actor("c"))
 
     asyncio.run(fill())
     return url
@@ -159,7 +160,7 @@ def test_postgresql_saved_and_restored_as_documented_is_what_it_was(
     async def fill() -> int:
         async with opened(postgres_url) as store:
             tenant = await tenant_of(store)
-            await store.create(tenant, "User", prepared("ada"), actor="c")
+            await store.create(tenant, "User", prepared("ada"), actor=Actor("c"))
             return tenant
 
     async def look(tenant: int) -> None:
@@ -167,7 +168,7 @@ def test_postgresql_saved_and_restored_as_documented_is_what_it_was(
             found = await store.access(digest_of("token-contoso"))
             assert found is not None
             assert found.tenant == tenant
-            await store.create(tenant, "User", prepared("eve"), actor="c")  # the next number is free
+            await store.create(tenant, "User", prepared("eve"), actor=Actor("c"))  # the next number is free
             assert (await store.search(tenant, "User", ListQuery(limit=9))).total == 2
             assert await store.schema_version() == await migrate(empty_postgres_url)
 
@@ -189,7 +190,7 @@ async def test_a_backup_in_the_middle_of_writing_is_whole(scim_db: str, tmp_path
             number = 0
             while not stop.is_set():
                 number += 1
-                made = await store.create(tenant, "User", prepared(f"{lane}-{number}"), actor="c")
+                made = await store.create(tenant, "User", prepared(f"{lane}-{number}"), actor=Actor("c"))
                 if not started.is_set():
                     before.add(made.id)
                     if len(before) > 50:
@@ -208,7 +209,7 @@ async def test_a_backup_in_the_middle_of_writing_is_whole(scim_db: str, tmp_path
     [[verdict]] = copied.execute("PRAGMA integrity_check")
     held = {identity for (identity,) in copied.execute("SELECT id FROM resource")}
     [[counted]] = copied.execute("SELECT sum(number) FROM resource_count")
-    [[created]] = copied.execute("SELECT count(*) FROM audit WHERE action = 'create' AND kind = 'User'")
+    [[created]] = copied.execute("SELECT count(*) FROM change WHERE type = 'user.created'")
     copied.close()
     assert verdict == "ok"
     assert answered <= held

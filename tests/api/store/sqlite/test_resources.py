@@ -10,6 +10,7 @@ import pytest
 
 from scim_api.contract.admin import Matching, TenantSettings
 from scim_api.core.model import Resource, ResourceWrite
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import Conflict, Unavailable, VersionMismatch
 from scim_api.store.migrate import migrate
 from scim_api.store.sqlite import resources
@@ -32,17 +33,17 @@ class Database:
         return list(self.connection.execute(sql))
 
     def create(self, write: ResourceWrite) -> Resource:
-        return resources.create(self.connection, self.tenant, "User", write, "c1", THEN)
+        return resources.create(self.connection, self.tenant, "User", write, Actor("c1"), THEN)
 
     def modify(
         self, one: Resource, write: ResourceWrite | None, version: int | None = None
     ) -> Resource | None:
         return resources.modify(
-            self.connection, self.tenant, "User", one.id, lambda _: write, "c1", version, NOW
+            self.connection, self.tenant, "User", one.id, lambda _: write, Actor("c1"), version, NOW
         )
 
     def delete(self, one: Resource, version: int | None = None) -> bool:
-        return resources.delete(self.connection, self.tenant, "User", one.id, "c1", version, NOW)
+        return resources.delete(self.connection, self.tenant, "User", one.id, Actor("c1"), version, NOW)
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     connection.close()
 
 
-def test_a_resource_write_leaves_counter_mail_keys_and_audit_in_step(database: Database) -> None:
+def test_a_resource_write_leaves_counter_mail_keys_and_changes_in_step(database: Database) -> None:
     ada = database.create(prepared("ada"))
     assert (ada.version, ada.created, ada.modified) == (1, THEN, THEN)
     changed = database.modify(ada, prepared("ada", email="new@contoso.com"))
@@ -75,10 +76,10 @@ def test_a_resource_write_leaves_counter_mail_keys_and_audit_in_step(database: D
     assert database.delete(ada)
     assert database.rows("SELECT email_key FROM resource_email") == []
     assert database.rows("SELECT number FROM resource_count") == [(0,)]
-    assert database.rows("SELECT at, action, actor FROM audit WHERE kind = 'User' ORDER BY pk") == [
-        (THEN, "create", "c1"),
-        (NOW, "modify", "c1"),
-        (NOW, "delete", "c1"),
+    assert database.rows("SELECT at, type, version, credential FROM change WHERE tenant > 0 ORDER BY pk") == [
+        (THEN, "user.created", 1, "c1"),
+        (NOW, "user.updated", 2, "c1"),
+        (NOW, "user.deleted", 2, "c1"),
     ]
 
 

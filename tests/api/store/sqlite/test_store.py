@@ -10,6 +10,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import Conflict, TooSlow, Unavailable
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
@@ -33,7 +34,7 @@ async def main(url):
     resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
     made = refused = 0
     while refused < 3:
-        batch = (store.create(tenant, "User", prepared(f"u{made + n}", title="x" * 9000), actor="c") for n in range(8))
+        batch = (store.create(tenant, "User", prepared(f"u{made + n}", title="x" * 9000), actor=Actor("c")) for n in range(8))
         for result in await asyncio.gather(*batch, return_exceptions=True):
             made += not isinstance(result, BaseException)
             refused += isinstance(result, Unavailable)
@@ -41,7 +42,7 @@ async def main(url):
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     page = await store.search(tenant, "User", ListQuery(limit=10_000))
     assert page.total == len(page.resources) == made > 0, (page.total, len(page.resources), made)
-    await store.create(tenant, "User", prepared("room again"), actor="c")
+    await store.create(tenant, "User", prepared("room again"), actor=Actor("c"))
     await store.close()
     print("held", made)
 
@@ -90,12 +91,12 @@ async def test_what_still_fits_is_written_when_a_request_of_the_same_batch_does_
     store: SqliteStore,
 ) -> None:
     tenant = await tenant_of(store)
-    first = await store.create(tenant, "User", prepared("first"), actor="c")
+    first = await store.create(tenant, "User", prepared("first"), actor=Actor("c"))
     assert store._writer is not None
     await store._writer.write(limit_pages)
 
-    big = store.create(tenant, "User", prepared("big", title="x" * 500_000), actor="c")
-    small = store.modify(tenant, "User", first.id, retitle(lambda _: "y"), actor="c")
+    big = store.create(tenant, "User", prepared("big", title="x" * 500_000), actor=Actor("c"))
+    small = store.modify(tenant, "User", first.id, retitle(lambda _: "y"), actor=Actor("c"))
     refused, changed = await asyncio.gather(big, small, return_exceptions=True)
 
     assert isinstance(refused, Unavailable)
@@ -112,7 +113,7 @@ async def test_a_lock_held_by_another_process_is_waited_for(
     tenant = await tenant_of(store)
     rival.execute("BEGIN IMMEDIATE")
 
-    writing = asyncio.create_task(store.create(tenant, "User", prepared("ada"), actor="c"))
+    writing = asyncio.create_task(store.create(tenant, "User", prepared("ada"), actor=Actor("c")))
     done, _ = await asyncio.wait([writing], timeout=0.2)
     assert not done
     assert await store.get(tenant, "User", "reading goes on") is None
@@ -130,16 +131,16 @@ async def test_a_lock_held_for_too_long_is_unavailable_and_the_writer_lives_on(
     rival.execute("BEGIN IMMEDIATE")
 
     with pytest.raises(Unavailable, match="locked"):
-        await store.create(tenant, "User", prepared("ada"), actor="c")
+        await store.create(tenant, "User", prepared("ada"), actor=Actor("c"))
     rival.execute("ROLLBACK")
 
-    assert (await store.create(tenant, "User", prepared("ada"), actor="c")).version == 1
+    assert (await store.create(tenant, "User", prepared("ada"), actor=Actor("c"))).version == 1
 
 
 @pytest.mark.usefixtures("slow_searches")
 async def test_a_scan_ends_at_its_deadline_and_the_loop_stays_free(store: SqliteStore) -> None:
     tenant = await tenant_of(store)
-    await store.create(tenant, "User", prepared("ada"), actor="c")
+    await store.create(tenant, "User", prepared("ada"), actor=Actor("c"))
     longest = 0.0
 
     async def beat() -> None:
@@ -160,14 +161,14 @@ async def test_a_scan_ends_at_its_deadline_and_the_loop_stays_free(store: Sqlite
 
 async def test_a_transform_that_raises_leaves_its_batch_alone(store: SqliteStore) -> None:
     tenant = await tenant_of(store)
-    made = [await store.create(tenant, "User", prepared(f"u{n}"), actor="c") for n in range(8)]
+    made = [await store.create(tenant, "User", prepared(f"u{n}"), actor=Actor("c")) for n in range(8)]
 
     def refuse(_: object) -> None:
         raise ValueError("refused")
 
     results = await asyncio.gather(
         *(
-            store.modify(tenant, "User", r.id, refuse if n % 2 else retitle(lambda _: "x"), actor="c")
+            store.modify(tenant, "User", r.id, refuse if n % 2 else retitle(lambda _: "x"), actor=Actor("c"))
             for n, r in enumerate(made)
         ),
         return_exceptions=True,
@@ -180,17 +181,18 @@ async def test_a_transform_that_raises_leaves_its_batch_alone(store: SqliteStore
 
 async def test_a_request_whose_caller_left_does_not_block_the_writer(store: SqliteStore) -> None:
     tenant = await tenant_of(store)
-    task = asyncio.create_task(store.create(tenant, "User", prepared("ada"), actor="c"))
+    task = asyncio.create_task(store.create(tenant, "User", prepared("ada"), actor=Actor("c")))
     await asyncio.sleep(0)
     task.cancel()
 
-    assert (await store.create(tenant, "User", prepared("bob"), actor="c")).version == 1
+    assert (await store.create(tenant, "User", prepared("bob"), actor=Actor("c"))).version == 1
 
 
 async def test_closing_finishes_what_was_begun(path: Path, store: SqliteStore) -> None:
     tenant = await tenant_of(store)
     writes = [
-        asyncio.create_task(store.create(tenant, "User", prepared(f"u{n}"), actor="c")) for n in range(200)
+        asyncio.create_task(store.create(tenant, "User", prepared(f"u{n}"), actor=Actor("c")))
+        for n in range(200)
     ]
     await asyncio.sleep(0)
 
@@ -199,7 +201,7 @@ async def test_closing_finishes_what_was_begun(path: Path, store: SqliteStore) -
 
     assert len(await asyncio.gather(*writes)) == 200
     with pytest.raises(Unavailable, match="closed"):
-        await store.create(tenant, "User", prepared("late"), actor="c")
+        await store.create(tenant, "User", prepared("late"), actor=Actor("c"))
     with pytest.raises(Unavailable, match="closed"):
         await store.generation()
 
@@ -208,8 +210,8 @@ async def test_a_conflict_is_told_only_after_the_commit_it_rests_on(store: Sqlit
     tenant = await tenant_of(store)
 
     first, second = await asyncio.gather(
-        store.create(tenant, "User", prepared("ada"), actor="c"),
-        store.create(tenant, "User", prepared("ada"), actor="c"),
+        store.create(tenant, "User", prepared("ada"), actor=Actor("c")),
+        store.create(tenant, "User", prepared("ada"), actor=Actor("c")),
         return_exceptions=True,
     )
 

@@ -15,6 +15,7 @@ from scim_api.contract.signing import PROOF_AGENT, key_id, sign_proof
 from scim_api.contract.tokens import digest, new_token
 from scim_api.http import authentication
 from scim_api.http.authentication import FRESH_SECONDS, Authenticator, OperatorProof
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import Unavailable
 from scim_api.store.protocol import Access, AuthGeneration, CredentialUse, Store
 
@@ -92,7 +93,9 @@ class FakeStore:
     def put(self, token: str, *, ends_in: float = 1000.0) -> None:
         """Hold a credential, as of now."""
         ends_at = self.clock.now + ends_in
-        self.held[digest(token)] = Access(token, digest(token), ends_at, 1, TenantSettings(), "h")
+        self.held[digest(token)] = Access(
+            token, digest(token), ends_at, 1, TenantSettings(), "h", Actor("id")
+        )
         self.number += 1
 
     def remove(self, token: str) -> None:
@@ -383,7 +386,7 @@ class SlowStore:
         self.clock = clock
         self.number = 1
         self.access_of_token: Access | None = Access(
-            "id", digest(TOKEN), float("inf"), 1, TenantSettings(), "hash"
+            "id", digest(TOKEN), float("inf"), 1, TenantSettings(), "hash", Actor("id")
         )
         self.seconds_until_answer = 0.0
         self.look_ups = 0

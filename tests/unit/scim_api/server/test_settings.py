@@ -50,6 +50,7 @@ def test_an_option_beats_the_environment_and_one_not_given_does_not(monkeypatch:
         ("body_seconds", 601, "Input should be less than or equal to 600"),
         ("shutdown_seconds", 0, "Input should be greater than 0"),
         ("shutdown_seconds", 601, "Input should be less than or equal to 600"),
+        ("change_retention_days", 0, "Input should be greater than or equal to 1"),
         ("keys_max_age_days", 0, "Input should be greater than 0"),
         ("keys_max_age_days", 366, "Input should be less than or equal to 365"),
         (

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import Unavailable
 from scim_api.store.postgres.insert_batcher import MAX_BATCH_SIZE, MAX_IN_FLIGHT, InsertBatcher, UserInsert
 from scim_api.store.postgres.statements import CREATE, CREATE_MANY
@@ -60,7 +61,7 @@ class Database:
 
 
 def new(name: str) -> UserInsert:
-    return UserInsert(1, str(uuid.uuid4()), prepared(name), "actor")
+    return UserInsert(1, str(uuid.uuid4()), prepared(name), Actor("actor"))
 
 
 async def settled() -> None:

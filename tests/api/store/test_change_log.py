@@ -1,10 +1,9 @@
-"""The audit log: who did what to which object and when, one row for each write and none for any other call."""
+"""What gets into the log of changes: who did what to which resource and when, and nothing for what changes nothing."""
 
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,6 +11,7 @@ from scim_api.contract.admin import TenantSettings
 from scim_api.core.errors import ScimError
 from scim_api.core.model import MemberChange, Resource, ResourceWrite
 from scim_api.core.types import ResourceKind
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import (
     Conflict,
     RevisionMismatch,
@@ -21,22 +21,22 @@ from scim_api.store.errors import (
 )
 from scim_api.store.protocol import Store
 from scim_api.store.sql.timestamps import to_posix, to_text
-from support.audit import AuditRow, add_to_audit_log, audit_log
+from support.change_rows import ChangeRow, change_rows
+from support.database import run_sql
 from support.stored import connect, credential, prepared, retitle, tenant_of
 
 KINDS: tuple[ResourceKind, ...] = ("User", "Group")
 DELETE = TenantSettings(deletion_policy="Delete")
-YEAR = timedelta(days=365)
 NOBODY = "00000000-0000-4000-8000-00000000ffff"
 
 
 @asynccontextmanager
-async def added(store: Store) -> AsyncIterator[list[AuditRow]]:
+async def added(store: Store) -> AsyncIterator[list[ChangeRow]]:
     """The rows that are written within the block; to be looked at after it."""
-    before = await audit_log(store)
-    rows: list[AuditRow] = []
+    before = await change_rows(store)
+    rows: list[ChangeRow] = []
     yield rows
-    after = await audit_log(store)
+    after = await change_rows(store)
     assert after[: len(before)] == before
     rows += after[len(before) :]
 
@@ -60,9 +60,11 @@ class TestResources:
         self, store: Store, tenant: int, kind: ResourceKind
     ) -> None:
         async with added(store) as rows:
-            made = await store.create(tenant, kind, prepared("ada"), actor="writer")
+            made = await store.create(tenant, kind, prepared("ada"), actor=Actor("writer"))
 
-        assert rows == [AuditRow(made.created, tenant, kind, made.id, "create", "writer")]
+        assert rows == [
+            ChangeRow(made.created, tenant, f"{kind.lower()}.created", made.id, "ext-ada", version=1)
+        ]
 
     async def test_of_creates_that_come_together_each_has_its_own_row(
         self, store: Store, tenant: int
@@ -72,12 +74,15 @@ class TestResources:
 
         async with added(store) as rows:
             made = await asyncio.gather(
-                *(store.create(where, "User", prepared(name), actor=actor) for where, name, actor in wanted)
+                *(
+                    store.create(where, "User", prepared(name), actor=Actor(actor))
+                    for where, name, actor in wanted
+                )
             )
 
         assert sorted(rows) == sorted(
-            AuditRow(one.created, where, "User", one.id, "create", actor)
-            for one, (where, _, actor) in zip(made, wanted, strict=True)
+            ChangeRow(one.created, where, "user.created", one.id, f"ext-{name}", version=1, credential=actor)
+            for one, (where, name, actor) in zip(made, wanted, strict=True)
         )
 
     @pytest.mark.parametrize("way", ["remembered", "read", "locked"])
@@ -85,83 +90,94 @@ class TestResources:
         self, store: Store, other: Store, tenant: int, monkeypatch: pytest.MonkeyPatch, way: str
     ) -> None:
         """PostgreSQL changes what it remembers, what it has just read, or what it has locked."""
-        ada = await store.create(tenant, "User", prepared("ada"), actor="creator")
+        ada = await store.create(tenant, "User", prepared("ada"), actor=Actor("creator"))
         if way == "locked":
             monkeypatch.setattr("scim_api.store.postgres.resources.OPTIMISTIC_ATTEMPTS", 0)
         writer = store if way == "remembered" else other
 
         async with added(store) as rows:
-            changed = await writer.modify(tenant, "User", ada.id, retitle(lambda _: "x"), actor="writer")
+            changed = await writer.modify(
+                tenant, "User", ada.id, retitle(lambda _: "x"), actor=Actor("writer")
+            )
 
         assert changed is not None
-        assert rows == [AuditRow(changed.modified, tenant, "User", ada.id, "modify", "writer")]
+        assert rows == [ChangeRow(changed.modified, tenant, "user.updated", ada.id, "ext-ada", version=2)]
 
     async def test_a_change_of_a_groups_name_or_members_leaves_one_row_of_its_time(
         self, store: Store, tenant: int
     ) -> None:
-        ada = await store.create(tenant, "User", prepared("ada"), actor="creator")
-        staff = await store.create(tenant, "Group", prepared("staff"), actor="creator")
+        ada = await store.create(tenant, "User", prepared("ada"), actor=Actor("creator"))
+        staff = await store.create(tenant, "Group", prepared("staff"), actor=Actor("creator"))
         changes = (joined_by(ada.id), lambda _: prepared("staff", title="x"))
+        expected = (("group.member_added", ada.id), ("group.updated", None))
 
-        for change in changes:
+        for version, (change, (what, member)) in enumerate(zip(changes, expected, strict=True), 2):
             async with added(store) as rows:
-                changed = await store.modify(tenant, "Group", staff.id, change, actor="writer")
+                changed = await store.modify(tenant, "Group", staff.id, change, actor=Actor("writer"))
             assert changed is not None
-            assert rows == [AuditRow(changed.modified, tenant, "Group", staff.id, "modify", "writer")]
+            assert rows == [
+                ChangeRow(changed.modified, tenant, what, staff.id, "ext-staff", version, member=member)
+            ]
 
     @pytest.mark.parametrize("kind", KINDS)
     async def test_a_delete_leaves_one_row_of_its_time(
         self, store: Store, tenant: int, kind: ResourceKind
     ) -> None:
-        made = await store.create(tenant, kind, prepared("ada"), actor="creator")
+        made = await store.create(tenant, kind, prepared("ada"), actor=Actor("creator"))
         begun = await database_time(store)
 
         async with added(store) as rows:
-            await store.delete(tenant, kind, made.id, actor="writer", expected_version=1)
+            await store.delete(tenant, kind, made.id, actor=Actor("writer"), expected_version=1)
 
         [row] = rows
-        assert row == AuditRow(row.at, tenant, kind, made.id, "delete", "writer")
+        assert row == ChangeRow(row.at, tenant, f"{kind.lower()}.deleted", made.id, "ext-ada", version=1)
         assert begun - 0.001 <= to_posix(row.at) <= await database_time(store) + 0.001
 
-    async def test_the_delete_of_a_member_leaves_its_own_row_alone(self, store: Store, tenant: int) -> None:
-        ada = await store.create(tenant, "User", prepared("ada"), actor="creator")
-        staff = await store.create(tenant, "Group", prepared("staff"), actor="creator")
-        await store.modify(tenant, "Group", staff.id, joined_by(ada.id), actor="creator")
+    async def test_the_delete_of_a_member_tells_of_each_group_that_loses_it(
+        self, store: Store, tenant: int
+    ) -> None:
+        ada = await store.create(tenant, "User", prepared("ada"), actor=Actor("creator"))
+        staff = await store.create(tenant, "Group", prepared("staff"), actor=Actor("creator"))
+        await store.modify(tenant, "Group", staff.id, joined_by(ada.id), actor=Actor("creator"))
 
         async with added(store) as rows:
-            await store.delete(tenant, "User", ada.id, actor="writer")
+            await store.delete(tenant, "User", ada.id, actor=Actor("writer"))
 
-        assert [row[1:] for row in rows] == [(tenant, "User", ada.id, "delete", "writer")]
+        at = rows[0].at
+        assert rows == [
+            ChangeRow(at, tenant, "group.member_removed", staff.id, "ext-staff", version=3, member=ada.id),
+            ChangeRow(rows[1].at, tenant, "user.deleted", ada.id, "ext-ada", version=1),
+        ]
 
     async def test_a_change_that_comes_to_nothing_leaves_no_row(
         self, store: Store, other: Store, tenant: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        ada = await store.create(tenant, "User", prepared("ada"), actor="creator")
-        staff = await store.create(tenant, "Group", prepared("staff"), actor="creator")
-        await store.modify(tenant, "Group", staff.id, joined_by(ada.id), actor="creator")
+        ada = await store.create(tenant, "User", prepared("ada"), actor=Actor("creator"))
+        staff = await store.create(tenant, "Group", prepared("staff"), actor=Actor("creator"))
+        await store.modify(tenant, "Group", staff.id, joined_by(ada.id), actor=Actor("creator"))
 
         async with added(store) as rows:
             for writer in (store, other):
-                await writer.modify(tenant, "User", ada.id, lambda _: None, actor="writer")
-                await writer.modify(tenant, "Group", staff.id, lambda _: None, actor="writer")
-                await writer.modify(tenant, "Group", staff.id, joined_by(ada.id), actor="writer")
+                await writer.modify(tenant, "User", ada.id, lambda _: None, actor=Actor("writer"))
+                await writer.modify(tenant, "Group", staff.id, lambda _: None, actor=Actor("writer"))
+                await writer.modify(tenant, "Group", staff.id, joined_by(ada.id), actor=Actor("writer"))
             monkeypatch.setattr("scim_api.store.postgres.resources.OPTIMISTIC_ATTEMPTS", 0)
-            await other.modify(tenant, "User", ada.id, lambda _: None, actor="writer")
+            await other.modify(tenant, "User", ada.id, lambda _: None, actor=Actor("writer"))
 
         assert rows == []
 
     async def test_what_is_missing_leaves_no_row(self, store: Store, tenant: int) -> None:
         async with added(store) as rows:
             for kind in KINDS:
-                await store.modify(tenant, kind, NOBODY, lambda _: prepared("x"), actor="writer")
-                await store.delete(tenant, kind, NOBODY, actor="writer")
+                await store.modify(tenant, kind, NOBODY, lambda _: prepared("x"), actor=Actor("writer"))
+                await store.delete(tenant, kind, NOBODY, actor=Actor("writer"))
 
         assert rows == []
 
     @pytest.mark.parametrize("kind", KINDS)
     async def test_a_refused_write_leaves_no_row(self, store: Store, tenant: int, kind: ResourceKind) -> None:
-        await store.create(tenant, kind, prepared("ada"), actor="creator")
-        bob = await store.create(tenant, kind, prepared("bob"), actor="creator")
+        await store.create(tenant, kind, prepared("ada"), actor=Actor("creator"))
+        bob = await store.create(tenant, kind, prepared("bob"), actor=Actor("creator"))
         change = retitle(lambda _: "x")
 
         def refuse(_: Resource) -> None:
@@ -169,20 +185,20 @@ class TestResources:
 
         async with added(store) as rows:
             with pytest.raises(Conflict):
-                await store.create(tenant, kind, prepared("ada"), actor="writer")
+                await store.create(tenant, kind, prepared("ada"), actor=Actor("writer"))
             with pytest.raises(Conflict):
-                await store.modify(tenant, kind, bob.id, lambda _: prepared("ada"), actor="writer")
+                await store.modify(tenant, kind, bob.id, lambda _: prepared("ada"), actor=Actor("writer"))
             with pytest.raises(VersionMismatch):
-                await store.modify(tenant, kind, bob.id, change, actor="writer", expected_version=2)
+                await store.modify(tenant, kind, bob.id, change, actor=Actor("writer"), expected_version=2)
             with pytest.raises(VersionMismatch):
-                await store.delete(tenant, kind, bob.id, actor="writer", expected_version=2)
+                await store.delete(tenant, kind, bob.id, actor=Actor("writer"), expected_version=2)
             with pytest.raises(ScimError):
-                await store.modify(tenant, kind, bob.id, refuse, actor="writer")
+                await store.modify(tenant, kind, bob.id, refuse, actor=Actor("writer"))
 
         assert rows == []
 
     async def test_a_group_with_unknown_members_leaves_no_row(self, store: Store, tenant: int) -> None:
-        staff = await store.create(tenant, "Group", prepared("staff"), actor="creator")
+        staff = await store.create(tenant, "Group", prepared("staff"), actor=Actor("creator"))
         strangers = (MemberChange("add", (NOBODY,)),)
 
         async with added(store) as rows:
@@ -191,10 +207,10 @@ class TestResources:
                     tenant,
                     "Group",
                     dataclasses.replace(prepared("other"), members=strangers),
-                    actor="writer",
+                    actor=Actor("writer"),
                 )
             with pytest.raises(UnknownMembers):
-                await store.modify(tenant, "Group", staff.id, joined_by(NOBODY), actor="writer")
+                await store.modify(tenant, "Group", staff.id, joined_by(NOBODY), actor=Actor("writer"))
 
         assert rows == []
 
@@ -203,14 +219,22 @@ class TestResources:
     ) -> None:
         async with added(store) as rows:
             results = await asyncio.gather(
-                *(store.create(tenant, "User", prepared("ada"), actor=f"writer-{n}") for n in range(20)),
+                *(
+                    store.create(tenant, "User", prepared("ada"), actor=Actor(f"writer-{n}"))
+                    for n in range(20)
+                ),
                 return_exceptions=True,
             )
 
         [(number, winner)] = [
             (number, one) for number, one in enumerate(results) if isinstance(one, Resource)
         ]
-        assert rows == [AuditRow(winner.created, tenant, "User", winner.id, "create", f"writer-{number}")]
+        assert rows == [
+            ChangeRow(
+                winner.created, tenant, "user.created", winner.id, "ext-ada", version=1,
+                credential=f"writer-{number}",
+            )
+        ]  # fmt: skip
 
 
 class TestAdministration:
@@ -218,7 +242,9 @@ class TestAdministration:
         for credentials in ([credential("c1")], [credential("c1"), credential("c2")], []):
             async with added(store) as rows:
                 put = await connect(store, *credentials)
-            assert rows == [AuditRow(to_text(put.now), None, "Connection", "apps/entra", "put", "admin")]
+            assert rows == [
+                ChangeRow(to_text(put.now), 0, "connection.put", "apps/entra", credential="admin")
+            ]
 
     async def test_a_put_of_what_is_so_already_leaves_no_row(self, store: Store) -> None:
         one = credential()
@@ -235,7 +261,9 @@ class TestAdministration:
         async with added(store) as rows:
             gone = await store.delete_connection("apps", "entra", if_match=None)
 
-        assert rows == [AuditRow(to_text(gone.now), None, "Connection", "apps/entra", "delete", "admin")]
+        assert rows == [
+            ChangeRow(to_text(gone.now), 0, "connection.delete", "apps/entra", credential="admin")
+        ]
 
     async def test_a_refused_change_leaves_no_row(self, store: Store) -> None:
         await connect(store, credential())
@@ -248,15 +276,14 @@ class TestAdministration:
 
         assert rows == []
 
-    async def test_a_purge_leaves_one_row_when_the_tenant_is_gone_and_none_for_its_users(
-        self, store: Store
-    ) -> None:
+    async def test_a_purge_tells_of_everybody_who_is_deleted_and_of_its_end(self, store: Store) -> None:
         tenant = await tenant_of(store)
         await connect(store, credential(), name="contoso", settings=DELETE)
-        for name in ("ada", "bob", "eve"):
-            await store.create(tenant, "User", prepared(name), actor="creator")
+        made = [
+            await store.create(tenant, "User", prepared(name), actor=Actor("creator"))
+            for name in ("ada", "bob", "eve")
+        ]
         await store.delete_connection("apps", "contoso", if_match=None)
-        begun = await database_time(store)
 
         async with added(store) as first:
             assert await store.purge(batch=2) == 2
@@ -265,20 +292,24 @@ class TestAdministration:
         async with added(store) as third:
             assert await store.purge(batch=2) == 0
 
-        [row] = second
-        assert (first, third) == ([], [])
-        assert row == AuditRow(row.at, tenant, "Tenant", "apps/contoso", "purge", "admin")
-        assert begun - 0.001 <= to_posix(row.at) <= await database_time(store) + 0.001
+        told = [(row.tenant, row.type, row.resource_id, row.credential) for row in (*first, *second)]
+        assert sorted(told[:3]) == sorted((tenant, "user.deleted", one.id, "admin") for one in made)
+        assert told[3:] == [(0, "tenant.purge", "apps/contoso", "admin")]
+        assert third == []
 
-    async def test_rows_are_kept_for_a_year_and_dropped_after_it(self, store: Store) -> None:
-        def row(age: timedelta, name: str) -> AuditRow:
-            return AuditRow(to_text(datetime.now(UTC) - age), None, "Connection", name, "put", "admin")
 
-        old = row(YEAR + timedelta(minutes=1), "old")
-        young = row(YEAR - timedelta(minutes=1), "young")
-        for one in (old, young):
-            await add_to_audit_log(store, one)
+class TestWritersOfTheReleaseBefore:
+    async def test_their_rows_of_the_audit_table_become_changes(self, store: Store, tenant: int) -> None:
+        ada = await store.create(tenant, "User", prepared("ada"), actor=Actor("writer"))
+        async with added(store) as rows:
+            for kind, action, identity in (("User", "modify", ada.id), ("Group", "delete", NOBODY)):
+                await run_sql(
+                    store.url,
+                    "INSERT INTO audit (at, tenant, kind, resource_id, action, actor)"
+                    f" VALUES ('2026', {tenant}, '{kind}', '{identity}', '{action}', 'writer')",
+                )
 
-        await store.purge()
-
-        assert await audit_log(store) == [young]
+        assert rows == [
+            ChangeRow("2026", tenant, "user.updated", ada.id, "ext-ada", version=1),
+            ChangeRow("2026", tenant, "group.deleted", NOBODY),
+        ]

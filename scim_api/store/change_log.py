@@ -1,0 +1,152 @@
+"""The log of changes as the store hands it over: what changed, and how far a reader has come.
+
+A position is exact: every change that is committed is either before it or after it, whatever was under way when it
+was taken. How that is done is in ``sql.change_log``.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final, Literal, NamedTuple, Protocol
+
+ChangeType = Literal[
+    "user.created",
+    "user.updated",
+    "user.activated",
+    "user.deactivated",
+    "user.deleted",
+    "group.created",
+    "group.updated",
+    "group.deleted",
+    "group.member_added",
+    "group.member_removed",
+]
+"""What can happen to a resource; the log of the administration has types of its own, which no feed shows."""
+
+CHANGE_RETENTION: Final = timedelta(days=90)
+"""How long changes are kept, unless a setting says otherwise."""
+CHANGE_PAGE: Final = 1_000
+"""Changes in one page, at most."""
+
+
+class Actor(NamedTuple):
+    """Who makes a change."""
+
+    credential: str
+    """Token id."""
+    scim_token: str | None = None
+    """``namespace/name`` of the connection that the credential belongs to."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one resource, as it was committed."""
+
+    pk: int
+    """Larger than that of every earlier change of the same resource."""
+    at: str
+    """Time of the database, as ``timestamps`` writes it."""
+    type: str
+    """A ``ChangeType``."""
+    resource_id: str
+    external_id: str | None
+    version: int | None
+    """Of the resource after the change, of a deleted one the last; None: not recorded."""
+    paths: str | None
+    """JSON array of the attribute paths that changed, without values; None: whatever there is."""
+    member: str | None
+    """Id of who joined or left a group."""
+    credential: str
+    scim_token: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unfinished:
+    """Transactions that were under way at a moment, by their ids (PostgreSQL; SQLite has one at a time).
+
+    ``listed`` are known to have been; those from ``start`` up to, and without, ``end`` may have been.
+    """
+
+    listed: tuple[int, ...] = ()
+    start: int = 0
+    end: int = 0
+
+    def __contains__(self, transaction: int) -> bool:
+        return self.start <= transaction < self.end or transaction in self.listed
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FeedPosition:
+    """How far a reader of a tenant's changes has come: it has all up to ``pk``, but for those of transactions that were
+    unfinished when it asked.
+    """
+
+    tenant: int
+    epoch: int
+    """Names the history that the numbers belong to: another one after a restore or a failover (32 bits)."""
+    pk: int = 0
+    mark: int = 0
+    """Checksum of the change ``pk``: another one after a restore (32 bits); 0 where there is none."""
+    unfinished: Unfinished = Unfinished()
+    late: "LatePage | None" = None
+    """Set within the changes of transactions that finished late, when they did not fit into one page."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LatePage:
+    """How far a reader has come within the changes, up to its ``pk``, of transactions that finished late."""
+
+    of: Unfinished
+    """Those transactions: all of them but the position's ``unfinished``."""
+    after: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ChangePage:
+    """Changes after a position, in the order in which they were made to each resource."""
+
+    changes: Sequence[Change]
+    next: FeedPosition
+    has_more: bool
+    """Whether there may be more at once."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LogMark:
+    """How far somebody who watches the whole log has come; see ``ChangeLog.changed_tenants``."""
+
+    pk: int = 0
+    """SQLite: the last row."""
+    unfinished: tuple[int, ...] = ()
+    start: int = 0
+    """PostgreSQL: transactions from this one on, and those listed, had not finished."""
+
+
+class ChangeLog(Protocol):
+    """The log of a database. All methods raise ``Unavailable`` when it does not answer in time."""
+
+    async def page(
+        self, tenant: int, after: FeedPosition | None, *, limit: int, types: frozenset[str] = frozenset()
+    ) -> ChangePage:
+        """At most ``limit`` changes of a tenant's resources after a position.
+
+        Args:
+            tenant: surrogate key.
+            after: where to go on; None begins with the oldest that is kept.
+            limit: from 1 to ``CHANGE_PAGE``.
+            types: only these; none: all. A page may be empty while there is more, since each looks at so many rows.
+
+        Raises:
+            ChangesGone: changes after the position are gone, or it is of another history.
+        """
+
+    async def head(self, tenant: int) -> FeedPosition:
+        """The position after everything that is committed."""
+
+    async def forget(self, keep: timedelta, batch: int = 500) -> int:
+        """Delete some ``batch`` changes that are older than ``keep``, and what was recorded of such age before there was
+        a log of changes; how many were deleted.
+        """
+
+    async def changed_tenants(self, since: LogMark | None) -> tuple[LogMark, frozenset[int]]:
+        """Tenants with rows that were committed since a mark (with None: none), and the mark to go on from."""

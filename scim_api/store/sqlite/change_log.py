@@ -1,0 +1,53 @@
+"""The log of changes in SQLite: one writer after the other, so numbers are in the order of commits."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+
+from scim_api.store.change_log import ChangePage, FeedPosition, LogMark
+from scim_api.store.sql import change_log
+from scim_api.store.sql.timestamps import text_of_posix
+from scim_api.store.sql.transaction_script import Row, TransactionScript
+
+
+class SqliteChangeLog:
+    """``ChangeLog`` on an SQLite file.
+
+    Args:
+        read: runs one statement in the event loop, which takes microseconds.
+        write_script: runs a script as a transaction.
+    """
+
+    def __init__(
+        self,
+        read: Callable[..., Sequence[Row]],
+        write_script: Callable[[Callable[[], TransactionScript[int]]], Awaitable[int]],
+    ) -> None:
+        self._read, self._write_script = read, write_script
+
+    async def page(
+        self, tenant: int, after: FeedPosition | None, *, limit: int, types: frozenset[str] = frozenset()
+    ) -> ChangePage:
+        """At most ``limit`` changes after a position. Raises ``ChangesGone``."""
+        begin = 0 if after is None else after.pk
+        rows = self._read(change_log.SQLITE_PAGE, tenant, begin, change_log.rows_wanted(limit, types))
+        return change_log.to_page(after, tenant, change_log.to_found_in_order(rows), limit, types)
+
+    async def head(self, tenant: int) -> FeedPosition:
+        """The position after everything that is committed."""
+        [[pk, mark]] = self._read(change_log.SQLITE_HEAD, tenant)
+        return FeedPosition(tenant, 0, pk, change_log.checksum(mark))
+
+    async def forget(self, keep: timedelta, batch: int = 500) -> int:
+        """Delete some changes that are older than ``keep``; how many."""
+        return await self._write_script(
+            lambda: change_log.forget("sqlite", text_of_posix(time.time() - keep.total_seconds()), batch)
+        )
+
+    async def changed_tenants(self, since: LogMark | None) -> tuple[LogMark, frozenset[int]]:
+        """Tenants with rows that were committed since a mark."""
+        if since is None:
+            [[pk]] = self._read("SELECT coalesce(max(pk), 0) FROM change")
+            return LogMark(pk), frozenset()
+        rows = self._read(change_log.SQLITE_CHANGED, since.pk)
+        return LogMark(max([since.pk, *(row[0] for row in rows)])), frozenset(row[1] for row in rows)

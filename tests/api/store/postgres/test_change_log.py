@@ -1,0 +1,189 @@
+"""What only PostgreSQL does with the log of changes: transactions that overtake each other."""
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+
+from scim_api.store.change_log import Actor, FeedPosition
+from scim_api.store.postgres.store import PostgresStore
+from support.change_rows import COLUMNS
+from support.stored import prepared, retitle, tenant_of
+
+_WRITE = f"INSERT INTO change ({COLUMNS}) SELECT $1, $2, $3, $4, NULL, 1, NULL, NULL, 'writer', NULL"
+
+
+@pytest.fixture
+async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
+    store = PostgresStore(postgres_url)
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def tenant(store: PostgresStore) -> int:
+    return await tenant_of(store)
+
+
+class Writer:
+    """A transaction that writes changes and is committed when a test says so."""
+
+    def __init__(self, connection: "asyncpg.Connection[Any]", tenant: int) -> None:
+        self.connection, self.tenant = connection, tenant
+
+    async def write(self, *names: str) -> None:
+        for name in names:
+            await self.connection.execute(_WRITE, "2026", self.tenant, "user.updated", name)
+
+    async def commit(self) -> None:
+        await self.connection.execute("COMMIT")
+
+
+@asynccontextmanager
+async def writers(store: PostgresStore, tenant: int, count: int) -> AsyncIterator[list[Writer]]:
+    """Transactions that are under way, in the order of their ids."""
+    made = [Writer(await asyncpg.connect(store.url), tenant) for _ in range(count)]
+    try:
+        for writer in made:
+            await writer.connection.execute("BEGIN")
+            await writer.connection.execute("SELECT pg_current_xact_id()")
+        yield made
+    finally:
+        for writer in made:
+            await writer.connection.close()
+
+
+def _constant(title: str, _: str) -> str:
+    return title
+
+
+async def read(
+    store: PostgresStore, tenant: int, after: FeedPosition | None, limit: int = 100
+) -> tuple[list[str], FeedPosition]:
+    """What a reader gets who asks until there is no more."""
+    names: list[str] = []
+    while True:
+        page = await store.change_log.page(tenant, after, limit=limit)
+        assert len(page.changes) <= limit
+        names += [change.resource_id for change in page.changes]
+        after = page.next
+        if not page.has_more:
+            return names, after
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+async def test_a_change_that_is_committed_late_is_read_late(
+    store: PostgresStore, tenant: int, limit: int
+) -> None:
+    async with writers(store, tenant, 2) as (slow, fast):
+        await slow.write("a", "b", "c")
+        await fast.write("d")
+        await slow.write("e")
+        await fast.commit()
+        first, position = await read(store, tenant, None, limit)
+        await slow.commit()
+        second, position = await read(store, tenant, position, limit)
+        third, _ = await read(store, tenant, position, limit)
+
+    assert (first, second, third) == (["d"], ["a", "b", "c", "e"], [])
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+async def test_a_transaction_that_is_younger_than_the_last_one_that_ended_is_not_overtaken(
+    store: PostgresStore, tenant: int, limit: int
+) -> None:
+    """The snapshot does not list it, though its changes are numbered already."""
+    async with writers(store, tenant, 2) as (older, younger):
+        await younger.write("a", "b")
+        await older.write("c")
+        await older.commit()
+        first, position = await read(store, tenant, None, limit)
+        await younger.commit()
+        second, _ = await read(store, tenant, position, limit)
+
+    assert (first, second) == (["c"], ["a", "b"])
+
+
+async def test_one_that_ends_while_another_ones_late_changes_are_read_page_by_page_is_not_lost(
+    store: PostgresStore, tenant: int
+) -> None:
+    async with writers(store, tenant, 3) as (first, second, third):
+        for writer in (first, second, first, second, first):
+            await writer.write("first" if writer is first else "second")
+        await third.write("third")
+        await third.commit()
+        names, position = await read(store, tenant, None)
+        await first.commit()
+        page = await store.change_log.page(tenant, position, limit=1)
+        await second.commit()
+        rest, _ = await read(store, tenant, page.next, limit=1)
+
+    assert names == ["third"]
+    assert [change.resource_id for change in page.changes] == ["first"]
+    assert rest == ["first", "first", "second", "second"]
+
+
+async def test_a_transaction_left_open_anywhere_on_the_server_holds_nothing_up(
+    store: PostgresStore, tenant: int
+) -> None:
+    """In this database, with a row of this log, and in another one of the server."""
+    elsewhere = await asyncpg.connect(store.url, database="postgres")
+    await elsewhere.execute("BEGIN; SELECT pg_current_xact_id()")
+    async with writers(store, tenant, 1) as (left_open,):
+        await left_open.write("unseen")
+        ada = await store.create(tenant, "User", prepared("ada"), actor=Actor("writer"))
+        first, position = await read(store, tenant, None)
+        eve = await store.create(tenant, "User", prepared("eve"), actor=Actor("writer"))
+        second, _ = await read(store, tenant, position)
+    await elsewhere.close()
+
+    assert (first, second) == ([ada.id], [eve.id])
+
+
+async def test_the_head_leaves_out_what_is_not_committed_yet(store: PostgresStore, tenant: int) -> None:
+    async with writers(store, tenant, 2) as (slow, fast):
+        await slow.write("late")
+        await fast.write("before")
+        await fast.commit()
+        head = await store.change_log.head(tenant)
+        await slow.commit()
+        names, _ = await read(store, tenant, head)
+
+    assert names == ["late"]
+
+
+async def test_of_changes_under_way_at_once_none_is_missed_and_each_resource_has_its_order(
+    store: PostgresStore, tenant: int
+) -> None:
+    users = [await store.create(tenant, "User", prepared(f"u{n}"), actor=Actor("w")) for n in range(8)]
+    position = await store.change_log.head(tenant)
+
+    async def change(number: int) -> None:
+        for step in range(6):
+            title = f"{number}-{step}"
+            await store.modify(
+                tenant,
+                "User",
+                users[step].id,
+                retitle(functools.partial(_constant, title)),
+                actor=Actor(title),
+            )
+
+    seen: list[tuple[str, int | None, str]] = []
+    writing = asyncio.gather(*(change(number) for number in range(12)))
+    while not writing.done():
+        page = await store.change_log.page(tenant, position, limit=7)
+        seen += [(one.resource_id, one.version, one.credential) for one in page.changes]
+        position = page.next
+    await writing
+    page = await store.change_log.page(tenant, position, limit=1_000)
+    seen += [(one.resource_id, one.version, one.credential) for one in page.changes]
+
+    assert sorted(actor for _, _, actor in seen) == sorted(f"{n}-{s}" for n in range(12) for s in range(6))
+    for user in users[:6]:
+        assert [version for one, version, _ in seen if one == user.id] == list(range(2, 14))
