@@ -166,6 +166,13 @@ class Authenticator:
             self._uses[access.credential] = (self.now(), user_agent)
         return access
 
+    async def is_accepted(self, access: Access) -> bool:
+        """Whether a credential that was accepted still is, for a request that takes long. Raises ``Unavailable``."""
+        if not self._is_fresh():
+            await self.refresh()
+        known = self._accept(self._cache.get(access.digest), access.digest)
+        return known is not None or await self._look_up(access.digest) is not None
+
     def count_use(
         self, credential: str, digest: bytes, user_agent: str | None, proof: OperatorProof | None = None
     ) -> None:

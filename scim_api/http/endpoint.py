@@ -91,7 +91,7 @@ class ScimEndpoint:
             return
         finally:
             service.metrics.in_flight.dec()
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - began - response.waited
         service.metrics.count(
             method if method in self._handlers else "other", self._route, response.status, seconds
         )

@@ -39,6 +39,9 @@ class ScimResponse:
     body: bytes | AsyncIterator[bytes] = b""
     """In pieces where it can be long."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    media_type: bytes = MEDIA_TYPE
+    waited: float = 0.0
+    """Seconds of its time that were spent on waiting because the client wished so."""
 
 
 def error_response(error: Exception) -> ScimResponse:
@@ -132,7 +135,7 @@ async def _resume(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byt
 
 
 async def send_response(send: Send, response: ScimResponse, *, without_body: bool = False) -> None:
-    """Send a response; every body is ``application/scim+json``.
+    """Send a response.
 
     Args:
         send: of the ASGI server.
@@ -145,7 +148,7 @@ async def send_response(send: Send, response: ScimResponse, *, without_body: boo
     """
     headers, body = [*response.headers, CACHE_CONTROL], response.body
     if response.status not in {204, 304}:
-        headers.append((b"content-type", MEDIA_TYPE))
+        headers.append((b"content-type", response.media_type))
         if isinstance(body, bytes):
             headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -23,6 +23,7 @@ from scim_api.contract import listening
 from scim_api.contract.oauth import TOKEN_PATH
 from scim_api.http.admin.trusted_keys import TrustedKeys
 from scim_api.http.authentication import Authenticator
+from scim_api.http.change_watch import ChangeWatch, most_waiting
 from scim_api.http.metrics import Metrics
 from scim_api.http.oauth.federated_assertions import FederatedAssertions
 from scim_api.http.oauth.issuer_keys import DAY, IssuerKeyCache
@@ -249,7 +250,9 @@ async def serve(settings: ApiSettings) -> None:
             if await store.schema_version() >= REQUIRED_VERSION:
                 await store.public_url(settings.endpoint)
         scim = public_app(service, assertions=assertions)
-        servers = [(_server(scim, settings, _granted(settings)), listeners.public)]
+        connections = _granted(settings)
+        service.change_watch = ChangeWatch(store.change_log, limit=most_waiting(connections))
+        servers = [(_server(scim, settings, connections), listeners.public)]
         if listeners.internal is not None:
             from scim_api.http.internal import internal_app  # FastAPI, which the public port does without
 
@@ -293,6 +296,7 @@ async def _run(
     warming = asyncio.create_task(background_jobs.warm_up())
     await asyncio.wait([ended, *running, *background], return_when=asyncio.FIRST_COMPLETED)
     service.stopping = True
+    service.change_watch.stop()
     log.info("stopping", reason="signal" if stop.is_set() else "a server or background job ended")
     for server, _ in servers:
         server.should_exit = True

@@ -5,6 +5,7 @@ was taken. How that is done is in ``sql.change_log``.
 """
 
 import dataclasses
+import zlib
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, Literal, NamedTuple, Protocol
@@ -58,6 +59,16 @@ class Change:
     """Id of who joined or left a group."""
     credential: str
     scim_token: str | None
+
+    @property
+    def mark(self) -> int:
+        """Checksum of what it is about (32 bits): the same number has another one in another history."""
+        return zlib.crc32(f"{self.at}{self.type}{self.resource_id}".encode())
+
+    @property
+    def id(self) -> str:
+        """What names it for good, for receivers that may get it twice."""
+        return f"{self.pk}-{self.mark:08x}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

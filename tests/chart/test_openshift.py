@@ -28,7 +28,7 @@ def test_the_example_says_so_itself(helm: Helm) -> None:
         assert "runAsUser" not in pod["securityContext"], owner
 
 
-@pytest.mark.parametrize(("number", "path"), [(1, "/scim/v2"), (2, "/oauth2/token")])
+@pytest.mark.parametrize(("number", "path"), [(1, "/scim/v2"), (2, "/oauth2/token"), (3, "/changes/v1")])
 def test_the_routes_of_the_page_lead_to_the_public_port(helm: Helm, number: int, path: str) -> None:
     text = PAGE.split("kind: Route\n")[number].split("```")[0].split("---\n")[0]
     route = yaml.safe_load(text)

@@ -20,7 +20,7 @@ class PostgresChangeLog:
         """At most ``limit`` changes after a position. Raises ``ChangesGone``."""
         position = FeedPosition(tenant, 0) if after is None else after
         rows = await self._database.read(
-            change_log.POSTGRESQL_PAGE, *change_log.page_parameters(position, limit, types)
+            change_log.POSTGRESQL_PAGE, *change_log.page_parameters(tenant, position, limit, types)
         )
         return change_log.to_page(after, tenant, change_log.to_found(rows), limit, types)
 

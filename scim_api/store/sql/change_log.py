@@ -168,7 +168,9 @@ def rows_wanted(limit: int, types: frozenset[str]) -> int:
     return (CHANGE_PAGE if types else limit) + 1
 
 
-def page_parameters(position: FeedPosition, limit: int, types: frozenset[str]) -> tuple[Any, ...]:
+def page_parameters(
+    tenant: int, position: FeedPosition, limit: int, types: frozenset[str]
+) -> tuple[Any, ...]:
     """The parameters of ``POSTGRESQL_PAGE``."""
     wanted = rows_wanted(limit, types)
     late, but = position.unfinished, Unfinished()
@@ -177,7 +179,7 @@ def page_parameters(position: FeedPosition, limit: int, types: frozenset[str]) -
         late, but = position.late.of, position.unfinished
         after, news = position.late.after, 0
     return (
-        position.tenant, position.pk, _texts(late), str(late.start), str(late.end), wanted, news,
+        tenant, position.pk, _texts(late), str(late.start), str(late.end), wanted, news,
         after, _texts(but), str(but.start), str(but.end),
     )  # fmt: skip
 
@@ -221,8 +223,7 @@ def checksum(text: str | None) -> int:
 
 def mark_of(row: Row) -> int:
     """The mark of a row of ``_COLUMNS``."""
-    _, at, change_type, resource_id, *_ = row
-    return checksum(f"{at}{change_type}{resource_id}")
+    return Change(*row).mark
 
 
 def check_position(position: FeedPosition, tenant: int, found: FoundRows) -> None:
@@ -233,7 +234,7 @@ def check_position(position: FeedPosition, tenant: int, found: FoundRows) -> Non
         raise ChangesGone("it is of before a restore or a failover of the database")
     if position.pk < found.horizon:
         raise ChangesGone("changes after it are kept no longer")
-    if position.pk > found.horizon and position.mark != found.mark:
+    if position.pk > found.horizon and (not found.mark or position.mark != found.mark):
         raise ChangesGone("it is of before a restore of the database")
 
 

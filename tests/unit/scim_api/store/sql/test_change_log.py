@@ -73,7 +73,7 @@ class Server:
     def find(self, position: FeedPosition, limit: int, types: frozenset[str]) -> FoundRows:
         """What the statement of a page finds, by the parameters that it gets."""
         _, pk, listed, start, end, wanted, news, after, but, but_from, but_to = page_parameters(
-            position, limit, types
+            TENANT, position, limit, types
         )
         late_of = Unfinished(tuple(map(int, listed)), int(start), int(end))
         not_of = Unfinished(tuple(map(int, but)), int(but_from), int(but_to))

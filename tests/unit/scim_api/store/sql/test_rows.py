@@ -6,6 +6,7 @@ import pytest
 
 from scim_api.contract.admin import CustomField, Matching, RateLimit, TenantSettings
 from scim_api.core.model import GroupReference, Member, Resource
+from scim_api.store.change_log import Actor
 from scim_api.store.errors import VersionMismatch
 from scim_api.store.protocol import Page, SerializedPage
 from scim_api.store.sql.rows import (
@@ -33,10 +34,21 @@ def test_a_credential_ends_by_expiry_or_retirement_whichever_is_first(
     expires: str, retires: str | None, ends: float
 ) -> None:
     access = to_access(
-        ("c1", memoryview(b"digest"), expires, retires, 3, settings_text(TenantSettings()), "hash")
+        (
+            "c1",
+            memoryview(b"digest"),
+            expires,
+            retires,
+            3,
+            settings_text(TenantSettings()),
+            "hash",
+            "a/b",
+            "ReadWrite",
+        )
     )
     assert (access.credential, access.digest, access.ends_at) == ("c1", b"digest", ends)
     assert (access.tenant, access.settings, access.settings_hash) == (3, TenantSettings(), "hash")
+    assert (access.actor, access.is_read_only) == (Actor("c1", "a/b"), False)
 
 
 def test_a_page_has_the_total_of_its_first_row() -> None:
