@@ -1,10 +1,8 @@
-"""Every interleaving of reconcilers over one world: the explorer of the model test.
+"""Reconcilers over one world, and what each call of theirs tells: what the explorer of the model tests moves on.
 
-The real ``Reconciler`` runs against in-memory ports; each port call is a point where another may go on. Schedules are
-explored by replaying prefixes; those that lead to the same world and the same histories are explored once.
+The real ``Reconciler`` runs against in-memory ports; each port call is a point where another may go on.
 """
 
-import copy
 import types
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from typing import Any
@@ -27,7 +25,6 @@ def quiet() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-MOST_NODES = 40_000
 MATTERS = frozenset({"GET", "secret", "create", "replace", "adopt", "delete", "PUT", "DELETE"})
 
 
@@ -37,12 +34,17 @@ def switch(label: str) -> Generator[str, None, None]:
     yield label
 
 
+class AtOnce(str):
+    """The label of a call that is done in one go with the one before it."""
+
+    __slots__ = ()
+
+
 async def point(label: str) -> None:
     """Switch before every call whose moment matters to another reconciler: the reads of revision and Secret,
-    and all writes. The others are done in one go with the call before them.
+    and all writes.
     """
-    if label in MATTERS:
-        await switch(label)
+    await switch(label if label in MATTERS else AtOnce(label))
 
 
 class Swapped(Reconciler):
@@ -97,8 +99,6 @@ def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> None:
             return
 
 
-Schedule = tuple[int, ...]
-"""Who made the first call, who the second, and so on."""
 Scenario = tuple[Callable[[], World], Callable[[World], None]]
 """How the world begins, and what somebody does to it at any moment."""
 
@@ -125,8 +125,8 @@ def actors(
 
 
 def fingerprint(world: World, label: str | None = None) -> object:
-    """The part of the world that the answer to ``label`` tells, and to reads that follow it in one go (all
-    parts without a label). Of the status nothing: no decision about a token rests on it.
+    """The part of the world that the answer to ``label`` tells (all parts without a label). Of the status nothing: no
+    decision about a token rests on it.
     """
     api = (
         world.databases, world.revision, world.owner_uid, tuple((name, str(item.retires_at), str(item.last_used_at)) for name, item in sorted(world.credentials.items())),
@@ -153,8 +153,12 @@ def fingerprint(world: World, label: str | None = None) -> object:
             return api, item
         case "secret" | "create" | "replace" | "adopt" | "list" | "delete":
             return secrets, item
-        case "begin" | "interfere":
+        case "begin" | "interfere" | "token":
             return item
+        case "status" | "finalizer" | "namespace":
+            return world.object is None
+        case "verify":
+            return api
         case _:
             return api, secrets, item
 
@@ -170,96 +174,13 @@ def _fingerprint_with_entra(world: World, label: str | None, parts: tuple[object
             return secrets, item, remembered, job
         case "graph-validate" | "graph-validate-saved":
             return api, held, world.now
-        case "graph-save" | "entra-status" | "interfere":
-            return world.now
-        case "begin":
-            return item, world.now
+        case "graph-save" | "status" | "entra-status" | "finalizer" | "namespace" | "interfere":
+            return world.now, world.object is None
+        case "graph-jobs" | "graph-job":
+            return job, world.now
+        case "verify":
+            return api, world.now
+        case "begin" | "token":
+            return item, remembered, world.now
         case _:
             return *parts, held, job, uses, remembered, world.now
-
-
-class Run:
-    """The actors in one world, moved on one call at a time."""
-
-    def __init__(
-        self,
-        scenario: Scenario,
-        kind: type[Reconciler],
-        schedule: Schedule = (),
-        names: str = "AB",
-        make: MakeActors = actors,
-    ) -> None:
-        begin, interfere = scenario
-        self.world = copy.deepcopy(begin())
-        self.schedule: Schedule = ()
-        self._running = make(self.world, kind, interfere, names)
-        self._labels: list[Any] = [coroutine.send(None) for coroutine in self._running]
-        self._history: list[tuple[object, ...]] = [() for _ in self._running]
-        for actor in schedule:
-            self.step(actor)
-
-    def step(self, actor: int) -> None:
-        """Let one actor make its next call."""
-        label = self._labels[actor]
-        self._history[actor] += ((label, fingerprint(self.world, label)),)
-        self.schedule += (actor,)
-        try:
-            self._labels[actor] = self._running[actor].send(None)
-        except StopIteration:
-            self._labels[actor] = None
-
-    @property
-    def able(self) -> list[int]:
-        """Who can still go on."""
-        return [number for number, label in enumerate(self._labels) if label is not None]
-
-    @property
-    def key(self) -> object:
-        """All that can matter later: the world, and what each actor has been told."""
-        return fingerprint(self.world), tuple(self._history)
-
-    def close(self) -> None:
-        """Forget the actors."""
-        for coroutine in self._running:
-            coroutine.close()
-
-
-def states(
-    scenario: Scenario, kind: type[Reconciler], names: str = "AB", make: MakeActors = actors
-) -> Iterator[Run]:
-    """Every state that any schedule leads to, once, depth first.
-
-    A run goes on as long as its next state is new; only a branch taken later is replayed from the start.
-    """
-    seen: set[object] = set()
-    stack: list[Schedule] = [()]
-    run = Run(scenario, kind, names=names, make=make)
-    while stack:
-        schedule = stack.pop()
-        if schedule and run.schedule == schedule[:-1]:
-            run.step(schedule[-1])
-        elif run.schedule != schedule:
-            run.close()
-            run = Run(scenario, kind, schedule, names, make)
-        if run.key in seen:
-            continue
-        seen.add(run.key)
-        assert len(seen) < MOST_NODES, "the space of states is larger than thought; is something unbounded?"
-        yield run
-        stack += [(*schedule, actor) for actor in run.able]
-    run.close()
-
-
-def explore(
-    scenario: Scenario,
-    kind: type[Reconciler],
-    violated: Callable[[World], str | None],
-    make: MakeActors = actors,
-) -> tuple[int, str | None]:
-    """How many states there are, and the first violation."""
-    count = 0
-    for count, run in enumerate(states(scenario, kind, make=make), 1):
-        fault = violated(run.world)
-        if fault is not None:
-            return count, f"{fault} after {run.schedule}"
-    return count, None
