@@ -120,7 +120,7 @@ async def test_a_server_that_was_killed_has_every_answered_write_when_it_is_back
 @pytest.fixture
 def mortal_postgres() -> Iterator[PostgresServer]:
     """A server that this test alone uses, and kills."""
-    with own_server() as server:
+    with own_server(on_disk=True) as server:
         yield server
 
 

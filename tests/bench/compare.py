@@ -141,7 +141,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as made,
-        own_server(settings=contenders.POSTGRES_SETTINGS) as server,
+        own_server(settings=contenders.POSTGRES_SETTINGS, on_disk=True) as server,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         results = runner.run(run(arguments, Path(made), server))

@@ -87,7 +87,7 @@ def main() -> int:
     found: dict[str, dict[str, float]] = {}
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as made,
-        own_server(settings=contenders.POSTGRES_SETTINGS) as server,
+        own_server(settings=contenders.POSTGRES_SETTINGS, on_disk=True) as server,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         for workload in arguments.workloads:

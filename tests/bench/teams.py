@@ -155,7 +155,7 @@ def main() -> int:
         return [await measure(name, arguments.size, server, arguments.rounds) for name in OURS]
 
     with (
-        own_server(settings=contenders.POSTGRES_SETTINGS) as server,
+        own_server(settings=contenders.POSTGRES_SETTINGS, on_disk=True) as server,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         return 0 if all(runner.run(both(server))) else 1
