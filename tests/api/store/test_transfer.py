@@ -151,6 +151,14 @@ async def test_a_target_that_the_api_was_once_started_on_is_filled(way: Way, per
         assert await store.public_url() == BASE
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is waited for does not come."""
+    monkeypatch.setattr("scim_api.store.postgres.transfer._SESSIONS_END_SECONDS", 0.2)
+    monkeypatch.setattr("scim_api.store.sqlite.connection.LOCK_WAIT_MS", 200)
+
+
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("side", ["source", "target"])
 async def test_a_database_that_is_in_use_is_refused(way: Way, person: Any, side: str) -> None:
     await Life().live(way.source, person)
@@ -163,6 +171,7 @@ async def test_a_database_that_is_in_use_is_refused(way: Way, person: Any, side:
         assert not (await store.connections(after=None, limit=1)).items
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_nobody_writes_to_the_source_while_it_is_read(way: Way, person: Any) -> None:
     """A service that starts after the check has to wait until the copy ends, or fails to start."""
     await Life().live(way.source, person)
