@@ -376,12 +376,16 @@ class ControlPlane:
             raise ClusterError(f"etcd has ended; {etcd.tail()}")
         return self._missing("/readyz")
 
-    def _missing(self, path: str) -> str | None:
-        """None when the API server has this, else what it says."""
+    def admin_context(self) -> ssl.SSLContext:
+        """TLS to the API server as its administrator."""
         context = ssl.create_default_context(cafile=str(self.ca_file))
         context.load_cert_chain(self._pki / "admin.crt", self._pki / "admin.key")
+        return context
+
+    def _missing(self, path: str) -> str | None:
+        """None when the API server has this, else what it says."""
         opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self.admin_context())
         )
         try:
             with opener.open(f"{self.url}{path}", timeout=5):

@@ -8,7 +8,9 @@ on the same address.
 import base64
 import contextlib
 import dataclasses
+import functools
 import json
+import ssl
 import subprocess
 import sys
 import time
@@ -20,7 +22,7 @@ import httpx
 import pytest
 
 from demo.processes import Api, ConfigMapMirror, Process, free_port, start_api, start_operator
-from localcluster import ControlPlane
+from localcluster import ClusterError, ControlPlane
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATOR_NAMESPACE = "scim-system"
@@ -49,6 +51,13 @@ def until(
         # Most questions start a kubectl, which takes the time of a core that what is waited for needs.
         time.sleep(pause)
         pause = min(0.4, pause * 1.25)
+
+
+def condition_of(item: Mapping[str, Any], kind: str = "Ready") -> dict[str, Any]:
+    """One of a ScimToken's conditions; empty when it has none yet."""
+    conditions = item.get("status", {}).get("conditions", [])
+    found: dict[str, Any] = next((one for one in conditions if one["type"] == kind), {})
+    return found
 
 
 @dataclasses.dataclass
@@ -90,21 +99,40 @@ class Stack:
 
     def object(self, namespace: str, name: str) -> dict[str, Any]:
         """The ScimToken as it is."""
-        found: dict[str, Any] = json.loads(self.kubectl("get", "sct", name, "-n", namespace, "-o", "json"))
+        path = f"/apis/scim-operator.io/v1alpha1/namespaces/{namespace}/scimtokens/{name}"
+        found = self.read(path)
+        if found is None:
+            raise ClusterError(f"there is no {path}")
         return found
+
+    def read(self, path: str) -> dict[str, Any] | None:
+        """An object as the administrator sees it, None when there is none; without a kubectl, for what is polled."""
+        try:
+            with httpx.Client(verify=self._admin, trust_env=False, timeout=30) as client:
+                answer = client.get(f"{self.control_plane.url}{path}")
+        except httpx.TransportError as error:
+            raise ClusterError(f"no answer from {path}: {error!r}") from error
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        if answer.status_code != httpx.codes.OK:
+            raise ClusterError(f"{path}: {answer.status_code} {answer.text}")
+        found: dict[str, Any] = answer.json()
+        return found
+
+    @functools.cached_property
+    def _admin(self) -> ssl.SSLContext:
+        return self.control_plane.admin_context()
 
     def condition(self, namespace: str, name: str, kind: str = "Ready") -> dict[str, Any]:
         """One of its conditions; empty when it has none yet."""
-        conditions = self.object(namespace, name).get("status", {}).get("conditions", [])
-        found: dict[str, Any] = next((item for item in conditions if item["type"] == kind), {})
-        return found
+        return condition_of(self.object(namespace, name), kind)
 
     def wait_ready(self, namespace: str, name: str, seconds: float = 30.0) -> dict[str, str]:
         """Wait for Ready=True of the present generation, then the Secret."""
 
         def ready() -> bool:
             item = self.object(namespace, name)
-            condition = self.condition(namespace, name)
+            condition = condition_of(item)
             return (
                 condition.get("status") == "True"
                 and condition.get("observedGeneration") == item["metadata"]["generation"]
@@ -114,11 +142,11 @@ class Stack:
         return self.secret(namespace, f"{name}-scim-token")
 
     def secret(self, namespace: str, name: str) -> dict[str, str]:
-        """A Secret's data, decoded; empty when there is none."""
-        done = self.control_plane.kubectl("get", "secret", name, "-n", namespace, "-o", "json", check=False)
-        if done.returncode != 0:
-            return {}
-        data = json.loads(done.stdout).get("data", {})
+        """A Secret's data, decoded; empty when there is none, or no answer."""
+        data: dict[str, str] = {}
+        with contextlib.suppress(ClusterError):
+            found = self.read(f"/api/v1/namespaces/{namespace}/secrets/{name}") or {}
+            data = found.get("data") or {}
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
     def story(self, namespace: str, name: str) -> str:
