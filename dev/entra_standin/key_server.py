@@ -58,7 +58,7 @@ class KeyServer:
         self._path = f"/{tenant_id}/discovery/v2.0/keys"
         self._closing = threading.Event()
         self._server = _Server((_LOOPBACK, port), self._handler())
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
     def origin(self) -> str:

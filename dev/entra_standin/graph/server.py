@@ -29,6 +29,7 @@ LOOPBACK: Final = "127.0.0.1"
 _TRANSPORT: Final = "entra_standin.transport"
 _START_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.05
+_CLOSING_SECONDS: Final = 0.005
 _THREADS: Final = 32
 _STATUS_FAULTS: Final = frozenset(Fault) - {Fault.HANGING, Fault.CLOSED, Fault.LATENCY, Fault.STALE}
 
@@ -45,6 +46,38 @@ class _Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {_TRANSPORT: {"transport": self.transport}}
+
+
+class _Uvicorn(uvicorn.Server):
+    """Ends at once; uvicorn looks ten times a second whether it is to, and whether its connections are gone."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """From another thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._ending.set)
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        if not self.should_exit:
+            await self._ending.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                while self.server_state.connections or self.server_state.tasks:
+                    await asyncio.sleep(_CLOSING_SECONDS)
+        for task in self.server_state.tasks:
+            task.cancel()
 
 
 @dataclasses.dataclass
@@ -221,7 +254,7 @@ class Server:
     def __init__(self, app: App, port: int) -> None:
         self._app, self._port = app, port
         self._thread: threading.Thread | None = None
-        self._server: uvicorn.Server | None = None
+        self._server: _Uvicorn | None = None
 
     def start(self) -> str:
         """Begin; the origin. Raises ``OSError`` when the port is in use."""
@@ -238,7 +271,7 @@ class Server:
             timeout_keep_alive=60,
             timeout_graceful_shutdown=1,
         )
-        server = self._server = uvicorn.Server(config)
+        server = self._server = _Uvicorn(config)
         self._thread = threading.Thread(
             target=server.run, kwargs={"sockets": [listening]}, name="microsoft-cloud", daemon=True
         )
@@ -255,7 +288,7 @@ class Server:
         """End, with all connections."""
         self._app.closing.set()
         if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
+            self._server.end()
             self._thread.join()
         self._app.close()
 
