@@ -1,6 +1,5 @@
 """``spec.secret.name`` changes on a real API server: the token moves, once, and nothing stays behind."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,10 +26,11 @@ class Named:
 
     def secrets(self) -> dict[str, dict[str, Any]]:
         """The Secrets labelled as this ScimToken's, by name."""
-        text = self.stack.kubectl(
-            "get", "secret", "-n", self.namespace, "-l", f"{TOKEN_LABEL}={NAME}", "-o", "json"
+        found = self.stack.read(
+            f"/api/v1/namespaces/{self.namespace}/secrets?labelSelector={TOKEN_LABEL}={NAME}"
         )
-        return {item["metadata"]["name"]: item for item in json.loads(text)["items"]}
+        assert found is not None
+        return {item["metadata"]["name"]: item for item in found["items"]}
 
     def until_moved_to(self, name: str) -> None:
         """Wait until this Secret alone is there and the ScimToken Ready; the token is the first one."""
