@@ -72,6 +72,10 @@ class TenantSettings(_Model):
     deletion_policy: Literal["Retain", "Delete"] = "Retain"
 
 
+AccessMode = Literal["ReadWrite", "ReadOnly"]
+"""What a connection's credentials may do with the tenant's users and groups."""
+
+
 class WorkloadIdentityTrust(_Model):
     """Whose assertions (RFC 7523) are taken from a client: an identity that Entra signs for. All are compared exactly."""
 
@@ -152,8 +156,15 @@ class PutConnection(_Model):
 
     tenant: TenantName
     """The tenant's name within the connection's namespace."""
-    settings: TenantSettings = TenantSettings()
+    settings: TenantSettings | None = TenantSettings()
+    """Null with ``access: ReadOnly``, and never else: such a connection follows the tenant's. A release that does not know
+    ``access`` refuses null, where it would else accept credentials that may write.
+    """
     credentials: Annotated[tuple[Credential, ...], Field(max_length=16)] = ()
+    access: AccessMode | None = None
+    """What the credentials may do; None leaves it as it is, and of a new connection makes it ReadWrite. ReadOnly never
+    becomes ReadWrite (``AccessImmutable``).
+    """
     owner_uid: Uid | None = None
     """The ScimToken that the connection belongs to from now on; None leaves it as it is."""
     namespace_uid: Uid | None = None
@@ -163,6 +174,12 @@ class PutConnection(_Model):
     """
     oauth_client: OAuthClient | None = None
     """What the token endpoint knows it by; None leaves it as it is."""
+
+    @model_validator(mode="after")
+    def _read_only_has_no_settings(self) -> Self:
+        if (self.settings is None) != (self.access == "ReadOnly"):
+            raise ValueError("settings are null with access ReadOnly, and with no other")
+        return self
 
 
 class Connection(_Model):
@@ -176,7 +193,10 @@ class Connection(_Model):
     now: datetime
     """The database's clock: the only one that counts."""
     tenant: str | None = None
+    access: AccessMode | None = None
+    """What its credentials may do; None while it does not exist, or from an API that does not know of it."""
     settings: TenantSettings | None = None
+    """The tenant's."""
     settings_hash: str | None = None
     credentials: tuple[CredentialStatus, ...] = ()
     """Those that are accepted now or will end in the future."""
@@ -215,6 +235,7 @@ AdminErrorCode = Literal[
     "RevisionMismatch",
     "SettingsConflict",
     "MatchingImmutable",
+    "AccessImmutable",
     "CredentialRevoked",
     "DigestInUse",
     "TenantPurging",

@@ -63,6 +63,10 @@ class MatchingImmutable(StoreError):
     """The tenant exists with another ``matching``. -> 409"""
 
 
+class AccessImmutable(StoreError):
+    """The connection is ReadOnly, and stays so. -> 409"""
+
+
 class CredentialRevoked(StoreError):
     """A listed credential was revoked before and its own time is not over. -> 409"""
 

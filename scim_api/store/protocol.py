@@ -378,7 +378,7 @@ class Store(Protocol):
         again changes nothing and keeps the revision.
 
         Raises:
-            RevisionMismatch, SettingsConflict, MatchingImmutable, CredentialRevoked, DigestInUse,
+            RevisionMismatch, AccessImmutable, SettingsConflict, MatchingImmutable, CredentialRevoked, DigestInUse,
             TenantPurging, NamespaceMismatch, ClientIdInUse: nothing was written.
         """
 

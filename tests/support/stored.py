@@ -5,7 +5,14 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from scim_api.contract.admin import Connection, Credential, OAuthClient, PutConnection, TenantSettings
+from scim_api.contract.admin import (
+    AccessMode,
+    Connection,
+    Credential,
+    OAuthClient,
+    PutConnection,
+    TenantSettings,
+)
 from scim_api.core.model import Resource, ResourceWrite
 from scim_api.core.values.normal_form import KEY_FORM, KEY_FORM_NAME
 from scim_api.store.protocol import Store
@@ -40,13 +47,15 @@ def wanted(
     tenant: str = "contoso",
     settings: TenantSettings | None = None,
     oauth_client: OAuthClient | None = None,
+    access: AccessMode | None = None,
 ) -> PutConnection:
     """A connection's desired state."""
     return PutConnection(
         tenant=tenant,
-        settings=settings or TenantSettings(),
+        settings=None if access == "ReadOnly" else settings or TenantSettings(),
         credentials=credentials,
         oauth_client=oauth_client,
+        access=access,
     )
 
 
@@ -85,9 +94,10 @@ async def connect(
     tenant: str = "contoso",
     settings: TenantSettings | None = None,
     oauth_client: OAuthClient | None = None,
+    access: AccessMode | None = None,
 ) -> Connection:
     """Put a connection without a fence."""
-    state = wanted(*credentials, tenant=tenant, settings=settings, oauth_client=oauth_client)
+    state = wanted(*credentials, tenant=tenant, settings=settings, oauth_client=oauth_client, access=access)
     return await store.put_connection(namespace, name, state, if_match=None)
 
 

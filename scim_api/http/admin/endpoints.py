@@ -74,7 +74,7 @@ _WRITE_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
 }
 _PUT_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     409: {
-        "description": "`SettingsConflict`, `MatchingImmutable`, `CredentialRevoked`, `DigestInUse`,"
+        "description": "`SettingsConflict`, `MatchingImmutable`, `AccessImmutable`, `CredentialRevoked`, `DigestInUse`,"
         " `TenantPurging`, `NamespaceMismatch` or `ClientIdInUse`: the state asked for contradicts what the database holds."
     },
 }

@@ -98,6 +98,13 @@ def _refusal(error: Exception) -> tuple[int, AdminError] | None:
                 "the tenant exists with another matching, which can't be changed; use another spec.tenant",
                 ("matching",),
             )
+        case store_errors.AccessImmutable():
+            return _error(
+                409,
+                "AccessImmutable",
+                f"{error}, which can't be changed: whoever was given a token to read with could write. Delete it, and make"
+                " it anew",
+            )
         case store_errors.CredentialRevoked():
             return _error(
                 409,

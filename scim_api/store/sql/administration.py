@@ -31,7 +31,7 @@ _TENANT: Final = """t.pk, t.name, t.settings, t.settings_hash, t.state, t.namesp
     (SELECT cast(coalesce(sum(n.number), 0) AS bigint) FROM resource_count n
      WHERE n.tenant = t.pk AND n.kind = 'User')"""
 _CONNECTION: Final = f"""
-SELECT c.pk, c.namespace, c.name, c.revision, c.state, c.owner_uid, c.revoked_before, c.client_id,
+SELECT c.pk, c.namespace, c.name, c.revision, c.state, c.access, c.owner_uid, c.revoked_before, c.client_id,
     c.access_token_seconds, c.last_refusal, {_TENANT}
 FROM connection c LEFT JOIN tenant t ON t.pk = c.tenant"""
 _CREDENTIAL: Final = """
@@ -42,6 +42,7 @@ _SIBLING: Final = """
 SELECT c.namespace, c.name FROM connection c
 WHERE c.tenant = ? AND c.state = 'exists' AND NOT (c.namespace = ? AND c.name = ?)
 ORDER BY c.namespace, c.name LIMIT 1"""
+_WRITING_SIBLING: Final = _SIBLING.replace("ORDER BY", "AND c.access = 'ReadWrite' ORDER BY")
 _UNREVOKED: Final = (
     f"{_CREDENTIAL} WHERE k.connection = ? AND k.revoked_at IS NULL AND k.kind <> 'AccessToken'"
     " ORDER BY k.issued_at, k.id"
@@ -202,7 +203,9 @@ def _read_state(
         f"SELECT {_TENANT} FROM tenant t WHERE t.namespace = ? AND t.name = ?", (namespace, desired.tenant)
     )
     wanted_tenant = StoredTenant(*rows[0]) if rows else None
-    siblings = yield Statement(_SIBLING, (wanted_tenant.pk, namespace, name)) if wanted_tenant else _NOTHING
+    siblings = (
+        yield Statement(_WRITING_SIBLING, (wanted_tenant.pk, namespace, name)) if wanted_tenant else _NOTHING
+    )
     return ConnectionState(
         namespace,
         name,
@@ -265,15 +268,15 @@ def _load(namespace: str, name: str, now: str) -> TransactionScript[StoredConnec
 
 
 def _stored(row: Row, credentials: Sequence[Row]) -> StoredConnection:
-    pk, namespace, name, revision, state, owner_uid, revoked_before, client_id, seconds, refusal, *tenant = (
-        row
-    )
+    pk, namespace, name, revision, state, access, owner_uid, *row = row
+    revoked_before, client_id, seconds, refusal, *tenant = row
     return StoredConnection(
         pk,
         namespace,
         name,
         revision,
         state,
+        access,
         owner_uid,
         revoked_before,
         None if client_id is None else OAuthClient(client_id=client_id, access_token_seconds=seconds),
@@ -301,6 +304,7 @@ def _answer(stored: StoredConnection, now: str) -> Connection:
         revision=stored.revision,
         now=from_text(now),
         tenant=shown.name if shown else None,
+        access=stored.access if stored.exists else None,
         settings=parse_settings(shown.settings) if shown else None,
         settings_hash=shown.settings_hash if shown else None,
         credentials=tuple(

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from scim_api.contract.admin import OAuthClient
+from scim_api.contract.admin import AccessMode, OAuthClient
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class StoredConnection:
     name: str
     revision: str
     state: Literal["exists", "deleted"]
+    access: AccessMode
     owner_uid: str | None
     revoked_before: str | None
     """The low-water mark: what was issued up to then, and is not stored, was ended before."""
@@ -83,7 +84,7 @@ class ConnectionState:
     """Whether no other connection that exists has the tenant that this connection has now."""
     desired_tenant: StoredTenant | None = None
     sibling: str | None = None
-    """Another existing connection of the wanted tenant, as ``namespace/name``."""
+    """Another existing connection of the wanted tenant that is ReadWrite, as ``namespace/name``."""
     holders: tuple[StoredCredential, ...] = ()
     """Those stored, of any connection, that have a wanted id or digest."""
     client_id_holder: str | None = None

@@ -7,9 +7,10 @@ The result is a list of statements, which is empty when nothing changes; reading
 from collections.abc import Sequence
 from typing import Final
 
-from scim_api.contract.admin import UNKNOWN_REVISION, PutConnection
+from scim_api.contract.admin import UNKNOWN_REVISION, AccessMode, PutConnection, TenantSettings
 from scim_api.store.change_log import Actor
 from scim_api.store.errors import (
+    AccessImmutable,
     ClientIdInUse,
     MatchingImmutable,
     NamespaceMismatch,
@@ -20,7 +21,13 @@ from scim_api.store.errors import (
 from scim_api.store.sql.change_log import ADMINISTRATION, record
 from scim_api.store.sql.connection_state import ConnectionState, StoredTenant
 from scim_api.store.sql.credentials import is_revocable, plan_credentials, prune, revoke
-from scim_api.store.sql.rows import comparable_settings, parse_settings, settings_hash, settings_text
+from scim_api.store.sql.rows import (
+    UNSET_SETTINGS,
+    comparable_settings,
+    parse_settings,
+    settings_hash,
+    settings_text,
+)
 from scim_api.store.sql.transaction_script import Statement
 
 ADMIN_ACTOR: Final = Actor("admin")
@@ -47,24 +54,26 @@ def plan_put(state: ConnectionState, desired: PutConnection, *, now: str, revisi
         In order of execution; empty when nothing changes.
 
     Raises:
-        SettingsConflict, MatchingImmutable, CredentialRevoked, DigestInUse, TenantPurging, NamespaceMismatch
+        AccessImmutable, SettingsConflict, MatchingImmutable, CredentialRevoked, DigestInUse, TenantPurging, NamespaceMismatch
     """
-    tenant = _plan_tenant(state, desired, now)
+    access = _plan_access(state, desired)
+    tenant = _plan_tenant(state, desired, None if access == "ReadOnly" else desired.settings, now)
     credentials = plan_credentials(state, desired, now)
     stored = state.connection
     current_tenant = stored.tenant if stored and stored.exists else None
     same_tenant = current_tenant is not None and current_tenant.name == desired.tenant
     owner_uid = desired.owner_uid or (stored.owner_uid if stored and stored.exists else None)
     same_owner = stored is not None and stored.owner_uid == owner_uid
+    same_access = stored is not None and stored.access == access
     client = _plan_client(state, desired)
-    if same_tenant and same_owner and not tenant and not credentials and not client:
+    if same_tenant and same_owner and same_access and not tenant and not credentials and not client:
         return []
     connection = Statement(
-        "INSERT INTO connection (namespace, name, tenant, revision, owner_uid, state)"
-        " VALUES (?, ?, (SELECT pk FROM tenant WHERE namespace = ? AND name = ?), ?, ?, 'exists')"
+        "INSERT INTO connection (namespace, name, tenant, revision, owner_uid, access, state)"
+        " VALUES (?, ?, (SELECT pk FROM tenant WHERE namespace = ? AND name = ?), ?, ?, ?, 'exists')"
         " ON CONFLICT (namespace, name) DO UPDATE SET tenant = excluded.tenant, revision = excluded.revision,"
-        " owner_uid = excluded.owner_uid, state = 'exists'",
-        (state.namespace, state.name, state.namespace, desired.tenant, revision, owner_uid),
+        " owner_uid = excluded.owner_uid, access = excluded.access, state = 'exists'",
+        (state.namespace, state.name, state.namespace, desired.tenant, revision, owner_uid, access),
     )
     purge = [] if same_tenant else _mark_for_purge(state)
     pruned = prune(state, desired, now)
@@ -90,6 +99,20 @@ def plan_delete(state: ConnectionState, *, now: str, revision: str) -> list[Stat
     ]
 
 
+def _plan_access(state: ConnectionState, desired: PutConnection) -> AccessMode:
+    """What its credentials may do from now on.
+
+    ReadWrite becomes ReadOnly: an operator that does not know the field has registered as ReadWrite what was to be
+    ReadOnly, and must not leave it so. The other way round, whoever was given a token to read with could write.
+    """
+    stored = state.connection
+    if stored is None or not stored.exists:
+        return desired.access or "ReadWrite"
+    if (stored.access, desired.access) == ("ReadOnly", "ReadWrite"):
+        raise AccessImmutable(f"{state.namespace}/{state.name} is ReadOnly")
+    return desired.access or stored.access
+
+
 def _plan_client(state: ConnectionState, desired: PutConnection) -> list[Statement]:
     """What the token endpoint knows the connection by; runs after the connection's row is there."""
     wanted = desired.oauth_client
@@ -105,8 +128,11 @@ def _plan_client(state: ConnectionState, desired: PutConnection) -> list[Stateme
     ]
 
 
-def _plan_tenant(state: ConnectionState, desired: PutConnection, now: str) -> list[Statement]:
-    stored, settings = state.desired_tenant, desired.settings
+def _plan_tenant(
+    state: ConnectionState, desired: PutConnection, settings: TenantSettings | None, now: str
+) -> list[Statement]:
+    """The wanted tenant, with settings unless they are None: then it has those that it has, or the defaults."""
+    stored = state.desired_tenant
     if stored is None:
         return [
             Statement(
@@ -114,15 +140,16 @@ def _plan_tenant(state: ConnectionState, desired: PutConnection, now: str) -> li
                 (
                     state.namespace,
                     desired.tenant,
-                    settings_text(settings),
-                    settings_hash(settings),
+                    UNSET_SETTINGS if settings is None else settings_text(settings),
+                    settings_hash(settings or TenantSettings()),
                     desired.namespace_uid,
                 ),
             )
         ]
     if stored.state == "purging":
         raise TenantPurging(f"tenant {desired.tenant} is being deleted; wait until its users are gone")
-    return [*_plan_namespace(state, stored, desired, now), *_plan_settings(state, stored, desired)]
+    namespace = _plan_namespace(state, stored, desired, now)
+    return namespace if settings is None else [*namespace, *_plan_settings(state, stored, settings)]
 
 
 def _plan_namespace(
@@ -159,16 +186,16 @@ def _goes_on(state: ConnectionState, tenant: StoredTenant, desired: PutConnectio
     )
 
 
-def _plan_settings(state: ConnectionState, stored: StoredTenant, desired: PutConnection) -> list[Statement]:
-    settings = desired.settings
+def _plan_settings(state: ConnectionState, stored: StoredTenant, settings: TenantSettings) -> list[Statement]:
     old, new = comparable_settings(parse_settings(stored.settings)), comparable_settings(settings)
     differing = tuple(name for name in new if new[name] != old[name])
-    if not differing:
+    is_unset = stored.settings == UNSET_SETTINGS
+    if not differing and not is_unset:
         return []
-    if state.sibling is not None:
+    if differing and state.sibling is not None:
         raise SettingsConflict(state.sibling, differing)
-    if "matching" in differing:
-        raise MatchingImmutable(f"tenant {desired.tenant} exists with matching {old['matching']}")
+    if "matching" in differing and not (is_unset and stored.users == 0):
+        raise MatchingImmutable(f"tenant {stored.name} exists with matching {old['matching']}")
     return [
         Statement(
             "UPDATE tenant SET settings = ?, settings_hash = ? WHERE pk = ?",

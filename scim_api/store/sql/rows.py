@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Sequence
+from typing import Final
 
 from scim_api.contract.admin import Matching, TenantSettings
 from scim_api.core.model import GroupReference, Member, Resource
@@ -59,6 +60,10 @@ def to_groups_by_member(rows: Sequence[Row]) -> dict[int, list[GroupReference]]:
     for member, identity, doc in rows:
         groups.setdefault(member, []).append(GroupReference(identity, json.loads(doc)["displayName"]))
     return groups
+
+
+UNSET_SETTINGS: Final = "{}"
+"""Stored for a tenant whose settings nobody has set: a connection made it that only reads. Read as the defaults."""
 
 
 @functools.lru_cache(maxsize=1024)

@@ -56,6 +56,7 @@ PUT: Final[dict[str, Any]] = {
     "ownerUid": "scimtoken-uid",
     "namespaceUid": "namespace-uid",
     "oauthClient": OAUTH_CLIENT,
+    "access": "ReadWrite",
 }
 CONNECTION: Final[dict[str, Any]] = {
     "namespace": "apps",
@@ -64,6 +65,7 @@ CONNECTION: Final[dict[str, Any]] = {
     "revision": "r1",
     "now": "2026-11-23T14:00:00Z",
     "tenant": "contoso",
+    "access": "ReadWrite",
     "settings": PUT["settings"],
     "settingsHash": "f00",
     "credentials": [{**CREDENTIAL, "lastUsedAt": "2026-11-24T14:00:00Z", "userAgent": "Azure-AD-SCIM"}],
@@ -83,6 +85,7 @@ CONNECTION: Final[dict[str, Any]] = {
 }
 BODIES: Final[list[tuple[type[BaseModel], dict[str, Any]]]] = [
     (PutConnection, PUT),
+    (PutConnection, {**PUT, "settings": None, "access": "ReadOnly"}),
     (Connection, CONNECTION),
     (ConnectionPage, {"now": "2026-11-23T14:00:00Z", "items": [CONNECTION], "next": "apps/entra"}),
     (AdminError, {"code": "SettingsConflict", "message": "They differ.", "fields": ["matching"]}),
@@ -119,12 +122,25 @@ def test_what_an_older_side_leaves_out_has_its_default() -> None:
         "ownerUid": None,
         "namespaceUid": None,
         "oauthClient": None,
+        "access": None,
     }
     least = {"namespace": "apps", "name": "entra", "exists": False, "revision": "0", "now": CONNECTION["now"]}
     answer = Connection.model_validate(least)
     assert (answer.credentials, answer.revoked, answer.resources, answer.purging) == ((), (), 0, False)
     custom = CustomField.model_validate({"name": "costCenter"})
     assert (custom.type, custom.multi_valued) == ("Any", False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": None}, {"settings": None, "access": None}, {"access": "ReadOnly"}, {"access": "WriteOnly"},
+        {"access": "readOnly", "settings": None},
+    ],
+)  # fmt: skip
+def test_settings_are_null_with_read_only_access_and_with_no_other(change: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        PutConnection.model_validate({**PUT, **change})
 
 
 def test_a_connection_holds_sixteen_credentials_at_most() -> None:
