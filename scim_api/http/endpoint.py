@@ -8,7 +8,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 import structlog
@@ -29,6 +29,7 @@ from scim_api.http.request import (
     has_body,
 )
 from scim_api.http.response import (
+    READ_ONLY,
     UNAUTHORIZED,
     ScimResponse,
     buffer_short_body,
@@ -44,6 +45,8 @@ _plain_log = logging.getLogger(__name__)
 REFUSAL_DELAY_SECONDS: Final = 0.1
 """How long a 429 is held back. A client that ignores it sends the next request at once: immediate refusals
 would keep the worker busy, and other tenants waiting."""
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing (RFC 9110 section 9.2.1)."""
 _WITH_DOCUMENT: Final = frozenset({"POST", "PUT", "PATCH"})
 _PROOF_HEADER: Final = PROOF_HEADER.lower().encode()
 _AGENT: Final = re.compile(r"[A-Za-z0-9._+-]{1,64}")
@@ -69,16 +72,31 @@ def operator_proof(scope: Scope, jwt: bytes) -> OperatorProof:
 class ScimEndpoint:
     """One path with a handler for each method; an ASGI application to which the router passes requests.
 
-    A HEAD is answered as the GET would be, without the body (RFC 9110 section 9.3.2).
+    A HEAD is answered as the GET would be, without the body (RFC 9110 section 9.3.2). A ReadOnly token gets 403 for
+    every method that is not safe, unless the endpoint says that it changes nothing.
+
+    Args:
+        service: what requests share.
+        route: the path below the base URL, for metrics and logs.
+        reads: methods that change nothing, though they are not safe by their name.
+        handlers: by method.
     """
 
-    def __init__(self, service: ServiceContext, route: str, **handlers: Handler) -> None:
+    def __init__(
+        self, service: ServiceContext, route: str, reads: Collection[str] = (), /, **handlers: Handler
+    ) -> None:
         self._service = service
         self._route = route
         self._handlers = handlers
         if "GET" in handlers:
             self._handlers = {"GET": handlers["GET"], "HEAD": handlers["GET"], **handlers}
+        self._writes = self._handlers.keys() - _SAFE - set(reads)
         self._allow = ", ".join(self._handlers).encode()
+
+    @property
+    def methods(self) -> frozenset[str]:
+        """Those that have a handler."""
+        return frozenset(self._handlers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -117,7 +135,8 @@ class ScimEndpoint:
             )
             if access is None:
                 return UNAUTHORIZED
-            wait = service.limiter.wait_seconds(access.tenant, access.settings.rate_limit)
+            limiter = service.reading_limiter if access.is_read_only else service.limiter
+            wait = limiter.wait_seconds(access.tenant, access.settings.rate_limit)
             if wait:
                 await asyncio.sleep(REFUSAL_DELAY_SECONDS)
                 rate = access.settings.rate_limit.requests_per_second
@@ -130,12 +149,14 @@ class ScimEndpoint:
                     405, f"{scope['method'][:20]} is not possible here; the header Allow lists what is."
                 )
                 return ScimResponse(405, refusal.body(), ((b"allow", self._allow),))
+            if access.is_read_only and scope["method"] in self._writes:
+                return READ_ONLY
             if b"content-encoding" in headers and (encoding := encoding_of(scope["headers"])):
                 return unsupported_encoding(encoding)
             if has_body(headers):
                 body = await service.bodies.read(receive, limits.MAX_BODY)
                 if len(body) >= BYTES_PER_REQUEST:
-                    service.limiter.charge_body(access.tenant, len(body))
+                    limiter.charge_body(access.tenant, len(body))
             body_read = True
             request = ScimRequest(
                 service,

@@ -5,7 +5,7 @@ parameters but an id.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -79,7 +79,7 @@ class DirectRouter:
         collections: the endpoints of a collection and of one resource in it, by the collection's path.
     """
 
-    def __init__(self, app: ASGIApp, collections: Mapping[str, tuple[ScimEndpoint, ScimEndpoint]]) -> None:
+    def __init__(self, app: ASGIApp, collections: Mapping[str, tuple[ASGIApp, ASGIApp]]) -> None:
         self._app = app
         self._collections = {path: both[0] for path, both in collections.items()}
         self._members = {f"{path}/": both[1] for path, both in collections.items()}
@@ -128,6 +128,47 @@ def _import_token_app() -> Callable[[ServiceContext, AssertionVerifier | None], 
     return token_app
 
 
+def scim_endpoints(service: ServiceContext) -> Mapping[str, ScimEndpoint]:
+    """The endpoints below ``/scim/v2`` by their paths."""
+    endpoints: dict[str, ScimEndpoint] = {}
+
+    def add(
+        path: str,
+        reads: Collection[str] = (),
+        /,
+        **handlers: Callable[[ScimRequest], Awaitable[ScimResponse]],
+    ) -> None:
+        endpoints[SCIM_PATH + path] = ScimEndpoint(service, path, reads, **handlers)
+
+    add("", GET=list_by_query(None))
+    add("/.search", {"POST"}, POST=list_by_search_request(None))
+    add("/Users/.search", {"POST"}, POST=list_by_search_request("User"))
+    add("/Groups/.search", {"POST"}, POST=list_by_search_request("Group"))
+    add("/Users/{id}", GET=USERS.get, PUT=USERS.replace, PATCH=USERS.patch, DELETE=USERS.delete)
+    add("/Users", GET=list_by_query("User"), POST=USERS.create)
+    add("/Groups/{id}", GET=GROUPS.get, PUT=GROUPS.replace, PATCH=GROUPS.patch, DELETE=GROUPS.delete)
+    add("/Groups", GET=list_by_query("Group"), POST=GROUPS.create)
+    add("/Schemas/{id}", GET=discovery.schemas)
+    add("/Schemas", GET=discovery.schemas)
+    add("/ResourceTypes/{id}", GET=discovery.resource_types)
+    add("/ResourceTypes", GET=discovery.resource_types)
+    add("/ServiceProviderConfig", GET=discovery.service_provider_config)
+    add("/Bulk", POST=bulk)
+    add("/Me", **dict.fromkeys(("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"), discovery.me))
+    return endpoints
+
+
+def public_endpoints(
+    service: ServiceContext, assertions: AssertionVerifier | None = None
+) -> Mapping[str, ASGIApp]:
+    """Everything that the public port serves, by its path; see ``public_app``."""
+    return {
+        TOKEN_PATH: TokenEndpoint(service, assertions),
+        CHANGES_PATH: ScimEndpoint(service, CHANGES_PATH, GET=changes),
+        **scim_endpoints(service),
+    }
+
+
 def public_app(
     service: ServiceContext, *, assertions: AssertionVerifier | None = None, shortcut: bool = True
 ) -> ASGIApp:
@@ -138,30 +179,11 @@ def public_app(
         assertions: verifies those that come to the token endpoint; None: none is accepted.
         shortcut: False brings every path into the RFC's spelling first, which is answered alike.
     """
-    endpoints: dict[str, ASGIApp] = {TOKEN_PATH: TokenEndpoint(service, assertions)}
-
-    def add(path: str, **handlers: Callable[[ScimRequest], Awaitable[ScimResponse]]) -> ScimEndpoint:
-        endpoint = endpoints[SCIM_PATH + path] = ScimEndpoint(service, path, **handlers)
-        return endpoint
-
-    add("", GET=list_by_query(None))
-    add("/.search", POST=list_by_search_request(None))
-    add("/Users/.search", POST=list_by_search_request("User"))
-    add("/Groups/.search", POST=list_by_search_request("Group"))
-    user = add("/Users/{id}", GET=USERS.get, PUT=USERS.replace, PATCH=USERS.patch, DELETE=USERS.delete)
-    all_users = add("/Users", GET=list_by_query("User"), POST=USERS.create)
-    group = add("/Groups/{id}", GET=GROUPS.get, PUT=GROUPS.replace, PATCH=GROUPS.patch, DELETE=GROUPS.delete)
-    all_groups = add("/Groups", GET=list_by_query("Group"), POST=GROUPS.create)
-    add("/Schemas/{id}", GET=discovery.schemas)
-    add("/Schemas", GET=discovery.schemas)
-    add("/ResourceTypes/{id}", GET=discovery.resource_types)
-    add("/ResourceTypes", GET=discovery.resource_types)
-    add("/ServiceProviderConfig", GET=discovery.service_provider_config)
-    add("/Bulk", POST=bulk)
-    endpoints[CHANGES_PATH] = ScimEndpoint(service, CHANGES_PATH, GET=changes)
-    add("/Me", **dict.fromkeys(("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"), discovery.me))
+    endpoints = public_endpoints(service, assertions)
     normalised = PathNormaliser(Router(endpoints, _NotFound(service)))
     if not shortcut:
         return normalised
-    collections = {f"{SCIM_PATH}/Users": (all_users, user), f"{SCIM_PATH}/Groups": (all_groups, group)}
-    return DirectRouter(normalised, collections)
+    collections = (f"{SCIM_PATH}/Users", f"{SCIM_PATH}/Groups")
+    return DirectRouter(
+        normalised, {path: (endpoints[path], endpoints[f"{path}/{{id}}"]) for path in collections}
+    )

@@ -123,6 +123,8 @@ class ServiceContext:
     """Whether the process has been asked to end: it still serves, and is no longer ready."""
     bodies: BufferedBodies = dataclasses.field(default_factory=BufferedBodies)
     """Of both ports."""
+    reading_limiter: RateLimiter = dataclasses.field(default_factory=RateLimiter)
+    """Of ReadOnly tokens: however much applications read, it takes nothing from whoever provisions."""
     token_refusals: TokenRefusals = dataclasses.field(default_factory=TokenRefusals)
     """Of the token endpoint; a background job writes them."""
     change_watch: ChangeWatch = dataclasses.field(init=False)

@@ -114,6 +114,16 @@ UNAUTHORIZED: Final = ScimResponse(
 )
 
 
+READ_ONLY: Final = ScimResponse(
+    403,
+    ScimError(
+        403,
+        "This token may only read: it was issued with access ReadOnly. Change users and groups where they come from, or"
+        " with a token that was issued with access ReadWrite.",
+    ).body(),
+)
+
+
 async def buffer_short_body(pieces: AsyncIterator[bytes]) -> bytes | AsyncIterator[bytes]:
     """The whole body if it is short, else its pieces, of which the first are read already.
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from scim_api.contract.admin import Credential, PutConnection, TenantSettings
+from scim_api.contract.admin import AccessMode, Credential, PutConnection, TenantSettings
 from scim_api.contract.signing import key_id, public_pem, sign, sign_proof
 from scim_api.contract.tokens import digest, new_token, new_token_id
 from scim_api.http.admin.trusted_keys import INSTALLATION_FILE, TrustedKeys
@@ -61,9 +61,10 @@ class Scim:
         *,
         tenant: str = "contoso",
         lifetime: timedelta = timedelta(days=90),
+        access: AccessMode = "ReadWrite",
         **settings: Any,
     ) -> dict[str, str]:
-        """A connection with a token; the headers to use it."""
+        """A connection with a token; the headers to use it. One that is ReadOnly has no settings."""
         store = self.service.store
         token = new_token()
         present = await store.connection("demo", name)
@@ -74,7 +75,10 @@ class Scim:
             expires_at=present.now + lifetime,
         )
         wanted = PutConnection(
-            tenant=tenant, settings=TenantSettings.model_validate(settings), credentials=(credential,)
+            tenant=tenant,
+            settings=None if access == "ReadOnly" else TenantSettings.model_validate(settings),
+            credentials=(credential,),
+            access=access,
         )
         await store.put_connection("demo", name, wanted, if_match=present.revision)
         return {"authorization": f"Bearer {token}"}

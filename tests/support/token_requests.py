@@ -13,9 +13,11 @@ import httpx
 
 from api.conftest import BASE, Scim
 from scim_api.contract.admin import (
+    AccessMode,
     Credential,
     OAuthClient,
     PutConnection,
+    TenantSettings,
     TokenRefusal,
     WorkloadIdentityTrust,
 )
@@ -92,10 +94,13 @@ async def put_secrets(
     name: str = "entra",
     tenant: str = "contoso",
     seconds: int = 3600,
+    access: AccessMode = "ReadWrite",
 ) -> None:
     """Make these the credentials of a connection."""
     wanted = PutConnection(
         tenant=tenant,
+        settings=None if access == "ReadOnly" else TenantSettings(),
+        access=access,
         credentials=credentials,
         oauth_client=OAuthClient(client_id=client_id, access_token_seconds=seconds),
     )
@@ -110,12 +115,15 @@ async def register(
     client_id: str | None = None,
     seconds: int = 3600,
     lifetime: timedelta = timedelta(days=90),
+    access: AccessMode = "ReadWrite",
 ) -> SecretClient:
     """A client with one secret."""
     secret = new_token("ClientSecret")
     credential = secret_credential(secret, await store.connection("demo", name), lifetime=lifetime)
     client_id = client_id or f"client-{name}"
-    await put_secrets(store, credential, client_id=client_id, name=name, tenant=tenant, seconds=seconds)
+    await put_secrets(
+        store, credential, client_id=client_id, name=name, tenant=tenant, seconds=seconds, access=access
+    )
     return SecretClient(client_id, secret, credential.id, name)
 
 
