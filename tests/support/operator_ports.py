@@ -10,6 +10,7 @@ from scim_api.contract.admin import (
     ConnectionPage,
     CredentialStatus,
     PutConnection,
+    TenantSettings,
 )
 from scim_api.contract.tokens import PREFIXES, digest
 from scim_operator.api.scimtoken import FINALIZER, Key, ScimToken
@@ -48,6 +49,10 @@ class FakeApi:
         world = self._world
         if revision != world.connection().revision:
             raise Conflict("412")
+        if wanted.settings is None and not world.knows_access:
+            raise ScimApiRejected("Invalid", "body.settings: Input should be an object")
+        if (world.access, wanted.access) == ("ReadOnly", "ReadWrite") and world.exists:
+            raise ScimApiRejected("AccessImmutable", "team/entra is ReadOnly, which can't be changed")
         if world.refuse is not None and wanted.settings != world.settings:
             raise world.refuse
         listed = {item.id: item for item in wanted.credentials}
@@ -85,7 +90,12 @@ class FakeApi:
             world.credentials[name] = CredentialStatus.model_validate({**item.model_dump(), **uses})
         if world.knows_oauth:
             world.oauth_client = wanted.oauth_client or world.oauth_client
-        world.exists, world.tenant, world.settings = True, wanted.tenant, wanted.settings
+        if world.knows_access:
+            world.access = wanted.access or (world.access if world.exists else "ReadWrite")
+        if world.access == "ReadWrite" or not world.knows_access:
+            world.settings = wanted.settings
+        world.settings = world.settings or TenantSettings()
+        world.exists, world.tenant = True, wanted.tenant
         world.owner_uid = wanted.owner_uid or world.owner_uid
         world.tenant_namespace = wanted.namespace_uid or world.tenant_namespace
         world.revision += 1

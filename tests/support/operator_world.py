@@ -9,6 +9,7 @@ from typing import Any
 
 from scim_api.contract.admin import (
     UNKNOWN_REVISION,
+    AccessMode,
     Connection,
     CredentialStatus,
     OAuthClient,
@@ -63,6 +64,9 @@ class World:
     last_refusal: TokenRefusal | None = None
     knows_oauth: bool = True
     """Whether the API is of a release that takes other kinds than bearer tokens."""
+    access: AccessMode = "ReadWrite"
+    knows_access: bool = True
+    """Whether the API is of a release that knows of it."""
     cut_off: dict[str, CredentialStatus] = dataclasses.field(default_factory=dict)
     """The credentials whose access tokens the API has ended, by id: they were left out before their time was over."""
     exists: bool = False
@@ -220,6 +224,7 @@ class World:
             now=self.now,
             tenant=self.tenant,
             settings=self.settings,
+            access=self.access if self.exists and self.knows_access else None,
             purging=self.purging,
             resources=self.people,
             owner_uid=self.owner_uid,

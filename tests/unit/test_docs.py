@@ -80,6 +80,7 @@ def _reasons_in_code() -> set[str]:
             "planning/conditions.py",
             "planning/endpoint_verdict.py",
             "planning/sign_in_refusals.py",
+            "controller/action_executor.py",
             "controller/reconciler.py",
             "controller/failures.py",
         )

@@ -23,6 +23,7 @@ ELSEWHERE: Final = {
     "scim_api.store.errors": "exceptions without behaviour; tests/api/store raises each of them",
     "scim_api.store.sql.connection_state": "records of rows; test_administration.py and test_connections.py read them",
     "scim_api.store.sql.credentials": "through the PUT that needs it: test_connections.py, test_tombstones.py, test_oauth.py",
+    "scim_operator.api.access_rules": "rules of the CRD: test_crd.py",
     "scim_operator.api.printer_columns": "part of the CRD: test_crd.py",
     "scim_operator.app": "the process around a replica: tests/operator/test_replica.py starts it, as each test of a command does",
     "scim_operator.controller.action_executor": "each action, through the reconciler that plans it: test_reconciler.py, "

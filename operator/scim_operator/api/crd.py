@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import yaml
 
+from scim_operator.api import access_rules
 from scim_operator.api.auth import CLAIM_PATTERN, LONGEST_ACCESS_TOKEN, SHORTEST_ACCESS_TOKEN
 from scim_operator.api.durations import LONGEST, OVERLAP_PATTERN, PATTERN, SHORTEST, Until, cel_seconds
 from scim_operator.api.entra import JOB_ID_PATTERN, OBJECT_ID_PATTERN, SECRET_KEY_PATTERN
@@ -148,6 +149,7 @@ FIELD_RULES: Final[Mapping[str, list[Rule]]] = {
             " serviceAccountRef needs no secret anywhere",
         }
     ],
+    "access": access_rules.IMMUTABLE,
     "lifetime": [
         {
             "rule": (
@@ -210,6 +212,7 @@ SPEC_RULES: Final[list[Rule]] = [
         ),
         "fieldPath": ".overlap",
     },
+    *access_rules.LEFT_OUT_WITH_READ_ONLY,
 ]
 
 ROOT_RULES: Final[list[Rule]] = [

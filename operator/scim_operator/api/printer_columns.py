@@ -20,12 +20,15 @@ def printer_columns() -> list[JsonSchema]:
     handed_over = f'.status.conditions[?(@.type=="{HANDED_OVER}")]'
     provisioning = f'.status.conditions[?(@.type=="{PROVISIONING}")]'
     return [
-        _column(
-            "Ready", f"{ready}.status", description="Whether Entra can provision with the Secret's token"
-        ),
+        _column("Ready", f"{ready}.status", description="Whether the Secret has a token that works"),
         _column("Expires", ".status.expiresAt", description="When the active token expires"),
         _column("Next rotation", ".status.nextRotation", description="When it will be replaced"),
-        _column("Last used", ".status.lastUsedAt", "date", description="When Entra came last"),
+        _column(
+            "Last used",
+            ".status.lastUsedAt",
+            "date",
+            description="When somebody came with one of its tokens last",
+        ),
         _column("Age", ".metadata.creationTimestamp", "date", description="Since when the ScimToken exists"),
         _column("Reason", f"{ready}.reason", wide=True, description="Why it is ready or not"),
         _column("Tenant", ".status.tenant", wide=True, description="Whose directory it opens"),
@@ -36,6 +39,7 @@ def printer_columns() -> list[JsonSchema]:
             "Entra", f"{handed_over}.reason", wide=True, description="Whether Entra has the active token"
         ),
         _column("Job", f"{provisioning}.reason", wide=True, description="How its provisioning job is"),
-        _column("Auth", ".spec.auth.type", wide=True, description="How Entra signs in"),
+        _column("Access", ".spec.access", wide=True, description="Whether the token may change anything"),
+        _column("Auth", ".spec.auth.type", wide=True, description="How its client signs in"),
         _column("Endpoint", ".status.endpoint", wide=True, description="What to paste as Tenant URL"),
     ]

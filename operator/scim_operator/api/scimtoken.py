@@ -127,6 +127,11 @@ class ScimTokenSpec(ApiModel):
     namespace that name the same tenant share its users, and must agree on matching, customFields, groups,
     rateLimit and deletionPolicy. Default: the ScimToken's name. Cannot be changed later: create another
     ScimToken instead."""
+    access: admin.AccessMode = "ReadWrite"
+    """What the token may do. ReadWrite (default) is for Entra, which provisions. ReadOnly is for an application that
+    reads the tenant's users and groups: every change is answered 403. matching, customFields, groups, rateLimit,
+    deletionPolicy and entra are left out there: those of the tenant's ReadWrite ScimTokens hold. Cannot be changed
+    later: create another ScimToken instead."""
     auth: AuthSpec = AuthSpec()
     """How Entra signs in: with a secret token (default), with OAuth 2.0 client credentials, or with a workload
     identity. lifetime, rotateBefore and overlap count for client secrets as they do for tokens."""
@@ -272,6 +277,11 @@ class ScimToken(ApiModel):
         return self.model_copy(update={"spec": spec.model_copy(update={"secret": template})})
 
     @property
+    def is_read_only(self) -> bool:
+        """Whether it is for an application that reads, and not for Entra."""
+        return self.spec is not None and self.spec.access == "ReadOnly"
+
+    @property
     def lifetime(self) -> timedelta:
         """How long a new token is valid."""
         return parse_duration(self.understood_spec.lifetime)
@@ -348,9 +358,11 @@ class ScimToken(ApiModel):
         wanted = self.understood_spec.secret.annotations
         return {name: wanted[name] for name in wanted if name not in (TOKENS_ANNOTATION, REPLACES_ANNOTATION)}
 
-    def tenant_settings(self) -> TenantSettings:
-        """The part of the spec that belongs to the tenant, as the admin API takes it."""
+    def tenant_settings(self) -> TenantSettings | None:
+        """The part of the spec that belongs to the tenant, as the admin API takes it; None: it is not this one's to set."""
         spec = self.understood_spec
+        if spec.access == "ReadOnly":
+            return None
         return TenantSettings(
             matching=spec.matching,
             groups=spec.groups,

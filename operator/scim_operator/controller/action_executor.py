@@ -187,11 +187,14 @@ class ActionExecutor:
         try:
             state.connection = await self._api.put(key, step.desired, revision=before.revision)
             if client is not None and state.connection.oauth_client is None:
-                state.auth_refused = _upgrade(token, "it knows no OAuth clients")
+                state.not_supported = _upgrade_for_auth(token, "it knows no OAuth clients")
         except ScimApiRejected as error:
             # An earlier release takes bearer tokens alone, and has no client of this connection.
             if error.code == "Invalid" and client is not None and before.oauth_client is None:
-                state.auth_refused = _upgrade(token, error.message)
+                state.not_supported = _upgrade_for_auth(token, error.message)
+                return
+            if error.code == "Invalid" and step.desired.access == "ReadOnly":
+                state.not_supported = _upgrade_for_access(error.message)
                 return
             is_registered = (
                 before.exists and before.tenant == step.desired.tenant and before.settings is not None
@@ -270,10 +273,20 @@ class ActionExecutor:
             state.secret = await self._cluster.replace_secret(token, draft, resource_version=version)
 
 
-def _upgrade(token: ScimToken, answer: str) -> str:
+def _upgrade_for_auth(token: ScimToken, answer: str) -> actions.Refuse:
     """What to do when the API does not take the kind of credential that ``spec.auth`` asks for."""
-    return (
+    return actions.Refuse(
+        "AuthTypeNotSupported",
         f"upgrade the SCIM API: the one that answers does not take spec.auth.type {token.understood_spec.auth.type} "
         f"({answer}). Tokens issued before stay valid to their end, and the annotation scim-operator.io/revoke works; "
-        "nothing is issued or replaced before the upgrade, or before spec.auth is as it was"
+        "nothing is issued or replaced before the upgrade, or before spec.auth is as it was",
+    )
+
+
+def _upgrade_for_access(answer: str) -> actions.Refuse:
+    """What to do when the API does not know ``access``: it would accept a token that may write."""
+    return actions.Refuse(
+        "AccessNotSupported",
+        f"upgrade the SCIM API: the one that answers does not know access: ReadOnly ({answer}), and would let the token "
+        "write. Nothing is issued or replaced before the upgrade; the annotation scim-operator.io/revoke works",
     )

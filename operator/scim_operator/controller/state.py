@@ -50,8 +50,8 @@ class State:
     """The tokens of an earlier ScimToken of this name go on, although this one has another uid."""
     refused_name: Refuse | None = None
     """Why the wanted Secret can't be written; the tokens go on in the one under its former name."""
-    auth_refused: str | None = None
-    """Why the API did not take credentials of the wanted kind."""
+    not_supported: Refuse | None = None
+    """What of the spec the API is too old to take."""
     installation_id: str = ""
 
     @property
@@ -82,7 +82,7 @@ class State:
             self.namespace_uid,
             self.keeps_predecessor,
             self.client_id,
-            self.auth_refused,
+            self.not_supported,
             entra_uses_published(self.token, secret),
         )
 

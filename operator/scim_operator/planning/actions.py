@@ -86,8 +86,8 @@ class ObservedState:
     mistake, and this one takes its place."""
     client_id: str = ""
     """The ScimToken's at the token endpoint (``contract.oauth.client_id_of``)."""
-    auth_refused: str | None = None
-    """Why the API did not take credentials of the wanted kind; those that it has go on."""
+    not_supported: "Refuse | None" = None
+    """What of the spec the API is too old to take; the credentials that it has go on."""
     entra_uses_active: bool | None = None
     """Whether Entra is known to use the credential that the Secret publishes. None: nobody can tell, and the uses that the
     API has seen decide alone. False: ``untilInUse`` ends nothing, and revocations of what was superseded just now wait.

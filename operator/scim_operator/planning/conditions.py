@@ -142,7 +142,7 @@ def _ready_and_stages(
     active = next((item for item in tokens if item.state is TokenState.ACTIVE), None)
     kind = active.kind if active is not None else "BearerToken"
     is_published: ConditionFields = (
-        "Published", "True", "Published", published(token.secret_name, kind)
+        "Published", "True", "Published", published(token, kind)
     )  # fmt: skip
     if token.deleting:
         return (_deletion(outcome),)

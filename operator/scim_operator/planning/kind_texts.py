@@ -13,16 +13,27 @@ NOUNS: Final[Mapping[CredentialKind, str]] = {
     "WorkloadIdentity": "trust",
 }
 """What each kind is called in a sentence."""
+_READ_BY_APPLICATION: Final[Mapping[CredentialKind, str]] = {
+    "BearerToken": "key token",
+    "ClientSecret": "keys token-endpoint, client-id and client-secret",
+    "WorkloadIdentity": "keys token-endpoint and client-id",
+}
 _WHERE: Final = "(Enterprise application, Provisioning, Connectivity or Admin Credentials)"
 
 
-def published(secret_name: str, kind: CredentialKind) -> str:
+def published(token: ScimToken, kind: CredentialKind) -> str:
     """The sentence of the condition Published."""
+    secret_name = token.secret_name
     match kind:
         case "BearerToken":
             return f"Secret {secret_name} holds endpoint and token"
         case "ClientSecret":
             return f"Secret {secret_name} holds endpoint, token-endpoint, client-id and client-secret"
+        case "WorkloadIdentity" if token.is_read_only:
+            return (
+                f"Secret {secret_name} holds endpoint, token-endpoint and client-id, and no secret. Only the application can "
+                "sign in with them, so nothing was proven here"
+            )
         case "WorkloadIdentity":
             return (
                 f"Secret {secret_name} holds endpoint, token-endpoint and client-id, and no secret. Only Entra can sign "
@@ -31,8 +42,10 @@ def published(secret_name: str, kind: CredentialKind) -> str:
 
 
 def remedy(token: ScimToken, kind: CredentialKind) -> str:
-    """How Entra gets what the Secret publishes now."""
+    """How Entra, or the application that reads, gets what the Secret publishes now."""
     name, space = token.secret_name, token.metadata.namespace
+    if token.is_read_only:
+        return f"have the application read {_READ_BY_APPLICATION[kind]} of Secret {space}/{name} again"
     get = f"kubectl get secret {name} -n {space} -o jsonpath='{{.data."
     match kind:
         case "BearerToken":
@@ -51,6 +64,11 @@ def remedy(token: ScimToken, kind: CredentialKind) -> str:
                 f"choose the authentication method Workload Identity Federation in Entra {_WHERE} with keys "
                 f"token-endpoint and client-id of Secret {space}/{name}, Test Connection, save"
             )
+
+
+def client_of(token: ScimToken) -> str:
+    """Who is meant to sign in with it."""
+    return "the application" if token.is_read_only else "Entra"
 
 
 def still_used(token: ScimToken, connection: Connection, active_id: str) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from scim_api.contract.admin import Credential, PutConnection, TenantSettings
+from scim_api.contract.admin import Connection, Credential, PutConnection, TenantSettings
 from scim_operator.api.durations import LONGEST
 from scim_operator.api.scimtoken import FINALIZER, ScimToken, format_time
 from scim_operator.planning.actions import (
@@ -80,8 +80,10 @@ def plan(observed: ObservedState, endpoint: str, request_interval: timedelta = R
             "TenantPurging",
             f"the users of tenant {token.tenant} are being deleted; waiting until that is done",
         )
-    if observed.auth_refused is not None:
-        return _plan_revocations(token, observed, "AuthTypeNotSupported", observed.auth_refused)
+    if observed.not_supported is not None:
+        return _plan_revocations(
+            token, observed, observed.not_supported.reason, observed.not_supported.message
+        )
     return _plan_tokens(TokenLifecycle.of(token, observed), endpoint, request_interval)
 
 
@@ -105,6 +107,8 @@ def _update_deletion_policy(observed: ObservedState) -> RegisterCredentials | No
     if token is None or connection.settings is None or connection.tenant is None or observed.settings_refused:
         return None
     if token.spec is None:  # the policy that the API holds is the last one that was understood
+        return None
+    if token.is_read_only:  # it is another's
         return None
     policy = token.spec.deletion_policy
     if connection.settings.deletion_policy == policy:
@@ -292,8 +296,8 @@ def _register(lifecycle: TokenLifecycle) -> RegisterCredentials | None:
     up_to_date = (
         connection.exists
         and connection.tenant == token.tenant
-        and connection.settings is not None
-        and _comparable(connection.settings) == _comparable(lifecycle.settings)
+        and _is_set(connection, lifecycle.settings)
+        and (connection.access or "ReadWrite") == token.understood_spec.access
         and belongs_to(connection, token)
         and oauth_client in (None, connection.oauth_client)
         and {item.id: (item.digest, item.retires_at) for item in desired}
@@ -308,8 +312,16 @@ def _register(lifecycle: TokenLifecycle) -> RegisterCredentials | None:
         owner_uid=token.metadata.uid or None,
         namespace_uid=lifecycle.namespace_uid,
         oauth_client=oauth_client,
+        access=token.understood_spec.access,
     )
     return RegisterCredentials(put, tuple(sorted(revoked & registered.keys())))
+
+
+def _is_set(connection: Connection, settings: TenantSettings | None) -> bool:
+    """Whether the tenant has these settings; None: whichever it has."""
+    if settings is None:
+        return True
+    return connection.settings is not None and _comparable(connection.settings) == _comparable(settings)
 
 
 def _comparable(settings: TenantSettings) -> TenantSettings:

@@ -12,7 +12,7 @@ from typing import Final
 from scim_api.contract.admin import Connection, TokenRefusal
 from scim_operator.api.scimtoken import ScimToken
 from scim_operator.api.status import RefusedSignIn
-from scim_operator.planning.kind_texts import remedy
+from scim_operator.planning.kind_texts import client_of, remedy
 
 REFUSAL_RESOLUTION: Final = timedelta(hours=1)
 """How far apart the times of two refusals for the same reason are that a status shows."""
@@ -115,19 +115,19 @@ def reason_of(check: str) -> str:
 def diagnosis(token: ScimToken, refusal: RefusedSignIn) -> str:
     """The condition's message: what came, what is taken, and what to write if it is one's own."""
     identity = None if token.spec is None else token.spec.auth.workload_identity
-    received = refusal.received or "nothing"
+    received, client = refusal.received or "nothing", client_of(token)
     if identity is not None:
         trust = identity.trust()
         match refusal.check:
             case "aud":
-                return _line("aud", received, "audiences", trust.audiences, "your application's")
+                return _line(client, "aud", received, "audiences", trust.audiences, "your application's")
             case "sub":
-                return _line("sub", received, "subjects", trust.subjects, "your workload identity's")
+                return _line(client, "sub", received, "subjects", trust.subjects, "your workload identity's")
             case "iss" if identity.issuers:
-                return _line("iss", received, "issuers", trust.issuers, "your tenant's issuer")
+                return _line(client, "iss", received, "issuers", trust.issuers, "your tenant's issuer")
             case "iss":
                 return (
-                    f"Entra sent iss {received}; for this tenant and cloud are taken: {', '.join(trust.issuers)}. If "
+                    f"{client} sent iss {received}; for this tenant and cloud are taken: {', '.join(trust.issuers)}. If "
                     "that is your tenant's issuer, correct spec.auth.workloadIdentity.cloud or tenantID, or list it under "
                     "issuers"
                 )
@@ -144,13 +144,13 @@ def _other(token: ScimToken, refusal: RefusedSignIn, received: str) -> str:
     match refusal.check:
         case "secret" if token.spec is not None and token.spec.auth.type == "OAuthClientCredentials":
             return (
-                "a client came with a client secret that is not accepted: a former one, or mistyped. If that is Entra, "
-                f"{remedy(token, 'ClientSecret')}"
+                "a client came with a client secret that is not accepted: a former one, or mistyped. If that is "
+                f"{client_of(token)}, {remedy(token, 'ClientSecret')}"
             )
         case "secret" if token.spec is not None:
             return (
                 "a client came with a client secret that is not accepted, and spec.auth.type is "
-                f"{token.spec.auth.type}. If that is Entra, {remedy(token, token.spec.auth.kind)}"
+                f"{token.spec.auth.type}. If that is {client_of(token)}, {remedy(token, token.spec.auth.kind)}"
             )
         case "keys":
             return (
@@ -169,11 +169,11 @@ def _other(token: ScimToken, refusal: RefusedSignIn, received: str) -> str:
             )
 
 
-def _line(claim: str, received: str, field: str, taken: tuple[str, ...], whose: str) -> str:
+def _line(client: str, claim: str, received: str, field: str, taken: tuple[str, ...], whose: str) -> str:
     shown = ", ".join(taken[:MAX_VALUES_IN_MESSAGE])
     if len(taken) > MAX_VALUES_IN_MESSAGE:
         shown += f" and {len(taken) - MAX_VALUES_IN_MESSAGE} more"
     return (
-        f"Entra sent {claim} {received}; spec.auth.workloadIdentity.{field} has {shown}. If that is {whose}, "
+        f"{client} sent {claim} {received}; spec.auth.workloadIdentity.{field} has {shown}. If that is {whose}, "
         f"add the line to {field}: - {received}"
     )

@@ -56,8 +56,8 @@ class TokenLifecycle:
     """Ids that the revoke annotation selects, without those whose revocation waits."""
     invalid_revoke: str | None
     """Why the revoke annotation is invalid."""
-    settings: TenantSettings
-    """The settings to register."""
+    settings: TenantSettings | None
+    """The settings to register; None: the tenant's stay as they are."""
     namespace_uid: str | None
     client_id: str
     entra_uses_active: bool | None

@@ -37,6 +37,7 @@ def test_the_servers_are_the_oldest_and_the_newest_supported(
 
 def test_an_empty_spec_is_enough_and_gets_every_default(server: ControlPlane, place: str) -> None:
     assert applied(server, manifest("entra", place))["spec"] == {
+        "access": "ReadWrite",
         "auth": {"type": "BearerToken"},
         "lifetime": "90d",
         "overlap": "untilExpiry",
@@ -282,6 +283,7 @@ def test_get_wide_shows_the_rest(installed: ControlPlane, quiet_namespace: str) 
         "workEmail",
         "7",
         "entra-scim-token",
+        "ReadWrite",
         "BearerToken",
         "https://scim.example.com/scim/v2",
     ]

@@ -10,9 +10,9 @@ import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import StringConstraints
+from pydantic import BaseModel, StringConstraints, ValidationError
 
-from scim_api.contract.admin import Connection, PutConnection
+from scim_api.contract.admin import Connection, PutConnection, TenantSettings
 from scim_operator.adapters.admin_api import HttpAdminApi
 from scim_operator.api.scimtoken import ScimToken, ScimTokenSpec
 from scim_operator.planning.actions import ObservedState, Refuse
@@ -29,6 +29,13 @@ class SpecBeforeUntilInUse(ScimTokenSpec):
     overlap: Annotated[
         str, StringConstraints(pattern=r"^(untilExpiry|0s|[1-9][0-9]{0,8}[smhd])$", max_length=11)
     ] = "untilExpiry"
+
+
+class PutConnectionBeforeAccess(BaseModel):
+    """What the release before reads of a PUT, as far as ``access`` touches it."""
+
+    tenant: str
+    settings: TenantSettings = TenantSettings()
 
 
 OPTIONAL = ["tenant", "settings", "settingsHash", "credentials", "revoked", "resources", "purging"]
@@ -124,3 +131,17 @@ def test_an_older_operator_says_that_it_does_not_understand_until_in_use(
     assert isinstance(refusal, Refuse)
     assert refusal.reason == "NotUnderstood"
     assert "spec.overlap" in refusal.message
+
+
+async def test_an_api_of_the_release_before_refuses_what_it_would_let_write() -> None:
+    sent: list[httpx.Request] = []
+    wanted = PutConnection(tenant="t", settings=None, access="ReadOnly")
+    await api(call("the first token")["answer"], sent=sent).put(KEY, wanted, revision="0")
+    with pytest.raises(ValidationError):
+        PutConnectionBeforeAccess.model_validate_json(sent[0].content)
+
+
+def test_a_call_of_the_release_before_says_nothing_of_access() -> None:
+    recorded = call("the first token")
+    assert PutConnection.model_validate(recorded["body"]).access is None
+    assert Connection.model_validate(recorded["answer"]).access is None

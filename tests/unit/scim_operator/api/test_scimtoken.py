@@ -56,6 +56,7 @@ def test_all_that_belongs_to_the_tenant_reaches_the_api() -> None:
             "deletionPolicy": "Delete",
         }
     ).tenant_settings()
+    assert settings is not None
     assert settings.matching is Matching.EXTERNAL_ID
     assert settings.groups == "Disabled"
     assert settings.custom_fields[0].model_dump() == {
@@ -65,6 +66,13 @@ def test_all_that_belongs_to_the_tenant_reaches_the_api() -> None:
     }
     assert (settings.rate_limit.requests_per_second, settings.rate_limit.burst) == (25, 100_000)
     assert settings.deletion_policy == "Delete"
+
+
+def test_one_that_only_reads_has_no_settings_of_the_tenant() -> None:
+    assert scimtoken({"access": "ReadOnly"}).tenant_settings() is None
+    assert scimtoken({"access": "ReadOnly"}).is_read_only
+    assert not scimtoken({"access": "ReadWrite"}).is_read_only
+    assert not scimtoken({}).is_read_only
 
 
 def test_the_spec_has_every_setting_that_the_admin_api_takes() -> None:

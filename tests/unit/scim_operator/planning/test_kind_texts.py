@@ -6,12 +6,16 @@ import pytest
 from scim_api.contract.admin import Connection, CredentialStatus
 from scim_operator.api.scimtoken import ScimToken
 from scim_operator.api.status import CredentialKind
-from scim_operator.planning.kind_texts import NOUNS, published, remedy, still_used
+from scim_operator.planning.kind_texts import NOUNS, client_of, published, remedy, still_used
 from scim_operator.planning.secret_layout import KEYS
 
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 TOKEN = ScimToken.from_object({"metadata": {"name": "entra", "namespace": "team"}, "spec": {}})
+
+READER = ScimToken.from_object(
+    {"metadata": {"name": "reader", "namespace": "team"}, "spec": {"access": "ReadOnly"}}
+)
 
 
 def credential(name: str, kind: str, used: datetime | None = None, **more: Any) -> CredentialStatus:
@@ -39,13 +43,26 @@ def used_still(*credentials: CredentialStatus) -> str | None:
 def test_people_are_told_the_keys_that_the_secret_has(kind: CredentialKind) -> None:
     keys = KEYS.get(kind)
     plaintext = keys.plaintext if keys is not None else "client-id"
-    assert plaintext in published("s", kind)
+    assert plaintext in published(TOKEN, kind)
     assert plaintext in remedy(TOKEN, kind)
     assert "Secret team/entra-scim-token" in remedy(TOKEN, kind)
 
 
+@pytest.mark.parametrize("kind", NOUNS)
+def test_what_is_said_of_one_that_only_reads_is_for_an_application_and_claims_nothing_of_entra(
+    kind: CredentialKind,
+) -> None:
+    keys = KEYS.get(kind)
+    plaintext = keys.plaintext if keys is not None else "client-id"
+    for text in (published(READER, kind), remedy(READER, kind)):
+        assert plaintext in text
+        assert "Entra" not in text
+    assert "Secret team/reader-scim-token" in remedy(READER, kind)
+    assert (client_of(READER), client_of(TOKEN)) == ("the application", "Entra")
+
+
 def test_nothing_is_claimed_to_be_proven_where_only_entra_can_sign() -> None:
-    assert "nothing was proven here: Test Connection in Entra does it" in published("s", "WorkloadIdentity")
+    assert "nothing was proven here: Test Connection in Entra does it" in published(TOKEN, "WorkloadIdentity")
 
 
 @pytest.mark.parametrize(
