@@ -1,9 +1,11 @@
 """``scim-api connection create``: a connection with its first credential."""
 
 from datetime import timedelta
+from typing import Final
 from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 
 from scim_api.cli import issuance
 from scim_api.cli.common import database_option, read_settings, run, with_store
@@ -12,6 +14,15 @@ from scim_api.cli.parameters import ACCESS_TOKEN_LIFETIME, JSON, LIFETIME, NAME,
 from scim_api.cli.sign_in import AuthType, ConnectionMistake, SignIn, Typed, WorkloadIdentity, sign_in_of
 from scim_api.contract.admin import RATE_BOUNDS, CustomField, Matching, RateLimit, TenantSettings
 from scim_api.contract.oauth import LOGIN_HOSTS, Cloud
+
+_SETTINGS: Final = {
+    "matching": "--matching",
+    "groups": "--groups",
+    "custom_fields": "--custom-field",
+    "requests_per_second": "--requests-per-second",
+    "burst": "--burst",
+}
+"""Options of the tenant's settings."""
 
 
 @click.command()
@@ -59,6 +70,13 @@ from scim_api.contract.oauth import LOGIN_HOSTS, Cloud
     "--keys-url", metavar="URL", help="WorkloadIdentity: instead of where the cloud publishes its keys."
 )
 @click.option(
+    "--access",
+    type=click.Choice(["read-write", "read-only"]),
+    default="read-write",
+    show_default=True,
+    help="read-only: for an application that reads users and groups; the tenant's settings are another connection's.",
+)
+@click.option(
     "--matching",
     type=click.Choice([item.value for item in Matching]),
     default="workEmail",
@@ -98,7 +116,9 @@ from scim_api.contract.oauth import LOGIN_HOSTS, Cloud
 @JSON
 @PUBLIC_URL
 @database_option
+@click.pass_context
 def create(
+    ctx: click.Context,
     connection_name: tuple[str, str],
     tenant: str | None,
     auth: str,
@@ -110,6 +130,7 @@ def create(
     cloud: str | None,
     issuers: tuple[str, ...],
     keys_url: str | None,
+    access: str,
     matching: str,
     groups: str,
     custom_fields: tuple[str, ...],
@@ -130,6 +151,8 @@ def create(
         scim-api connection create demo/entra-wi --tenant entra --auth WorkloadIdentity
             --entra-tenant <tenant id> --subject <object id>
             --audience api://<app id>/.default --audience api://<app id> --audience <app id>
+    For an application that reads what Entra has provisioned, and can change nothing:
+        scim-api connection create demo/reports --tenant entra --access read-only
 
     Connections of one --tenant have the same users. So Entra changes from one way to the other without a rejected
     request: create the second, enter it in Entra, and delete the first when it is no longer used.
@@ -142,7 +165,11 @@ def create(
     except ConnectionMistake as error:
         raise click.ClickException(str(error)) from None
     namespace, name = connection_name
-    tenant_settings = _tenant_settings(matching, groups, custom_fields, requests_per_second, burst)
+    tenant_settings = None
+    if access == "read-only":
+        _refuse_settings(ctx)
+    else:
+        tenant_settings = _tenant_settings(matching, groups, custom_fields, requests_per_second, burst)
     settings = read_settings(database_url=database_url, public_url=public_url)
     issued = run(
         lambda: with_store(
@@ -160,6 +187,16 @@ def create(
     )
     print_issued(issued, as_json=as_json)
     _tell_unlisted_keys(sign_in)
+
+
+def _refuse_settings(ctx: click.Context) -> None:
+    """Refuse options of the tenant's settings: with --access read-only they would be without effect."""
+    for name, option in _SETTINGS.items():
+        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.ClickException(
+                f"{option}: with --access read-only leave it out; the tenant's settings are those of its connections that"
+                " may write"
+            )
 
 
 def _tenant_settings(

@@ -15,7 +15,14 @@ from scim_api.cli.sign_in import (
     SignIn,
     WorkloadIdentity,
 )
-from scim_api.contract.admin import Connection, Credential, OAuthClient, PutConnection, TenantSettings
+from scim_api.contract.admin import (
+    AccessMode,
+    Connection,
+    Credential,
+    OAuthClient,
+    PutConnection,
+    TenantSettings,
+)
 from scim_api.contract.durations import LONGEST
 from scim_api.contract.oauth import client_id_of
 from scim_api.contract.tokens import digest, new_token, new_token_id
@@ -49,6 +56,7 @@ class Issued:
     """The bearer token or the client secret; None with a workload identity."""
     client_id: str | None
     """None with a bearer token."""
+    access: AccessMode
 
 
 async def create(
@@ -57,11 +65,11 @@ async def create(
     name: str,
     *,
     tenant: str,
-    settings: TenantSettings,
+    settings: TenantSettings | None,
     sign_in: SignIn,
     endpoint: str,
 ) -> Issued:
-    """Create a connection with its first credential.
+    """Create a connection with its first credential; without settings it is ReadOnly.
 
     Raises ``ConnectionMistake`` when it exists, when the tenant has no name, or has other settings by another connection.
     """
@@ -84,20 +92,24 @@ async def create(
             credential = _trusting(client.client_id, sign_in, present.now)
     try:
         desired = PutConnection(
-            tenant=tenant, settings=settings, credentials=(credential,), oauth_client=client
+            tenant=tenant,
+            settings=settings,
+            credentials=(credential,),
+            oauth_client=client,
+            access="ReadOnly" if settings is None else "ReadWrite",
         )
     except ValidationError:
         raise ConnectionMistake(
             f"--tenant {tenant!r}: write a name of lower-case letters, digits, - and ., such as contoso"
         ) from None
     try:
-        await store.put_connection(namespace, name, desired, if_match=present.revision)
+        created = await store.put_connection(namespace, name, desired, if_match=present.revision)
     except SettingsConflict as conflict:
         options = ", ".join(_OPTIONS.get(field, field) for field in conflict.fields)
         raise ConnectionMistake(
             f"{conflict.other} has the same tenant with other settings: repeat its {options}, or write another --tenant"
         ) from None
-    return _issued(endpoint, credential, plaintext, client)
+    return _issued(endpoint, credential, plaintext, client, created)
 
 
 async def rotate(
@@ -135,8 +147,8 @@ async def rotate(
             f"{namespace}/{name} has {len(kept)} live tokens or secrets, the most there can be; end them with"
             " --revoke-others"
         ) from None
-    await store.put_connection(namespace, name, desired, if_match=present.revision)
-    return _issued(endpoint, credential, plaintext, client)
+    held = await store.put_connection(namespace, name, desired, if_match=present.revision)
+    return _issued(endpoint, credential, plaintext, client, held)
 
 
 def auth_of(present: Connection) -> AuthType:
@@ -204,7 +216,11 @@ def _trusting(client_id: str, sign_in: WorkloadIdentity, now: datetime) -> Crede
 
 
 def _issued(
-    endpoint: str, credential: Credential, plaintext: str | None, client: OAuthClient | None
+    endpoint: str,
+    credential: Credential,
+    plaintext: str | None,
+    client: OAuthClient | None,
+    connection: Connection,
 ) -> Issued:
     return Issued(
         endpoint=endpoint,
@@ -213,4 +229,5 @@ def _issued(
         expires_at=credential.expires_at,
         plaintext=plaintext,
         client_id=None if client is None else client.client_id,
+        access=connection.access or "ReadWrite",
     )

@@ -22,8 +22,22 @@ _ADVICE: Final = {
         "In Entra: endpoint is the Tenant URL, token endpoint the Token URL, client id the Client ID. There is no secret."
     ),
 }
+_ADVICE_TO_READERS: Final = {
+    AuthType.BEARER_TOKEN: (
+        "The application sends the token as Authorization: Bearer <token> to what is below endpoint, and can change nothing"
+        " there. It is shown only now."
+    ),
+    AuthType.OAUTH_CLIENT_CREDENTIALS: (
+        "The application fetches access tokens from token endpoint with client id and client secret, and can change nothing"
+        " with them. The secret is shown only now."
+    ),
+    AuthType.WORKLOAD_IDENTITY: (
+        "The application fetches access tokens from token endpoint with client id and an assertion, and can change nothing"
+        " with them. There is no secret."
+    ),
+}
 _COLUMNS: Final = (
-    "CONNECTION", "TENANT", "USERS", "REQUESTS/S", "BURST", "KIND", "CLIENT ID", "TOKEN ID", "EXPIRES", "LAST USED",
+    "CONNECTION", "TENANT", "ACCESS", "USERS", "REQUESTS/S", "BURST", "KIND", "CLIENT ID", "TOKEN ID", "EXPIRES", "LAST USED",
 )  # fmt: skip
 
 
@@ -56,7 +70,8 @@ def print_issued(issued: Issued, *, as_json: bool) -> None:
     width = max(map(len, names.values()))
     for member, value in shown.items():
         click.echo(f"{names[member].ljust(width)}  {value}")
-    click.echo(f"\n{_ADVICE[issued.auth]}", err=True)
+    advice = _ADVICE_TO_READERS if issued.access == "ReadOnly" else _ADVICE
+    click.echo(f"\n{advice[issued.auth]}", err=True)
 
 
 def _words(member: str) -> str:
@@ -92,6 +107,7 @@ def _row(item: Connection) -> dict[str, Any]:
     return {
         "connection": f"{item.namespace}/{item.name}",
         "tenant": item.tenant,
+        "access": item.access,
         "users": item.resources,
         "requestsPerSecond": rate.requests_per_second,
         "burst": rate.burst,
@@ -124,6 +140,7 @@ def _lines(row: Mapping[str, Any]) -> list[tuple[str, ...]]:
         (
             str(row["connection"]),
             str(row["tenant"]),
+            str(row["access"]),
             str(row["users"]),
             str(row["requestsPerSecond"]),
             str(row["burst"]),

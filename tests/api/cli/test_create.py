@@ -87,7 +87,7 @@ def test_a_connection_has_the_rate_limit_that_is_asked_for_and_the_list_shows_it
     limits = {row["connection"]: (row["requestsPerSecond"], row["burst"]) for row in command.json("list")}
     assert limits == {"demo/plain": (50, 100), "demo/slow": (25, 25), "demo/fast": (100_000, 99_999)}
     table = [re.split(r"\s{2,}", line) for line in command.run("list").stdout.splitlines()]
-    assert {row[0]: row[3:5] for row in table[1:]} == {
+    assert {row[0]: row[4:6] for row in table[1:]} == {
         name: [str(rate), str(burst)] for name, (rate, burst) in limits.items()
     }
 
@@ -238,3 +238,43 @@ def test_the_help_teaches_each_way_to_sign_in(command: Command) -> None:
         "[default: 90d]",
     ):
         assert words in text
+
+
+def test_an_application_that_reads_gets_a_token_that_writes_nothing(command: Command) -> None:
+    command.json("create", "demo/entra", "--matching", "externalId")
+    done = command.run("create", "demo/reports", "--tenant", "entra", "--access", "read-only")
+    assert done.exit_code == 0, done.output
+    assert "Entra" not in done.stderr
+    assert "can change nothing" in done.stderr
+    rotated = command.run("rotate", "demo/reports")
+    assert "can change nothing" in rotated.stderr
+    entra, reports = command.json("list")
+    assert (entra["access"], reports["access"]) == ("ReadWrite", "ReadOnly")
+    assert (reports["tenant"], len(reports["tokens"])) == ("entra", 2)
+
+    async def is_read_only(store: Store) -> bool:
+        token = dict(re.split(r"\s{2,}", line) for line in rotated.stdout.splitlines())["token"]
+        access = await store.access(digest(token))
+        assert access is not None
+        assert access.settings.matching == "externalId"
+        return access.is_read_only
+
+    assert command.ask(is_read_only)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--matching", "workEmail"), ("--groups", "Disabled"), ("--custom-field", "floor"),
+        ("--requests-per-second", "50"), ("--burst", "200"),
+    ],
+    ids=lambda option: option[0],
+)  # fmt: skip
+def test_a_connection_that_reads_sets_nothing_of_its_tenant(
+    command: Command, option: tuple[str, str]
+) -> None:
+    done = command.run("create", "demo/reports", "--access", "read-only", *option)
+    assert done.exit_code == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"Error: {option[0]}: with --access read-only leave it out; ")
+    assert not done.stdout

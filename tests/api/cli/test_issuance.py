@@ -168,7 +168,9 @@ async def test_everything_is_all_pages_in_order(store: Store, monkeypatch: pytes
 
 
 def test_a_token_does_not_show_in_what_may_be_logged() -> None:
-    issued = Issued(ENDPOINT, AuthType.BEARER_TOKEN, "t1", credential().expires_at, "sct_secret", None)
+    issued = Issued(
+        ENDPOINT, AuthType.BEARER_TOKEN, "t1", credential().expires_at, "sct_secret", None, "ReadWrite"
+    )
     assert "sct_secret" not in repr(issued)
     assert "sct_secret" not in str(issued)
 

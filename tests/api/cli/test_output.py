@@ -32,6 +32,7 @@ def test_the_list_has_a_row_for_each_live_token_and_never_a_token(command: Comma
     assert header == [
         "CONNECTION",
         "TENANT",
+        "ACCESS",
         "USERS",
         "REQUESTS/S",
         "BURST",
@@ -41,16 +42,19 @@ def test_the_list_has_a_row_for_each_live_token_and_never_a_token(command: Comma
         "EXPIRES",
         "LAST USED",
     ]
-    assert rows[0] == ["apps/silent", "silent", "0", "50", "100", "BearerToken", "-", "-", "-", "never"]
-    assert [row[:3] for row in rows[1:]] == [["demo/entra", "entra", "1"]] * 2
-    assert {row[7]: row[8] for row in rows[1:]} == {one["tokenId"]: one["expiresAt"] for one in issued}
-    assert sorted(row[9] == "never" for row in rows[1:]) == [False, True]
+    assert rows[0] == [
+        "apps/silent", "silent", "ReadWrite", "0", "50", "100", "BearerToken", "-", "-", "-", "never",
+    ]  # fmt: skip
+    assert [row[:4] for row in rows[1:]] == [["demo/entra", "entra", "ReadWrite", "1"]] * 2
+    assert {row[8]: row[9] for row in rows[1:]} == {one["tokenId"]: one["expiresAt"] for one in issued}
+    assert sorted(row[10] == "never" for row in rows[1:]) == [False, True]
     assert not PATTERN.search(done.output)
 
     silent, entra = command.json("list")
     assert silent == {
         "connection": "apps/silent",
         "tenant": "silent",
+        "access": "ReadWrite",
         "users": 0,
         "requestsPerSecond": 50,
         "burst": 100,
@@ -75,7 +79,7 @@ def test_the_list_shows_how_each_connection_signs_in_and_its_client_id(command: 
     command.json("rotate", "demo/client")
     command.json("create", "demo/token")
     _, *rows = [re.split(r"\s{2,}", line) for line in command.run("list").stdout.splitlines()]
-    assert [(row[0], row[5], row[6]) for row in rows] == [
+    assert [(row[0], row[6], row[7]) for row in rows] == [
         ("demo/client", "ClientSecret", client["clientId"]),
         ("demo/client", "ClientSecret", client["clientId"]),
         ("demo/token", "BearerToken", "-"),
