@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 
 from localcluster import ControlPlane, Tools, build_tools
@@ -40,13 +41,29 @@ def control_plane(tools: Tools) -> Iterator[ControlPlane]:
         yield plane
 
 
+def new_namespace(plane: ControlPlane) -> str:
+    """A fresh namespace, made without a kubectl: hundreds of tests have one."""
+    name = f"test-{secrets.token_hex(4)}"
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    with _admin(plane) as admin:
+        admin.post("/api/v1/namespaces", json=namespace).raise_for_status()
+    return name
+
+
+def _admin(plane: ControlPlane) -> httpx.Client:
+    return httpx.Client(base_url=plane.url, verify=plane.admin_context(), trust_env=False, timeout=30)
+
+
 @pytest.fixture
 def namespace(control_plane: ControlPlane) -> Iterator[str]:
     """A fresh namespace, removed afterwards without waiting."""
-    name = f"test-{secrets.token_hex(4)}"
-    control_plane.kubectl("create", "namespace", name)
+    name = new_namespace(control_plane)
     yield name
-    control_plane.kubectl("delete", "namespace", name, "--wait=false")
+    with _admin(control_plane) as admin:
+        answer = admin.delete(f"/api/v1/namespaces/{name}")
+    assert answer.status_code in (200, 202, 404, 409), (
+        answer.text
+    )  # The last two: a test has deleted it itself.
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from kubernetes.aio import client, config
 
 from localcluster import ControlPlane, Tools
+from support.cluster import new_namespace
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATOR_NAMESPACE = "scim-system"
@@ -50,9 +50,7 @@ def _with_crd(tools: Tools) -> Iterator[ControlPlane]:
 @pytest.fixture
 def quiet_namespace(installed: ControlPlane) -> str:
     """A fresh namespace on it; it goes with the control plane."""
-    name = f"test-{secrets.token_hex(4)}"
-    installed.kubectl("create", "namespace", name)
-    return name
+    return new_namespace(installed)
 
 
 def ensure_namespace(control_plane: ControlPlane, name: str) -> None:
