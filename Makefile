@@ -10,7 +10,7 @@ JAVA_TESTS := tests/java
 NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e test-java costs lint format bench bench-layers bench-tenants bench-hostile bench-groups bench-secret bench-scale bench-hand-over torture crd openapi mutants kind clean
+.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e test-java costs lint format bench bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-secret bench-scale bench-hand-over torture crd openapi mutants kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -84,6 +84,9 @@ bench-tenants: install ## Many tenants on one worker: what a loud one does to a 
 
 bench-hostile: install ## What a tenant that sends the most expensive requests does to a quiet one (ARGS="--rounds 3")
 	@PYTHONPATH=dev:tests $(RUN) python -m bench.hostile $(ARGS)
+
+bench-changes: install ## A thousand requests that wait for changes, and how soon a change is told (ARGS="--seconds 10")
+	@PYTHONPATH=dev:tests $(RUN) python -m bench.changes $(ARGS)
 
 bench-groups: install ## One member added to a group of 10 and of 100,000; the large one read whole
 	@PYTHONPATH=dev:tests $(RUN) python -m bench.teams

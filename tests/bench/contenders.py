@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -169,13 +169,15 @@ async def running(name: str, count: int, server: PostgresServer) -> AsyncIterato
 
 
 @contextlib.asynccontextmanager
-async def ours(name: str, url: str, count: int, directory: Path) -> AsyncIterator[Contender]:
-    """Our service on a database of its own, with one tenant of so many people."""
+async def ours(
+    name: str, url: str, count: int, directory: Path, *, options: Sequence[str] = ()
+) -> AsyncIterator[Contender]:
+    """Our service on a database of its own, with one tenant of so many people, and with more options."""
     tenant, token = await loading.connect_tenant(url, "contoso")
     await loading.load(url, tenant, count)
     clients = await loading.connect_clients(url)
     port = free_port()
-    command = [*SERVE, "--port", str(port), "--database-url", url]
+    command = [*SERVE, "--port", str(port), "--database-url", url, *options]
     asked = Asked(token, identity, count, clients)
     async with _started(name, command, port, asked, directory) as contender:
         yield contender
