@@ -13,6 +13,7 @@ from scim_api.store.errors import Unavailable
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import REQUIRED_VERSION, migrate
 from scim_api.store.sql.schema import MIGRATIONS
+from support.change_rows import change_rows
 from support.postgres import execute
 
 MIGRATE = """
@@ -121,3 +122,31 @@ async def test_importing_the_store_is_light() -> None:
     out, _ = await process.communicate()
 
     assert out.decode().split() == []
+
+
+async def test_rows_of_the_audit_table_are_carried_over_into_the_log_of_changes(empty_url: str) -> None:
+    """As the release before wrote them, in their order; its processes may go on writing them meanwhile."""
+    insert = (
+        "INSERT INTO audit (at, tenant, kind, resource_id, action, actor) VALUES"
+        " ('2026-01-01', NULL, 'Connection', 'apps/entra', 'put', 'admin'), ('2026-01-02', 7, 'User', 'u', 'create', 'k'),"
+        " ('2026-01-03', 7, 'Group', 'g', 'modify', 'k'), ('2026-01-04', 7, 'User', 'u', 'delete', 'k')"
+    )
+    before = tuple(step for step in MIGRATIONS if step.number < 7)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("scim_api.store.migrate.MIGRATIONS", before)
+        await migrate(empty_url)
+    await run_sql(empty_url, insert)
+    await migrate(empty_url)
+    await run_sql(empty_url, insert.replace("2026", "2027"))
+
+    store = create_store(empty_url)
+    await store.open()
+    try:
+        rows = await change_rows(store)
+        page = await store.change_log.page(7, None, limit=10)
+    finally:
+        await store.close()
+    told = [("connection.put", 0), ("user.created", 7), ("group.updated", 7), ("user.deleted", 7)]
+    assert [(row.type, row.tenant) for row in rows] == told * 2
+    assert [row.at[:4] for row in rows] == ["2026"] * 4 + ["2027"] * 4
+    assert [change.type for change in page.changes] == [what for what, tenant in told if tenant] * 2

@@ -1,17 +1,25 @@
 """What only PostgreSQL does with the log of changes: transactions that overtake each other."""
 
 import asyncio
+import contextlib
 import functools
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 import pytest
 
-from scim_api.store.change_log import Actor, FeedPosition
+from scim_api.store.change_log import Actor, FeedPosition, Unfinished
+from scim_api.store.errors import ChangesGone
+from scim_api.store.migrate import migrate
+from scim_api.store.postgres.pool import INDEX_ONLY_PLANNER
 from scim_api.store.postgres.store import PostgresStore
+from scim_api.store.sql import change_log
 from support.change_rows import COLUMNS
+from support.postgres import execute, own_server, standby_of
+from support.serve_process import free_port
 from support.stored import prepared, retitle, tenant_of
 
 _WRITE = f"INSERT INTO change ({COLUMNS}) SELECT $1, $2, $3, $4, NULL, 1, NULL, NULL, 'writer', NULL"
@@ -187,3 +195,79 @@ async def test_of_changes_under_way_at_once_none_is_missed_and_each_resource_has
     assert sorted(actor for _, _, actor in seen) == sorted(f"{n}-{s}" for n in range(12) for s in range(6))
     for user in users[:6]:
         assert [version for one, version, _ in seen if one == user.id] == list(range(2, 14))
+
+
+async def test_what_a_page_needs_is_found_by_indexes_whatever_the_statistics(
+    store: PostgresStore, tenant: int
+) -> None:
+    """The log is long, most of it is of others, and the reader has come far."""
+    session = await asyncpg.connect(store.url, server_settings=dict(INDEX_ONLY_PLANNER))
+    fill = (
+        "INSERT INTO change (tenant, at, type, resource_id, credential)"
+        " SELECT CASE WHEN n % 100 = 0 THEN $1 ELSE n % 7 + 1000 END, '2026', 'user.updated', n::text, 'c'"
+        " FROM generate_series(1, 5000) AS n"
+    )
+    await session.execute(fill.replace("$1", str(tenant)))
+    since = int((await session.fetchval("SELECT pg_current_snapshot()::text")).split(":")[1])
+    await session.execute(fill.replace("$1", str(tenant)).replace("5000", "50"))
+    position = FeedPosition(tenant, 0, 4_000, 0, Unfinished((since - 5,), since, since + 1))
+    asked = {
+        change_log.POSTGRESQL_PAGE: change_log.page_parameters(tenant, position, 10, frozenset()),
+        change_log.POSTGRESQL_HEAD: (tenant,),
+        change_log.POSTGRESQL_CHANGED: ([], str(since)),
+    }
+    for statistics in ("young", "fresh"):
+        if statistics == "fresh":
+            await session.execute("ANALYZE change")
+        for sql, parameters in asked.items():
+            [[text]] = await session.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *parameters)
+            nodes = list(_nodes(json.loads(text)[0]["Plan"]))
+            read = sum(node["Actual Rows"] * node["Actual Loops"] for node in nodes if "Index Name" in node)
+            assert not [node for node in nodes if node["Node Type"] == "Seq Scan"], (statistics, sql)
+            assert read < 100, (statistics, text)
+    await session.close()
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
+
+
+async def test_a_position_of_before_a_failover_is_refused() -> None:
+    """A standby may lack what a reader has seen, and gives its numbers to other changes."""
+    ports = free_port(), free_port()
+    with contextlib.ExitStack() as stack:
+        primary = await asyncio.to_thread(stack.enter_context, own_server(("127.0.0.1", ports[0])))
+        await migrate(primary.url)
+        standby = await asyncio.to_thread(stack.enter_context, standby_of(primary, ("127.0.0.1", ports[1])))
+        async with opened(primary.url) as before:
+            tenant = await tenant_of(before)
+            await before.create(tenant, "User", prepared("ada"), actor=Actor("writer"))
+            page = await before.change_log.page(tenant, None, limit=10)
+        await _until_there(standby.url)
+        await execute(standby.url, "SELECT pg_promote(true)")
+        async with opened(standby.url) as after:
+            assert len((await after.change_log.page(tenant, None, limit=10)).changes) == 1
+            with pytest.raises(ChangesGone, match="failover"):
+                await after.change_log.page(tenant, page.next, limit=10)
+        await asyncio.to_thread(stack.close)
+
+
+async def _until_there(url: str) -> None:
+    """Until the standby has the one person."""
+    async with asyncio.timeout(20):
+        connection = await asyncpg.connect(url)
+        while not await connection.fetchval("SELECT count(*) FROM change WHERE type = 'user.created'"):
+            await asyncio.sleep(0.02)
+        await connection.close()
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[PostgresStore]:
+    store = PostgresStore(url)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
