@@ -74,12 +74,11 @@ def type_of(kind: ResourceKind, what: str) -> str:
     return f"{kind.lower()}.{what}"
 
 
-# "tenant + 0": else PostgreSQL may walk through all of the tenant's changes for the few of these transactions.
 _LATE: Final = f"""
 SELECT {_COLUMNS} FROM (
-    SELECT * FROM change WHERE xid = ANY ($3::text[]::xid8[]) AND tenant + 0 = $1 AND pk > $8 AND pk <= $2
+    SELECT * FROM change WHERE xid = ANY ($3::text[]::xid8[]) AND tenant = $1 AND pk > $8 AND pk <= $2
     UNION ALL
-    SELECT * FROM change WHERE xid >= $4::text::xid8 AND xid < $5::text::xid8 AND tenant + 0 = $1 AND pk > $8
+    SELECT * FROM change WHERE xid >= $4::text::xid8 AND xid < $5::text::xid8 AND tenant = $1 AND pk > $8
         AND pk <= $2
 ) AS x
 WHERE NOT (xid = ANY ($9::text[]::xid8[]) OR (xid >= $10::text::xid8 AND xid < $11::text::xid8))
