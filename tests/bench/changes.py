@@ -1,7 +1,8 @@
 """What it costs to let applications wait for changes, and how soon they hear of one.
 
 Run by ``make bench-changes``, on each database: the memory and the processor time of a thousand requests that wait, and
-the time from a change's commit to its answer while two hundred changes a second are made.
+the time from a change's commit to its answer while two hundred changes a second are made. At the end, what it costs
+writers that no reader misses anything: see ``change_order``.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from typing import Any, Final, Self
 import orjson
 import uvloop
 
-from bench import contenders
+from bench import change_order, contenders
 from bench.contenders import OURS, Contender
 from bench.load import body_of, percentile, status_of
 from bench.workloads import turns_of
@@ -158,6 +159,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with own_server(settings=contenders.POSTGRES_SETTINGS, on_disk=True) as server:
         met = [uvloop.run(measure(name, server, options.seconds)) for name in OURS]
+        say("== changes of one tenant per second, PostgreSQL, 16 connections")
+        for way, rate in uvloop.run(change_order.measure(server, options.seconds / 2)).items():
+            say(f"  {way}: {rate:.0f}")
     return 0 if all(met) else 1
 
 
