@@ -89,3 +89,7 @@ class TenantPurging(StoreError):
 
 class ChangesGone(StoreError):
     """A reader of the feed can't go on where it was; the text says why. -> 410"""
+
+
+class ReaderRefused(StoreError):
+    """A role can't be let in or ended as asked; nothing was changed. The text says what to do."""

@@ -67,7 +67,8 @@ def _upgrade(dialect: Dialect) -> TransactionScript[int]:
     for migration in MIGRATIONS:
         if migration.number <= version:
             continue
-        yield Statement(migration.sqlite if dialect == "sqlite" else migration.postgresql)
+        if sql := migration.sqlite if dialect == "sqlite" else migration.postgresql:
+            yield Statement(sql)
         yield Statement(
             "INSERT INTO schema_migration (version, name, applied_at) VALUES (?, ?, ?)",
             (migration.number, migration.name, to_text(datetime.now(UTC))),

@@ -8,6 +8,8 @@ released is never edited.
 import dataclasses
 from typing import Final
 
+from scim_api.store.sql import published
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Migration:
@@ -16,6 +18,7 @@ class Migration:
     number: int
     name: str
     sqlite: str
+    """Empty: nothing to do there."""
     postgresql: str
 
 
@@ -373,6 +376,7 @@ MIGRATIONS: Final = (
         sqlite=_CHANGES.format_map(_SQLITE) + _AUDIT_TRIGGER_SQLITE,
         postgresql=_CHANGES.format_map(_POSTGRESQL) + _AUDIT_TRIGGER_POSTGRESQL,
     ),
+    Migration(number=8, name="published views", sqlite="", postgresql=published.SCHEMA),
 )
 """All steps, in order, numbered from 1 without gaps."""
 

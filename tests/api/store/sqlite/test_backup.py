@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import stat
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import asyncpg
 import httpx
 import pytest
 
@@ -20,8 +22,10 @@ from demo.processes import Api, start_api
 from scim_api.store.change_log import Actor
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
+from scim_api.store.postgres import readers
 from scim_api.store.protocol import ListQuery, Store
 from support import postgres
+from support.readers import drop_roles
 from support.stored import credential, digest_of, prepared, tenant_of
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -157,13 +161,27 @@ def test_sqlite_saved_and_restored_as_documented_is_what_it_was(
 def test_postgresql_saved_and_restored_as_documented_is_what_it_was(
     tmp_path: Path, postgres_url: str, empty_postgres_url: str
 ) -> None:
+    role = f"reader_{secrets.token_hex(4)}"
+
     async def fill() -> int:
         async with opened(postgres_url) as store:
             tenant = await tenant_of(store)
             await store.create(tenant, "User", prepared("ada"), actor=Actor("c"))
-            return tenant
+            await readers.create(postgres_url, "apps", "contoso", role)
+        return tenant
+
+    async def see() -> list[str]:
+        session = await asyncpg.connect(empty_postgres_url, user=role)
+        try:
+            return [row[0] for row in await session.fetch("SELECT user_name FROM published.users")]
+        finally:
+            await session.close()
 
     async def look(tenant: int) -> None:
+        assert [one.state for one in await readers.list_readers(empty_postgres_url)] == ["NoRole"]
+        await readers.create(empty_postgres_url, "apps", "contoso", role)
+        assert await see() == ["ada"]
+        await drop_roles(empty_postgres_url, role)
         async with opened(empty_postgres_url) as store:
             found = await store.access(digest_of("token-contoso"))
             assert found is not None
@@ -176,6 +194,7 @@ def test_postgresql_saved_and_restored_as_documented_is_what_it_was(
     for word in ("pg_dump --format", "pg_restore"):
         commands = f"cd {tmp_path}\n{documented(word)}"
         shell(commands, SCIM_API_DATABASE_URL=postgres_url, NEW_DATABASE_URL=empty_postgres_url)
+        asyncio.run(drop_roles(postgres_url, role))  # the new server does not have it
     asyncio.run(look(tenant))
 
 
