@@ -8,7 +8,7 @@ import click
 
 from scim_api.cli.sign_in import ConnectionMistake
 from scim_api.server.settings import ApiSettings, SettingsError, load
-from scim_api.store.errors import Conflict, StoreError, Unavailable
+from scim_api.store.errors import Conflict, ReaderRefused, StoreError, Unavailable
 from scim_api.store.factory import create_store
 from scim_api.store.protocol import Store
 from scim_api.store.sql.transfer_tables import TransferRefused
@@ -43,7 +43,7 @@ def run(action: Callable[[], Awaitable[Result]]) -> Result:
 
     try:
         return asyncio.run(main())
-    except (SettingsError, ConnectionMistake, TransferRefused, ValueError) as error:
+    except (SettingsError, ConnectionMistake, TransferRefused, ReaderRefused, ValueError) as error:
         raise click.ClickException(str(error)) from None
     except Unavailable as error:
         raise click.ClickException(f"the database can't be used: {error}") from None

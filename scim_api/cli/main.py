@@ -7,6 +7,7 @@ import click
 from scim_api.cli.common import CONTEXT, database_option, read_settings, run
 from scim_api.cli.connections import connection
 from scim_api.cli.database import backup, copy, migrate
+from scim_api.cli.readers import reader
 from scim_api.contract.logging import configure
 
 
@@ -107,7 +108,7 @@ def serve(**options: object) -> None:
     run(lambda: run_server(settings))
 
 
-for command in (migrate, copy, backup, connection):
+for command in (migrate, copy, backup, connection, reader):
     main.add_command(command)
 
 

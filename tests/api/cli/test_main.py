@@ -31,7 +31,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[ApiSettings]:
 
 
 def test_every_command_is_there_and_explains_itself() -> None:
-    assert set(main.commands) == {"serve", "migrate", "copy", "backup", "connection"}
+    assert set(main.commands) == {"serve", "migrate", "copy", "backup", "connection", "reader"}
     for name, command in main.commands.items():
         for option in ("-h", "--help"):
             shown = CliRunner().invoke(main, [name, option])
