@@ -185,8 +185,8 @@ class ScimTokenStatus(ApiModel):
     expires_at: Time | None = None
     """When the active token or client secret expires; a workload identity does not."""
     last_used_at: Time | None = None
-    """When a request came last with any of the tokens, to the day. Older than a few hours: Entra is not
-    provisioning."""
+    """When a request came last with any of the tokens, to the day. Where they are Entra's, and it is older than a few
+    hours, Entra is not provisioning."""
     users: Annotated[int, Field(ge=0)] | None = None
     """How many users the tenant has."""
     tokens: tuple[TokenStatus, ...] = ()

@@ -52,6 +52,8 @@ async def test_the_tenants_settings_are_left_alone_whatever_they_become(life: Li
 async def test_its_deletion_changes_no_policy_of_the_tenant(life: Life) -> None:
     await begun(life, **READER)
     life.world.settings = SETTINGS
+    assert life.world.object is not None
+    life.world.object["metadata"]["finalizers"] = ["foregroundDeletion"]
     life.world.delete()
     await life.reconcile()
     assert not life.world.exists
