@@ -88,6 +88,11 @@ def main() -> None:
     type=click.FloatRange(0, 365, min_open=True),
     help="How long these keys are used while they can't be fetched anew.  [default: 7]",
 )
+@click.option(
+    "--change-retention-days",
+    type=click.FloatRange(1, 3650),
+    help="How long the log of changes goes back, for applications that follow it.  [default: 90]",
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[default: info]")
 def serve(**options: object) -> None:
     """Serve SCIM until SIGTERM; requests in flight are answered first.

@@ -189,13 +189,16 @@ def test_a_volume_of_ones_own_is_used(helm: Helm) -> None:
     )
 
 
-def test_the_way_in_leads_to_the_public_port_for_scim_and_the_token_endpoint_alone(helm: Helm) -> None:
+def test_the_way_in_leads_to_the_public_port_for_scim_the_feed_and_the_token_endpoint_alone(
+    helm: Helm,
+) -> None:
     rendered = helm.render(EVERYTHING)
     (rule,) = rendered.one("Ingress", "scim-operator")["spec"]["rules"]
     assert rule["host"] == "scim.example.com"
     paths = rule["http"]["paths"]
     assert [(path["path"], path["pathType"]) for path in paths] == [
         ("/scim/v2", "Prefix"),
+        ("/changes/v1", "Exact"),
         (TOKEN_PATH, "Exact"),
     ]
     for path in paths:
@@ -205,6 +208,7 @@ def test_the_way_in_leads_to_the_public_port_for_scim_and_the_token_endpoint_alo
     assert [match["path"] for match in route["rules"][0]["matches"]] == [
         {"type": "PathPrefix", "value": "/scim/v2"},
         {"type": "Exact", "value": TOKEN_PATH},
+        {"type": "Exact", "value": "/changes/v1"},
     ]
     assert route["rules"][0]["backendRefs"] == [{"name": "scim-operator-api", "port": 8080}]
     ports = rendered.one("Service", "scim-operator-api")["spec"]["ports"]

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import httpx
@@ -127,6 +127,7 @@ class Life:
             ada = await post("Users", person("ada", **{CUSTOM: {"postalCode": "0815"}}))
             eve = await post("Users", person("éve 'quoted' \\ 名", nickName="\u2028 \U0001f600"))
             gone = await post("Users", person("gone"))
+            await store.change_log.forget(timedelta())
             inner = await post("Groups", {"displayName": "Inner", "members": [{"value": eve}]})
             await post("Groups", {"displayName": "Staff", "members": [{"value": ada}, {"value": inner}]})
             change = {

@@ -52,6 +52,7 @@ def test_every_option_of_serve_is_a_setting_and_tells_its_default() -> None:
     assert set(options) <= set(fields)
     for name in (
         "host", "port", "internal_host", "log_level", "max_connections", "head_seconds", "body_seconds",
+        "change_retention_days",
     ):  # fmt: skip
         default = fields[name].default
         shown = f"{default:g}" if isinstance(default, float) else default

@@ -57,9 +57,11 @@ async def test_every_token_gets_the_same_answers_afterwards(way: Way, person: An
 
 
 async def share_with_an_earlier_release(url: str) -> None:
-    """Leave two that have one key, and one whose keys are not rebuilt yet."""
+    """Leave two that have one key, one whose keys are not rebuilt yet, and a row of the audit table."""
     [[tenant]] = await run_sql(url, "SELECT min(pk) FROM tenant")
     earlier = EarlierRelease(url, tenant)
+    audit = "INSERT INTO audit (at, tenant, kind, resource_id, action, actor)"
+    await run_sql(url, f"{audit} VALUES ('2026-01-01', {tenant}, 'User', 'u', 'modify', 'k') RETURNING 1")
     async with opened(url) as store:
         await earlier.create("Group", {"displayName": "\u03c3"}, {"displayName": "x\u03a3"})
         await earlier.create("Group", {"displayName": "x\u03c3"})

@@ -45,7 +45,7 @@ async def test_every_table_and_column_of_either_schema_is_copied(postgres_url: s
     numbered = set()
     for name, column, kind, identity in await server.fetch(
         "SELECT table_name, column_name, data_type, is_identity FROM information_schema.columns"
-        " WHERE table_schema = 'public'"
+        " WHERE table_schema = 'public' AND (table_name, column_name) <> ('change', 'xid')"  # of one server alone
     ):
         postgresql.setdefault(name, set()).add(column)
         if kind in {"json", "jsonb"}:
