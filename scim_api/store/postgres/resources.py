@@ -127,12 +127,19 @@ class ResourceWriter:
         expected_version: int | None = None,
     ) -> bool:
         """Delete one resource and its memberships; False when there is none."""
-        [[deleted, version]] = await self._database.write(
-            statements.DELETE, tenant, kind, resource_id, expected_version, *actor
-        )
+        who = (tenant, kind, resource_id)
+
+        async def attempt() -> tuple[bool, int | None]:
+            async with self._database.borrow() as connection, connection.transaction():
+                if not await connection.fetch(statements.LOCK_FOR_DELETION, *who):
+                    return False, None
+                [row] = await connection.fetch(statements.DELETE, *who, expected_version, *actor)
+                return row[0], row[1]
+
+        deleted, version = await postgres_pool.with_retries(attempt)
         if not deleted and version is not None and expected_version is not None:
             raise VersionMismatch(f"the resource is at version {version}, not {expected_version}")
-        return bool(deleted)
+        return deleted
 
     async def rebuild_keys(self, batch: int) -> KeyRebuild:
         """Give resources with keys of an earlier release those of this one; see ``Store``."""

@@ -107,14 +107,28 @@ WHERE tenant + 0 = $1::bigint AND kind = $2::text AND id = $3::text AND version 
 """
 """tenant, kind, id, version, modified, keys -> a row when the resource is as it was, with this normal form."""
 
-DELETE: Final = f"""
-WITH containers AS (
+LOCK_FOR_DELETION: Final = """
+WITH containers AS MATERIALIZED (
     SELECT g.pk FROM resource r JOIN membership m ON m.member = r.pk JOIN resource g ON g.pk = m.container
     WHERE r.tenant + 0 = $1::bigint AND r.kind = $2::text AND r.id = $3::text
-        AND ($4::bigint IS NULL OR r.version = $4)
     ORDER BY g.pk FOR NO KEY UPDATE OF g
+)
+SELECT 1 FROM resource WHERE tenant + 0 = $1 AND kind = $2 AND id = $3 AND (SELECT count(*) FROM containers) >= 0
+FOR UPDATE
+"""
+"""tenant, kind, id -> a row when it is there. Its groups are locked first, then itself, as by those who let it join or
+leave; from then on it joins no other. A statement sees what was there when it began: so what it waited for has to be
+seen by the next one.
+"""
+
+DELETE: Final = f"""
+WITH parted AS (
+    DELETE FROM membership m USING resource r
+    WHERE m.member = r.pk AND r.tenant + 0 = $1::bigint AND r.kind = $2::text AND r.id = $3::text
+        AND ($4::bigint IS NULL OR r.version = $4)
+    RETURNING m.container
 ), changed AS (
-    UPDATE resource SET version = version + 1, modified = {NOW} WHERE pk IN (SELECT pk FROM containers)
+    UPDATE resource SET version = version + 1, modified = {NOW} WHERE pk IN (SELECT container FROM parted)
     RETURNING id, external_key, version
 ), gone AS (
     DELETE FROM resource WHERE tenant + 0 = $1::bigint AND kind = $2::text AND id = $3::text
@@ -130,4 +144,5 @@ WITH containers AS (
 SELECT EXISTS (SELECT 1 FROM gone),
     (SELECT version FROM resource WHERE tenant + 0 = $1 AND kind = $2 AND id = $3)
 """
-"""tenant, kind, id, version or NULL, credential, ScimToken -> whether it was deleted; its version before."""
+"""tenant, kind, id, version or NULL, credential, ScimToken -> whether it was deleted; its version before. After
+``LOCK_FOR_DELETION``, in the same transaction."""

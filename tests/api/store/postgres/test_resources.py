@@ -1,20 +1,25 @@
 """A user's change in PostgreSQL: a guess, some races, then the row's lock; and what a conflict names."""
 
+import asyncio
+import dataclasses
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 import pytest
 
 from scim_api.contract.admin import Matching, TenantSettings
 from scim_api.core.errors import ScimError
-from scim_api.core.model import Resource, ResourceWrite
+from scim_api.core.model import MemberChange, Resource, ResourceWrite
 from scim_api.store.change_log import Actor
 from scim_api.store.errors import Conflict, Unavailable, VersionMismatch
 from scim_api.store.postgres import statements
 from scim_api.store.postgres.database import Database
 from scim_api.store.postgres.resources import OPTIMISTIC_ATTEMPTS
 from scim_api.store.postgres.store import PostgresStore
+from support.change_rows import change_rows
 from support.database import run_sql
 from support.stored import connect, credential, digest_of, prepared, retitle, tenant_of
 
@@ -178,3 +183,94 @@ async def test_a_group_of_a_name_that_is_taken_is_told_by_its_name(store: Postgr
 async def test_a_tenant_that_is_gone_is_no_conflict(store: PostgresStore) -> None:
     with pytest.raises(Unavailable, match="the tenant was deleted"):
         await store.create(999, "User", prepared("ada"), actor=Actor("c"))
+
+
+@asynccontextmanager
+async def another_transaction(store: PostgresStore, *statements: str) -> AsyncIterator[Any]:
+    """Statements of somebody else, not committed yet."""
+    session = await asyncpg.connect(store.url)
+    try:
+        await session.execute("BEGIN")
+        for statement in statements:
+            await session.execute(statement)
+        yield session
+    finally:
+        await session.close()
+
+
+async def until_it_waits(session: Any, for_whom: "asyncio.Task[Any]") -> None:
+    """Until a task waits for what the session has locked."""
+    blocked = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    async with asyncio.timeout(10):
+        while not await session.fetchval(blocked):
+            assert not for_whom.done()
+            await asyncio.sleep(0.01)
+
+
+async def team_with(store: PostgresStore, tenant: int, *members: Resource) -> Resource:
+    joined = MemberChange("add", tuple(one.id for one in members))
+    write = dataclasses.replace(prepared("team"), members=(joined,))
+    return await store.create(tenant, "Group", write, actor=Actor("c"))
+
+
+def _lock(group: Resource) -> str:
+    return f"UPDATE resource SET version = version + 1 WHERE id = '{group.id}'"
+
+
+async def _leavings(store: PostgresStore) -> list[tuple[str | None, int | None]]:
+    """Who left a group, and the group's version since, by the log."""
+    rows = await change_rows(store)
+    return [(row.member, row.version) for row in rows if row.type == "group.member_removed"]
+
+
+async def test_one_who_joins_a_group_while_being_deleted_leaves_it_in_the_log(
+    store: PostgresStore, tenant: int
+) -> None:
+    ada = await store.create(tenant, "User", prepared("ada"), actor=Actor("c"))
+    team = await team_with(store, tenant)
+    join = f"INSERT INTO membership (container, member, tenant) VALUES ({team.pk}, {ada.pk}, {tenant})"
+    async with another_transaction(store, _lock(team), join) as other:
+        deleting = asyncio.create_task(store.delete(tenant, "User", ada.id, actor=Actor("c")))
+        await until_it_waits(other, deleting)
+        await other.execute("COMMIT")
+        assert await deleting
+
+    assert await _leavings(store) == [(ada.id, 3)]
+
+
+async def test_one_who_leaves_a_group_while_being_deleted_leaves_it_once_in_the_log(
+    store: PostgresStore, tenant: int
+) -> None:
+    ada = await store.create(tenant, "User", prepared("ada"), actor=Actor("c"))
+    team = await team_with(store, tenant, ada)
+    leave = f"DELETE FROM membership WHERE container = {team.pk} AND member = {ada.pk}"
+    async with another_transaction(store, _lock(team), leave) as other:
+        deleting = asyncio.create_task(store.delete(tenant, "User", ada.id, actor=Actor("c")))
+        await until_it_waits(other, deleting)
+        await other.execute("COMMIT")
+        assert await deleting
+
+    assert await _leavings(store) == []
+    left = await store.get(tenant, "Group", team.id)
+    assert left is not None
+    assert left.version == 2  # of the other transaction
+
+
+async def test_a_deletion_for_a_version_that_ends_meanwhile_takes_nobody_out_of_a_group(
+    store: PostgresStore, tenant: int
+) -> None:
+    ada = await store.create(tenant, "User", prepared("ada"), actor=Actor("c"))
+    team = await team_with(store, tenant, ada)
+    async with another_transaction(store, _lock(ada)) as other:
+        deleting = asyncio.create_task(
+            store.delete(tenant, "User", ada.id, actor=Actor("c"), expected_version=1)
+        )
+        await until_it_waits(other, deleting)
+        await other.execute("COMMIT")
+        with pytest.raises(VersionMismatch):
+            await deleting
+
+    assert await _leavings(store) == []
+    left = await store.get(tenant, "Group", team.id)
+    assert left is not None
+    assert left.version == 1
