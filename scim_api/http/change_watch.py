@@ -104,17 +104,23 @@ class ChangeWatch:
             self._looking = None
             return
         begun.set_result(None)
+        found: LogMark | None = mark
         while self._waiting:
             await asyncio.sleep(self._seconds)
-            mark = await self._wake(mark)
+            found = await self._wake(found)
         self._looking = None
 
-    async def _wake(self, mark: LogMark) -> LogMark:
+    async def _wake(self, mark: LogMark | None) -> LogMark | None:
+        """Wake those for whom there is something since a mark; the next mark. None: the database did not answer.
+
+        A mark says nothing after an outage: PostgreSQL may give transaction ids again that it had given before a crash
+        and not written down. Then everybody looks.
+        """
         try:
-            mark, tenants = await self._change_log.changed_tenants(mark)
+            found, tenants = await self._change_log.changed_tenants(mark)
         except Unavailable:
-            return mark  # who waits asks the database at the end, and tells
-        for tenant in tenants:
+            return None  # who waits asks the database at the end, and tells
+        for tenant in tuple(self._waiting) if mark is None else tenants:
             for event in self._waiting.get(tenant, ()):
                 event.set()
-        return mark
+        return found

@@ -117,6 +117,20 @@ async def test_an_outage_while_somebody_waits_loses_nothing(log: Log, watch: Cha
         assert await woken(one)
 
 
+async def test_after_an_outage_everybody_looks_since_ids_may_have_been_given_again(
+    log: Log, watch: ChangeWatch
+) -> None:
+    """What was committed then looks older than the mark of before."""
+    log.commits = [2, 2, 2]
+    async with watch.changes_of(1) as one:
+        log.fault = Unavailable("down")
+        looks = log.looks
+        await until(lambda: log.looks > looks + 2)
+        log.commits = [1]
+        log.fault = None
+        assert await woken(one)
+
+
 async def test_an_outage_at_the_beginning_is_told_and_the_next_one_begins_anew(
     log: Log, watch: ChangeWatch
 ) -> None:
