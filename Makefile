@@ -10,7 +10,7 @@ JAVA_TESTS := tests/java
 NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e test-java costs lint format bench bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-secret bench-scale bench-hand-over torture crd openapi mutants kind clean
+.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e test-java costs lint format bench bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-secret bench-scale bench-hand-over torture torture-changes crd openapi mutants kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -102,6 +102,9 @@ bench-hand-over: tools ## Many ScimTokens with spec.entra: first hand-over, rota
 
 torture: tools ## Kill, freeze and edit everything under traffic, and judge each answer (MINUTES=2 TOKENS=3 SEED=... HAND_OVER=1)
 	@PYTHONPATH=dev:tests $(RUN) python -m torture --minutes $(or $(MINUTES),2) --tokens $(or $(TOKENS),3) $(if $(SEED),--seed $(SEED)) $(if $(HAND_OVER),--hand-over)
+
+torture-changes: install ## Kill everything under those who follow the changes, and compare their copies (CHANGES=1000000 MINUTES=8 SEED=... DATABASE=sqlite)
+	@PYTHONPATH=dev:tests $(RUN) python -m torture.changes --changes $(or $(CHANGES),1000000) --minutes $(or $(MINUTES),8) --database $(or $(DATABASE),postgresql) $(if $(SEED),--seed $(SEED))
 
 mutants: install ## Put small faults into the code, one at a time: which does no test notice? (ARGS="--sample 300", "--help")
 	@$(RUN) python -m mutants $(ARGS)

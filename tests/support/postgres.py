@@ -144,6 +144,30 @@ class OwnServer:
             self._process.wait(STOP_SECONDS)
             self._process = None
 
+    def kill_all(self) -> None:
+        """SIGKILL every process of the server: not one of them is left to end anything in order."""
+        for pid in reversed(self.pids()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.kill()
+
+    def start_again(self, seconds: float = START_SECONDS) -> None:
+        """Start after a kill: until the processes of the killed server have noticed, they hold its shared memory.
+
+        Raises:
+            RuntimeError: it did not start within ``seconds``.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.start()
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
+
     def pids(self) -> list[int]:
         """The server's process and its children's, as they are now."""
         if self._process is None:

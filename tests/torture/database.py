@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
@@ -90,17 +89,8 @@ class Database:
         await execute(self.primary.url, statement, "SELECT pg_reload_conf()")
 
     def restart(self) -> None:
-        """Until the processes of the killed server have noticed, they still hold its shared memory."""
-        deadline = time.monotonic() + RESTART_SECONDS
-        while True:
-            try:
-                self.primary.start()
-            except RuntimeError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
-            else:
-                return
+        """Start the primary after a kill."""
+        self.primary.start_again(RESTART_SECONDS)
 
     def _replace_standby(self, former: OwnServer) -> None:
         shutil.rmtree(former.directory, ignore_errors=True)

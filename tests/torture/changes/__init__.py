@@ -1,0 +1,6 @@
+"""A fault campaign for the log of changes and those who follow it: nothing missed, in order, held up by nobody.
+
+``rules`` decides, ``schedule`` chooses the faults, ``world`` runs the real processes and breaks them, ``late`` leaves
+transactions open, ``writers`` write over HTTP, ``leaving`` has tenants purged, ``tables`` reads what is there, ``copy`` is what a follower keeps, ``follower`` keeps it, ``feed`` and ``sql`` are the ways to hear of
+changes: another way is another ``Source``. ``campaign`` puts them together. ``make torture-changes`` runs it.
+"""
