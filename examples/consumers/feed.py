@@ -8,6 +8,7 @@ rotations pass unnoticed. Tables and cursor are written in one transaction: afte
 
 import contextlib
 import json
+import logging
 import os
 import random
 import sqlite3
@@ -24,6 +25,7 @@ from fastapi import FastAPI, HTTPException
 SCIM = os.environ["SCIM_ENDPOINT"]
 FEED = SCIM.removesuffix("/scim/v2") + "/changes/v1"
 FILE = os.environ.get("DATABASE", "people.db")
+LOG = logging.getLogger("uvicorn.error")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS person (id TEXT PRIMARY KEY, user_name TEXT, active INTEGER);
 CREATE TABLE IF NOT EXISTS team (id TEXT PRIMARY KEY, name TEXT);
@@ -97,6 +99,7 @@ def follow() -> None:
                 db.execute("INSERT OR REPLACE INTO position VALUES (1, ?)", (answer["next"],))
             pause = 1.0
         except OSError as error:  # HTTPError and URLError, too: try again, and more and more slowly
+            LOG.warning("the feed: %s", error)
             if getattr(error, "code", None) == 410:
                 with db:
                     db.execute("DELETE FROM position")
@@ -105,7 +108,16 @@ def follow() -> None:
 
 
 app = FastAPI()
-threading.Thread(target=follow, daemon=True).start()
+follower = threading.Thread(target=follow, daemon=True)
+follower.start()
+
+
+@app.get("/healthz")
+def healthz() -> None:
+    """Whether everybody was read, and is followed."""
+    with contextlib.closing(sqlite3.connect(FILE)) as db:
+        if not (follower.is_alive() and db.execute("SELECT cursor FROM position").fetchone()):
+            raise HTTPException(503)
 
 
 @app.get("/session/{user_name}")

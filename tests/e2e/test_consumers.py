@@ -52,6 +52,7 @@ class Application:
 
     def __init__(self, endpoint: Endpoint, directory: Path) -> None:
         self.file, self._port = directory / "people.db", free_port()
+        self._log = directory / "feed.log"
         self._environment = {
             **os.environ,
             "SCIM_ENDPOINT": endpoint.url,
@@ -71,7 +72,8 @@ class Application:
             "--log-level",
             "warning",
         ]
-        self._process = subprocess.Popen(argv, cwd=EXAMPLES, env=self._environment)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(argv, cwd=EXAMPLES, env=self._environment, stderr=log)
 
     def kill(self) -> None:
         assert self._process is not None
@@ -83,7 +85,13 @@ class Application:
             return db.execute(sql).fetchall()
 
     def session(self, user_name: str) -> int:
-        return httpx.get(f"http://127.0.0.1:{self._port}/session/{user_name}").status_code
+        return self.status(f"/session/{user_name}")
+
+    def status(self, path: str) -> int:
+        return httpx.get(f"http://127.0.0.1:{self._port}{path}").status_code
+
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -192,3 +200,18 @@ def test_an_application_whose_cursor_leads_nowhere_any_more_takes_a_snapshot(
     application.start()
 
     until(lambda: copied(application) == directory(scim))
+
+
+def test_an_application_is_ready_when_it_has_read_everybody_and_says_what_keeps_it_from_it(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("not the token", encoding="utf-8")
+    application = Application(endpoint, tmp_path)
+    application.start()
+    try:
+        until(lambda: application.status("/healthz") == 503 and "401" in application.log())
+        (tmp_path / "token").write_text(endpoint.token, encoding="utf-8")
+        until(lambda: application.status("/healthz") == 200)
+    finally:
+        application.kill()
+    assert "Traceback" not in application.log()

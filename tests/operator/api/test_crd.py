@@ -14,7 +14,10 @@ from scim_operator.api.status import Condition, RefusedSignIn, ScimTokenStatus, 
 from support.installed import ROOT, applied, manifest, refusal
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-SCIM_TOKENS = sorted(set((ROOT / "examples").glob("*.yaml")) - set((ROOT / "examples").glob("values-*.yaml")))
+SCIM_TOKENS = sorted(
+    {*(ROOT / "examples").glob("*.yaml"), *(ROOT / "examples/consumers").glob("*.yaml")}
+    - set((ROOT / "examples").glob("values-*.yaml"))
+)
 """The examples that are no values of the chart."""
 LONG_PREFIX = ".".join(["p" * 63] * 3 + ["p" * 61])
 """253 characters, which is the most."""
