@@ -78,7 +78,9 @@ class Kubectl:
         return output
 
 
-def until(what: str, holds: Callable[[], Found | None], seconds: float) -> Found:
+def until(
+    what: str, holds: Callable[[], Found | None], seconds: float, poll_seconds: float = _POLL_SECONDS
+) -> Found:
     """Poll until ``holds()`` is something true, and return it.
 
     Raises:
@@ -88,7 +90,7 @@ def until(what: str, holds: Callable[[], Found | None], seconds: float) -> Found
     while not (found := holds()):
         if time.monotonic() > deadline:
             raise DemoFailed(f"not within {seconds:g} s: {what}")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(poll_seconds)
     return found
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,6 +53,7 @@ class Installation:
         self._console, self._reaper = console, reaper
         self._api: Api | None = None
         self._operator: Process | None = None
+        self._beside: Process | None = None
 
     @property
     def endpoint(self) -> str:
@@ -115,6 +116,22 @@ class Installation:
             )
             self._remember()
 
+    @contextlib.contextmanager
+    def beside(self, start: Callable[[Path], Process]) -> Iterator[Process]:
+        """One process more for the length of the block; it ends however this process ends.
+
+        Args:
+            start: starts it, with the directory for its log, and does not wait for it.
+        """
+        with uninterrupted():
+            process = self._beside = start(self.directory)
+            self._remember()
+        try:
+            yield process
+        finally:
+            process.stop()
+            self._beside = None
+
     def check_running(self) -> None:
         """Raises ``DemoFailed`` when a process has ended by itself."""
         for process in self._processes():
@@ -122,12 +139,12 @@ class Installation:
                 raise DemoFailed(f"{process.name} has ended with {process.popen.returncode}")
 
     def stop(self) -> None:
-        """End both, the operator first; harmless twice."""
+        """End all, the newest first; harmless twice."""
         for process in reversed(self._processes()):
             process.stop()
 
     def _processes(self) -> list[Process]:
-        return [process for process in (self._api, self._operator) if process is not None]
+        return [process for process in (self._api, self._operator, self._beside) if process is not None]
 
     def _pids(self) -> dict[str, int]:
         return {process.name: process.pid for process in self._processes()}

@@ -1,4 +1,4 @@
-"""The product's two programs as real processes on this machine: start, wait until ready, stop by pid.
+"""The product's two programs, and an application, as real processes on this machine: start, wait, stop by pid.
 
 Used by the demo, the tests and the benchmarks. Each process writes its log to a file; a process that does
 not become ready in time is reported with the end of that log.
@@ -215,6 +215,30 @@ def start_operator(
     return Process(name, popen, log, f"http://127.0.0.1:{port}/readyz")
 
 
+def start_feed(directory: Path, *, endpoint: str, token: str) -> Process:
+    """Start ``examples/consumers/feed.py``; it is not waited for.
+
+    Args:
+        directory: for its log and its SQLite file.
+        endpoint: the SCIM base URL.
+        token: that reads. It reads it from a file, which is in memory and ends with the process.
+    """
+    port, log = free_port(), directory / "feed.log"
+    argv = [
+        sys.executable, "-m", "uvicorn", "feed:app", "--app-dir", str(_ROOT / "examples" / "consumers"),
+        "--port", str(port), "--no-access-log",
+    ]  # fmt: skip
+    with open(os.memfd_create("token"), "w+b", buffering=0) as file:  # noqa: PTH123 (a descriptor)
+        file.write(token.encode())
+        settings = {
+            "SCIM_ENDPOINT": endpoint,
+            "SCIM_TOKEN_FILE": f"/proc/self/fd/{file.fileno()}",
+            "DATABASE": str(directory / "people.db"),
+        }
+        popen = _spawn(argv, log, _environment(settings), (file.fileno(),))
+    return Process("feed.py", popen, log, f"http://127.0.0.1:{port}/healthz")
+
+
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
     """Ours without settings of another installation, with the checkout on the path, plus ``more``."""
     kept = {
@@ -226,12 +250,14 @@ def _environment(more: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "NO_PROXY": "127.0.0.1,localhost", **more}
 
 
-def _spawn(argv: list[str], log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+def _spawn(
+    argv: list[str], log: Path, environment: dict[str, str], descriptors: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
     """Start it in a session of its own, so that Ctrl-C reaches us first; its log is appended to."""
     with log.open("ab") as output:
         return subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment,
-            start_new_session=True,
+            start_new_session=True, pass_fds=descriptors,
         )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from typing import Any, Final
 
-from demo import hand_over, people, search, sign_in
+from demo import hand_over, people, search, sign_in, sign_out
 from demo.console import Console, DemoFailed, check, until
 from demo.installation import Installation
 from demo.rotation import Load, ask
@@ -71,6 +71,7 @@ class Story:
         sign_in.tell(self._console, self._kubectl, NAME, self._keys, self._key_server)
         hand_over.tell(self._console, self._kubectl, self._cloud)
         self._expiry(first_short)
+        sign_out.tell(self._console, self._installation, self._cloud)
         self._search()
         self._installation.check_running()
 

@@ -1,6 +1,8 @@
 """``make demo`` does what it tells, tells it without a token, and leaves nothing behind."""
 
 import base64
+import functools
+import io
 import json
 import re
 import shutil
@@ -14,6 +16,9 @@ from pathlib import Path
 import pytest
 
 from demo import search
+from demo.console import Console
+from demo.installation import Installation
+from demo.processes import start_feed
 from localcluster import ControlPlane
 from localcluster.daemon import uninterrupted
 from scim_api.contract.tokens import PATTERN, new_token
@@ -68,6 +73,9 @@ def test_it_succeeds(runs: Runs) -> None:
         r"the operator has started the job: the quarantine has ended\n",
         r"\n +HandedOver +True +InUse: .*\n +Provisioning +True +Active: ",
         r"expired token is refused: expired 401, the Secret's newer one 200",
+        r"\$ kubectl apply -n identity -f examples/consumers/feed.yaml -l ",
+        r"feed.py runs, with a table of its own: Radia O'Perlman is signed in\n",
+        r"disabled Radia O'Perlman: signed out of the application 0\.\d\d s later\n",
         r"read [1-9]\d* log files, [1-9]\d* database files, [1-9]\d* objects, [1-9]\d* events",
         r"plaintext tokens found: 0\n",
     ],
@@ -198,6 +206,22 @@ def test_killed_while_it_waits_it_takes_its_parts_along_and_the_kubectl_that_wai
     demo.wait()
     until("nothing of it runs", lambda: not demo.processes(), 20, demo.processes)
     assert demo.files() == []
+
+
+def test_a_process_beside_the_others_is_remembered_ends_with_its_block_and_has_its_token_in_memory(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    token = new_token()
+    start = functools.partial(start_feed, endpoint="http://127.0.0.1:1/scim/v2", token=token)
+    installation = Installation(control_plane, tmp_path, Console(io.StringIO()))
+    with pytest.raises(KeyboardInterrupt), installation.beside(start) as process:
+        assert json.loads((tmp_path / "processes.json").read_text())[0][0] == process.pid
+        environment = Path(f"/proc/{process.pid}/environ").read_text().split("\0")
+        (file,) = (line.partition("=")[2] for line in environment if line.startswith("SCIM_TOKEN_FILE="))
+        assert Path(file.replace("self", str(process.pid))).read_text() == token
+        raise KeyboardInterrupt
+    assert not process.running
+    assert not any(token.encode() in path.read_bytes() for path in tmp_path.rglob("*"))
 
 
 # -- the search -------------------------------------------------------------------------------------
