@@ -14,6 +14,7 @@ from entra_standin.__main__ import play
 from entra_standin.dialects import Dialect
 from localcluster.errors import ClusterError
 from localcluster.node import Node
+from support.feed_pod import FeedPod
 from support.pods import CERTIFICATE, GATEWAY_HOST, HOST, ROOT, Pods, ThroughIngress
 
 pytestmark = pytest.mark.timeout(600)
@@ -30,9 +31,21 @@ def pods(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pods]
     release.remove()
 
 
+@pytest.fixture(scope="module")
+def feed(pods: Pods) -> FeedPod:
+    """The example application, which a team applies: it is not waited for."""
+    feed = FeedPod(pods, f"localhost/scim-api:{TAG}")
+    feed.apply()
+    return feed
+
+
 def test_a_scim_token_becomes_a_secret_with_the_public_endpoint(pods: Pods) -> None:
     pods.apply_token("entra", rateLimit=QUICK)
     assert pods.secret("entra")["endpoint"] == f"https://{HOST}/scim/v2"
+
+
+def test_the_manifest_of_the_example_application_is_taken_as_it_stands(feed: FeedPod) -> None:
+    assert feed.warnings == ""
 
 
 def test_the_endpoint_is_found_reachable_through_the_ingress_with_its_own_authority(pods: Pods) -> None:
@@ -50,6 +63,15 @@ def test_entra_plays_all_its_cycles_over_https_by_host_name(pods: Pods, dialect:
     lines: list[str] = []
     with pods.entra(name, dialect) as client:
         assert play(client, lines.append), "\n".join(lines)
+
+
+def test_who_is_provisioned_is_in_the_example_application_and_signed_out_within_a_second_of_being_disabled(
+    pods: Pods, feed: FeedPod
+) -> None:
+    with pods.client(pods.secret("entra")["token"]) as scim:
+        person = feed.provision(scim, "ada")
+        feed.until_signed_in("ada")
+        assert feed.seconds_to_sign_out(scim, person, "ada") < 1
 
 
 @pytest.mark.parametrize("path", ["/admin/v1/connections", "/metrics", "/healthz", "/"])
@@ -111,6 +133,22 @@ def test_a_rotation_under_traffic_rejects_nothing_with_the_old_token_nor_with_th
     assert old != new
     assert traffic.failures == []
     assert traffic.lost(new) == []
+
+
+def test_the_example_application_goes_on_when_its_token_rotates_and_the_old_one_is_revoked(
+    pods: Pods, feed: FeedPod
+) -> None:
+    before = feed.log()
+    old, new = pods.rotate("feed")
+    feed.wait_mounted(new)
+    with pods.client(pods.secret("entra")["token"]) as scim, pods.client(old) as revoked:
+        person = feed.provision(scim, "grace")
+        feed.until_signed_in("grace")  # What waited with the old token was answered with her.
+        pods.kubectl("annotate", "sct", "feed", "scim-operator.io/revoke=all-superseded")
+        until("the old token is refused", lambda: revoked.get("/Users?count=1").status_code == 401, 30)
+        assert feed.seconds_to_sign_out(scim, person, "grace") < 1
+    assert feed.log() == before
+    feed.remove()
 
 
 def test_an_api_pod_that_is_deleted_takes_no_acknowledged_write_with_it(pods: Pods) -> None:
