@@ -13,6 +13,7 @@ from support.stored import prepared, tenant_of
 
 WRITER = """
 import asyncio, sys
+from scim_api.store.change_log import Actor
 from support.stored import prepared
 from scim_api.store.factory import create_store
 

@@ -21,6 +21,7 @@ from support.stored import prepared, retitle, tenant_of
 
 FULL_DISK = """
 import asyncio, resource, signal, sys
+from scim_api.store.change_log import Actor
 from support.stored import prepared, tenant_of
 from scim_api.store.errors import Unavailable
 from scim_api.store.factory import create_store

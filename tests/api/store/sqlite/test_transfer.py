@@ -128,7 +128,7 @@ async def test_a_value_that_breaks_a_rule_of_the_schema_is_refused(
 ) -> None:
 
     async def orphan() -> AsyncGenerator[list[Row], None]:
-        yield [(1, "demo", "entra", 99, "r1", "exists", None, None, None, None, None)]
+        yield [(1, "demo", "entra", 99, "r1", "exists", None, None, None, None, None, "ReadWrite")]
 
     with pytest.raises(Unavailable, match="ConstraintError"):
         async with place.target() as target:
