@@ -1,9 +1,8 @@
 """A small application that keeps its own table of people, and who is in which group, by the feed of changes.
 
-    SCIM_ENDPOINT=https://scim.example.com/scim/v2 SCIM_TOKEN_FILE=/scim/token uvicorn feed:app
-
-The token is that of a ScimToken with `access: ReadOnly`, whose Secret is mounted: it is read anew for each request, so
-rotations pass unnoticed. Tables and cursor are written in one transaction: after a crash it goes on where it was.
+Run it by `SCIM_ENDPOINT=https://scim.example.com/scim/v2 SCIM_TOKEN_FILE=/scim/token uvicorn feed:app`. The token is
+that of a ScimToken with `access: ReadOnly`, whose Secret is mounted: it is read anew for each request, so rotations pass
+unnoticed. Tables and cursor are written in one transaction: after a crash it goes on where it was.
 """
 
 import contextlib
@@ -14,18 +13,15 @@ import random
 import sqlite3
 import threading
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib import error, parse, request
 
 from fastapi import FastAPI, HTTPException
 
 SCIM = os.environ["SCIM_ENDPOINT"]
 FEED = SCIM.removesuffix("/scim/v2") + "/changes/v1"
 FILE = os.environ.get("DATABASE", "people.db")
-LOG = logging.getLogger("uvicorn.error")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS person (id TEXT PRIMARY KEY, user_name TEXT, active INTEGER);
 CREATE TABLE IF NOT EXISTS team (id TEXT PRIMARY KEY, name TEXT);
@@ -36,15 +32,14 @@ CREATE TABLE IF NOT EXISTS position (one INTEGER PRIMARY KEY CHECK (one = 1), cu
 
 def get(url: str, **parameters: Any) -> dict[str, Any]:
     token = Path(os.environ["SCIM_TOKEN_FILE"]).read_text().strip()
-    query = f"?{urllib.parse.urlencode(parameters)}" if parameters else ""
-    request = urllib.request.Request(url + query, headers={"Authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    query = f"?{parse.urlencode(parameters)}" if parameters else ""
+    asked = request.Request(url + query, headers={"Authorization": f"Bearer {token}"})
+    with request.urlopen(asked, timeout=60) as answer:
         return json.load(answer)
 
 
 def put_person(db: sqlite3.Connection, user: dict[str, Any]) -> None:
-    row = (user["id"], user["userName"], user["active"])
-    db.execute("INSERT OR REPLACE INTO person VALUES (?, ?, ?)", row)
+    db.execute("INSERT OR REPLACE INTO person VALUES (:id, :userName, :active)", user)
 
 
 def put_team(db: sqlite3.Connection, group: dict[str, Any]) -> None:
@@ -60,12 +55,11 @@ def snapshot(db: sqlite3.Connection) -> str:
     for table in ("person", "team", "member"):
         db.execute(f"DELETE FROM {table}")
     for path, put in (("/Users", put_person), ("/Groups", put_team)):
-        page: str | None = ""
-        while page is not None:
-            answer = get(SCIM + path, cursor=page, count=200)
+        answer: dict[str, Any] = {"nextCursor": ""}
+        while "nextCursor" in answer:
+            answer = get(SCIM + path, cursor=answer["nextCursor"], count=200)
             for resource in answer["Resources"]:
                 put(db, resource)
-            page = answer.get("nextCursor")
     return cursor
 
 
@@ -79,15 +73,15 @@ def apply(db: sqlite3.Connection, change: dict[str, Any]) -> None:
         case kind, _, identity:
             try:
                 (put_person if kind == "User" else put_team)(db, get(f"{SCIM}/{kind}s/{identity}"))
-            except urllib.error.HTTPError as error:
-                if error.code != 404:
+            except error.HTTPError as refusal:
+                if refusal.code != 404:
                     raise
                 for gone in ("person WHERE id = ?", "team WHERE id = ?", "member WHERE ? IN (team, person)"):
                     db.execute(f"DELETE FROM {gone}", (identity,))
 
 
 def follow() -> None:
-    db, pause = sqlite3.connect(FILE), 1.0
+    db = sqlite3.connect(FILE)
     db.executescript(SCHEMA)
     while True:
         try:
@@ -97,14 +91,11 @@ def follow() -> None:
                 for change in answer["changes"]:
                     apply(db, change)
                 db.execute("INSERT OR REPLACE INTO position VALUES (1, ?)", (answer["next"],))
-            pause = 1.0
-        except OSError as error:  # HTTPError and URLError, too: try again, and more and more slowly
-            LOG.warning("the feed: %s", error)
-            if getattr(error, "code", None) == 410:
-                with db:
-                    db.execute("DELETE FROM position")
-            time.sleep(pause * random.random())
-            pause = min(60.0, pause * 2)
+        except OSError as failure:  # HTTPError and URLError, too: try again
+            logging.getLogger("uvicorn.error").warning("the feed: %s", failure)
+            if getattr(failure, "code", None) == 410:
+                db.executescript("DELETE FROM position")
+            time.sleep(random.uniform(0.5, 5))
 
 
 app = FastAPI()
@@ -113,8 +104,7 @@ follower.start()
 
 
 @app.get("/healthz")
-def healthz() -> None:
-    """Whether everybody was read, and is followed."""
+def everybody_was_read_and_is_followed() -> None:
     with contextlib.closing(sqlite3.connect(FILE)) as db:
         if not (follower.is_alive() and db.execute("SELECT cursor FROM position").fetchone()):
             raise HTTPException(503)
@@ -122,7 +112,6 @@ def healthz() -> None:
 
 @app.get("/session/{user_name}")
 def session(user_name: str) -> dict[str, Any]:
-    """Whether a person may be signed in, and their teams."""
     with contextlib.closing(sqlite3.connect(FILE)) as db:
         row = db.execute("SELECT id, active FROM person WHERE user_name = ?", (user_name,)).fetchone()
         if row is None or not row[1]:
