@@ -22,12 +22,10 @@ from fastapi import FastAPI, HTTPException
 SCIM = os.environ["SCIM_ENDPOINT"]
 FEED = SCIM.removesuffix("/scim/v2") + "/changes/v1"
 FILE = os.environ.get("DATABASE", "people.db")
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS person (id TEXT PRIMARY KEY, user_name TEXT, active INTEGER);
+SCHEMA = """CREATE TABLE IF NOT EXISTS person (id TEXT PRIMARY KEY, user_name TEXT, active INTEGER);
 CREATE TABLE IF NOT EXISTS team (id TEXT PRIMARY KEY, name TEXT);
 CREATE TABLE IF NOT EXISTS member (team TEXT, person TEXT, PRIMARY KEY (team, person));
-CREATE TABLE IF NOT EXISTS position (one INTEGER PRIMARY KEY CHECK (one = 1), cursor TEXT);
-"""
+CREATE TABLE IF NOT EXISTS position (one INTEGER PRIMARY KEY CHECK (one = 1), cursor TEXT)"""
 
 
 def get(url: str, **parameters: Any) -> dict[str, Any]:
