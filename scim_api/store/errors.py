@@ -93,3 +93,15 @@ class ChangesGone(StoreError):
 
 class ReaderRefused(StoreError):
     """A role can't be let in or ended as asked; nothing was changed. The text says what to do."""
+
+
+class UnknownTenant(StoreError):
+    """A webhook's namespace has no tenant of this name. -> 409"""
+
+
+class WebhookExists(StoreError):
+    """There is a webhook of this name. -> 409"""
+
+
+class TenantImmutable(StoreError):
+    """A webhook keeps its tenant. -> 409"""

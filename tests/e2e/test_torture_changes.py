@@ -13,8 +13,8 @@ import asyncpg
 import pytest
 
 from scim_api.core.model import Resource
-from scim_api.http.changes.cursor import decode, encode
 from scim_api.store.change_log import Actor
+from scim_api.store.feed_cursor import decode, encode
 from scim_api.store.postgres.store import PostgresStore
 from support.stored import prepared, retitle, tenant_of
 from torture.changes.campaign import Plan, campaign

@@ -21,6 +21,7 @@ ELSEWHERE: Final = {
     "scim_api.http.scim.crud": "the handlers that test_users.py, test_groups.py and test_conditional.py ask",
     "scim_api.store.dialect": "a type without behaviour",
     "scim_api.store.errors": "exceptions without behaviour; tests/api/store raises each of them",
+    "scim_api.store.webhooks": "records and a protocol without behaviour; sql/test_webhooks.py reads them",
     "scim_api.store.sql.connection_state": "records of rows; test_administration.py and test_connections.py read them",
     "scim_api.store.sql.credentials": "through the PUT that needs it: test_connections.py, test_tombstones.py, test_oauth.py",
     "scim_operator.api.access_rules": "rules of the CRD: test_crd.py",

@@ -8,16 +8,17 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Mapping
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 import orjson
 
 from scim_api.core.errors import ScimError, invalid_value, quoted
-from scim_api.http.changes.cursor import InvalidCursor, decode, encode
 from scim_api.http.request import ScimRequest
 from scim_api.http.response import UNAUTHORIZED, ScimResponse
-from scim_api.store.change_log import CHANGE_PAGE, Change, ChangePage, ChangeType, FeedPosition
+from scim_api.store.change_document import change_document
+from scim_api.store.change_log import CHANGE_PAGE, ChangePage, ChangeType, FeedPosition
 from scim_api.store.errors import ChangesGone
+from scim_api.store.feed_cursor import InvalidCursor, decode, encode
 
 JSON: Final = b"application/json"
 DEFAULT_LIMIT: Final = 100
@@ -130,26 +131,8 @@ async def _wait(request: ScimRequest, query: FeedQuery, page: ChangePage) -> Cha
 
 def _answer(page: ChangePage) -> ScimResponse:
     document = {
-        "changes": [_rendered(change) for change in page.changes],
+        "changes": [change_document(change) for change in page.changes],
         "next": encode(page.next),
         "hasMore": page.has_more,
     }
     return ScimResponse(200, orjson.dumps(document), media_type=JSON)
-
-
-def _rendered(change: Change) -> dict[str, Any]:
-    kind, _, _ = change.type.partition(".")
-    document = {
-        "id": change.id,
-        "at": change.at,
-        "type": change.type,
-        "resourceType": kind.capitalize(),
-        "resourceId": change.resource_id,
-        "externalId": change.external_id,
-        "version": None if change.version is None else f'W/"{change.version}"',
-        "paths": None if change.paths is None else orjson.Fragment(change.paths),
-        "actor": {"credential": change.credential, "scimToken": change.scim_token},
-    }
-    if change.member is not None:
-        document["member"] = change.member
-    return document

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from scim_api.http.changes.cursor import decode, encode
+from scim_api.store.feed_cursor import decode, encode
 from torture.changes.client import Client, Unanswered
 from torture.changes.copy import Reading, Told
 from torture.changes.follower import Gone, News, Snapshot

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api.conftest import Scim
-from scim_api.http.changes import cursor
+from scim_api.store import feed_cursor as cursor
 from support.stored import tenant_of
 
 Headers = dict[str, str]

@@ -3,9 +3,9 @@
 import pytest
 
 from scim_api.core.errors import ScimError
-from scim_api.http.changes.cursor import encode
 from scim_api.http.changes.feed import FeedQuery, read_query
 from scim_api.store.change_log import FeedPosition
+from scim_api.store.feed_cursor import encode
 
 
 def test_without_parameters_it_asks_for_the_oldest_changes_of_all_types() -> None:

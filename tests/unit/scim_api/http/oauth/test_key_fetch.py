@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
 from scim_api.http.oauth.key_address import KeyHosts
-from scim_api.http.oauth.key_fetch import MAX_TARGETS, KeyFetcher, KeysNotFetched, resolve
+from scim_api.http.oauth.key_fetch import KeyFetcher, KeysNotFetched
 from scim_api.http.oauth.key_set import MAX_KEY_SET, KeySet
+from scim_api.outbound.pinned_client import MAX_TARGETS, resolve
 from support.federation import KEYS_URL, Issuer, private_key
 from support.key_server import Behaviour, KeyServer
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_api.http.changes.cursor import InvalidCursor, decode, encode
 from scim_api.store.change_log import FeedPosition, LatePage, Unfinished
+from scim_api.store.feed_cursor import InvalidCursor, decode, encode
 
 NUMBERS = st.integers(0, 2**63 - 1)
 UNFINISHED = st.builds(Unfinished, st.lists(NUMBERS, max_size=5).map(tuple), NUMBERS, NUMBERS)

@@ -1,0 +1,234 @@
+"""Webhooks as the store holds them: where a tenant's changes are sent, how far that has come, and who does it now.
+
+A delivery is a row from when its change is read from the log to when its receiver has taken it. The transaction that
+reads a page of the log also moves the webhook's position, so none is lost and none is read twice.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, Literal, Protocol
+
+QUEUE_LIMIT: Final = 1_000
+"""Deliveries of one webhook that are queued at a time; what comes after them stays in the log."""
+PING: Final = "ping"
+"""The type of a delivery that somebody asked for and that no change made."""
+MAX_FAILURE: Final = 200
+"""Characters of a failure that are kept."""
+
+Content = Literal["Thin", "Full"]
+"""Whether a delivery has the change alone, or the resource too."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SealedSecret:
+    """A signing secret as the database has it: only who has the dispatcher's private key can read it."""
+
+    sealed: str = dataclasses.field(repr=False)
+    until: datetime | None = None
+    """When it ends; None for the current one."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """What a webhook's owner wants."""
+
+    tenant: str
+    """Its name, in the webhook's namespace; it can't be changed later."""
+    url: str
+    types: frozenset[str] = frozenset()
+    """Of changes, ``ChangeType``; none: all."""
+    content: Content = "Thin"
+    timeout_seconds: int = 15
+    """For one attempt."""
+    suspended: bool = False
+    """Whether nothing is sent; the position stays."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WebhookStatus:
+    """What there is to say about a webhook; times are UTC."""
+
+    namespace: str
+    name: str
+    settings: WebhookSettings
+    secrets: Sequence[SealedSecret]
+    last_delivered_at: datetime | None
+    last_attempt_at: datetime | None
+    failing_since: datetime | None
+    """When the oldest failure happened that no delivery has made up for."""
+    failure: str | None
+    """The last one, while ``failing_since`` is set."""
+    retry_at: datetime | None
+    """Until when the receiver gets nothing, because it could not be reached or asked for it."""
+    stopped_at: datetime | None
+    """When the receiver answered 410; ``resume`` starts again."""
+    gap_at: datetime | None
+    """When changes were last found gone from the log before they were delivered."""
+    gap: str | None
+    backlog: int
+    """Changes that are to be sent, up to some 100,000; those of other types may be among them."""
+    backlog_seconds: float
+    """Age of the oldest of them; 0 without any."""
+    retrying: int
+    """Deliveries that failed at least once and are queued."""
+    loses_events_at: datetime | None
+    """When the oldest of the backlog leaves the log."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LeasedWebhook:
+    """What sending needs to know of a webhook."""
+
+    pk: int
+    namespace: str
+    name: str
+    tenant: int
+    """Surrogate key."""
+    settings: WebhookSettings
+    secrets: tuple[SealedSecret, ...]
+    """Those that are valid now, the current one first."""
+    pause_level: int
+    """How often in a row the receiver as a whole did not answer; 0: it is sent whatever is due."""
+
+    @property
+    def full_name(self) -> str:
+        """``namespace/name``."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Delivery:
+    """Something that is to be sent to one webhook."""
+
+    change: int
+    """The change's ``pk``; below 0 for a ping."""
+    message_id: str
+    type: str
+    at: str
+    """Of the change, as ``timestamps`` writes it."""
+    resource: str
+    """Id of the resource, or of what takes its place in a ping."""
+    data: str = dataclasses.field(repr=False)
+    """JSON text."""
+    attempts: int = 0
+    """Those that failed."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """A delivery that is to be tried again."""
+
+    change: int
+    retry_seconds: float
+    """From now."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AttemptResults:
+    """What came of attempts since the last turn."""
+
+    delivered: Sequence[int] = ()
+    """By ``Delivery.change``."""
+    failed: Sequence[FailedAttempt] = ()
+    failure: str | None = None
+    """Why the last of them failed; at most ``MAX_FAILURE`` characters."""
+    pause_level: int = 0
+    pause_seconds: float | None = None
+    """From now; None: no pause."""
+    is_stopped: bool = False
+    """Whether the receiver wants no more."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Turn:
+    """What is to be done for a webhook now."""
+
+    webhook: LeasedWebhook
+    due: Sequence[Delivery]
+    wait_seconds: float | None
+    """Until something else is due; None: until something changes."""
+    has_more: bool
+    """Whether the log has more at once."""
+    queued: int
+    behind_seconds: float
+    """Age of the oldest delivery that is queued; 0 without any."""
+
+
+class WebhookStore(Protocol):
+    """Webhooks in a database. All methods raise ``Unavailable`` when it does not answer in time."""
+
+    # -- administration ---------------------------------------------------------------------------
+    async def create(
+        self, namespace: str, name: str, settings: WebhookSettings, secret: SealedSecret
+    ) -> None:
+        """Add a webhook, which is sent what is committed from now on.
+
+        Raises:
+            WebhookExists: there is one of this name.
+            UnknownTenant: the namespace has no such tenant.
+        """
+
+    async def update(self, namespace: str, name: str, settings: WebhookSettings) -> bool:
+        """Change what its owner wants, but for the tenant; False when there is none. What is queued goes to the new
+        URL. Raises ``TenantImmutable``.
+        """
+
+    async def replace_secret(
+        self, namespace: str, name: str, secret: SealedSecret, overlap: timedelta
+    ) -> bool:
+        """Sign with another secret, and with the one before for the overlap; False when there is none."""
+
+    async def resume(self, namespace: str, name: str) -> bool:
+        """End ``suspended``, a stop by 410 and a pause, and have what failed tried at once; False when there is none."""
+
+    async def ping(self, namespace: str, name: str) -> str | None:
+        """Queue a ping; its id, or None when there is no such webhook."""
+
+    async def redeliver(self, namespace: str, name: str, since: datetime) -> bool:
+        """Send again what the log has from a moment on; False when there is no such webhook."""
+
+    async def delete(self, namespace: str, name: str) -> bool:
+        """Forget it with all that is queued; False when there is none."""
+
+    async def status(self, namespace: str, name: str, keep: timedelta) -> WebhookStatus | None:
+        """How it does. ``keep`` is how long the log of changes goes back."""
+
+    async def statuses(self, keep: timedelta) -> Sequence[WebhookStatus]:
+        """How all of them do, by namespace and name."""
+
+    # -- delivery ---------------------------------------------------------------------------------
+    async def lease(self, holder: str, seconds: float, most: int) -> Mapping[int, tuple[int, int]]:
+        """Take webhooks that nobody holds, at most ``most`` more, and hold those of ``holder`` for longer.
+
+        Returns:
+            By surrogate key, all that the holder has for the next ``seconds``: tenant, and a number that changes with
+            each change of the administration.
+        """
+
+    async def turn(
+        self,
+        webhook: int,
+        holder: str,
+        results: AttemptResults | None,
+        *,
+        in_flight: frozenset[int],
+        most: int,
+        keep: timedelta,
+    ) -> Turn | None:
+        """Write what came of attempts, read the next changes from the log, and say what is due: in one transaction.
+
+        Args:
+            webhook: surrogate key.
+            holder: who has its lease.
+            results: of attempts since the last turn; None without any.
+            in_flight: deliveries that are being sent, by ``Delivery.change``.
+            most: deliveries wanted.
+            keep: how long the log of changes goes back; older deliveries are dropped.
+
+        Returns:
+            None when the holder has no lease any more, or the webhook is not to be sent anything.
+        """
+
+    async def release(self, holder: str) -> None:
+        """Give all leases of a holder back."""
