@@ -1,8 +1,7 @@
 """What the service asks of a database, and nothing of how it is done.
 
-Two drivers keep this contract (``sqlite`` with apsw, ``postgres`` with asyncpg) and pass one contract
-test class. Every statement about resources carries the tenant. Times inside are text of one fixed form,
-``2026-11-23T14:00:00.123456Z`` (UTC, six digits), so that text order is time order in both databases.
+Two drivers keep this contract (``sqlite`` with apsw, ``postgres`` with asyncpg) and pass one contract test class. Every
+statement about resources carries the tenant. Times inside are text, ``2026-11-23T14:00:00.123456Z``, whose order is time's.
 """
 
 import dataclasses
@@ -23,6 +22,7 @@ from scim_api.core.predicate import AttributePath, Predicate
 from scim_api.core.types import ResourceKind
 from scim_api.store.change_log import Actor, ChangeLog
 from scim_api.store.dialect import Dialect
+from scim_api.store.webhooks import WebhookStore
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -141,8 +141,8 @@ class Duplicate:
 
 
 Transform = Callable[[Resource], ResourceWrite | None]
-"""A pure, synchronous change of one resource; None means that nothing changes. What it raises reaches
-the caller and nothing is written. It may be called again when another write came between."""
+"""A pure, synchronous change of one resource; None means that nothing changes. What it raises reaches the caller and
+nothing is written. It may be called again when another write came between."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -190,6 +190,10 @@ class Store(Protocol):
     @property
     def change_log(self) -> ChangeLog:
         """What changed."""
+
+    @property
+    def webhooks(self) -> WebhookStore:
+        """Who is sent what changed."""
 
     async def open(self) -> None:
         """Connect; does not migrate. Raises ``Unavailable``."""
@@ -266,9 +270,7 @@ class Store(Protocol):
     async def lookup(
         self, tenant: int, kind: ResourceKind, by: Lookup, key: str, rest: Predicate | None = None
     ) -> Sequence[Resource]:
-        """Those whose indexed key equals ``key`` (already normalized) and that also meet ``rest``, ordered
-        by creation.
-        """
+        """Those whose indexed key equals ``key`` (already normalized) and that meet ``rest``, ordered by creation."""
 
     async def search(self, tenant: int, kind: ResourceKind | None, query: ListQuery) -> Page:
         """A slice of all resources of a kind, or of both kinds with None. Without a filter the total of
@@ -301,9 +303,7 @@ class Store(Protocol):
         """Direct members of the group with the key ``container``, ordered by ``pk``, from ``after`` on."""
 
     async def groups_of(self, tenant: int, members: Sequence[int]) -> Mapping[int, Sequence[GroupReference]]:
-        """The groups that each of these resources (by ``pk``) directly belongs to, ordered by creation; a
-        resource without any is not in the answer.
-        """
+        """The groups that each of these resources (by ``pk``) directly belongs to, by creation; none: not in the answer."""
 
     async def create(
         self, tenant: int, kind: ResourceKind, write: ResourceWrite, *, actor: Actor

@@ -160,13 +160,27 @@ class WebhookStore(Protocol):
 
     # -- administration ---------------------------------------------------------------------------
     async def create(
-        self, namespace: str, name: str, settings: WebhookSettings, secret: SealedSecret
+        self,
+        namespace: str,
+        name: str,
+        settings: WebhookSettings,
+        secret: SealedSecret,
+        *,
+        namespace_uid: str | None = None,
     ) -> None:
         """Add a webhook, which is sent what is committed from now on.
+
+        Args:
+            namespace: of webhook and tenant.
+            name: of the webhook.
+            settings: what its owner wants.
+            secret: what to sign with.
+            namespace_uid: of the namespace in Kubernetes; None where there is none.
 
         Raises:
             WebhookExists: there is one of this name.
             UnknownTenant: the namespace has no such tenant.
+            NamespaceMismatch: the tenant belongs to a namespace of this name that is gone.
         """
 
     async def update(self, namespace: str, name: str, settings: WebhookSettings) -> bool:

@@ -15,11 +15,13 @@ from scim_api.http.metrics import Metrics
 from scim_api.http.public import public_app
 from scim_api.http.rate_limit import RateLimiter
 from scim_api.http.request import ServiceContext
+from scim_api.store.change_log import CHANGE_RETENTION
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
 from scim_api.store.protocol import CredentialUse, IssuerKeys, Store
 from scim_api.store.sql.transfer_tables import TABLES, Digest, Table
 from scim_api.store.transfer import database_of
+from scim_api.store.webhooks import SealedSecret, WebhookSettings
 from support.stored import connect, credential
 
 BASE: Final = "https://scim.test/scim/v2"
@@ -113,6 +115,9 @@ class Life:
             await store.put_connection("demo", "entra", self.wanted(now, 0, 1, 2), if_match=None)
             await store.put_connection("demo", "entra", self.wanted(now, 0, 1), if_match=None)  # 2 is revoked
             await store.record_use([CredentialUse(self.ids[0], now, "Entra")])
+            await store.webhooks.create(
+                "demo", "app", WebhookSettings("contoso", BASE), SealedSecret("v1.kid.sealed")
+            )
             await connect(store, credential("other"), name="gone", tenant="fabrikam")
             await store.delete_connection("apps", "gone", if_match=None)
             self.tokens.append(await self.sign_in(store, now))
@@ -136,6 +141,13 @@ class Life:
             }
             assert (await client.patch(f"/Users/{ada}", json=change, headers=headers)).status_code == 200
             assert (await client.delete(f"/Users/{gone}", headers=headers)).status_code == 204
+            [webhook] = await store.webhooks.lease("dispatcher", 60, 1)
+            for _ in range(2):  # the first finds that changes are gone
+                turn = await store.webhooks.turn(
+                    webhook, "dispatcher", None, in_flight=frozenset(), most=1, keep=CHANGE_RETENTION
+                )
+            assert turn is not None
+            assert turn.queued
 
 
 async def content(url: str) -> dict[str, tuple[int, str]]:

@@ -16,6 +16,7 @@ from scim_api.store.postgres.change_log import PostgresChangeLog
 from scim_api.store.postgres.database import Database
 from scim_api.store.postgres.resource_cache import ResourceCache
 from scim_api.store.postgres.resources import ResourceWriter
+from scim_api.store.postgres.webhooks import PostgresWebhooks
 from scim_api.store.protocol import (
     KEY_BATCH,
     Access,
@@ -78,6 +79,7 @@ class PostgresStore:
         self._resource_cache = ResourceCache()
         self._writer = ResourceWriter(self._database, self._resource_cache)
         self.change_log = PostgresChangeLog(self._database)
+        self.webhooks = PostgresWebhooks(self._database)
 
     async def open(self) -> None:
         """Connect; does not migrate. Raises ``Unavailable``."""

@@ -9,6 +9,7 @@ import dataclasses
 from typing import Final
 
 from scim_api.store.sql import published
+from scim_api.store.sql.webhook_schema import WEBHOOKS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -377,6 +378,12 @@ MIGRATIONS: Final = (
         postgresql=_CHANGES.format_map(_POSTGRESQL) + _AUDIT_TRIGGER_POSTGRESQL,
     ),
     Migration(number=8, name="published views", sqlite="", postgresql=published.SCHEMA),
+    Migration(
+        number=9,
+        name="webhooks",
+        sqlite=WEBHOOKS.format_map(_SQLITE),
+        postgresql=WEBHOOKS.format_map(_POSTGRESQL),
+    ),
 )
 """All steps, in order, numbered from 1 without gaps."""
 

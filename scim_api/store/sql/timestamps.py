@@ -1,6 +1,6 @@
 """The one form in which times are stored: text whose order is the order of time."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 def to_text(moment: datetime) -> str:
@@ -22,3 +22,8 @@ def text_of_posix(seconds: float) -> str:
 def to_posix(text: str) -> float:
     """The POSIX time of a stored moment, in seconds."""
     return from_text(text).timestamp()
+
+
+def text_after(text: str, seconds: float) -> str:
+    """The text of a moment so many seconds after that of another."""
+    return to_text(from_text(text) + timedelta(seconds=seconds))

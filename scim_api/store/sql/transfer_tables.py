@@ -95,6 +95,21 @@ TABLES: Final = (
         numbered=True, seeded=True,
     ),
     Table("change_horizon", ("tenant",), ("pk",)),
+    Table(
+        "webhook",
+        ("pk",),
+        (
+            "namespace", "name", "tenant", "url", "types", "content", "timeout_seconds", "suspended", "secrets",
+            "position", "position_at", "revision", "lease_holder", "lease_until", "pause_level", "retry_at",
+            "last_delivered_at", "last_attempt_at", "failing_since", "failure", "stopped_at", "gap_at", "gap",
+        ),
+        numbered=True,
+    ),
+    Table(
+        "webhook_delivery",
+        ("webhook", "change"),
+        ("message_id", "type", "at", "resource_id", "data", "attempts", "due_at"),
+    ),
 )  # fmt: skip
 """All but the journal of migrations, which is the target's own; those that are referred to come first."""
 

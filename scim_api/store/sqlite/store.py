@@ -65,6 +65,7 @@ from scim_api.store.sqlite.connection import (
     translate_error,
     translated_errors,
 )
+from scim_api.store.sqlite.webhooks import SqliteWebhooks
 from scim_api.store.sqlite.writer import GroupCommitWriter
 
 SEARCH_SECONDS: Final = 1.0
@@ -106,6 +107,7 @@ class SqliteStore:
         self._data_version: int | None = None
         self._generation = 0
         self.change_log = SqliteChangeLog(self._read, self._write_script)
+        self.webhooks = SqliteWebhooks(self._write_script)
 
     async def open(self) -> None:
         """Connect; does not migrate. Raises ``Unavailable``."""
