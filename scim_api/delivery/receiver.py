@@ -5,6 +5,7 @@ several in a row do, and so does a connection that does not come about.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Final
 
 from scim_api.delivery.outcome import Outcome, Result
@@ -26,7 +27,13 @@ class ReceiverState:
     """How long it gets nothing, from the outcome on; None: no pause, or none that is new."""
 
 
-def after(state: ReceiverState, outcome: Outcome, level: int, chance: float) -> ReceiverState:
+def after(
+    state: ReceiverState,
+    outcome: Outcome,
+    level: int,
+    chance: float,
+    delay: Callable[[int, float], float] = delay,
+) -> ReceiverState:
     """The state after an attempt ended.
 
     Args:
@@ -34,6 +41,7 @@ def after(state: ReceiverState, outcome: Outcome, level: int, chance: float) -> 
         outcome: of the attempt.
         level: what the state's was when the attempt began: of many that were under way together, one counts.
         chance: a random number from 0 to 1, for the pause.
+        delay: seconds of a pause, by its level and chance.
     """
     if outcome.result is Result.DELIVERED:
         return ReceiverState()

@@ -8,21 +8,18 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.x509.oid import NameOID
 
 from scim_api.http.oauth.key_address import KeyHosts
 from scim_api.http.oauth.key_fetch import KeyFetcher, KeysNotFetched
 from scim_api.http.oauth.key_set import MAX_KEY_SET, KeySet
 from scim_api.outbound.pinned_client import MAX_TARGETS, resolve
-from support.federation import KEYS_URL, Issuer, private_key
+from support.certificates import certificate
+from support.federation import KEYS_URL, Issuer
 from support.key_server import Behaviour, KeyServer
 
 ISSUER: Final = Issuer()
@@ -289,33 +286,6 @@ async def test_only_so_many_are_fetched_at_a_time_and_none_waits_longer_than_its
 
 
 # -- TLS ------------------------------------------------------------------------------------------
-def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """The server's side with a certificate for ``name``, and a client's that trusts it."""
-    key = private_key("tls")
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "tls.pem"
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(built.public_bytes(serialization.Encoding.PEM) + pem)
-    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    serving.load_cert_chain(path)
-    return serving, ssl.create_default_context(cafile=path)
-
-
 @pytest.fixture
 async def by_tls(tmp_path: Path) -> AsyncIterator[tuple[KeyServer, ssl.SSLContext]]:
     serving, trusting = certificate(tmp_path, "keys.example")

@@ -1,0 +1,151 @@
+"""Who delivers which webhook: two dispatchers share them, and one that is gone is followed by another."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from scim_api.delivery.dispatcher import Dispatcher
+from scim_api.delivery.metrics import DeliveryMetrics
+from scim_api.delivery.outcome import Outcome, Result
+from scim_api.store.factory import create_store
+from scim_api.store.protocol import Store
+from scim_api.store.webhooks import Delivery, LeasedWebhook
+from support.stored import tenant_of
+from support.webhooks import KEEP, NAMESPACE, add_user, add_webhook
+
+
+class Log:
+    """What all receivers got."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str]] = []
+        self.hanging: set[str] = set()
+
+    async def send(self, webhook: LeasedWebhook, delivery: Delivery) -> Outcome:
+        self.sent.append((webhook.name, delivery.message_id))
+        if webhook.name in self.hanging:
+            await asyncio.Event().wait()
+        return Outcome(Result.DELIVERED)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+    def got(self, name: str) -> int:
+        return len({message for webhook, message in self.sent if webhook == name})
+
+
+@contextlib.asynccontextmanager
+async def dispatching(
+    store: Store, log: Log, lease_seconds: float = 15.0
+) -> AsyncIterator[asyncio.Task[None]]:
+    stop = asyncio.Event()
+    dispatcher = Dispatcher(
+        store, lambda: log, DeliveryMetrics(), keep=KEEP, lease_seconds=lease_seconds, claim_seconds=0.05
+    )
+    task = asyncio.create_task(dispatcher.run(stop, shutdown_seconds=0.2))
+    yield task
+    stop.set()
+    async with asyncio.timeout(10):
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(check: Callable[[], object]) -> None:
+    async with asyncio.timeout(15):
+        while not check():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def tenant(store: Store) -> int:
+    return await tenant_of(store)
+
+
+async def test_what_is_committed_is_delivered_within_a_look_at_the_log(store: Store, tenant: int) -> None:
+    await add_webhook(store)
+    log = Log()
+    async with dispatching(store, log):
+        await add_user(store, tenant, "first")
+        await until(lambda: log.got("app") == 1)
+        await asyncio.sleep(0.1)
+        began = asyncio.get_running_loop().time()
+        await add_user(store, tenant, "second")
+        await until(lambda: log.got("app") == 2)
+        assert asyncio.get_running_loop().time() - began < 1
+
+
+async def test_a_receiver_that_hangs_delays_no_other(store: Store, tenant: int) -> None:
+    await add_webhook(store, "slow")
+    await add_webhook(store, "fast")
+    log = Log()
+    log.hanging.add("slow")
+    async with dispatching(store, log):
+        for number in range(20):
+            await add_user(store, tenant, f"u{number}")
+        await until(lambda: log.got("fast") == 20)
+        assert log.got("slow") <= 16
+
+
+async def test_a_webhook_that_is_added_later_is_found(store: Store, tenant: int) -> None:
+    log = Log()
+    async with dispatching(store, log):
+        await add_user(store, tenant, "early")
+        await add_webhook(store, "late")
+        await add_user(store, tenant, "ada")
+        await until(lambda: log.got("late") == 1)
+        await store.webhooks.ping(NAMESPACE, "late")
+        await until(lambda: log.got("late") == 2)
+
+
+async def test_two_dispatchers_deliver_each_change_once(store: Store, tenant: int) -> None:
+    for number in range(4):
+        await add_webhook(store, f"app-{number}")
+    other = create_store(store.url)
+    await other.open()
+    try:
+        log = Log()
+        async with dispatching(store, log), dispatching(other, log):
+            for number in range(10):
+                await add_user(store, tenant, f"u{number}")
+            await until(lambda: len(log.sent) >= 40)
+        assert set(Counter(log.sent).values()) == {1}
+        assert len(log.sent) == 40
+    finally:
+        await other.close()
+
+
+async def test_the_webhooks_of_one_that_is_gone_go_on_elsewhere_when_its_lease_is_over(
+    store: Store, tenant: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_webhook(store)
+    other = create_store(store.url)
+    await other.open()
+    log, second = Log(), Log()
+    log.hanging.add("app")
+    try:
+        async with dispatching(store, log, lease_seconds=0.5) as killed:
+            await add_user(store, tenant, "ada")
+            await until(lambda: log.got("app") == 1)
+
+            async def unreleased(_holder: str) -> None:
+                """A killed process gives nothing back."""
+
+            monkeypatch.setattr(store.webhooks, "release", unreleased)
+            killed.cancel()
+            await asyncio.gather(killed, return_exceptions=True)
+            async with dispatching(other, second):
+                await until(lambda: second.got("app") == 1)
+        assert second.sent == log.sent, "the same id again"
+    finally:
+        await other.close()
+
+
+async def test_leases_are_given_back_at_an_orderly_end(store: Store, tenant: int) -> None:
+    webhook = await add_webhook(store)
+    log = Log()
+    async with dispatching(store, log):
+        await add_user(store, tenant, "ada")
+        await until(lambda: log.got("app") == 1)
+    assert set(await store.webhooks.lease("next", 60, 1)) == {webhook}
