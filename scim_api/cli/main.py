@@ -1,6 +1,7 @@
 """``scim-api``: the commands, and ``serve``."""
 
 import asyncio
+from collections.abc import Callable
 
 import click
 
@@ -8,7 +9,28 @@ from scim_api.cli.common import CONTEXT, database_option, read_settings, run
 from scim_api.cli.connections import connection
 from scim_api.cli.database import backup, copy, migrate
 from scim_api.cli.readers import reader
+from scim_api.cli.webhooks import webhook
 from scim_api.contract.logging import configure
+
+
+def webhook_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that delivers webhooks its options."""
+    for option in (
+        click.option(
+            "--webhook-allow-http",
+            is_flag=True,
+            default=None,
+            help="Receivers in these networks may be sent webhooks in clear text.  [default: no]",
+        ),
+        click.option(
+            "--webhook-allowed-networks",
+            metavar="CIDR,...",
+            help="Private networks that webhooks may be sent to.  [default: none]",
+        ),
+        click.option("--webhook-key-file", metavar="FILE", help="The dispatcher's private key."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group(context_settings=CONTEXT)
@@ -93,6 +115,8 @@ def main() -> None:
     type=click.FloatRange(1, 3650),
     help="How long the log of changes goes back, for applications that follow it.  [default: 90]",
 )
+@click.option("--deliver", is_flag=True, default=None, help="Deliver webhooks, too.  [default: no]")
+@webhook_options
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[default: info]")
 def serve(**options: object) -> None:
     """Serve SCIM until SIGTERM; requests in flight are answered first.
@@ -104,16 +128,43 @@ def serve(**options: object) -> None:
     configure(settings.log_level)
     from scim_api.server.serve import serve as run_server
 
+    _use_uvloop()
+    run(lambda: run_server(settings))
+
+
+def _use_uvloop() -> None:
     try:
         import uvloop
     except ImportError:
         pass
     else:
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    run(lambda: run_server(settings))
 
 
-for command in (migrate, copy, backup, connection, reader):
+@main.command()
+@database_option
+@webhook_options
+@click.option("--internal-host", help="Address of the port of the metrics.  [default: 127.0.0.1]")
+@click.option(
+    "--metrics-port", type=click.IntRange(0, 65535), help="Serve /metrics here.  [default: not served]"
+)
+@click.option(
+    "--public-url",
+    metavar="URL",
+    help="What clients use, for full messages.  [default: what `serve` announces]",
+)
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[default: info]")
+def deliver(**options: object) -> None:
+    """Deliver webhooks until SIGTERM, apart from `serve`; any number of these processes share them."""
+    settings = read_settings(**options)
+    configure(settings.log_level)
+    from scim_api.server.deliver import deliver as run_dispatcher
+
+    _use_uvloop()
+    run(lambda: run_dispatcher(settings))
+
+
+for command in (migrate, copy, backup, connection, reader, webhook):
     main.add_command(command)
 
 

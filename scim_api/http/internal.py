@@ -3,12 +3,11 @@
 import asyncio
 
 from fastapi import FastAPI, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from scim_api.http.admin import endpoints
 from scim_api.http.admin.context import AdminContext
 from scim_api.http.admin.trusted_keys import TrustedKeys
-from scim_api.http.metrics import Metrics
 from scim_api.http.request import ServiceContext
 from scim_api.store.errors import ReadOnly, Unavailable
 from scim_api.store.migrate import REQUIRED_VERSION
@@ -38,7 +37,7 @@ def internal_app(service: ServiceContext, keys: TrustedKeys | None) -> FastAPI:
         service.metrics.database_up.set(0 if reason and not service.stopping else 1)
         return Response(f"{reason or 'ok'}\n", 503 if reason else 200, media_type="text/plain")
 
-    _serve_metrics(app, service.metrics)
+    _serve_metrics(app, service.metrics.registry)
     if keys is not None:
         _serve_admin(app, service, keys)
     return app
@@ -61,10 +60,10 @@ def _serve_admin(app: FastAPI, service: ServiceContext, keys: TrustedKeys) -> No
     endpoints.register(app, context)
 
 
-def metrics_app(metrics: Metrics) -> FastAPI:
+def metrics_app(registry: CollectorRegistry) -> FastAPI:
     """``/metrics`` and nothing else, for a port of its own."""
     app = _bare_app("scim-api metrics")
-    _serve_metrics(app, metrics)
+    _serve_metrics(app, registry)
     return app
 
 
@@ -73,11 +72,11 @@ def _bare_app(title: str) -> FastAPI:
     return FastAPI(title=title, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
 
 
-def _serve_metrics(app: FastAPI, metrics: Metrics) -> None:
+def _serve_metrics(app: FastAPI, registry: CollectorRegistry) -> None:
     @app.get("/metrics")
     async def show() -> Response:
         """Prometheus text format."""
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _not_ready(service: ServiceContext) -> str | None:

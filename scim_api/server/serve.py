@@ -21,6 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scim_api.contract import listening
 from scim_api.contract.oauth import TOKEN_PATH
+from scim_api.delivery.dispatcher import Dispatcher
+from scim_api.delivery.metrics import DeliveryMetrics
 from scim_api.http.admin.trusted_keys import TrustedKeys
 from scim_api.http.authentication import Authenticator
 from scim_api.http.change_watch import ChangeWatch, most_waiting
@@ -34,6 +36,7 @@ from scim_api.http.public import public_app
 from scim_api.http.rate_limit import RateLimiter
 from scim_api.http.request import ServiceContext
 from scim_api.server import background_jobs
+from scim_api.server.deliveries import new_dispatcher
 from scim_api.server.http_protocol import BoundedHttpProtocol, ConnectionLimits
 from scim_api.server.settings import ApiSettings, SettingsError
 from scim_api.server.tls import BoundedTls, ServerCertificate
@@ -139,9 +142,17 @@ def _granted(settings: ApiSettings) -> int:
     return granted
 
 
-def _server(
+def new_server(
     app: ASGIApp, settings: ApiSettings, connections: int, certificate: ServerCertificate | None = None
 ) -> _Server:
+    """A server of one port, which leaves signals to its caller.
+
+    Args:
+        app: what answers.
+        settings: for the times.
+        connections: at a time.
+        certificate: for TLS.
+    """
     limits = ConnectionLimits(
         connections, settings.head_seconds, settings.body_seconds, send_seconds=settings.body_seconds
     )
@@ -185,7 +196,7 @@ def _operator_app(admin: ASGIApp, scim: ASGIApp) -> ASGIApp:
 
 
 @contextlib.asynccontextmanager
-async def _opened(settings: ApiSettings, keys: TrustedKeys) -> AsyncIterator[Store]:
+async def opened_store(settings: ApiSettings, keys: TrustedKeys) -> AsyncIterator[Store]:
     """The store, migrated (SQLite) or checked (PostgreSQL), and claimed for this installation."""
     store = create_store(settings.database_url)
     for event, detail in surprises(settings.database_url):
@@ -243,7 +254,7 @@ async def serve(settings: ApiSettings) -> None:
     settings, listeners = bind(settings)
     keys = TrustedKeys(settings.admin_keys_dir)
     metrics = Metrics()
-    async with _opened(settings, keys) as store, _assertions(settings, store, metrics) as assertions:
+    async with opened_store(settings, keys) as store, _assertions(settings, store, metrics) as assertions:
         authenticator = Authenticator(store, operator_keys=keys)
         service = ServiceContext(store, authenticator, RateLimiter(), metrics, settings.endpoint)
         with contextlib.suppress(Unavailable):
@@ -252,29 +263,35 @@ async def serve(settings: ApiSettings) -> None:
         scim = public_app(service, assertions=assertions)
         connections = _granted(settings)
         service.change_watch = ChangeWatch(store.change_log, limit=most_waiting(connections))
-        servers = [(_server(scim, settings, connections), listeners.public)]
+        servers = [(new_server(scim, settings, connections), listeners.public)]
         if listeners.internal is not None:
             from scim_api.http.internal import internal_app  # FastAPI, which the public port does without
 
             mounted = keys if certificate is None else None
-            internal = _server(internal_app(service, mounted), settings, INTERNAL_CONNECTIONS)
+            internal = new_server(internal_app(service, mounted), settings, INTERNAL_CONNECTIONS)
             servers.append((internal, listeners.internal))
         if listeners.metrics is not None:
             from scim_api.http.internal import metrics_app
 
-            scraped = _server(metrics_app(metrics), settings, METRICS_CONNECTIONS)
+            scraped = new_server(metrics_app(metrics.registry), settings, METRICS_CONNECTIONS)
             servers.append((scraped, listeners.metrics))
         if listeners.operator is not None:
             from scim_api.http.internal import admin_app
 
             app = _operator_app(admin_app(service, keys), scim)
-            operator = _server(app, settings, OPERATOR_CONNECTIONS, certificate)
+            operator = new_server(app, settings, OPERATOR_CONNECTIONS, certificate)
             servers.append((operator, listeners.operator))
-        await _run(service, servers, settings)
+        dispatcher = None
+        if settings.deliver:
+            dispatcher = new_dispatcher(settings, store, settings.endpoint, DeliveryMetrics(metrics.registry))
+        await _run(service, servers, settings, dispatcher)
 
 
 async def _run(
-    service: ServiceContext, servers: list[tuple[_Server, socket.socket]], settings: ApiSettings
+    service: ServiceContext,
+    servers: list[tuple[_Server, socket.socket]],
+    settings: ApiSettings,
+    dispatcher: Dispatcher | None,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -282,6 +299,10 @@ async def _run(
         loop.add_signal_handler(number, stop.set)
     keep_changes = timedelta(days=settings.change_retention_days)
     background = background_jobs.start(service, keep_changes=keep_changes)
+    end_of_deliveries, delivering = asyncio.Event(), []
+    if dispatcher is not None:
+        run = dispatcher.run(end_of_deliveries, settings.shutdown_seconds)
+        delivering = [asyncio.create_task(run, name="webhooks")]
     running = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
     log.info(
         "started",
@@ -294,13 +315,15 @@ async def _run(
     )
     ended = asyncio.create_task(stop.wait())
     warming = asyncio.create_task(background_jobs.warm_up())
-    await asyncio.wait([ended, *running, *background], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([ended, *running, *background, *delivering], return_when=asyncio.FIRST_COMPLETED)
     service.stopping = True
     service.change_watch.stop()
     log.info("stopping", reason="signal" if stop.is_set() else "a server or background job ended")
     for server, _ in servers:
         server.should_exit = True
+    end_of_deliveries.set()
     await asyncio.gather(*running)
+    await asyncio.gather(*delivering, return_exceptions=True)
     for task in (*background, warming):
         task.cancel()
     await asyncio.gather(*background, warming, return_exceptions=True)

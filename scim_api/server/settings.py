@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from scim_api.contract.oauth import LOGIN_HOSTS
 from scim_api.http.oauth.key_address import KeyHosts
 from scim_api.http.paths import SCIM_PATH
+from scim_api.outbound.addresses import AllowedNetworks
 from scim_api.store.change_log import CHANGE_RETENTION
 
 DEFAULT_DATABASE_URL = "sqlite:///scim.db"
@@ -61,6 +62,21 @@ class ApiSettings(BaseSettings):
     """How long such keys are used while they can't be fetched anew."""
     change_retention_days: Annotated[float, Field(ge=1, le=3650)] = CHANGE_RETENTION.days
     """How long the log of changes goes back. A follower that was away for longer takes a snapshot again."""
+
+    deliver: bool = False
+    """Whether ``serve`` delivers webhooks, too; with several replicas ``scim-api deliver`` is a process of its own."""
+    webhook_key_file: Path | None = None
+    """The dispatcher's private key, which opens signing secrets; for who creates webhooks its public half will do."""
+    webhook_allowed_networks: str = ""
+    """CIDRs with commas between: private networks that webhooks may be sent to, besides the internet."""
+    webhook_allow_http: bool = False
+    """Whether receivers in these networks may be sent webhooks in clear text."""
+
+    @field_validator("webhook_allowed_networks")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        AllowedNetworks.read(value)
+        return value
 
     @field_validator("keys_hosts")
     @classmethod

@@ -48,7 +48,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Received(self.path, headers, self.rfile.read(int(headers["content-length"])))
+        length = int(headers["content-length"])
+        request = Received(self.path, headers, self.rfile.read(length))
+        if len(request.body) < length:  # the sender was killed
+            self.close_connection = True
+            return
         receiver = self.server.receiver
         with receiver.lock:
             receiver.received.append(request)

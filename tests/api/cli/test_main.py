@@ -31,7 +31,16 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[ApiSettings]:
 
 
 def test_every_command_is_there_and_explains_itself() -> None:
-    assert set(main.commands) == {"serve", "migrate", "copy", "backup", "connection", "reader"}
+    assert set(main.commands) == {
+        "serve",
+        "migrate",
+        "copy",
+        "backup",
+        "connection",
+        "reader",
+        "webhook",
+        "deliver",
+    }
     for name, command in main.commands.items():
         for option in ("-h", "--help"):
             shown = CliRunner().invoke(main, [name, option])

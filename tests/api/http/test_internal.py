@@ -104,7 +104,7 @@ async def test_no_answer_of_any_port_leads_to_the_host_that_a_client_names(
     scim: Scim, path: str, method: str
 ) -> None:
     headers = await scim.connect() | ELSEWHERE
-    metrics = httpx.ASGITransport(internal.metrics_app(scim.service.metrics))
+    metrics = httpx.ASGITransport(internal.metrics_app(scim.service.metrics.registry))
     async with httpx.AsyncClient(transport=metrics, base_url="http://metrics.test") as third:
         answers = [
             await client.request(

@@ -8,7 +8,7 @@ import pytest
 import structlog.testing
 
 from scim_api.http.admin.trusted_keys import TrustedKeys
-from scim_api.server.serve import _opened
+from scim_api.server.serve import opened_store
 from scim_api.server.settings import ApiSettings
 from scim_api.store.sqlite import file_system
 from scim_api.store.sqlite.file_system import is_network, kind_of, network_warning
@@ -88,7 +88,7 @@ async def test_a_service_warns_of_it_in_its_log(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(file_system, "MOUNTS", mounts)
     settings = ApiSettings(database_url=f"sqlite:///{tmp_path / 'scim.db'}")
     with structlog.testing.capture_logs() as logs:
-        async with _opened(settings, TrustedKeys(None)):
+        async with opened_store(settings, TrustedKeys(None)):
             pass
     [told] = logs
     assert (told["event"], told["log_level"]) == ("database on a network's file system", "warning")

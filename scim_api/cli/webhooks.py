@@ -1,0 +1,341 @@
+"""``scim-api webhook``: who is sent a tenant's changes, by hand."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar, get_args
+
+import click
+
+from scim_api.cli.common import CONTEXT, database_option, read_settings, run, with_store
+from scim_api.cli.output import rfc3339
+from scim_api.cli.parameters import JSON, ConnectionName, Duration
+from scim_api.delivery.key_file import read_sealing_key, write_key
+from scim_api.delivery.sealing import seal
+from scim_api.delivery.signing import new_secret
+from scim_api.outbound.addresses import HttpUrl
+from scim_api.server.settings import ApiSettings
+from scim_api.store.change_log import ChangeType
+from scim_api.store.protocol import Store
+from scim_api.store.webhooks import Content, SealedSecret, WebhookSettings, WebhookStatus
+
+T = TypeVar("T")
+NAME: Final = click.argument("webhook", metavar="NAMESPACE/NAME", type=ConnectionName())
+KEY_FILE: Final = click.option(
+    "--webhook-key-file",
+    metavar="FILE",
+    help="The dispatcher's key; its public half will do.  [default: SCIM_API_WEBHOOK_KEY_FILE]",
+)
+_COLUMNS: Final = (
+    "WEBHOOK",
+    "TENANT",
+    "STATE",
+    "LAST DELIVERY",
+    "BACKLOG",
+    "SECONDS",
+    "FAILING SINCE",
+    "URL",
+)
+
+
+@click.group(context_settings=CONTEXT)
+def webhook() -> None:
+    """Webhooks by hand: an application is sent what changes in a tenant, signed, until it has taken it.
+
+    \b
+    First the dispatcher's key, once, and a process that delivers:
+        scim-api webhook key webhook.key
+        SCIM_API_WEBHOOK_KEY_FILE=webhook.key scim-api serve --deliver
+    Then for each application:
+        scim-api webhook create demo/app --tenant entra --url https://app.example.com/hook
+        scim-api webhook test demo/app
+    """  # noqa: D301 (click reads the backspace)
+
+
+@webhook.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def key(file: Path) -> None:
+    """Make a dispatcher's key: FILE gets the private half, for `deliver` alone; the public half is printed.
+
+    Who creates webhooks needs the public half: signing secrets are sealed with it, and the database never has them in
+    clear.
+    """
+    try:
+        click.echo(write_key(file), nl=False)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _types(_ctx: click.Context, _param: click.Parameter, value: str | None) -> frozenset[str]:
+    types = frozenset(filter(None, (one.strip() for one in (value or "").split(","))))
+    for name in sorted(types.difference(get_args(ChangeType))):
+        raise click.BadParameter(f"{name!r}; there are: {', '.join(get_args(ChangeType))}")
+    return types
+
+
+def _url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if HttpUrl.read(value) is None:
+        raise click.BadParameter("write https://host/path, without a user and without a fragment")
+    return value
+
+
+@webhook.command()
+@NAME
+@click.option("--tenant", metavar="NAME", required=True, help="Whose changes; of the same namespace.")
+@click.option("--url", metavar="URL", required=True, callback=_url, help="To where they are posted.")
+@click.option("--types", metavar="TYPE,...", callback=_types, help="Only these types.  [default: all]")
+@click.option(
+    "--content",
+    type=click.Choice([item.lower() for item in get_args(Content)]),
+    default="thin",
+    show_default=True,
+    help="thin: what changed; full: the resource as well, as it is when it is sent.",
+)
+@click.option(
+    "--timeout",
+    type=Duration(timedelta(seconds=1), timedelta(seconds=60), "an attempt may take 1s to 60s"),
+    default="15s",
+    show_default=True,
+    help="For one attempt.",
+)
+@JSON
+@KEY_FILE
+@database_option
+def create(
+    webhook: tuple[str, str],
+    tenant: str,
+    url: str,
+    types: frozenset[str],
+    content: str,
+    timeout: timedelta,
+    as_json: bool,
+    webhook_key_file: str | None,
+    database_url: str | None,
+) -> None:
+    """Send a tenant's changes from now on, and print the signing secret: once, for it is kept sealed.
+
+    The application verifies each message with it, by any library of Standard Webhooks.
+    """
+    settings = read_settings(database_url=database_url, webhook_key_file=webhook_key_file)
+    wanted = WebhookSettings(
+        tenant, url, types, "Full" if content == "full" else "Thin", int(timeout.total_seconds())
+    )
+    secret, sealed = _new_secret(settings, webhook)
+    run(lambda: with_store(settings, lambda store, _: store.webhooks.create(*webhook, wanted, sealed)))
+    _print_secret(webhook, secret, as_json=as_json)
+
+
+@webhook.command("list")
+@JSON
+@database_option
+def list_webhooks(as_json: bool, database_url: str | None) -> None:
+    """Show all webhooks: the last delivery, what is to be delivered, and what fails since when and why.
+
+    BACKLOG counts changes, SECONDS is the age of the oldest. To standard error goes what needs somebody: failures, a
+    receiver that answered 410, and changes that were lost or will be within a week.
+    """
+    settings = read_settings(database_url=database_url)
+    keep = timedelta(days=settings.change_retention_days)
+    found = run(lambda: with_store(settings, lambda store, _: store.webhooks.statuses(keep)))
+    rows = [_row(one) for one in found]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    if not rows:
+        click.echo("no webhooks; `scim-api webhook create NAMESPACE/NAME` makes one", err=True)
+        return
+    lines = [_COLUMNS, *(_line(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_COLUMNS))]
+    for line in lines:
+        click.echo("  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip())
+    for row in rows:
+        for notice in _notices(row):
+            click.echo(f"{row['webhook']}: {notice}", err=True)
+
+
+@webhook.command("rotate-secret")
+@NAME
+@click.option(
+    "--overlap",
+    type=Duration(timedelta(seconds=1), timedelta(days=30), "an overlap takes 1s to 30d"),
+    default="1d",
+    show_default=True,
+    help="How long messages are signed with both.",
+)
+@JSON
+@KEY_FILE
+@database_option
+def rotate_secret(
+    webhook: tuple[str, str],
+    overlap: timedelta,
+    as_json: bool,
+    webhook_key_file: str | None,
+    database_url: str | None,
+) -> None:
+    """Make another signing secret, and print it once. For the overlap messages have both signatures."""
+    settings = read_settings(database_url=database_url, webhook_key_file=webhook_key_file)
+    secret, sealed = _new_secret(settings, webhook)
+    _on_existing(settings, webhook, lambda store: store.webhooks.replace_secret(*webhook, sealed, overlap))
+    _print_secret(webhook, secret, as_json=as_json)
+
+
+@webhook.command()
+@NAME
+@database_option
+def suspend(webhook: tuple[str, str], database_url: str | None) -> None:
+    """Send nothing until `resume`; changes wait in the log for as long as it goes back."""
+    settings = read_settings(database_url=database_url)
+    keep = timedelta(days=settings.change_retention_days)
+
+    async def suspended(store: Store) -> bool:
+        found = await store.webhooks.status(*webhook, keep)
+        if found is None:
+            return False
+        wanted = dataclasses.replace(found.settings, suspended=True)
+        return await store.webhooks.update(*webhook, wanted)
+
+    _on_existing(settings, webhook, suspended)
+    click.echo(f"{'/'.join(webhook)} is suspended")
+
+
+@webhook.command()
+@NAME
+@database_option
+def resume(webhook: tuple[str, str], database_url: str | None) -> None:
+    """Send again, after `suspend`, after a 410, or at once what waits for its next attempt."""
+    settings = read_settings(database_url=database_url)
+    _on_existing(settings, webhook, lambda store: store.webhooks.resume(*webhook))
+    click.echo(f"{'/'.join(webhook)} is sent what waits for it")
+
+
+@webhook.command("test")
+@NAME
+@JSON
+@database_option
+def ping(webhook: tuple[str, str], as_json: bool, database_url: str | None) -> None:
+    """Have a message of type `ping` sent; `list` says whether it arrived."""
+    settings = read_settings(database_url=database_url)
+    message_id = _on_existing(settings, webhook, lambda store: store.webhooks.ping(*webhook))
+    click.echo(json.dumps({"messageId": message_id}) if as_json else message_id)
+
+
+@webhook.command()
+@NAME
+@click.option(
+    "--from", "since", metavar="TIME", required=True, help="RFC 3339, such as 2026-11-23T14:00:00Z."
+)
+@database_option
+def redeliver(webhook: tuple[str, str], since: str, database_url: str | None) -> None:
+    """Send again what changed since a time, as far as the log goes back; each with the id that it had."""
+    try:
+        moment = datetime.fromisoformat(since)
+    except ValueError:
+        moment = datetime.min  # noqa: DTZ901 - refused in the next line
+    if moment.tzinfo is None:
+        raise click.ClickException("--from: write a time with its zone, such as 2026-11-23T14:00:00Z")
+    settings = read_settings(database_url=database_url)
+    _on_existing(settings, webhook, lambda store: store.webhooks.redeliver(*webhook, moment.astimezone(UTC)))
+    click.echo(f"{'/'.join(webhook)} is sent what changed since {rfc3339(moment)}")
+
+
+@webhook.command()
+@NAME
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@database_option
+def delete(webhook: tuple[str, str], yes: bool, database_url: str | None) -> None:
+    """Forget a webhook, with what is not delivered yet."""
+    settings = read_settings(database_url=database_url)
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"Forget {'/'.join(webhook)} and what it has not been sent?", abort=True)
+    _on_existing(settings, webhook, lambda store: store.webhooks.delete(*webhook))
+    click.echo(f"{'/'.join(webhook)} is deleted")
+
+
+def _new_secret(settings: ApiSettings, webhook: tuple[str, str]) -> tuple[str, SealedSecret]:
+    if settings.webhook_key_file is None:
+        raise click.ClickException(
+            "--webhook-key-file (SCIM_API_WEBHOOK_KEY_FILE): name the dispatcher's key or its public half; "
+            "`scim-api webhook key` makes one"
+        )
+    secret = new_secret()
+    try:
+        public = read_sealing_key(settings.webhook_key_file)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    return secret, SealedSecret(seal(secret, public, "/".join(webhook)))
+
+
+def _print_secret(webhook: tuple[str, str], secret: str, *, as_json: bool) -> None:
+    shown = {"webhook": "/".join(webhook), "secret": secret}
+    if as_json:
+        click.echo(json.dumps(shown))
+        return
+    for name, value in shown.items():
+        click.echo(f"{name.ljust(7)}  {value}")
+    click.echo("\nThe application verifies messages with the secret. It is shown only now.", err=True)
+
+
+def _on_existing(
+    settings: ApiSettings, webhook: tuple[str, str], action: Callable[[Store], Awaitable[T]]
+) -> T:
+    """What an action answers; one line to act on when there is no such webhook."""
+    done = run(lambda: with_store(settings, lambda store, _: action(store)))
+    if not done:
+        raise click.ClickException(
+            f"there is no webhook {'/'.join(webhook)}; `scim-api webhook list` shows all"
+        )
+    return done
+
+
+def _row(status: WebhookStatus) -> dict[str, Any]:
+    settings = status.settings
+    times = {
+        "lastDeliveredAt": status.last_delivered_at,
+        "lastAttemptAt": status.last_attempt_at,
+        "failingSince": status.failing_since,
+        "retryAt": status.retry_at,
+        "stoppedAt": status.stopped_at,
+        "losesEventsAt": status.loses_events_at,
+        "gapAt": status.gap_at,
+    }
+    return {
+        "webhook": f"{status.namespace}/{status.name}",
+        "tenant": settings.tenant,
+        "url": settings.url,
+        "types": sorted(settings.types),
+        "content": settings.content,
+        "timeoutSeconds": settings.timeout_seconds,
+        "state": "stopped" if status.stopped_at else "suspended" if settings.suspended else "active",
+        "backlog": status.backlog,
+        "backlogSeconds": round(status.backlog_seconds, 3),
+        "retrying": status.retrying,
+        "failure": status.failure,
+        "gap": status.gap,
+        "secrets": len(status.secrets),
+        **{name: None if moment is None else rfc3339(moment) for name, moment in times.items()},
+    }
+
+
+def _line(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        row["webhook"], row["tenant"], row["state"], row["lastDeliveredAt"] or "never", str(row["backlog"]),
+        f"{row['backlogSeconds']:.0f}", row["failingSince"] or "-", row["url"],
+    )  # fmt: skip
+
+
+def _notices(row: dict[str, Any]) -> list[str]:
+    notices = []
+    if row["failure"]:
+        notices.append(f"failing since {row['failingSince']}: {row['failure']}")
+    if row["stoppedAt"]:
+        notices.append(
+            f"the receiver answered 410 at {row['stoppedAt']}; `scim-api webhook resume` starts again"
+        )
+    if row["gap"]:
+        notices.append(f"at {row['gapAt']} changes were not to be had any more: {row['gap']}")
+    if row["losesEventsAt"]:
+        notices.append(f"changes that are not delivered will be lost from {row['losesEventsAt']} on")
+    return notices

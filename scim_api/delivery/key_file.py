@@ -1,0 +1,51 @@
+"""The dispatcher's key as a file: its private half for who delivers, either half for who creates webhooks."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+
+from scim_api.delivery.sealing import DispatcherKeys, SealError, new_private_key, public_pem, read_public_key
+
+_OTHERS: Final = stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP
+"""Who else may not do what. A group may read: Kubernetes gives a mounted Secret to a pod's ``fsGroup``."""
+
+
+def write_key(path: Path) -> str:
+    """Make a dispatcher's key; its public half in PEM. Raises ``SealError`` when the file exists or can't be made."""
+    pem = new_private_key()
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except OSError as error:
+        raise SealError(f"{path} can't be made ({error.strerror}); name a file that does not exist") from None
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(pem)
+    return public_pem(read_public_key(pem))
+
+
+def read_private_keys(path: Path) -> DispatcherKeys:
+    """The keys of a dispatcher. Raises ``SealError``, also for a file that others may read."""
+    return DispatcherKeys(_read(path, is_private=True))
+
+
+def read_sealing_key(path: Path) -> X25519PublicKey:
+    """The key to seal to. Raises ``SealError``."""
+    return read_public_key(_read(path, is_private=False))
+
+
+def _read(path: Path, *, is_private: bool) -> bytes:
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            pem = file.read(64 * 1024)
+    except OSError as error:
+        raise SealError(
+            f"{path} can't be read ({error.strerror}); `scim-api webhook key` makes a dispatcher's key"
+        ) from None
+    if (is_private or b"PRIVATE KEY" in pem) and mode & _OTHERS:
+        raise SealError(
+            f"{path} has a private key, and others may use it (mode {mode & 0o777:o}): chmod 600 it"
+        )
+    return pem

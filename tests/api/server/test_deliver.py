@@ -1,0 +1,254 @@
+"""Webhooks end to end: real processes, real receivers, real signatures, and kill -9 at any moment."""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from scim_api.cli.main import main
+from scim_api.delivery.key_file import read_sealing_key, write_key
+from scim_api.delivery.sealing import seal
+from scim_api.delivery.signing import new_secret
+from scim_api.store.protocol import Store
+from scim_api.store.webhooks import SealedSecret, WebhookSettings
+from support.receiver import OK, Answer, Received, Receiver, eventually
+from support.serve_process import PYTHON, Serve, free_port
+from support.stored import retitle, tenant_of
+from support.webhooks import KEEP, NAMESPACE, WRITER, add_user
+
+LOCAL = ("--webhook-allowed-networks", "127.0.0.0/8", "--webhook-allow-http")
+ADA = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ada", "emails": [
+    {"type": "work", "value": "ada@contoso.com", "primary": True}]}  # fmt: skip
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver().serving() as place:
+        yield place
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    path = tmp_path / "webhook.key"
+    write_key(path)
+    return path
+
+
+@contextlib.contextmanager
+def served(tmp_path: Path, url: str, *options: str) -> Iterator[Serve]:
+    service = Serve(tmp_path, url, *options)
+    try:
+        service.wait_ready()
+        yield service
+    finally:
+        service.stop()
+
+
+class Owner:
+    """Who has a webhook of the one tenant, and does with it what the command line offers."""
+
+    def __init__(self, service: Serve, key: Path, receiver: Receiver, *options: str) -> None:
+        self.url, self.key = service.database_url, str(key)
+        token = self.json("connection", "create", "demo/entra")["token"]
+        self.client = httpx.Client(base_url=service.url, headers={"authorization": f"Bearer {token}"})
+        made = self.json(
+            "webhook", "create", "demo/app", "--tenant", "entra", "--url", receiver.url, *options
+        )
+        self.secret: str = made["secret"]
+
+    def run(self, *arguments: str) -> str:
+        environment = {"SCIM_API_DATABASE_URL": self.url, "SCIM_API_WEBHOOK_KEY_FILE": self.key}
+        done = CliRunner().invoke(main, arguments, env=environment)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "--json"))
+
+    def listed(self) -> dict[str, Any]:
+        row: dict[str, Any] = self.json("webhook", "list")[0]
+        return row
+
+
+def test_serve_delivers_by_itself_and_an_owner_sees_how_it_does(
+    tmp_path: Path, key: Path, receiver: Receiver
+) -> None:
+    options = ("--deliver", "--webhook-key-file", str(key), *LOCAL)
+    with served(tmp_path, f"sqlite:///{tmp_path / 'scim.db'}", *options) as service:
+        owner = Owner(service, key, receiver, "--content", "full")
+        secret, client = owner.secret, owner.client
+        user = client.post("/Users", json=ADA).json()
+        eventually(lambda: receiver.received)
+        got = receiver.received[0]
+        got.verify(secret)
+        assert got.message["type"] == "user.created"
+        assert got.message["data"]["resource"] == user
+        successor = owner.json("webhook", "rotate-secret", "demo/app")["secret"]
+        owner.run("webhook", "test", "demo/app")
+        eventually(lambda: len(receiver.received) == 2)
+        ping = receiver.received[1]
+        assert ping.message["type"] == "ping"
+        for one in (secret, successor):
+            ping.verify(one)
+        eventually(lambda: owner.listed()["backlog"] == 0)
+        assert owner.listed()["lastDeliveredAt"] is not None
+        receiver.answer = lambda _: (302, {"Location": receiver.url}, b"moved")
+        client.delete(f"/Users/{user['id']}")
+        eventually(lambda: owner.listed()["failingSince"])
+        assert owner.listed()["failure"] == "HTTP 302: moved"
+        assert len(receiver.received) == 3
+        receiver.answer = lambda _: (410, {}, b"")
+        owner.run("webhook", "resume", "demo/app")
+        eventually(lambda: owner.listed()["state"] == "stopped")
+        receiver.answer = lambda _: OK
+        owner.run("webhook", "resume", "demo/app")
+        eventually(lambda: owner.listed()["backlog"] == 0)
+        assert receiver.received[-1].message["type"] == "user.deleted"
+        assert len({one.message_id for one in receiver.received[2:]}) == 1
+        shown = httpx.get(f"http://127.0.0.1:{service.internal}/metrics").text
+        assert 'scim_api_webhook_deliveries_total{result="delivered"} 3.0' in shown
+        log = service.log.read_text()
+        assert secret not in log
+        assert successor not in log
+    assert service.process.returncode == 0
+
+
+def test_a_process_of_its_own_delivers_and_ends_in_order(
+    tmp_path: Path, key: Path, receiver: Receiver
+) -> None:
+    url = f"sqlite:///{tmp_path / 'scim.db'}"
+    with served(tmp_path, url) as service:
+        owner = Owner(service, key, receiver)
+        port = free_port()
+        process = subprocess.Popen(
+            [*PYTHON, "deliver", "--database-url", url, "--metrics-port", str(port), "--webhook-key-file", str(key),
+             *LOCAL],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            owner.client.post("/Users", json=ADA)
+            eventually(lambda: receiver.received)
+            receiver.received[0].verify(owner.secret)
+
+            def counted() -> bool:
+                shown = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+                return 'scim_api_webhook_deliveries_total{result="delivered"} 1.0' in shown
+
+            eventually(counted)
+        finally:
+            process.terminate()
+            assert process.wait(15) == 0
+
+
+def test_without_a_key_it_ends_with_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*PYTHON, "deliver", "--database-url", f"sqlite:///{tmp_path / 'scim.db'}"],
+        capture_output=True, text=True, timeout=30, env={**os.environ, "SCIM_API_WEBHOOK_KEY_FILE": ""},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "SCIM_API_WEBHOOK_KEY_FILE" in done.stderr or "can't be read" in done.stderr
+
+
+@contextlib.asynccontextmanager
+async def dispatchers(url: str, key: Path, number: int) -> AsyncIterator[list[subprocess.Popen[bytes]]]:
+    """Processes that can be killed; those in the list at the end are."""
+    script = Path(__file__).parents[2] / "support/dispatcher_process.py"
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, str(script), url, str(key)], stdout=subprocess.DEVNULL)
+
+    running += [start() for _ in range(number)]
+    restart = asyncio.create_task(_restart(running, start))
+    try:
+        yield running
+    finally:
+        restart.cancel()
+        await asyncio.gather(restart, return_exceptions=True)
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+async def _restart(running: list[subprocess.Popen[bytes]], start: Any) -> None:
+    while True:
+        await asyncio.sleep(0.05)
+        for place, process in enumerate(running):
+            if process.poll() is not None:
+                running[place] = start()
+
+
+@pytest.mark.parametrize("number", [1, 2], ids=["one dispatcher", "two dispatchers"])
+async def test_nothing_is_lost_and_each_resource_keeps_its_order_whoever_is_killed(
+    store: Store, key: Path, receiver: Receiver, number: int
+) -> None:
+    chance = random.Random(number)
+    tenant = await tenant_of(store)
+    secret = new_secret()
+    sealed = SealedSecret(seal(secret, read_sealing_key(key), f"{NAMESPACE}/app"))
+    await store.webhooks.create(NAMESPACE, "app", WebhookSettings("contoso", receiver.url), sealed)
+    acknowledged: list[Received] = []
+
+    def moody(request: Received) -> Answer:
+        if chance.random() < 0.15:
+            return chance.choice([(500, {}, b""), (429, {}, b""), (404, {}, b"")])
+        acknowledged.append(request)
+        return OK
+
+    receiver.answer = moody
+    async with dispatchers(store.url, key, number) as running:
+        users = [await add_user(store, tenant, f"u{n}") for n in range(8)]
+        for round_ in range(3):
+            for user in users:
+                await store.modify(tenant, "User", user.id, retitle(lambda _, r=round_: f"{r}"), actor=WRITER)  # type: ignore[misc]
+            reached = len(receiver.received) + 3
+            async with asyncio.timeout(30):
+                while len(receiver.received) < reached:
+                    await asyncio.sleep(0.01)
+            running[0].kill()
+        async with asyncio.timeout(60):
+            while True:
+                status = await store.webhooks.status(NAMESPACE, "app", KEEP)
+                assert status is not None
+                if not status.backlog:
+                    break
+                await asyncio.sleep(0.05)
+    page = await store.change_log.page(tenant, None, limit=1000)
+    assert {one.message_id for one in acknowledged} == {change.id for change in page.changes}
+    for user in users:
+        numbers = [int(one.message_id.split("-")[0]) for one in acknowledged if one.resource == user.id]
+        assert numbers == sorted(numbers)
+    for one in receiver.received:
+        one.verify(secret)
+
+
+async def test_a_receiver_that_was_killed_gets_everything_when_it_is_back(store: Store, key: Path) -> None:
+    tenant = await tenant_of(store)
+    sealed = SealedSecret(seal(new_secret(), read_sealing_key(key), f"{NAMESPACE}/app"))
+    place = Receiver()
+    with place.serving():
+        await store.webhooks.create(NAMESPACE, "app", WebhookSettings("contoso", place.url), sealed)
+    async with dispatchers(store.url, key, 1):
+        made = [await add_user(store, tenant, f"u{n}") for n in range(5)]
+        async with asyncio.timeout(20):
+            while (
+                not (status := await store.webhooks.status(NAMESPACE, "app", KEEP))
+                or not status.failing_since
+            ):
+                await asyncio.sleep(0.02)
+        assert str(status.failure).startswith("connection: 127.0.0.1:")
+        with place.serving():
+            async with asyncio.timeout(20):
+                while len({one.resource for one in place.received}) < 5:
+                    await asyncio.sleep(0.02)
+    assert {one.resource for one in place.received} == {user.id for user in made}
