@@ -123,7 +123,7 @@ class WebhookWorker:
             self._state = ReceiverState(webhook.pause_level)
         self._full_name = webhook.full_name
         self._metrics.show(webhook.full_name, turn.queued, turn.behind_seconds)
-        for delivery in turn.due:
+        for delivery in () if self._stopping else turn.due:  # it may have been asked to end during the turn
             if delivery.change not in self._results.changes:
                 self._sending[delivery.change] = asyncio.create_task(
                     self._attempt(webhook, delivery), name=f"deliver {delivery.message_id}"
