@@ -29,7 +29,7 @@ class PostgresChangeLog:
         [[snapshot, age, epoch, pk, mark]] = await self._database.read(change_log.POSTGRESQL_HEAD, tenant)
         unfinished = change_log.read_snapshot(snapshot, age)
         return FeedPosition(
-            tenant, change_log.checksum(epoch), pk or 0, change_log.checksum(mark), unfinished
+            tenant, change_log.read_epoch(epoch), pk or 0, change_log.checksum(mark), unfinished
         )
 
     async def forget(self, keep: timedelta, batch: int = 500) -> int:

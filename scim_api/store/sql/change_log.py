@@ -31,7 +31,7 @@ from scim_api.store.change_log import (
     Unfinished,
 )
 from scim_api.store.dialect import Dialect
-from scim_api.store.errors import ChangesGone
+from scim_api.store.errors import ChangesGone, Unavailable
 from scim_api.store.sql.transaction_script import Row, Statement, TransactionScript
 
 ADMINISTRATION: Final = 0
@@ -83,8 +83,9 @@ SELECT {_COLUMNS} FROM (
 ) AS x
 WHERE NOT (xid = ANY ($9::text[]::xid8[]) OR (xid >= $10::text::xid8 AND xid < $11::text::xid8))
 ORDER BY pk LIMIT $6"""
-_POSTGRESQL_EPOCH: Final = """(SELECT system_identifier FROM pg_control_system())::text
-    || left(pg_walfile_name(pg_current_wal_lsn()), 8) || 'change'::regclass::oid"""
+_POSTGRESQL_EPOCH: Final = """CASE WHEN NOT pg_is_in_recovery() THEN (SELECT system_identifier FROM pg_control_system())::text
+    || left(pg_walfile_name(pg_current_wal_lsn()), 8) || 'change'::regclass::oid END"""
+"""Server, timeline and table; NULL on a standby, which can't name its timeline."""
 _MARK: Final = "(SELECT at || type || resource_id FROM change WHERE tenant = {tenant} AND pk = {pk})"
 _HORIZON: Final = "(SELECT pk FROM change_horizon WHERE tenant = {tenant})"
 _NEXT_TRANSACTION: Final = "age('3'::xid)"
@@ -193,10 +194,17 @@ def to_found(rows: Sequence[Row]) -> FoundRows:
     return FoundRows(
         [row[5:] for row in rows if row[5] is not None],
         read_snapshot(snapshot, age),
-        checksum(epoch),
+        read_epoch(epoch),
         horizon or 0,
         checksum(mark),
     )
+
+
+def read_epoch(text: str | None) -> int:
+    """The epoch of a server. Raises ``Unavailable`` for a standby: what it lacks yet would be missed for good."""
+    if text is None:
+        raise Unavailable("PostgreSQL: it is a standby, and changes are read from the primary alone")
+    return checksum(text)
 
 
 def to_found_in_order(rows: Sequence[Row]) -> FoundRows:

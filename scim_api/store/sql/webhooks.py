@@ -80,7 +80,7 @@ def head(dialect: Dialect, tenant: int) -> TransactionScript[FeedPosition]:
         return FeedPosition(tenant, 0, pk, change_log.checksum(mark))
     [[snapshot, age, epoch, pk, mark]] = yield Statement(change_log.POSTGRESQL_HEAD, (tenant,))
     unfinished = change_log.read_snapshot(snapshot, age)
-    return FeedPosition(tenant, change_log.checksum(epoch), pk or 0, change_log.checksum(mark), unfinished)
+    return FeedPosition(tenant, change_log.read_epoch(epoch), pk or 0, change_log.checksum(mark), unfinished)
 
 
 def position_before(

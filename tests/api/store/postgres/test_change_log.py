@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from scim_api.store.change_log import Actor, FeedPosition, Unfinished
-from scim_api.store.errors import ChangesGone
+from scim_api.store.errors import ChangesGone, Unavailable
 from scim_api.store.migrate import migrate
 from scim_api.store.postgres.pool import INDEX_ONLY_PLANNER
 from scim_api.store.postgres.store import PostgresStore
@@ -258,6 +258,13 @@ async def test_a_position_of_before_a_failover_is_refused() -> None:
             await before.create(tenant, "User", prepared("ada"), actor=Actor("writer"))
             page = await before.change_log.page(tenant, None, limit=10)
         await _until_there(standby.url)
+        async with opened(standby.url) as behind:
+            for asked in (
+                behind.change_log.page(tenant, page.next, limit=10),
+                behind.change_log.head(tenant),
+            ):
+                with pytest.raises(Unavailable, match="standby"):
+                    await asked
         await execute(standby.url, "SELECT pg_promote(true)")
         async with opened(standby.url) as after:
             assert len((await after.change_log.page(tenant, None, limit=10)).changes) == 1
