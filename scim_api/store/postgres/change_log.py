@@ -18,19 +18,14 @@ class PostgresChangeLog:
         self, tenant: int, after: FeedPosition | None, *, limit: int, types: frozenset[str] = frozenset()
     ) -> ChangePage:
         """At most ``limit`` changes after a position. Raises ``ChangesGone``."""
-        position = FeedPosition(tenant, 0) if after is None else after
-        rows = await self._database.read(
-            change_log.POSTGRESQL_PAGE, *change_log.page_parameters(tenant, position, limit, types)
-        )
-        return change_log.to_page(after, tenant, change_log.to_found(rows), limit, types)
+        sql, parameters = change_log.page_statement("postgresql", tenant, after, limit, types)
+        rows = await self._database.read(sql, *parameters)
+        return change_log.read_page("postgresql", rows, tenant, after, limit, types)
 
     async def head(self, tenant: int) -> FeedPosition:
         """The position after everything that is committed."""
-        [[snapshot, age, epoch, pk, mark]] = await self._database.read(change_log.POSTGRESQL_HEAD, tenant)
-        unfinished = change_log.read_snapshot(snapshot, age)
-        return FeedPosition(
-            tenant, change_log.read_epoch(epoch), pk or 0, change_log.checksum(mark), unfinished
-        )
+        sql, parameters = change_log.head_statement("postgresql", tenant)
+        return change_log.read_head("postgresql", tenant, await self._database.read(sql, *parameters))
 
     async def forget(self, keep: timedelta, batch: int = 500) -> int:
         """Delete some changes that are older than ``keep``; how many."""

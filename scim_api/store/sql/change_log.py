@@ -88,8 +88,10 @@ _POSTGRESQL_EPOCH: Final = """CASE WHEN NOT pg_is_in_recovery() THEN (SELECT sys
 """Server, timeline and table; NULL on a standby, which can't name its timeline."""
 _MARK: Final = "(SELECT at || type || resource_id FROM change WHERE tenant = {tenant} AND pk = {pk})"
 _HORIZON: Final = "(SELECT pk FROM change_horizon WHERE tenant = {tenant})"
-_NEXT_TRANSACTION: Final = "age('3'::xid)"
-"""The last transaction id that was given, minus three, in 32 bits; it gives none away."""
+_NEXT_TRANSACTION: Final = "CASE WHEN pg_current_xact_id_if_assigned() IS NULL THEN age('3'::xid) END"
+"""The last transaction id that was given, minus three, in 32 bits; it gives none away. A transaction that has an id
+would be told that one: NULL."""
+_ANY_TRANSACTION: Final = 2**63 - 1
 
 POSTGRESQL_PAGE: Final = f"""
 WITH late AS MATERIALIZED ({_LATE}), news AS MATERIALIZED (
@@ -188,6 +190,43 @@ def _texts(unfinished: Unfinished) -> list[str]:
     return [str(xid) for xid in unfinished.listed]
 
 
+def page_statement(
+    dialect: Dialect, tenant: int, after: FeedPosition | None, limit: int, types: frozenset[str]
+) -> Statement:
+    """What to ask for the page after a position."""
+    position = FeedPosition(tenant, 0) if after is None else after
+    if dialect == "sqlite":
+        return Statement(SQLITE_PAGE, (tenant, position.pk, rows_wanted(limit, types)))
+    return Statement(POSTGRESQL_PAGE, page_parameters(tenant, position, limit, types))
+
+
+def read_page(
+    dialect: Dialect,
+    rows: Sequence[Row],
+    tenant: int,
+    after: FeedPosition | None,
+    limit: int,
+    types: frozenset[str],
+) -> ChangePage:
+    """The page in rows of ``page_statement``. Raises ``ChangesGone``."""
+    found = to_found_in_order(rows) if dialect == "sqlite" else to_found(rows)
+    return to_page(after, tenant, found, limit, types)
+
+
+def head_statement(dialect: Dialect, tenant: int) -> Statement:
+    """What to ask for the position after everything that is committed."""
+    return Statement(SQLITE_HEAD if dialect == "sqlite" else POSTGRESQL_HEAD, (tenant,))
+
+
+def read_head(dialect: Dialect, tenant: int, rows: Sequence[Row]) -> FeedPosition:
+    """The position in the row of ``head_statement``."""
+    if dialect == "sqlite":
+        [[pk, mark]] = rows
+        return FeedPosition(tenant, 0, pk, checksum(mark))
+    [[snapshot, age, epoch, pk, mark]] = rows
+    return FeedPosition(tenant, read_epoch(epoch), pk or 0, checksum(mark), read_snapshot(snapshot, age))
+
+
 def to_found(rows: Sequence[Row]) -> FoundRows:
     """What rows of ``POSTGRESQL_PAGE`` say."""
     snapshot, age, epoch, horizon, mark = rows[0][:5]
@@ -215,12 +254,15 @@ def to_found_in_order(rows: Sequence[Row]) -> FoundRows:
     )
 
 
-def read_snapshot(text: str, age: int) -> Unfinished:
-    """Who had not finished, by ``pg_current_snapshot`` and the ``age`` of transaction 3 (both 64 bits of 32)."""
+def read_snapshot(text: str, age: int | None) -> Unfinished:
+    """Who had not finished, by ``pg_current_snapshot`` and the ``age`` of transaction 3 (32 bits of 64).
+
+    Without the age it is everybody from ``xmax`` on: as right, and once slower for who reads on after a long time.
+    """
     _, xmax, listed = text.split(":")
     start = int(xmax)
-    given = (age + 3 + 1 - start) % 2**32
-    return Unfinished(tuple(int(xid) for xid in listed.split(",") if xid), start, start + given)
+    end = _ANY_TRANSACTION if age is None else start + (age + 3 + 1 - start) % 2**32
+    return Unfinished(tuple(int(xid) for xid in listed.split(",") if xid), start, end)
 
 
 def checksum(text: str | None) -> int:

@@ -75,12 +75,8 @@ def _secrets_text(secrets: Iterable[SealedSecret]) -> str:
 
 def head(dialect: Dialect, tenant: int) -> TransactionScript[FeedPosition]:
     """The position after everything that is committed."""
-    if dialect == "sqlite":
-        [[pk, mark]] = yield Statement(change_log.SQLITE_HEAD, (tenant,))
-        return FeedPosition(tenant, 0, pk, change_log.checksum(mark))
-    [[snapshot, age, epoch, pk, mark]] = yield Statement(change_log.POSTGRESQL_HEAD, (tenant,))
-    unfinished = change_log.read_snapshot(snapshot, age)
-    return FeedPosition(tenant, change_log.read_epoch(epoch), pk or 0, change_log.checksum(mark), unfinished)
+    rows = yield change_log.head_statement(dialect, tenant)
+    return change_log.read_head(dialect, tenant, rows)
 
 
 def position_before(

@@ -29,14 +29,13 @@ class SqliteChangeLog:
         self, tenant: int, after: FeedPosition | None, *, limit: int, types: frozenset[str] = frozenset()
     ) -> ChangePage:
         """At most ``limit`` changes after a position. Raises ``ChangesGone``."""
-        begin = 0 if after is None else after.pk
-        rows = self._read(change_log.SQLITE_PAGE, tenant, begin, change_log.rows_wanted(limit, types))
-        return change_log.to_page(after, tenant, change_log.to_found_in_order(rows), limit, types)
+        sql, parameters = change_log.page_statement("sqlite", tenant, after, limit, types)
+        return change_log.read_page("sqlite", self._read(sql, *parameters), tenant, after, limit, types)
 
     async def head(self, tenant: int) -> FeedPosition:
         """The position after everything that is committed."""
-        [[pk, mark]] = self._read(change_log.SQLITE_HEAD, tenant)
-        return FeedPosition(tenant, 0, pk, change_log.checksum(mark))
+        sql, parameters = change_log.head_statement("sqlite", tenant)
+        return change_log.read_head("sqlite", tenant, self._read(sql, *parameters))
 
     async def forget(self, keep: timedelta, batch: int = 500) -> int:
         """Delete some changes that are older than ``keep``; how many."""

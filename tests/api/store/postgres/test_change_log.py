@@ -153,6 +153,22 @@ async def test_a_transaction_left_open_anywhere_on_the_server_holds_nothing_up(
     assert (first, second) == ([ada.id], [eve.id])
 
 
+async def test_a_position_that_a_writing_transaction_takes_misses_nothing_of_those_that_began_after_it(
+    store: PostgresStore, tenant: int
+) -> None:
+    """PostgreSQL tells such a transaction its own id in the place of the last one that was given."""
+    async with writers(store, tenant, 3) as (older, taking, younger):
+        await younger.write("late")
+        await older.write("before")
+        await older.commit()
+        rows = await taking.connection.fetch(change_log.POSTGRESQL_HEAD, tenant)
+        head = change_log.read_head("postgresql", tenant, rows)
+        await younger.commit()
+        names, _ = await read(store, tenant, head)
+
+    assert names == ["late"]
+
+
 async def test_the_head_leaves_out_what_is_not_committed_yet(store: PostgresStore, tenant: int) -> None:
     async with writers(store, tenant, 2) as (slow, fast):
         await slow.write("late")

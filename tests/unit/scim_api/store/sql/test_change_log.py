@@ -163,10 +163,16 @@ def test_everything_committed_is_read_once_and_in_order_for_each_resource(
 
 @pytest.mark.parametrize(
     ("xmax", "age", "end"),
-    [(100, 96, 100), (100, 99, 103), (2**32 + 5, 2**32 + 4 - 2**32, 2**32 + 8), (2**32 - 2, -3, 2**32 + 1)],
-    ids=["nobody else", "three more", "in the second epoch", "over the border of an epoch"],
+    [
+        (100, None, 2**63 - 1),
+        (100, 96, 100),
+        (100, 99, 103),
+        (2**32 + 5, 2**32 + 4 - 2**32, 2**32 + 8),
+        (2**32 - 2, -3, 2**32 + 1),
+    ],
+    ids=["not known", "nobody else", "three more", "in the second epoch", "over the border of an epoch"],
 )
-def test_the_age_of_a_transaction_tells_which_ids_were_given(xmax: int, age: int, end: int) -> None:
+def test_the_age_of_a_transaction_tells_which_ids_were_given(xmax: int, age: int | None, end: int) -> None:
     assert read_snapshot(f"1:{xmax}:", age) == Unfinished((), xmax, end)
 
 
