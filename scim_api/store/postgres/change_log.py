@@ -5,7 +5,7 @@ from datetime import timedelta
 from scim_api.store.change_log import ChangePage, FeedPosition, LogMark
 from scim_api.store.postgres.database import Database
 from scim_api.store.sql import change_log
-from scim_api.store.sql.timestamps import from_text, to_text
+from scim_api.store.sql.timestamps import text_after
 
 
 class PostgresChangeLog:
@@ -30,7 +30,7 @@ class PostgresChangeLog:
     async def forget(self, keep: timedelta, batch: int = 500) -> int:
         """Delete some changes that are older than ``keep``; how many."""
         return await self._database.transaction(
-            lambda now: change_log.forget("postgresql", to_text(from_text(now) - keep), batch)
+            lambda now: change_log.forget("postgresql", text_after(now, -keep.total_seconds()), batch)
         )
 
     async def changed_tenants(self, since: LogMark | None) -> tuple[LogMark, frozenset[int]]:

@@ -16,7 +16,6 @@ from scim_api.store.postgres.change_log import PostgresChangeLog
 from scim_api.store.postgres.database import Database
 from scim_api.store.postgres.resource_cache import ResourceCache
 from scim_api.store.postgres.resources import ResourceWriter
-from scim_api.store.postgres.webhooks import PostgresWebhooks
 from scim_api.store.protocol import (
     KEY_BATCH,
     Access,
@@ -54,6 +53,7 @@ from scim_api.store.sql.statements import (
 )
 from scim_api.store.sql.timestamps import from_text, to_text
 from scim_api.store.sql.transaction_script import number_placeholders
+from scim_api.store.sql.webhook_store import ScriptRunners, SqlWebhooks
 
 SEARCH_SECONDS: Final = 1.0
 """Deadline of an unindexed search."""
@@ -79,7 +79,14 @@ class PostgresStore:
         self._resource_cache = ResourceCache()
         self._writer = ResourceWriter(self._database, self._resource_cache)
         self.change_log = PostgresChangeLog(self._database)
-        self.webhooks = PostgresWebhooks(self._database)
+        self.webhooks = SqlWebhooks(
+            ScriptRunners(
+                "postgresql",
+                self._database.write_script,
+                self._database.transaction,
+                self._database.read_script,
+            )
+        )
 
     async def open(self) -> None:
         """Connect; does not migrate. Raises ``Unavailable``."""

@@ -7,12 +7,12 @@ keeps the order of each resource and delays no other.
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
 from scim_api.store.change_document import change_document
-from scim_api.store.change_log import Change, ChangePage, FeedPosition
+from scim_api.store.change_log import Change, ChangePage
 from scim_api.store.dialect import Dialect
 from scim_api.store.errors import ChangesGone
 from scim_api.store.feed_cursor import decode, encode
@@ -109,6 +109,11 @@ def turn(
     now: str,
 ) -> TransactionScript[Turn | None]:
     """See ``WebhookStore.turn``."""
+    rows = yield Statement(_WEBHOOK, (webhook, holder, now))
+    if not rows:
+        return None
+    # Before anything is written: a transaction that writes is told less of those that are under way.
+    read = yield from _read(dialect, rows[0], 0 if results is None else len(results.delivered))
     locked = "" if dialect == "sqlite" else " FOR UPDATE OF w"
     rows = yield Statement(_WEBHOOK + locked, (webhook, holder, now))
     if not rows:
@@ -120,7 +125,9 @@ def turn(
     if stopped_at is not None or leased.settings.suspended:
         return None
     yield from _drop_old(webhook, keep, now)
-    has_more = yield from _queue(dialect, leased, rows[0][7], rows[0][8], now)
+    has_more = True
+    if rows[0][7] == read.position:  # else somebody has had it begin elsewhere meanwhile
+        has_more = yield from _queue(dialect, leased, read, rows[0][8], now)
     [[queued, oldest]] = yield Statement(_QUEUED, (webhook,))
     wanted, wait_at = most, None
     if leased.pause_level:
@@ -212,22 +219,43 @@ def _note_gap(webhook: int, reason: str, now: str) -> TransactionScript[None]:
     yield Statement("UPDATE webhook SET gap_at = ?, gap = ? WHERE pk = ?", (now, reason, webhook))
 
 
-def _queue(
-    dialect: Dialect, webhook: LeasedWebhook, position: str, position_at: str, now: str
-) -> TransactionScript[bool]:
-    """Queue the next changes; whether there may be more at once."""
-    [[queued, _]] = yield Statement(_QUEUED, (webhook.pk,))
-    limit = min(QUEUE_LIMIT - queued, PAGE)
+class _Read(NamedTuple):
+    """What the log has after a position."""
+
+    position: str
+    page: ChangePage | None
+    """None: the queue is full, or the position leads nowhere any more."""
+    gap: str | None = None
+    """Why it leads nowhere."""
+
+
+def _read(dialect: Dialect, row: Row, delivered: int) -> TransactionScript[_Read]:
+    """The next changes, as many as there is room for once what was delivered is gone from the queue."""
+    pk, tenant, position, types = row[0], row[3], row[7], to_settings(row[10:]).types
+    [[queued, _]] = yield Statement(_QUEUED, (pk,))
+    limit = min(QUEUE_LIMIT - queued + delivered, PAGE)
     if limit <= 0:
-        return False
-    there = decode(position)
+        return _Read(position, None)
+    after = decode(position)
+    found = yield change_log.page_statement(dialect, tenant, after, limit, types)
     try:
-        page = yield from _page(dialect, webhook, there, limit)
+        return _Read(position, change_log.read_page(dialect, found, tenant, after, limit, types))
     except ChangesGone as error:
-        yield from _note_gap(webhook.pk, str(error), now)
+        return _Read(position, None, str(error))
+
+
+def _queue(
+    dialect: Dialect, webhook: LeasedWebhook, read: _Read, position_at: str, now: str
+) -> TransactionScript[bool]:
+    """Queue what was read; whether there may be more at once."""
+    page = read.page
+    if read.gap is not None:
+        yield from _note_gap(webhook.pk, read.gap, now)
         moment = text_after(position_at, -_GAP_MARGIN)
         there = yield from position_before(dialect, webhook.tenant, moment, None)
         page = ChangePage((), there, has_more=True)
+    if page is None:
+        return False
     for start in range(0, len(page.changes), _ROWS):
         rows = [_row(webhook.pk, change, now) for change in page.changes[start : start + _ROWS]]
         yield Statement(
@@ -235,28 +263,12 @@ def _queue(
             tuple(value for row in rows for value in row),
         )
     after = encode(page.next)
-    if after != position:
+    if after != read.position:
         read_at = page.changes[-1].at if page.changes else position_at
         yield Statement(
             "UPDATE webhook SET position = ?, position_at = ? WHERE pk = ?", (after, read_at, webhook.pk)
         )
     return page.has_more
-
-
-def _page(
-    dialect: Dialect, webhook: LeasedWebhook, position: FeedPosition, limit: int
-) -> TransactionScript[ChangePage]:
-    tenant, types = webhook.tenant, webhook.settings.types
-    if dialect == "sqlite":
-        parameters = (tenant, position.pk, change_log.rows_wanted(limit, types))
-        rows = yield Statement(change_log.SQLITE_PAGE, parameters)
-        found = change_log.to_found_in_order(rows)
-    else:
-        rows = yield Statement(
-            change_log.POSTGRESQL_PAGE, change_log.page_parameters(tenant, position, limit, types)
-        )
-        found = change_log.to_found(rows)
-    return change_log.to_page(position, tenant, found, limit, types)
 
 
 def _row(webhook: int, change: Change, now: str) -> tuple[object, ...]:

@@ -1,12 +1,11 @@
 """The log of changes in SQLite: one writer after the other, so numbers are in the order of commits."""
 
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from scim_api.store.change_log import ChangePage, FeedPosition, LogMark
 from scim_api.store.sql import change_log
-from scim_api.store.sql.timestamps import text_of_posix
+from scim_api.store.sql.timestamps import text_after
 from scim_api.store.sql.transaction_script import Row, TransactionScript
 
 
@@ -21,7 +20,7 @@ class SqliteChangeLog:
     def __init__(
         self,
         read: Callable[..., Sequence[Row]],
-        write_script: Callable[[Callable[[], TransactionScript[int]]], Awaitable[int]],
+        write_script: Callable[[Callable[[str], TransactionScript[int]]], Awaitable[int]],
     ) -> None:
         self._read, self._write_script = read, write_script
 
@@ -40,7 +39,7 @@ class SqliteChangeLog:
     async def forget(self, keep: timedelta, batch: int = 500) -> int:
         """Delete some changes that are older than ``keep``; how many."""
         return await self._write_script(
-            lambda: change_log.forget("sqlite", text_of_posix(time.time() - keep.total_seconds()), batch)
+            lambda now: change_log.forget("sqlite", text_after(now, -keep.total_seconds()), batch)
         )
 
     async def changed_tenants(self, since: LogMark | None) -> tuple[LogMark, frozenset[int]]:

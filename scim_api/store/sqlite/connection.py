@@ -120,6 +120,15 @@ def fetch(connection: apsw.Connection, sql: str, parameters: tuple[Any, ...] = (
     return list(connection.execute(sql, parameters))
 
 
+def run_on_snapshot(connection: apsw.Connection, script: TransactionScript[T]) -> T:
+    """Run a script that reads, in a transaction of its own."""
+    connection.execute("BEGIN")
+    try:
+        return run_script(connection, script)
+    finally:
+        connection.execute("COMMIT")
+
+
 def run_script(connection: apsw.Connection, script: TransactionScript[T]) -> T:
     """Run a script on a connection whose transaction the caller has begun."""
     try:

@@ -5,10 +5,8 @@ deadline. Other processes (the command line) may use the file at the same time.
 """
 
 import asyncio
-import concurrent.futures
 import functools
 import secrets
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -21,7 +19,7 @@ from scim_api.core.model import GroupReference, Lookup, Member, Resource, Resour
 from scim_api.core.predicate import Predicate
 from scim_api.core.types import ResourceKind
 from scim_api.store.change_log import Actor
-from scim_api.store.errors import TooSlow, Unavailable
+from scim_api.store.errors import Unavailable
 from scim_api.store.protocol import (
     KEY_BATCH,
     Access,
@@ -54,6 +52,7 @@ from scim_api.store.sql.statements import (
 )
 from scim_api.store.sql.timestamps import from_text, text_of_posix, to_text
 from scim_api.store.sql.transaction_script import Row, Statement, TransactionScript
+from scim_api.store.sql.webhook_store import ScriptRunners, SqlWebhooks
 from scim_api.store.sqlite import resources
 from scim_api.store.sqlite.change_log import SqliteChangeLog
 from scim_api.store.sqlite.connection import (
@@ -61,22 +60,20 @@ from scim_api.store.sqlite.connection import (
     connect,
     fetch,
     path_of,
+    run_on_snapshot,
     run_script,
     translate_error,
     translated_errors,
 )
-from scim_api.store.sqlite.webhooks import SqliteWebhooks
+from scim_api.store.sqlite.reader_threads import ReaderThreads
 from scim_api.store.sqlite.writer import GroupCommitWriter
 
 SEARCH_SECONDS: Final = 1.0
 """Deadline of an unindexed search, from when it begins."""
-READER_THREADS: Final = 2
 FAR_OFFSET: Final = 1_000
 """A page further in than this is not walked to in the event loop."""
 _LOOP_LOCK_WAIT_MS: Final = 200
 """Readers hardly ever wait in write-ahead mode; the event loop must not wait for long."""
-_PROGRESS_STEPS: Final = 5_000
-"""SQLite's virtual machine instructions between two looks at the clock: some 100 us."""
 
 T = TypeVar("T")
 
@@ -101,13 +98,13 @@ class SqliteStore:
         self._search_seconds = search_seconds
         self._reader: apsw.Connection | None = None
         self._writer: GroupCommitWriter | None = None
-        self._threads: concurrent.futures.ThreadPoolExecutor | None = None
-        self._thread_connections = threading.local()
+        self._threads: ReaderThreads | None = None
         self._search_locks = TenantSearchLocks()
         self._data_version: int | None = None
         self._generation = 0
         self.change_log = SqliteChangeLog(self._read, self._write_script)
-        self.webhooks = SqliteWebhooks(self._write_script)
+        write = self._write_script
+        self.webhooks = SqlWebhooks(ScriptRunners("sqlite", write, write, self._snapshot))
 
     async def open(self) -> None:
         """Connect; does not migrate. Raises ``Unavailable``."""
@@ -117,7 +114,7 @@ class SqliteStore:
         self._writer = GroupCommitWriter(
             functools.partial(connect, self._path), functools.partial(translate_error, path=self._path)
         )
-        self._threads = concurrent.futures.ThreadPoolExecutor(READER_THREADS, "sqlite-reader")
+        self._threads = ReaderThreads(self._path)
 
     async def close(self) -> None:
         """Finish what was begun and disconnect; harmless twice."""
@@ -127,8 +124,7 @@ class SqliteStore:
         if writer is not None:
             await writer.close()
         if threads is not None:
-            await asyncio.to_thread(threads.shutdown)
-        self._thread_connections = threading.local()
+            await threads.close()
         if reader is not None:
             reader.close()
 
@@ -145,7 +141,7 @@ class SqliteStore:
 
     async def claim(self, installation: str) -> str:
         """Write the installation id if the database has none; the id it has now."""
-        return await self._write_script(lambda: administration.claim(installation))
+        return await self._write_script(lambda _now: administration.claim(installation))
 
     async def installation(self) -> str | None:
         """The installation that the database was claimed for."""
@@ -156,7 +152,7 @@ class SqliteStore:
         """Remember (when given) and return the SCIM base URL."""
         if url is None:
             return self._read_script(administration.public_url(None))
-        return await self._write_script(lambda: administration.public_url(url))
+        return await self._write_script(lambda _now: administration.public_url(url))
 
     # -- credentials ------------------------------------------------------------------------------
     async def generation(self) -> AuthGeneration:
@@ -290,7 +286,7 @@ class SqliteStore:
 
     async def rebuild_keys(self, batch: int = KEY_BATCH) -> KeyRebuild:
         """Give resources with keys of an earlier release those of this one; see ``Store``."""
-        return await self._write_script(lambda: rebuild_keys("sqlite", batch))
+        return await self._write_script(lambda _now: rebuild_keys("sqlite", batch))
 
     async def duplicates(self) -> Sequence[Duplicate]:
         """What is to be unique and is not, of all tenants."""
@@ -310,26 +306,26 @@ class SqliteStore:
     ) -> Connection:
         """Make the state so, in one transaction, and issue a new revision if anything changed."""
         return await self._write_script(
-            lambda: administration.put_connection(
-                namespace, name, desired, if_match=if_match, now=_now(), revision=secrets.token_hex(16)
+            lambda now: administration.put_connection(
+                namespace, name, desired, if_match=if_match, now=now, revision=secrets.token_hex(16)
             )
         )
 
     async def delete_connection(self, namespace: str, name: str, *, if_match: str | None) -> Connection:
         """Revoke all its credentials and forget it."""
         return await self._write_script(
-            lambda: administration.delete_connection(
-                namespace, name, if_match=if_match, now=_now(), revision=secrets.token_hex(16)
+            lambda now: administration.delete_connection(
+                namespace, name, if_match=if_match, now=now, revision=secrets.token_hex(16)
             )
         )
 
     async def release_namespace(self, namespace: str) -> Sequence[str]:
         """Forget which namespace the tenants belong to; their names."""
-        return await self._write_script(lambda: administration.release_namespace(namespace, _now()))
+        return await self._write_script(lambda now: administration.release_namespace(namespace, now))
 
     async def purge(self, batch: int = 500) -> int:
         """Delete up to ``batch`` resources of tenants marked for purging; how many were deleted."""
-        return await self._write_script(lambda: administration.purge(batch, _now()))
+        return await self._write_script(lambda now: administration.purge(batch, now))
 
     # -- reading and writing ----------------------------------------------------------------------
     def _read(self, sql: str, *parameters: object) -> list[Row]:
@@ -345,44 +341,30 @@ class SqliteStore:
         if self._reader is None:
             raise Unavailable("the database is closed")
         with translated_errors(self._path):
-            self._reader.execute("BEGIN")
-            try:
-                return run_script(self._reader, script)
-            finally:
-                self._reader.execute("COMMIT")
+            return run_on_snapshot(self._reader, script)
 
     async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
         if self._writer is None:
             raise Unavailable("the database is closed")
         return await self._writer.write(work)
 
-    async def _write_script(self, script: Callable[[], TransactionScript[T]]) -> T:
-        return await self._write(lambda connection: run_script(connection, script()))
+    async def _write_script(self, script: Callable[[str], TransactionScript[T]]) -> T:
+        """Run a script, made with the database's time, as a transaction."""
+        return await self._write(lambda connection: run_script(connection, script(_now())))
+
+    async def _snapshot(self, script: Callable[[str], TransactionScript[T]]) -> T:
+        """Run a script of unknown cost that reads, on one snapshot."""
+        return await self._open_threads().snapshot(lambda: script(_now()))
 
     async def _scan(self, tenant: int, statement: Statement) -> list[Row]:
-        """Run a read of unknown cost in a thread. Raises ``TooSlow``."""
+        """Run a read of unknown cost, one of a tenant's at a time. Raises ``TooSlow``."""
         async with self._search_locks.hold(tenant):
-            if self._threads is None:
-                raise Unavailable("the database is closed")
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._scan_in_time, statement)
+            return await self._open_threads().search(statement, self._search_seconds)
 
-    def _scan_in_time(self, statement: Statement) -> list[Row]:
-        connection = self._thread_connection()
-        deadline = time.monotonic() + self._search_seconds
-        connection.set_progress_handler(lambda: time.monotonic() > deadline, _PROGRESS_STEPS)
-        with translated_errors(self._path):
-            try:
-                return fetch(connection, statement.sql, statement.parameters)
-            except apsw.InterruptError as error:
-                raise TooSlow(f"the search took longer than {self._search_seconds} s") from error
-
-    def _thread_connection(self) -> apsw.Connection:
-        connection: apsw.Connection | None = getattr(self._thread_connections, "connection", None)
-        if connection is None:
-            connection = connect(self._path, query_only=True)
-            self._thread_connections.connection = connection
-        return connection
+    def _open_threads(self) -> ReaderThreads:
+        if self._threads is None:
+            raise Unavailable("the database is closed")
+        return self._threads
 
 
 def _now() -> str:
