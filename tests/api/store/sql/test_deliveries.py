@@ -1,6 +1,7 @@
 """Every change is queued once and stays until it is delivered, in order for each resource; on both databases."""
 
 import asyncio
+import contextlib
 import dataclasses
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +9,8 @@ import asyncpg
 import pytest
 
 from scim_api.core.model import MemberChange
+from scim_api.store.factory import create_store
+from scim_api.store.migrate import migrate
 from scim_api.store.protocol import Store
 from scim_api.store.sql.timestamps import to_text
 from scim_api.store.webhooks import QUEUE_LIMIT, AttemptResults, FailedAttempt, WebhookSettings
@@ -239,9 +242,6 @@ class TestQueue:
 async def test_a_writer_that_commits_late_is_missed_by_no_webhook(
     postgres_url: str, late_first: bool
 ) -> None:
-    from scim_api.store.factory import create_store
-    from scim_api.store.migrate import migrate
-
     await migrate(postgres_url)
     store = create_store(postgres_url)
     await store.open()
@@ -267,3 +267,36 @@ async def test_a_writer_that_commits_late_is_missed_by_no_webhook(
         assert [due.resource for due in await one.all_due(webhook)] == ["late"]
     finally:
         await store.close()
+
+
+async def test_a_turn_that_read_from_where_somebody_moved_it_away_meanwhile_reads_again(
+    postgres_url: str,
+) -> None:
+    """``redeliver`` comes between a turn's look at the log and its transaction's lock."""
+    await migrate(postgres_url)
+    async with contextlib.AsyncExitStack() as stack:
+        store = create_store(postgres_url)
+        await store.open()
+        stack.push_async_callback(store.close)
+        tenant = await tenant_of(store)
+        webhook, one = await add_webhook(store), Dispatched(store)
+        await one.lease()
+        [[begin]] = await run_sql(store.url, "SELECT position FROM webhook")
+        ada = await add_user(store, tenant, "ada")
+        await one.all_due(webhook)
+        other = await asyncpg.connect(postgres_url)
+        stack.push_async_callback(other.close)
+        await other.execute("BEGIN")
+        await other.execute("UPDATE webhook SET position = $1", begin)
+        await add_user(store, tenant, "eve")
+        turn = asyncio.create_task(one.turn(webhook))
+        blocked = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+        async with asyncio.timeout(10):
+            while not await other.fetchval(blocked):
+                await asyncio.sleep(0.01)
+        await other.execute("COMMIT")
+        first = await turn
+
+        assert first is not None
+        assert (list(first.due), first.has_more) == ([], True)
+        assert next(due.resource for due in await one.all_due(webhook)) == ada.id
