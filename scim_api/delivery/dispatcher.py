@@ -1,11 +1,12 @@
 """Which webhooks this process delivers, and when it has a look at them.
 
 A webhook is one process's at a time, by a lease in the database that it renews. Whoever is killed loses its leases after
-seconds, and another goes on where it was. What is new is seen by one look at the log for all webhooks, as the feed's
-``ChangeWatch`` does it; there are none while the process has no webhook.
+seconds, and another goes on where it was. What is new is seen by one look at the log for all webhooks (``CommitWatch``);
+there are none while the process has no webhook.
 """
 
 import asyncio
+import contextlib
 import os
 import secrets
 import socket
@@ -19,7 +20,7 @@ import structlog
 from scim_api.delivery.metrics import DeliveryMetrics
 from scim_api.delivery.schedule import delay
 from scim_api.delivery.worker import SendsDeliveries, WebhookWorker
-from scim_api.store.change_log import LogMark
+from scim_api.store.change_log import CommitWatch
 from scim_api.store.errors import Unavailable
 from scim_api.store.protocol import Store
 
@@ -158,17 +159,14 @@ class Dispatcher:
 
     async def _look(self) -> None:
         """Wake the workers of tenants that have changed."""
-        mark: LogMark | None = None
+        commits = CommitWatch(self._store.change_log)
         while True:
             if self._workers:
-                try:
-                    is_first = mark is None
-                    mark, tenants = await self._store.change_log.changed_tenants(mark)
-                except Unavailable:
-                    tenants, is_first = frozenset(), False  # the leases' task tells
-                for pk, worker in self._workers.items():
-                    if is_first or (pk in self._held and self._held[pk][0] in tenants):
-                        worker.wake()
+                with contextlib.suppress(Unavailable):  # the leases' task tells
+                    tenants = await commits.look()
+                    for pk, worker in self._workers.items():
+                        if tenants is None or (pk in self._held and self._held[pk][0] in tenants):
+                            worker.wake()
             else:
-                mark = None
+                commits = CommitWatch(self._store.change_log)
             await asyncio.sleep(LOOK_SECONDS)

@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from scim_api.store.change_log import ChangeLog, LogMark
+from scim_api.store.change_log import ChangeLog, CommitWatch
 from scim_api.store.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -47,8 +47,8 @@ class ChangeWatch:
         self._change_log, self._limit, self._seconds = change_log, limit, seconds
         self._waiting: dict[int, set[asyncio.Event]] = {}
         self._number = 0
+        self._begun: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
-        self._begun: asyncio.Future[None] | None = None
         self._stopped = False
 
     @property
@@ -83,44 +83,42 @@ class ChangeWatch:
     def stop(self) -> None:
         """Have everybody answered now: the process is about to end."""
         self._stopped = True
-        for events in self._waiting.values():
-            for event in events:
-                event.set()
+        self._wake(None)
 
     async def _begin(self) -> None:
-        """Return once whatever is committed from now on will be seen."""
-        if self._looking is None:
-            self._begun = asyncio.get_running_loop().create_future()
-            self._looking = asyncio.create_task(self._look(self._begun), name="change watch")
-        if self._begun is not None:
-            await asyncio.shield(self._begun)
+        """Return once whatever is committed from now on will be seen. Raises what the first look does."""
+        if self._begun is None:
+            self._begun = asyncio.create_task(self._first_look(), name="change watch begins")
+            self._begun.add_done_callback(_take_exception)  # everybody may have gone
+        await asyncio.shield(self._begun)
 
-    async def _look(self, begun: "asyncio.Future[None]") -> None:
+    async def _first_look(self) -> None:
+        commits = CommitWatch(self._change_log)
         try:
-            mark, _ = await self._change_log.changed_tenants(None)
-        except Unavailable as error:
-            begun.set_exception(error)
-            begun.exception()  # everybody may have gone
-            self._looking = None
-            return
-        begun.set_result(None)
-        found: LogMark | None = mark
-        while self._waiting:
-            await asyncio.sleep(self._seconds)
-            found = await self._wake(found)
-        self._looking = None
+            await commits.look()
+        except BaseException:
+            self._begun = None
+            raise
+        self._looking = asyncio.create_task(self._look(commits), name="change watch")
 
-    async def _wake(self, mark: LogMark | None) -> LogMark | None:
-        """Wake those for whom there is something since a mark; the next mark. None: the database did not answer.
-
-        A mark says nothing after an outage: PostgreSQL may give transaction ids again that it had given before a crash
-        and not written down. Then everybody looks.
-        """
+    async def _look(self, commits: CommitWatch) -> None:
+        """Look while somebody waits."""
         try:
-            found, tenants = await self._change_log.changed_tenants(mark)
-        except Unavailable:
-            return None  # who waits asks the database at the end, and tells
-        for tenant in tuple(self._waiting) if mark is None else tenants:
+            while self._waiting:
+                await asyncio.sleep(self._seconds)
+                with contextlib.suppress(Unavailable):  # who waits asks the database at the end, and tells
+                    self._wake(await commits.look())
+        finally:
+            self._begun = None
+            self._wake(None)  # there are some only after an error
+
+    def _wake(self, tenants: frozenset[int] | None) -> None:
+        """Wake those who wait for changes of some tenants; None: all."""
+        for tenant in tuple(self._waiting) if tenants is None else tenants:
             for event in self._waiting.get(tenant, ()):
                 event.set()
-        return found
+
+
+def _take_exception(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled():
+        task.exception()

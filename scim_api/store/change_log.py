@@ -161,3 +161,28 @@ class ChangeLog(Protocol):
 
     async def changed_tenants(self, since: LogMark | None) -> tuple[LogMark, frozenset[int]]:
         """Tenants with rows that were committed since a mark (with None: none), and the mark to go on from."""
+
+
+class CommitWatch:
+    """Whose changes were committed since one looked last; each look is one statement, whoever waits for it.
+
+    Args:
+        change_log: of the store.
+    """
+
+    def __init__(self, change_log: ChangeLog) -> None:
+        self._change_log = change_log
+        self._mark: LogMark | None = None
+
+    async def look(self) -> frozenset[int] | None:
+        """Tenants with changes that were committed since the last look; None: perhaps all of them.
+
+        None comes first, and after an outage: PostgreSQL may give transaction ids again that it had given before a
+        crash and not written down, and with them a mark means nothing.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        since, self._mark = self._mark, None
+        self._mark, tenants = await self._change_log.changed_tenants(since)
+        return None if since is None else tenants

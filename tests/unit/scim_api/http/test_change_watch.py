@@ -149,5 +149,23 @@ async def test_an_outage_at_the_beginning_is_told_and_the_next_one_begins_anew(
         assert await woken(one)
 
 
+async def test_an_error_that_nobody_expects_is_told_to_who_waits_and_the_next_one_begins_anew(
+    log: Log, watch: ChangeWatch
+) -> None:
+    log.fault = RuntimeError("at the beginning")
+    async with asyncio.timeout(5):
+        with pytest.raises(RuntimeError, match="at the beginning"):
+            async with watch.changes_of(1):
+                raise AssertionError("it did not begin")
+    log.fault = None
+    async with watch.changes_of(1) as one:
+        log.fault = RuntimeError("later")
+        assert await woken(one)
+    log.fault = None
+    async with watch.changes_of(1) as one:
+        log.commits.append(1)
+        assert await woken(one)
+
+
 def test_waiting_requests_leave_connections_to_others() -> None:
     assert [most_waiting(connections) for connections in (10, 200, 1_000)] == [5, 100, 900]
