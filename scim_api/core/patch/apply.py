@@ -15,7 +15,7 @@ from scim_api.core.model import Resource, ResourceWrite
 from scim_api.core.patch.path import Target
 from scim_api.core.patch.request import Op, PatchOperation
 from scim_api.core.predicate import matches
-from scim_api.core.resources.body import count_primaries, duplicate_primary
+from scim_api.core.resources.body import count_primaries, duplicate_primary, is_same_body
 from scim_api.core.resources.changes import user_changes
 from scim_api.core.resources.users import missing_required, prepare_user
 from scim_api.core.schema.attributes import Attribute
@@ -45,23 +45,23 @@ def patch_user(
             brackets select nothing and do not say what to create; invalidValue for two primary entries
             or too many of them; 413 when the user grows too large.
     """
+    before: dict[str, Json] = loads(current.doc)
     doc: dict[str, Json] = loads(current.doc)
-    del doc["schemas"]
-    before = dumps(doc, sort_keys=True)
+    del before["schemas"], doc["schemas"]
     for operation in operations:
         apply_operation(doc, operation)
     _drop_empty_entries(doc)
-    if dumps(doc, sort_keys=True) == before:
+    if is_same_body(doc, before):
         return None
     lacks = missing_required(tenant_schema, doc)
     if lacks is not None:
-        lacks = missing_required(tenant_schema, doc, loads(current.doc))
+        lacks = missing_required(tenant_schema, doc, before)
     if lacks is not None:
         name, reason = lacks
         raise mutability(
             f"{name} cannot be cleared: {reason}. Send a new value, or disable the user (active: false)."
         )
-    return prepare_user(tenant_schema, doc, user_changes(loads(current.doc), doc))
+    return prepare_user(tenant_schema, doc, user_changes(before, doc))
 
 
 def apply_operation(doc: dict[str, Json], operation: PatchOperation) -> None:

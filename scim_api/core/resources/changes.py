@@ -4,8 +4,6 @@ Whoever follows the log must not depend on the request that was sent: a PUT, a P
 outcome leave the same rows.
 """
 
-from itertools import compress
-from operator import ne
 from typing import Final
 
 import orjson
@@ -43,13 +41,14 @@ def changed_paths(before: dict[str, Json], after: dict[str, Json]) -> list[str]:
     """Paths of the attributes that differ, in the notation of RFC 7644 section 3.10: down to the sub-attributes of
     complex attributes, and as a whole where there are several values.
     """
-    names = list(before | after)
+    names = [name for name, value in after.items() if before.get(name) != value]
+    names += [name for name in before if name not in after]
     paths = []
-    for name in compress(names, map(ne, map(before.get, names), map(after.get, names))):
+    for name in names:
         old, new = before.get(name), after.get(name)
-        if isinstance(old or new, dict) and isinstance(new or old, dict):
-            separator = ":" if name.startswith(_URN) else "."
-            paths += [f"{name}{separator}{path}" for path in changed_paths(old or {}, new or {})]
+        if type(old or new) is dict and type(new or old) is dict:
+            prefix = name + (":" if name.startswith(_URN) else ".")
+            paths += [prefix + path for path in changed_paths(old or {}, new or {})]
         elif name != _SCHEMAS:
             paths.append(name)
     return paths

@@ -66,10 +66,9 @@ def replace_user(tenant_schema: TenantSchema, current: Resource, body: dict[str,
     if unseen:
         doc[CUSTOM_USER] = {**unseen, **doc.get(CUSTOM_USER, {})}
     before.pop("schemas", None)
-    changes = user_changes(before, doc)
     if is_same_body(doc, before):
-        return dataclasses.replace(_prepare_complete(tenant_schema, before, changes), same_body=True)
-    return _prepare_complete(tenant_schema, doc, changes)
+        return dataclasses.replace(_prepare_complete(tenant_schema, before), same_body=True)
+    return _prepare_complete(tenant_schema, doc, user_changes(before, doc))
 
 
 def prepare_user(

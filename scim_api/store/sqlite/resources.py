@@ -68,9 +68,8 @@ def create(
         raise _constraint_error(connection, tenant, kind, write, identity, error) from error
     connection.execute(COUNT, (tenant, kind, _SHARD, 1))
     created = type_of(kind, "created")
-    fetch(
-        connection,
-        *record(tenant, now, created, identity, actor, external_id=write.external_key, version=1),
+    connection.execute(
+        *record(tenant, now, created, identity, actor, external_id=write.external_key, version=1)
     )
     return Resource(identity, 1, now, now, write.doc, pk, kind)
 
@@ -114,8 +113,7 @@ def modify(
     version = resource.version + 1
     for what, paths in write.changes or (("updated", None),):
         changed = type_of(kind, what)
-        fetch(
-            connection,
+        connection.execute(
             *record(
                 tenant, now, changed, resource_id, actor,
                 external_id=write.external_key, version=version, paths=paths,
@@ -176,8 +174,7 @@ def delete(
     [(pk, version, external_id)] = rows
     check_version(version, expected_version)
     for group, group_external_id, group_version in fetch(connection, _CHANGE_CONTAINERS, (now, pk)):
-        fetch(
-            connection,
+        connection.execute(
             *record(
                 tenant, now, "group.member_removed", group, actor,
                 external_id=group_external_id, version=group_version, member=resource_id,
@@ -186,8 +183,7 @@ def delete(
     connection.execute("DELETE FROM resource WHERE pk = ?", (pk,))
     connection.execute(COUNT, (tenant, kind, _SHARD, -1))
     deleted = type_of(kind, "deleted")
-    fetch(
-        connection,
+    connection.execute(
         *record(tenant, now, deleted, resource_id, actor, external_id=external_id, version=version),
     )
     return True
