@@ -8,16 +8,19 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from support import loopback_server
+from support.loopback_server import LoopbackServer
+
 PIECE: Final = b" " * 100
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    server: "_Server"
+    server: LoopbackServer
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         """Answer as the test says."""
-        place = self.server.place
+        place = self.server.owner
         with place.lock:
             place.asked.append(self.path)
             place.headers.append(dict(self.headers.items()))
@@ -42,7 +45,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.end_headers()
-        while not self.server.place.over.wait(0.05):
+        while not self.server.owner.over.wait(0.05):
             self.wfile.write(b" ")
             self.wfile.flush()
 
@@ -51,19 +54,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.end_headers()
-        while not self.server.place.over.is_set():
+        while not self.server.owner.over.is_set():
             self.wfile.write(PIECE)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
-
-
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    place: "KeyServer"
-
-    def handle_error(self, *_: object) -> None:
-        """Say nothing: the client went."""
 
 
 Behaviour = Callable[[_Handler], None]
@@ -91,19 +86,10 @@ class KeyServer:
     @contextlib.contextmanager
     def serving(self, tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator["KeyServer"]:
         """While it is up; at a port of its own unless one is given."""
-        server = _Server(("127.0.0.1", port), _Handler)
-        server.place = self
-        if tls is not None:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
-        self.port = server.server_address[1]
-        self.origin = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.port}"
         self.over.clear()
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self.over.set()
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with loopback_server.serving(_Handler, self, tls=tls, port=port) as self.port:
+            self.origin = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.port}"
+            try:
+                yield self
+            finally:
+                self.over.set()

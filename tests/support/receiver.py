@@ -12,6 +12,9 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook
 
+from support import loopback_server
+from support.loopback_server import LoopbackServer
+
 
 @dataclasses.dataclass(frozen=True)
 class Received:
@@ -43,7 +46,7 @@ OK: Answer = (204, {}, b"")
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    server: "_Server"
+    server: LoopbackServer
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
@@ -53,7 +56,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if len(request.body) < length:  # the sender was killed
             self.close_connection = True
             return
-        receiver = self.server.receiver
+        receiver = self.server.owner
         with receiver.lock:
             receiver.received.append(request)
         status, more, body = receiver.answer(request)
@@ -66,14 +69,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
-
-
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    receiver: "Receiver"
-
-    def handle_error(self, *_: object) -> None:
-        """Say nothing: the client went."""
 
 
 @dataclasses.dataclass
@@ -98,21 +93,13 @@ class Receiver:
     @contextlib.contextmanager
     def serving(self, tls: ssl.SSLContext | None = None) -> Iterator["Receiver"]:
         """While it is up, at the port that it had before."""
-        server = _Server(("127.0.0.1", self.port), _Handler)
-        server.receiver = self
-        if tls is not None:
-            server.socket, self.scheme = tls.wrap_socket(server.socket, server_side=True), "https"
-        self.port = server.server_address[1]
+        self.scheme = "http" if tls is None else "https"
         self.over.clear()
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self.over.set()
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with loopback_server.serving(_Handler, self, tls=tls, port=self.port) as self.port:
+            try:
+                yield self
+            finally:
+                self.over.set()
 
 
 def eventually(check: Callable[[], object], seconds: float = 20) -> None:

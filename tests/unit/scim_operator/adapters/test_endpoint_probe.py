@@ -1,12 +1,10 @@
 """What a check of the public URL makes of everything that can be there instead of the SCIM API."""
 
 import asyncio
-import contextlib
 import datetime as dt
 import ssl
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator, Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import httpx
@@ -19,6 +17,7 @@ from cryptography.x509.oid import NameOID
 from scim_operator.adapters import endpoint_probe
 from scim_operator.adapters.endpoint_probe import EndpointProbe, probe, verdict_of_exception
 from scim_operator.planning.endpoint_verdict import EndpointVerdict
+from support.loopback_server import serving
 from support.processes import free_port
 
 URL = "https://scim.example.com/scim/v2"
@@ -29,22 +28,6 @@ SCIM_401 = b'{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status"
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(trust_env=False) as client:
         yield client
-
-
-@contextlib.contextmanager
-def serving(handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | None = None) -> Iterator[int]:
-    """A server on loopback; its port."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    if context is not None:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class Scim(BaseHTTPRequestHandler):
@@ -111,7 +94,7 @@ async def test_a_name_that_does_not_resolve_is_said(client: httpx.AsyncClient) -
 
 
 async def test_a_certificate_of_nobody_is_not_trusted(client: httpx.AsyncClient, tmp_path: Path) -> None:
-    with serving(Scim, self_signed(tmp_path, "localhost", 30)) as port:
+    with serving(Scim, tls=self_signed(tmp_path, "localhost", 30)) as port:
         reach = await probe(f"https://localhost:{port}/scim/v2", client)
     assert reach.reason == "TlsFailed"
     assert "self-signed certificate" in reach.message
@@ -128,7 +111,7 @@ async def test_an_expired_certificate_and_one_of_another_name_are_told_as_such(
     served = self_signed(tmp_path, name, days)
     context.load_verify_locations(tmp_path / "server.pem")
     async with httpx.AsyncClient(trust_env=False, verify=context) as trusting:
-        with serving(Scim, served) as port:
+        with serving(Scim, tls=served) as port:
             reach = await probe(f"https://localhost:{port}/scim/v2", trusting)
     assert reach.reason == "TlsFailed"
     assert why in reach.message

@@ -159,7 +159,7 @@ async def test_what_is_no_whole_answer_is_none(server: KeyServer, behave: Behavi
     assert "no whole answer" in str(failed)
 
 
-@pytest.mark.parametrize("behave", [lambda it: it.drip(), lambda it: it.server.place.over.wait()])
+@pytest.mark.parametrize("behave", [lambda it: it.drip(), lambda it: it.server.owner.over.wait()])
 async def test_a_slow_server_is_given_up_in_time(server: KeyServer, behave: Behaviour) -> None:
     server.behave = behave
     before = time.monotonic()
