@@ -76,6 +76,16 @@ def _types(_ctx: click.Context, _param: click.Parameter, value: str | None) -> f
     return types
 
 
+def _moment(_ctx: click.Context, _param: click.Parameter, value: str) -> datetime:
+    try:
+        moment: datetime | None = datetime.fromisoformat(value)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise click.BadParameter("write a time with its zone, such as 2026-11-23T14:00:00Z")
+    return moment.astimezone(UTC)
+
+
 def _url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     if HttpUrl.read(value) is None:
         raise click.BadParameter("write https://host/path, without a user and without a fragment")
@@ -225,20 +235,19 @@ def ping(webhook: tuple[str, str], as_json: bool, database_url: str | None) -> N
 @webhook.command()
 @NAME
 @click.option(
-    "--from", "since", metavar="TIME", required=True, help="RFC 3339, such as 2026-11-23T14:00:00Z."
+    "--from",
+    "since",
+    metavar="TIME",
+    required=True,
+    callback=_moment,
+    help="RFC 3339, such as 2026-11-23T14:00:00Z.",
 )
 @database_option
-def redeliver(webhook: tuple[str, str], since: str, database_url: str | None) -> None:
+def redeliver(webhook: tuple[str, str], since: datetime, database_url: str | None) -> None:
     """Send again what changed since a time, as far as the log goes back; each with the id that it had."""
-    try:
-        moment = datetime.fromisoformat(since)
-    except ValueError:
-        moment = datetime.min  # noqa: DTZ901 - refused in the next line
-    if moment.tzinfo is None:
-        raise click.ClickException("--from: write a time with its zone, such as 2026-11-23T14:00:00Z")
     settings = read_settings(database_url=database_url)
-    _on_existing(settings, webhook, lambda store: store.webhooks.redeliver(*webhook, moment.astimezone(UTC)))
-    click.echo(f"{'/'.join(webhook)} is sent what changed since {rfc3339(moment)}")
+    _on_existing(settings, webhook, lambda store: store.webhooks.redeliver(*webhook, since))
+    click.echo(f"{'/'.join(webhook)} is sent what changed since {rfc3339(since)}")
 
 
 @webhook.command()

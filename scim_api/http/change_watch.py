@@ -41,9 +41,7 @@ class ChangeWatch:
         seconds: between two looks.
     """
 
-    def __init__(
-        self, change_log: ChangeLog, *, limit: int = most_waiting(1_000), seconds: float = LOOK_SECONDS
-    ) -> None:
+    def __init__(self, change_log: ChangeLog, *, limit: int, seconds: float = LOOK_SECONDS) -> None:
         self._change_log, self._limit, self._seconds = change_log, limit, seconds
         self._waiting: dict[int, set[asyncio.Event]] = {}
         self._number = 0

@@ -15,7 +15,7 @@ from scim_api.core.json_body import decode_json
 from scim_api.core.messages.search_request import SINGLE_PARAMETERS
 from scim_api.core.schema.tenant_schema import TenantSchema
 from scim_api.http.authentication import Authenticator
-from scim_api.http.change_watch import ChangeWatch
+from scim_api.http.change_watch import ChangeWatch, most_waiting
 from scim_api.http.metrics import Metrics
 from scim_api.http.rate_limit import RateLimiter
 from scim_api.http.token_refusals import TokenRefusals
@@ -127,11 +127,13 @@ class ServiceContext:
     """Of ReadOnly tokens: however much applications read, it takes nothing from whoever provisions."""
     token_refusals: TokenRefusals = dataclasses.field(default_factory=TokenRefusals)
     """Of the token endpoint; a background job writes them."""
+    connections: dataclasses.InitVar[int] = 1_000
+    """That the public port takes at a time."""
     change_watch: ChangeWatch = dataclasses.field(init=False)
     """Wakes requests that wait for changes."""
 
-    def __post_init__(self) -> None:
-        self.change_watch = ChangeWatch(self.store.change_log)
+    def __post_init__(self, connections: int) -> None:
+        self.change_watch = ChangeWatch(self.store.change_log, limit=most_waiting(connections))
 
 
 @dataclasses.dataclass(slots=True)

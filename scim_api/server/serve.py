@@ -25,7 +25,6 @@ from scim_api.delivery.dispatcher import Dispatcher
 from scim_api.delivery.metrics import DeliveryMetrics
 from scim_api.http.admin.trusted_keys import TrustedKeys
 from scim_api.http.authentication import Authenticator
-from scim_api.http.change_watch import ChangeWatch, most_waiting
 from scim_api.http.metrics import Metrics
 from scim_api.http.oauth.federated_assertions import FederatedAssertions
 from scim_api.http.oauth.issuer_keys import DAY, IssuerKeyCache
@@ -256,13 +255,14 @@ async def serve(settings: ApiSettings) -> None:
     metrics = Metrics()
     async with opened_store(settings, keys) as store, _assertions(settings, store, metrics) as assertions:
         authenticator = Authenticator(store, operator_keys=keys)
-        service = ServiceContext(store, authenticator, RateLimiter(), metrics, settings.endpoint)
+        connections = _granted(settings)
+        service = ServiceContext(
+            store, authenticator, RateLimiter(), metrics, settings.endpoint, connections=connections
+        )
         with contextlib.suppress(Unavailable):
             if await store.schema_version() >= REQUIRED_VERSION:
                 await store.public_url(settings.endpoint)
         scim = public_app(service, assertions=assertions)
-        connections = _granted(settings)
-        service.change_watch = ChangeWatch(store.change_log, limit=most_waiting(connections))
         servers = [(new_server(scim, settings, connections), listeners.public)]
         if listeners.internal is not None:
             from scim_api.http.internal import internal_app  # FastAPI, which the public port does without

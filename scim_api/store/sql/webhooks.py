@@ -124,7 +124,9 @@ def create(
 ) -> TransactionScript[None]:
     """Add a webhook. Raises ``WebhookExists``, ``UnknownTenant`` and ``NamespaceMismatch``."""
     if (yield Statement("SELECT 1 FROM webhook WHERE namespace = ? AND name = ?", (namespace, name))):
-        raise WebhookExists(f"there is a webhook {namespace}/{name}")
+        raise WebhookExists(
+            f"there is a webhook {namespace}/{name} already; delete it first, or take another name"
+        )
     found = yield Statement(
         "SELECT pk, namespace_uid FROM tenant WHERE namespace = ? AND name = ? AND state = 'active'",
         (namespace, settings.tenant),
