@@ -13,14 +13,15 @@ import click
 from scim_api.cli.common import CONTEXT, database_option, read_settings, run, with_store
 from scim_api.cli.output import rfc3339
 from scim_api.cli.parameters import JSON, ConnectionName, Duration
+from scim_api.contract.change_types import ChangeType
+from scim_api.contract.sealing import seal
+from scim_api.contract.signing_secret import new_secret
+from scim_api.contract.webhooks import Content
 from scim_api.delivery.key_file import read_sealing_key, write_key
-from scim_api.delivery.sealing import seal
-from scim_api.delivery.signing import new_secret
 from scim_api.outbound.addresses import HttpUrl
 from scim_api.server.settings import ApiSettings
-from scim_api.store.change_log import ChangeType
 from scim_api.store.protocol import Store
-from scim_api.store.webhooks import Content, SealedSecret, WebhookSettings, WebhookStatus
+from scim_api.store.webhooks import SealedSecret, WebhookSettings, WebhookStatus
 
 T = TypeVar("T")
 NAME: Final = click.argument("webhook", metavar="NAMESPACE/NAME", type=ConnectionName())

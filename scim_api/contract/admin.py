@@ -30,7 +30,9 @@ ACCESS_TOKEN_BOUNDS: Final = (3600, 21_600)
 """The least and the most that Microsoft takes as an access token's lifetime, in seconds."""
 
 
-class _Model(BaseModel):
+class ContractModel(BaseModel):
+    """camelCase in JSON; what a side does not know is ignored."""
+
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
 
 
@@ -42,7 +44,7 @@ class Matching(enum.StrEnum):
     EXTERNAL_ID = "externalId"
 
 
-class CustomField(_Model):
+class CustomField(ContractModel):
     """An attribute of the tenant's custom extension schema."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
@@ -55,14 +57,14 @@ RATE_BOUNDS: Final = (25, 100_000)
 _Rate = Annotated[int, Field(ge=RATE_BOUNDS[0], le=RATE_BOUNDS[1])]
 
 
-class RateLimit(_Model):
+class RateLimit(ContractModel):
     """A token bucket for each tenant and API process."""
 
     requests_per_second: _Rate = 50
     burst: _Rate = 100
 
 
-class TenantSettings(_Model):
+class TenantSettings(ContractModel):
     """What belongs to the tenant: two connections of one tenant must agree on it."""
 
     matching: Matching = Matching.WORK_EMAIL
@@ -76,7 +78,7 @@ AccessMode = Literal["ReadWrite", "ReadOnly"]
 """What a connection's credentials may do with the tenant's users and groups."""
 
 
-class WorkloadIdentityTrust(_Model):
+class WorkloadIdentityTrust(ContractModel):
     """Whose assertions (RFC 7523) are taken from a client: an identity that Entra signs for. All are compared exactly."""
 
     tenant_id: TenantGuid
@@ -96,7 +98,7 @@ class WorkloadIdentityTrust(_Model):
         return hashlib.sha256(f"{client_id}\n{content}".encode()).hexdigest()
 
 
-class OAuthClient(_Model):
+class OAuthClient(ContractModel):
     """What the token endpoint knows a connection by, and what it issues to it."""
 
     client_id: ClientId
@@ -105,7 +107,7 @@ class OAuthClient(_Model):
     """How long an access token is valid, in seconds."""
 
 
-class TokenRefusal(_Model):
+class TokenRefusal(ContractModel):
     """Why the token endpoint refused a client that it knows: nothing of it is secret."""
 
     at: datetime
@@ -115,7 +117,7 @@ class TokenRefusal(_Model):
     received: Annotated[str, StringConstraints(max_length=512)] = ""
 
 
-class Credential(_Model):
+class Credential(ContractModel):
     """One accepted credential: a bearer token or client secret by its digest, never itself; or a trust."""
 
     id: TokenId
@@ -151,7 +153,7 @@ class CredentialStatus(Credential):
     """Family of the client that used it last, such as ``Azure-AD-SCIM``; at most 64 characters."""
 
 
-class PutConnection(_Model):
+class PutConnection(ContractModel):
     """The whole desired state of one ScimToken. A live credential that is not listed is revoked."""
 
     tenant: TenantName
@@ -182,7 +184,7 @@ class PutConnection(_Model):
         return self
 
 
-class Connection(_Model):
+class Connection(ContractModel):
     """The API's answer: what it holds now. Sent for every GET, PUT and DELETE, also for unknown names."""
 
     namespace: str
@@ -220,7 +222,7 @@ class Connection(_Model):
     """True while the tenant's resources are being deleted (deletionPolicy: Delete)."""
 
 
-class ConnectionPage(_Model):
+class ConnectionPage(ContractModel):
     """``GET /admin/v1/connections?after=…&limit=…``: all that exist, ordered by namespace and name."""
 
     now: datetime
@@ -241,12 +243,14 @@ AdminErrorCode = Literal[
     "TenantPurging",
     "NamespaceMismatch",
     "ClientIdInUse",
+    "TenantNotFound",
+    "TenantImmutable",
     "Unavailable",
     "NotFound",
 ]
 
 
-class AdminError(_Model):
+class AdminError(ContractModel):
     """Body of every 4xx and 5xx of the admin API."""
 
     code: AdminErrorCode

@@ -7,7 +7,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
-from scim_api.delivery.sealing import DispatcherKeys, SealError, new_private_key, public_pem, read_public_key
+from scim_api.contract.sealing import DispatcherKeys, SealError, new_private_key, public_pem, read_public_key
 
 _OTHERS: Final = stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP
 """Who else may not do what. A group may read: Kubernetes gives a mounted Secret to a pod's ``fsGroup``."""

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from scim_api.contract.sealing import DispatcherKeys, SealError
+from scim_api.contract.signing_secret import key_of
 from scim_api.delivery.message import full_body, kind_of, thin_body
 from scim_api.delivery.outcome import (
     Outcome,
@@ -17,8 +19,7 @@ from scim_api.delivery.outcome import (
     outcome_of_failure,
     outcome_of_timeout,
 )
-from scim_api.delivery.sealing import DispatcherKeys, SealError
-from scim_api.delivery.signing import key_of, signed_headers
+from scim_api.delivery.signing import signed_headers
 from scim_api.outbound.addresses import AllowedNetworks, HttpUrl, is_public
 from scim_api.outbound.pinned_client import NotAnswered, PinnedClient, Resolver, resolve
 from scim_api.store.protocol import Store

@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
+from scim_api.contract.sealing import SealError
 from scim_api.delivery.dispatcher import Dispatcher
 from scim_api.delivery.key_file import read_private_keys
 from scim_api.delivery.metrics import DeliveryMetrics
-from scim_api.delivery.sealing import SealError
 from scim_api.delivery.sender import ReceiverRules, Sender
 from scim_api.outbound.addresses import AllowedNetworks
 from scim_api.server.settings import ApiSettings, SettingsError

@@ -8,21 +8,7 @@ import dataclasses
 import zlib
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final, Literal, NamedTuple, Protocol
-
-ChangeType = Literal[
-    "user.created",
-    "user.updated",
-    "user.activated",
-    "user.deactivated",
-    "user.deleted",
-    "group.created",
-    "group.updated",
-    "group.deleted",
-    "group.member_added",
-    "group.member_removed",
-]
-"""What can happen to a resource; the log of the administration has types of its own, which no feed shows."""
+from typing import Final, NamedTuple, Protocol
 
 CHANGE_RETENTION: Final = timedelta(days=90)
 """How long changes are kept, unless a setting says otherwise."""

@@ -7,7 +7,9 @@ reads a page of the log also moves the webhook's position, so none is lost and n
 import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
+
+from scim_api.contract.webhooks import Content
 
 QUEUE_LIMIT: Final = 1_000
 """Deliveries of one webhook that are queued at a time; what comes after them stays in the log."""
@@ -15,9 +17,6 @@ PING: Final = "ping"
 """The type of a delivery that somebody asked for and that no change made."""
 MAX_FAILURE: Final = 200
 """Characters of a failure that are kept."""
-
-Content = Literal["Thin", "Full"]
-"""Whether a delivery has the change alone, or the resource too."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

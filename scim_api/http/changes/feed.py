@@ -12,11 +12,12 @@ from typing import Final, get_args
 
 import orjson
 
+from scim_api.contract.change_types import ChangeType
 from scim_api.core.errors import ScimError, invalid_value, quoted
 from scim_api.http.request import ScimRequest
 from scim_api.http.response import UNAUTHORIZED, ScimResponse
 from scim_api.store.change_document import change_document
-from scim_api.store.change_log import CHANGE_PAGE, ChangePage, ChangeType, FeedPosition
+from scim_api.store.change_log import CHANGE_PAGE, ChangePage, FeedPosition
 from scim_api.store.errors import ChangesGone
 from scim_api.store.feed_cursor import InvalidCursor, decode, encode
 

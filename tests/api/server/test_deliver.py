@@ -16,9 +16,9 @@ import pytest
 from click.testing import CliRunner
 
 from scim_api.cli.main import main
+from scim_api.contract.sealing import seal
+from scim_api.contract.signing_secret import new_secret
 from scim_api.delivery.key_file import read_sealing_key, write_key
-from scim_api.delivery.sealing import seal
-from scim_api.delivery.signing import new_secret
 from scim_api.store.protocol import Store
 from scim_api.store.webhooks import SealedSecret, WebhookSettings
 from support.receiver import OK, Answer, Received, Receiver, eventually

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from scim_api.contract.sealing import SealError, seal
 from scim_api.delivery.key_file import read_private_keys, read_sealing_key, write_key
-from scim_api.delivery.sealing import SealError, seal
 
 
 def test_a_new_key_is_its_owners_alone_and_never_replaces_another(tmp_path: Path) -> None:

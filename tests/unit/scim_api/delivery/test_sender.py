@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
+from scim_api.contract.sealing import DispatcherKeys, new_private_key, read_public_key, seal
+from scim_api.contract.signing_secret import new_secret
 from scim_api.core.model import Resource
 from scim_api.delivery.outcome import Outcome, Result
-from scim_api.delivery.sealing import DispatcherKeys, new_private_key, read_public_key, seal
 from scim_api.delivery.sender import MAX_ANSWER, ReceiverRules, Sender
-from scim_api.delivery.signing import new_secret
 from scim_api.outbound.addresses import AllowedNetworks
 from scim_api.store.protocol import Store
 from scim_api.store.webhooks import Delivery, LeasedWebhook, SealedSecret, WebhookSettings

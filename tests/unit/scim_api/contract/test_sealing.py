@@ -4,7 +4,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from scim_api.delivery.sealing import (
+from scim_api.contract.sealing import (
     DispatcherKeys,
     SealError,
     new_private_key,
@@ -12,7 +12,7 @@ from scim_api.delivery.sealing import (
     read_public_key,
     seal,
 )
-from scim_api.delivery.signing import new_secret
+from scim_api.contract.signing_secret import new_secret
 
 PEM = new_private_key()
 KEY = read_public_key(PEM)
