@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from scim_operator.api.scimtoken import Key
+from scim_operator.api.custom_object import Key
 
 _LABELS: Final = ("namespace", "name")
 

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from scim_operator.api.scimtoken import Key
+from scim_operator.api.custom_object import Key
 from scim_operator.planning.endpoint_verdict import EndpointVerdict
 
 Result = Literal["success", "requeue", "conflict", "error", "not_leading"]

@@ -14,7 +14,7 @@ import yaml
 
 from localcluster import Tools
 from scim_api.http.metrics import Metrics as ApiMetrics
-from scim_operator.api.scimtoken import Key
+from scim_operator.api.custom_object import Key
 from scim_operator.entra_metrics import EntraMetrics
 from scim_operator.metrics import Metrics as OperatorMetrics
 from scim_operator.planning import endpoint_verdict

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from scim_operator.api.scimtoken import MANAGED_BY_LABEL, TOKEN_LABEL, TOKENS_ANNOTATION
+from scim_operator.api.custom_object import MANAGED_BY_LABEL
+from scim_operator.api.scimtoken import TOKEN_LABEL, TOKENS_ANNOTATION
 from support.stack import Stack, until
 
 NAME = "entra"

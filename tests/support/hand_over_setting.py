@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from scim_operator.api.scimtoken import ROTATE_ANNOTATION
+from scim_operator.api.custom_object import ROTATE_ANNOTATION
 from scim_operator.controller.entra_reconciler import EntraReconciler
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.workqueue import Result

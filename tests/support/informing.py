@@ -10,7 +10,8 @@ import pytest
 from kubernetes.aio import client
 
 from scim_operator.adapters.watch_access import Obstacle, WatchTarget
-from scim_operator.api.scimtoken import GROUP, PLURAL, TOKEN_LABEL, VERSION
+from scim_operator.api.custom_object import GROUP, VERSION
+from scim_operator.api.scimtoken import PLURAL, TOKEN_LABEL
 from scim_operator.controller.cache import CachedScimToken, CachedSecret, WatchEvent
 from scim_operator.controller.informer import Informer
 from scim_operator.planning.ports import Key

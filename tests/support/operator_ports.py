@@ -13,7 +13,8 @@ from scim_api.contract.admin import (
     TenantSettings,
 )
 from scim_api.contract.tokens import PREFIXES, digest
-from scim_operator.api.scimtoken import FINALIZER, Key, ScimToken
+from scim_operator.api.custom_object import Key
+from scim_operator.api.scimtoken import FINALIZER, ScimToken
 from scim_operator.api.status import ENTRA_CONDITIONS
 from scim_operator.planning.ports import (
     Conflict,

@@ -18,7 +18,7 @@ from scim_api.contract.admin import (
 )
 from scim_api.contract.oauth import client_id_of
 from scim_api.contract.tokens import digest
-from scim_operator.api.scimtoken import Key
+from scim_operator.api.custom_object import Key
 from scim_operator.planning.ledger_signature import LedgerSigner
 from scim_operator.planning.ports import (
     ScimApiRejected,

@@ -9,13 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from scim_api.contract.admin import Connection, PutConnection
-from scim_operator.api.scimtoken import (
-    REVOKE_ANNOTATION,
-    ROTATE_ANNOTATION,
-    TOKENS_ANNOTATION,
-    Key,
-    ScimToken,
-)
+from scim_operator.api.custom_object import ROTATE_ANNOTATION, Key
+from scim_operator.api.scimtoken import REVOKE_ANNOTATION, TOKENS_ANNOTATION, ScimToken
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning.planner import MAX_LIVE_TOKENS

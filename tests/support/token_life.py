@@ -8,9 +8,7 @@ import pytest
 import structlog
 
 from scim_api.contract.tokens import PREFIXES, TokenKind
-from scim_operator.api.scimtoken import (
-    ROTATE_ANNOTATION,
-)
+from scim_operator.api.custom_object import ROTATE_ANNOTATION
 from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.workqueue import Result

@@ -18,7 +18,8 @@ from kubernetes.aio import client
 
 from scim_api.contract import tokens
 from scim_api.contract.token_bucket import TokenBucket
-from scim_operator.api.scimtoken import API_VERSION, FIELD_MANAGER, KIND, Key, ScimToken, format_time
+from scim_operator.api.custom_object import API_VERSION, FIELD_MANAGER, Key
+from scim_operator.api.scimtoken import KIND, ScimToken, format_time
 
 EventKind = Literal["Normal", "Warning"]
 

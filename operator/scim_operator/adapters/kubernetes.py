@@ -24,19 +24,8 @@ from scim_operator.adapters.secret_objects import (
     owner_reference,
     snapshot,
 )
-from scim_operator.api.scimtoken import (
-    API_VERSION,
-    ENTRA_FIELD_MANAGER,
-    FIELD_MANAGER,
-    FINALIZER,
-    GROUP,
-    KIND,
-    PLURAL,
-    TOKEN_LABEL,
-    VERSION,
-    Key,
-    ScimToken,
-)
+from scim_operator.api.custom_object import API_VERSION, FIELD_MANAGER, GROUP, VERSION, Key
+from scim_operator.api.scimtoken import ENTRA_FIELD_MANAGER, FINALIZER, KIND, PLURAL, TOKEN_LABEL, ScimToken
 from scim_operator.planning.ports import (
     Conflict,
     KubernetesRejected,

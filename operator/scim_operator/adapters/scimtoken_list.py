@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from kubernetes.aio import client
 
-from scim_operator.api.scimtoken import GROUP, PLURAL, VERSION
+from scim_operator.api.custom_object import GROUP, VERSION
+from scim_operator.api.scimtoken import PLURAL
 
 LIST_PAGE: Final = 500
 """ScimTokens in one page of a list."""

@@ -9,14 +9,8 @@ from typing import Any, Literal
 
 from kubernetes.aio import client
 
-from scim_operator.api.scimtoken import (
-    API_VERSION,
-    FIELD_MANAGER,
-    GROUP,
-    KIND,
-    TOKENS_ANNOTATION,
-    ScimToken,
-)
+from scim_operator.api.custom_object import API_VERSION, FIELD_MANAGER, GROUP
+from scim_operator.api.scimtoken import KIND, TOKENS_ANNOTATION, ScimToken
 from scim_operator.planning.ports import SecretSnapshot
 
 

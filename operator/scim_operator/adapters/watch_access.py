@@ -10,7 +10,8 @@ import aiohttp
 from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
-from scim_operator.api.scimtoken import GROUP, MANAGED_BY, MANAGED_BY_LABEL, PLURAL, VERSION
+from scim_operator.api.custom_object import GROUP, MANAGED_BY, MANAGED_BY_LABEL, VERSION
+from scim_operator.api.scimtoken import PLURAL
 
 SECRETS: Final = "secrets"
 SECRET_SELECTOR: Final = f"{MANAGED_BY_LABEL}={MANAGED_BY}"

@@ -18,19 +18,11 @@ import yaml
 
 from scim_operator.api import access_rules
 from scim_operator.api.auth import CLAIM_PATTERN, LONGEST_ACCESS_TOKEN, SHORTEST_ACCESS_TOKEN
+from scim_operator.api.custom_object import GROUP, MANAGED_BY_LABEL, NAME_LIMIT, VERSION
 from scim_operator.api.durations import LONGEST, OVERLAP_PATTERN, PATTERN, SHORTEST, Until, cel_seconds
 from scim_operator.api.entra import JOB_ID_PATTERN, OBJECT_ID_PATTERN, SECRET_KEY_PATTERN
 from scim_operator.api.printer_columns import printer_columns
-from scim_operator.api.scimtoken import (
-    GROUP,
-    KIND,
-    MANAGED_BY_LABEL,
-    NAME_LIMIT,
-    PLURAL,
-    VERSION,
-    ScimToken,
-    ScimTokenSpec,
-)
+from scim_operator.api.scimtoken import KIND, PLURAL, ScimToken, ScimTokenSpec
 from scim_operator.api.status import ScimTokenStatus
 
 JsonSchema = dict[str, Any]

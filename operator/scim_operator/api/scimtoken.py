@@ -6,7 +6,7 @@ does not know: an older operator meets objects of a newer CRD during an upgrade.
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self, cast
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, cast
 
 from pydantic import (
     Field,
@@ -14,30 +14,32 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     field_validator,
-    model_validator,
 )
 
 from scim_api.contract import admin
 from scim_api.contract.admin import Matching, TenantSettings
 from scim_operator.api import unknown_values
 from scim_operator.api.auth import AuthSpec
+from scim_operator.api.custom_object import (
+    GROUP,
+    NAME_LIMIT,
+    ROTATE_ANNOTATION,
+    CustomObject,
+    DnsName,
+    Duration,
+    LabelValue,
+)
 from scim_operator.api.denied_metadata import is_denied
-from scim_operator.api.durations import OVERLAP_PATTERN, PATTERN, Until, parse_duration, parse_overlap
+from scim_operator.api.durations import OVERLAP_PATTERN, Until, parse_duration, parse_overlap
 from scim_operator.api.entra import EntraSpec
 from scim_operator.api.status import REQUEST_LIMIT, ApiModel, ScimTokenStatus
 from scim_operator.api.status import format_time as format_time  # noqa: PLC0414  (re-exported: times of its objects)
 
-GROUP: Final = "scim-operator.io"
-VERSION: Final = "v1alpha1"
-API_VERSION: Final = f"{GROUP}/{VERSION}"
 KIND: Final = "ScimToken"
 PLURAL: Final = "scimtokens"
-FIELD_MANAGER: Final = "scim-operator"
 ENTRA_FIELD_MANAGER: Final = "scim-operator-entra"
 """Of ``status.entra`` and its conditions."""
 
-ROTATE_ANNOTATION: Final = f"{GROUP}/rotate"
-"""On a ScimToken: any new value rotates once."""
 REVOKE_ANNOTATION: Final = f"{GROUP}/revoke"
 """On a ScimToken: ``<token id>``, ``all-superseded`` or ``all-before/<RFC 3339>``."""
 FULL_CYCLE_ANNOTATION: Final = f"{GROUP}/full-cycle"
@@ -52,33 +54,14 @@ TOKENS_ANNOTATION: Final = f"{GROUP}/tokens"
 REPLACES_ANNOTATION: Final = f"{GROUP}/replaces"
 """On its Secret while ``spec.secret.name`` changes: the Secret, ``<name>@<resourceVersion>``, that may go now."""
 FINALIZER: Final = f"{GROUP}/delete-users"
-MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
-MANAGED_BY: Final = "scim-operator"
 TOKEN_LABEL: Final = f"{GROUP}/token"
 """On a Secret: the ScimToken's name, which the CRD therefore limits to ``NAME_LIMIT``."""
-NAME_LIMIT: Final = 63
-"""A label's value has at most 63 characters."""
 DEFAULT_ROTATE_SHARE: Final = 3
 """Without ``rotateBefore`` the last third of a token's lifetime is left when its successor comes."""
 
 
-class Key(NamedTuple):
-    """Names one ScimToken."""
-
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
-
-
-Duration = Annotated[str, StringConstraints(pattern=PATTERN, max_length=10)]
 Overlap = Annotated[str, StringConstraints(pattern=OVERLAP_PATTERN, max_length=11)]
-DnsName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
-LabelValue = Annotated[
-    str, StringConstraints(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", max_length=63)
-]
 
 
 class SecretTemplate(ApiModel):
@@ -179,36 +162,19 @@ class ScimTokenSpec(ApiModel):
     damaged, expired or to be revoked is replaced, changes of spec take effect, and the status is kept."""
 
 
-class Metadata(ApiModel):
-    """The part of ``metadata`` that the operator reads."""
-
-    name: str
-    namespace: str = "default"
-    uid: str = ""
-    generation: int = 0
-    resource_version: str = ""
-    annotations: dict[str, str] = {}
-    labels: dict[str, str] = {}
-    finalizers: tuple[str, ...] = ()
-    deletion_timestamp: str | None = None
-    """As it was sent: only whether there is one matters."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_absent(cls, value: Mapping[str, object]) -> Mapping[str, object]:
-        return {name: item for name, item in value.items() if item is not None}
-
-
 class SpecNotUnderstood(Exception):
     """Something asked for ``spec`` of a ScimToken whose spec this version does not understand."""
 
 
-class ScimToken(ApiModel):
+class ScimToken(CustomObject):
     """A SCIM provisioning token for Microsoft Entra ID: applied, it yields a Secret with the endpoint URL and
     the token, which is replaced before it expires.
     """
 
-    metadata: Metadata
+    kind: ClassVar[str] = KIND
+    plural: ClassVar[str] = PLURAL
+    secret_label: ClassVar[str] = TOKEN_LABEL
+
     spec: ScimTokenSpec | None = ScimTokenSpec()
     """None when this version does not understand it; ``not_understood`` says why."""
     status: ScimTokenStatus = ScimTokenStatus()
@@ -247,16 +213,6 @@ class ScimToken(ApiModel):
         if self.spec is None:
             raise SpecNotUnderstood(f"ScimToken {self.key}: {'; '.join(self.not_understood)}")
         return self.spec
-
-    @property
-    def key(self) -> Key:
-        """Namespace and name."""
-        return Key(self.metadata.namespace, self.metadata.name)
-
-    @property
-    def deleting(self) -> bool:
-        """Whether somebody deleted it, and only finalizers keep it."""
-        return self.metadata.deletion_timestamp is not None
 
     @property
     def tenant(self) -> str:
@@ -347,11 +303,7 @@ class ScimToken(ApiModel):
 
     def secret_labels(self) -> dict[str, str]:
         """Labels of its Secret: the spec's, then ours, by which the operator finds it."""
-        return {
-            **self.understood_spec.secret.labels,
-            MANAGED_BY_LABEL: MANAGED_BY,
-            TOKEN_LABEL: self.metadata.name,
-        }
+        return {**self.understood_spec.secret.labels, **self.owned_labels()}
 
     def secret_annotations(self) -> dict[str, str]:
         """Annotations that the spec wants on its Secret; ours are not the spec's to set."""

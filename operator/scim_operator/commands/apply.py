@@ -17,7 +17,8 @@ from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
 from scim_api.contract.backoff import Backoff
-from scim_operator.api.scimtoken import API_VERSION, GROUP, KIND, PLURAL, VERSION, Key
+from scim_operator.api.custom_object import API_VERSION, GROUP, VERSION, Key
+from scim_operator.api.scimtoken import KIND, PLURAL
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,8 @@ from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
 from scim_operator.adapters.scimtoken_list import list_scimtokens
-from scim_operator.api.scimtoken import FIELD_MANAGER, FINALIZER, GROUP, PLURAL, VERSION, Key
+from scim_operator.api.custom_object import FIELD_MANAGER, GROUP, VERSION, Key
+from scim_operator.api.scimtoken import FINALIZER, PLURAL
 from scim_operator.settings import OperatorSettings
 
 log = structlog.get_logger(__name__)

@@ -21,7 +21,8 @@ from kubernetes.aio.client import ApiException
 from scim_api.contract.oauth import SCIM_PATH, TOKEN_PATH, token_endpoint
 from scim_api.contract.urns import CORE_USER, LIST_RESPONSE, PATCH_OP
 from scim_operator.adapters.endpoint_probe import verdict_of_exception
-from scim_operator.api.scimtoken import API_VERSION, GROUP, KIND, PLURAL, VERSION, Key
+from scim_operator.api.custom_object import API_VERSION, GROUP, VERSION, Key
+from scim_operator.api.scimtoken import KIND, PLURAL
 from scim_operator.planning.endpoint_verdict import verdict_of_response
 
 _SCIM_TYPE: Final = "application/scim+json"

@@ -14,7 +14,8 @@ from typing import Any, Final
 import orjson
 from pydantic import ValidationError
 
-from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION, TOKEN_LABEL
+from scim_operator.api.custom_object import ROTATE_ANNOTATION
+from scim_operator.api.scimtoken import REVOKE_ANNOTATION, TOKEN_LABEL
 from scim_operator.api.status import RefusedSignIn
 from scim_operator.planning.conditions import ENDPOINT_REACHABLE, SUPERSEDED_TOKEN_IN_USE
 from scim_operator.planning.ports import Key

@@ -11,7 +11,8 @@ from typing import Final
 
 import structlog
 
-from scim_operator.api.scimtoken import Key, ScimToken
+from scim_operator.api.custom_object import Key
+from scim_operator.api.scimtoken import ScimToken
 from scim_operator.planning import deletion_limit
 from scim_operator.planning.deletion_limit import (
     CONFIRM_DELETION_ANNOTATION,

@@ -20,10 +20,7 @@ import structlog
 from scim_api.contract import tokens
 from scim_api.contract.admin import Connection
 from scim_api.contract.backoff import Backoff
-from scim_operator.api.scimtoken import (
-    FINALIZER,
-    ScimToken,
-)
+from scim_operator.api.scimtoken import FINALIZER, ScimToken
 from scim_operator.controller.action_executor import ActionExecutor, TokenIssuer
 from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.failures import Refused, Waiting, failure_of

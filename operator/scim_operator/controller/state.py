@@ -5,14 +5,8 @@ from collections.abc import Mapping
 
 from scim_api.contract import oauth, tokens
 from scim_api.contract.admin import Connection
-from scim_operator.api.scimtoken import (
-    MANAGED_BY,
-    MANAGED_BY_LABEL,
-    REPLACES_ANNOTATION,
-    TOKEN_LABEL,
-    TOKENS_ANNOTATION,
-    ScimToken,
-)
+from scim_operator.api.custom_object import MANAGED_BY, MANAGED_BY_LABEL
+from scim_operator.api.scimtoken import REPLACES_ANNOTATION, TOKEN_LABEL, TOKENS_ANNOTATION, ScimToken
 from scim_operator.planning.actions import ObservedSecret, ObservedState, Refuse
 from scim_operator.planning.connection_ownership import belongs_to, belongs_to_predecessor
 from scim_operator.planning.entra.in_use import entra_uses_published

@@ -21,7 +21,8 @@ from kubernetes import config as kube_config
 
 from scim_api.contract.backoff import Backoff
 from scim_operator.adapters.watch_access import SECRET_SELECTOR, SECRETS, Obstacle, WatchTarget
-from scim_operator.api.scimtoken import GROUP, PLURAL, VERSION
+from scim_operator.api.custom_object import GROUP, VERSION
+from scim_operator.api.scimtoken import PLURAL
 from scim_operator.controller.cache import WatchEvent, cached_scimtoken, cached_secret
 
 log = structlog.get_logger(__name__)

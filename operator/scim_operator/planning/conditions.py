@@ -14,11 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from scim_api.contract.admin import Connection
-from scim_operator.api.scimtoken import (
-    FORCE_DELETE_ANNOTATION,
-    ScimToken,
-    format_time,
-)
+from scim_operator.api.scimtoken import FORCE_DELETE_ANNOTATION, ScimToken, format_time
 from scim_operator.api.status import Condition, RefusedSignIn, ScimTokenStatus, TokenState, TokenStatus
 from scim_operator.planning.actions import Done, ObservedSecret
 from scim_operator.planning.endpoint_verdict import PENDING, EndpointVerdict

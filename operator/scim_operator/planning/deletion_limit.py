@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from scim_operator.api.scimtoken import GROUP, ScimToken
+from scim_operator.api.custom_object import GROUP
+from scim_operator.api.scimtoken import ScimToken
 
 CONFIRM_DELETION_ANNOTATION: Final = f"{GROUP}/confirm-deletion"
 """On a ScimToken that is being deleted: ``true``. On the operator's Lease: a time, RFC 3339, which confirms every

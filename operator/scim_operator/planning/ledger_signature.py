@@ -11,7 +11,7 @@ import hmac
 import json
 from typing import Any, Final
 
-from scim_operator.api.scimtoken import Key
+from scim_operator.api.custom_object import Key
 from scim_operator.planning.token_ledger import TokenLedger
 
 _MEMBER: Final = "hmac"

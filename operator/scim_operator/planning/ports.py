@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from scim_api.contract.admin import Connection, ConnectionPage, PutConnection
 from scim_api.contract.tokens import TokenKind
-from scim_operator.api.scimtoken import Key as Key  # noqa: PLC0414  (re-exported: it names what every port is asked for)
+from scim_operator.api.custom_object import Key as Key  # noqa: PLC0414  (re-exported: it names what every port is asked for)
 from scim_operator.api.scimtoken import ScimToken
 
 

@@ -1,13 +1,8 @@
 """Whose the Secret under the wanted name is: ours, to be adopted, to be waited for, or somebody else's. Pure."""
 
 from scim_api.contract.admin import UNKNOWN_REVISION, Connection
-from scim_operator.api.scimtoken import (
-    MANAGED_BY,
-    MANAGED_BY_LABEL,
-    TOKEN_LABEL,
-    TOKENS_ANNOTATION,
-    ScimToken,
-)
+from scim_operator.api.custom_object import MANAGED_BY, MANAGED_BY_LABEL
+from scim_operator.api.scimtoken import TOKEN_LABEL, TOKENS_ANNOTATION, ScimToken
 from scim_operator.planning.actions import AdoptSecret, DeleteFormerSecret, ObservedSecret, Refuse
 
 

@@ -16,7 +16,8 @@ from scim_operator.adapters.events import (
     EventRateLimiter,
     EventRecorder,
 )
-from scim_operator.api.scimtoken import Key, ScimToken
+from scim_operator.api.custom_object import Key
+from scim_operator.api.scimtoken import ScimToken
 from support.installed import applied, manifest
 
 

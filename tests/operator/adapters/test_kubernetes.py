@@ -8,7 +8,8 @@ import pytest
 
 from localcluster import ControlPlane
 from scim_operator.adapters.kubernetes import KubernetesCluster
-from scim_operator.api.scimtoken import TOKENS_ANNOTATION, Key, ScimToken
+from scim_operator.api.custom_object import Key
+from scim_operator.api.scimtoken import TOKENS_ANNOTATION, ScimToken
 from scim_operator.planning.ports import (
     Conflict,
     KubernetesRejected,

@@ -12,7 +12,8 @@ from kubernetes.aio import client, config
 
 from localcluster import ControlPlane, Tools
 from scim_operator.adapters.watch_access import Obstacle, WatchAccess, WatchTarget
-from scim_operator.api.scimtoken import GROUP, PLURAL, VERSION
+from scim_operator.api.custom_object import GROUP, VERSION
+from scim_operator.api.scimtoken import PLURAL
 from scim_operator.controller.cache import CachedSecret
 from scim_operator.controller.informer import Informer
 from scim_operator.planning.ports import Key

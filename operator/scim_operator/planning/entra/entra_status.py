@@ -7,7 +7,8 @@ succeeded. Neither touches Ready: the Secret is good whatever Entra does with it
 from datetime import datetime
 from typing import Final, Literal
 
-from scim_operator.api.scimtoken import Key, ScimToken, format_time
+from scim_operator.api.custom_object import Key
+from scim_operator.api.scimtoken import ScimToken, format_time
 from scim_operator.api.status import (
     HANDED_OVER,
     PROVISIONING,

@@ -11,8 +11,8 @@ from typing import Final
 
 from scim_api.contract.admin import CredentialStatus
 from scim_operator.api.auth import LONGEST_ACCESS_TOKEN
+from scim_operator.api.custom_object import Key
 from scim_operator.api.entra import EntraSpec
-from scim_operator.api.scimtoken import Key
 from scim_operator.api.status import EntraStatus, HandOverStatus
 from scim_operator.planning.entra.ports import Job
 from scim_operator.planning.entra.recovery import Recovery, next_recovery

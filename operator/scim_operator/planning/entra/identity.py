@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from scim_operator.api.custom_object import Key
 from scim_operator.api.entra import EntraSignInSpec
-from scim_operator.api.scimtoken import Key
 from scim_operator.planning.entra.ports import (
     CertificateIdentity,
     ClientSecretIdentity,

@@ -8,12 +8,7 @@ from pydantic import BaseModel
 
 from scim_operator.api import crd, printer_columns
 from scim_operator.api.auth import AuthSpec, OAuthClientCredentialsSpec, WorkloadIdentitySpec
-from scim_operator.api.scimtoken import (
-    CustomFieldSpec,
-    RateLimitSpec,
-    ScimTokenSpec,
-    SecretTemplate,
-)
+from scim_operator.api.scimtoken import CustomFieldSpec, RateLimitSpec, ScimTokenSpec, SecretTemplate
 from scim_operator.api.status import RefusedSignIn, ScimTokenStatus
 
 ROOT = Path(__file__).parents[4]

@@ -5,8 +5,9 @@ import pytest
 
 from scim_api.contract.admin import RATE_BOUNDS, Matching, RateLimit, TenantSettings
 from scim_operator.api import scimtoken as models
+from scim_operator.api.custom_object import MANAGED_BY_LABEL, ROTATE_ANNOTATION, Key
 from scim_operator.api.durations import Until
-from scim_operator.api.scimtoken import Key, ScimToken
+from scim_operator.api.scimtoken import ScimToken
 from scim_operator.api.status import ScimTokenStatus
 from scim_operator.planning import ports
 
@@ -156,20 +157,16 @@ def test_a_spec_that_is_not_understood_leaves_metadata_and_status_as_they_are() 
 
 
 def test_our_labels_win_over_those_of_the_spec() -> None:
-    labels = scimtoken(
-        {"secret": {"labels": {"team": "hr", models.MANAGED_BY_LABEL: "helm"}}}
-    ).secret_labels()
+    labels = scimtoken({"secret": {"labels": {"team": "hr", MANAGED_BY_LABEL: "helm"}}}).secret_labels()
     assert labels == {
         "team": "hr",
-        models.MANAGED_BY_LABEL: "scim-operator",
+        MANAGED_BY_LABEL: "scim-operator",
         models.TOKEN_LABEL: "entra",
     }
 
 
 def test_the_annotations_are_what_is_asked_for() -> None:
-    token = scimtoken(
-        annotations={models.ROTATE_ANNOTATION: "now", models.REVOKE_ANNOTATION: "all-superseded"}
-    )
+    token = scimtoken(annotations={ROTATE_ANNOTATION: "now", models.REVOKE_ANNOTATION: "all-superseded"})
     assert (token.rotate_request, token.revoke_request) == ("now", "all-superseded")
     assert (scimtoken().rotate_request, scimtoken().revoke_request) == (None, None)
 
@@ -188,5 +185,5 @@ def test_a_deletion_timestamp_means_deleting() -> None:
 
 
 def test_key_is_the_same_for_everybody() -> None:
-    assert ports.Key is models.Key
+    assert ports.Key is Key
     assert str(Key("hr", "entra")) == "hr/entra"

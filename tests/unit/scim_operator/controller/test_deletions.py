@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from scim_operator.api.scimtoken import Key
+from scim_operator.api.custom_object import Key
 from scim_operator.controller.deletions import Deletions
 from scim_operator.planning.deletion_limit import SETTLE, DeletionLimit, Wait
 

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from scim_operator.api.scimtoken import FORCE_DELETE_ANNOTATION, Key, ScimToken
+from scim_operator.api.custom_object import Key
+from scim_operator.api.scimtoken import FORCE_DELETE_ANNOTATION, ScimToken
 from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.workqueue import Result

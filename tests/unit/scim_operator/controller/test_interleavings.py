@@ -12,7 +12,8 @@ from datetime import timedelta
 
 import pytest
 
-from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION, ScimToken
+from scim_operator.api.custom_object import ROTATE_ANNOTATION
+from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ScimToken
 from scim_operator.controller.reconciler import Reconciler
 from support.explorer import ends, explore
 from support.interleavings import Scenario, Swapped, quiet, reconciler, run_to_end, settled

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION
+from scim_operator.api.custom_object import ROTATE_ANNOTATION
+from scim_operator.api.scimtoken import REVOKE_ANNOTATION
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.planning.token_lifecycle import TokenLifecycle
 from support.explorer import ends, explore

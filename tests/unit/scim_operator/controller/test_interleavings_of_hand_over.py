@@ -14,7 +14,8 @@ import pytest
 
 from scim_api.contract.admin import Connection, CredentialStatus
 from scim_api.contract.tokens import digest
-from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION, ScimToken
+from scim_operator.api.custom_object import ROTATE_ANNOTATION
+from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ScimToken
 from scim_operator.controller import state
 from scim_operator.controller.entra_reconciler import EntraReconciler
 from scim_operator.controller.reconciler import Reconciler

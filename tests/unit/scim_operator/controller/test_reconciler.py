@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import structlog
 
-from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION, TOKENS_ANNOTATION, ScimToken
+from scim_operator.api.custom_object import ROTATE_ANNOTATION
+from scim_operator.api.scimtoken import REVOKE_ANNOTATION, TOKENS_ANNOTATION, ScimToken
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning.ports import NotLeading, ScimApiRejected, SecretDraft, SecretSnapshot

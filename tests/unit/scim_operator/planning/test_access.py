@@ -7,7 +7,8 @@ from typing import Any, Final
 import pytest
 
 from scim_api.contract.admin import Matching, TenantSettings
-from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION
+from scim_operator.api.custom_object import ROTATE_ANNOTATION
+from scim_operator.api.scimtoken import REVOKE_ANNOTATION
 from support.auth_life import OAUTH, events, identity, ready
 from support.token_life import Life, begun, life, quiet, rotated
 

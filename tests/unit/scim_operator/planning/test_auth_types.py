@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from scim_api.contract.admin import OAuthClient
-from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION
+from scim_operator.api.custom_object import ROTATE_ANNOTATION
+from scim_operator.api.scimtoken import REVOKE_ANNOTATION
 from scim_operator.planning.actions import IssueReason
 from support import operator_ports
 from support.auth_life import BEARER, HOUR, OAUTH, PUBLIC_OF_OAUTH, events, identity, listed, ready

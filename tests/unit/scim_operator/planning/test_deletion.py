@@ -4,10 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from scim_operator.api.scimtoken import (
-    FINALIZER,
-    FORCE_DELETE_ANNOTATION,
-)
+from scim_operator.api.scimtoken import FINALIZER, FORCE_DELETE_ANNOTATION
 from scim_operator.controller.workqueue import Result
 from support.token_life import Life, begun, life, quiet
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_operator.api.scimtoken import Key
+from scim_operator.api.custom_object import Key
 from scim_operator.planning.ledger_signature import LedgerSigner
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 

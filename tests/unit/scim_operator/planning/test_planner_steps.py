@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from scim_api.contract.admin import Connection, CredentialStatus, TenantSettings
-from scim_operator.api.scimtoken import FINALIZER, REVOKE_ANNOTATION, ROTATE_ANNOTATION, ScimToken
+from scim_operator.api.custom_object import ROTATE_ANNOTATION
+from scim_operator.api.scimtoken import FINALIZER, REVOKE_ANNOTATION, ScimToken
 from scim_operator.planning.actions import (
     Action,
     Done,

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scim_api.contract.admin import CredentialStatus
-from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ROTATE_ANNOTATION
+from scim_operator.api.custom_object import ROTATE_ANNOTATION
+from scim_operator.api.scimtoken import REVOKE_ANNOTATION
 from scim_operator.controller.state import State
 from scim_operator.planning.actions import Done, ObservedState, RegisterCredentials
 from scim_operator.planning.planner import plan

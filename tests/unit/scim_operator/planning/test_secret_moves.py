@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from scim_api.contract.admin import Connection, CredentialStatus
-from scim_operator.api.scimtoken import ROTATE_ANNOTATION, TOKENS_ANNOTATION
+from scim_operator.api.custom_object import ROTATE_ANNOTATION
+from scim_operator.api.scimtoken import TOKENS_ANNOTATION
 from scim_operator.planning.actions import (
     DeleteOrphanedSecret,
     MoveSecret,

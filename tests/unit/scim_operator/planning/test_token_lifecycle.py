@@ -5,11 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from scim_operator.api.scimtoken import (
-    REVOKE_ANNOTATION,
-    ROTATE_ANNOTATION,
-    TOKENS_ANNOTATION,
-)
+from scim_operator.api.custom_object import ROTATE_ANNOTATION
+from scim_operator.api.scimtoken import REVOKE_ANNOTATION, TOKENS_ANNOTATION
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning.ports import ScimApiRejected
 from support.operator_world import ENDPOINT

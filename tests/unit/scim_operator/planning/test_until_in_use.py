@@ -13,7 +13,7 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scim_operator.api.scimtoken import ROTATE_ANNOTATION
+from scim_operator.api.custom_object import ROTATE_ANNOTATION
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning.actions import Action, Done, ObservedState, RegisterCredentials
 from scim_operator.planning.planner import plan

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from scim_api.contract.admin import CredentialStatus
+from scim_operator.api.custom_object import Key
 from scim_operator.api.entra import EntraSpec
-from scim_operator.api.scimtoken import Key, ScimToken
+from scim_operator.api.scimtoken import ScimToken
 from scim_operator.api.status import Condition, EntraStatus
 from scim_operator.planning.entra import entra_status
 from scim_operator.planning.entra.hand_over import HandOverState

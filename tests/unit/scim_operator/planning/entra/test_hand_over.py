@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scim_api.contract.admin import CredentialStatus
+from scim_operator.api.custom_object import Key
 from scim_operator.api.entra import EntraSpec
-from scim_operator.api.scimtoken import Key
 from scim_operator.api.status import EntraStatus, HandOverStatus
 from scim_operator.planning.entra import hand_over
 from scim_operator.planning.entra.hand_over import (

@@ -1,0 +1,162 @@
+"""The ScimWebhook as the cluster holds it. Its CRD is generated from these models, as that of the ScimToken is."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Final, Self, cast
+
+from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctionWrapHandler, field_validator
+
+from scim_api.contract.change_types import ChangeType
+from scim_api.contract.webhooks import REQUEST_LIMIT, Content
+from scim_operator.api import unknown_values
+from scim_operator.api.custom_object import (
+    GROUP,
+    NAME_LIMIT,
+    ROTATE_ANNOTATION,
+    CustomObject,
+    DnsName,
+    Duration,
+    LabelValue,
+)
+from scim_operator.api.durations import PATTERN, parse_duration
+from scim_operator.api.status import ApiModel
+from scim_operator.api.webhook_status import ScimWebhookStatus
+
+KIND: Final = "ScimWebhook"
+PLURAL: Final = "scimwebhooks"
+WEBHOOK_LABEL: Final = f"{GROUP}/webhook"
+"""On a Secret: the ScimWebhook's name, which the CRD therefore limits to ``NAME_LIMIT``."""
+TEST_ANNOTATION: Final = f"{GROUP}/test"
+"""On a ScimWebhook: any new value sends a message of type ``ping``, once."""
+REDELIVER_FROM_ANNOTATION: Final = f"{GROUP}/redeliver-from"
+"""On a ScimWebhook: a time (RFC 3339) from which on changes are sent again, once for each value."""
+ANSWERED_ROTATE_ANNOTATION: Final = f"{GROUP}/answered-rotate"
+"""On its Secret: the value of ``rotate`` that its secret was made for."""
+NEVER: Final = "never"
+URL_PATTERN: Final = r"^https?://[^/?#@]+([/?][^#]*)?$"
+
+
+class WebhookSecretTemplate(ApiModel):
+    """The Secret that receives the signing secret."""
+
+    name: Annotated[DnsName, StringConstraints(max_length=253)] | None = None
+    """Name of the Secret, in the ScimWebhook's namespace. Default: <name of the ScimWebhook>-scim-webhook. A Secret that
+    exists already and belongs to somebody else is never touched: the condition Ready then says SecretNotOwned. Cannot
+    be changed later."""
+    labels: Annotated[dict[str, LabelValue], Field(max_length=64)] = {}
+    """Labels to put on the Secret, next to the operator's own."""
+    annotations: Annotated[dict[str, str], Field(max_length=64)] = {}
+    """Annotations to put on the Secret."""
+
+
+class ScimWebhookSpec(ApiModel):
+    """What you want: whose changes, and where they are sent."""
+
+    tenant: Annotated[DnsName, StringConstraints(max_length=NAME_LIMIT)]
+    """Whose changes are sent: spec.tenant of a ScimToken of this namespace, or its name where it has none. Cannot be
+    changed later: create another ScimWebhook instead."""
+    url: Annotated[str, StringConstraints(pattern=URL_PATTERN, max_length=2048)]
+    """Where they are posted: https, and http only where whoever runs the SCIM API allows that. Private addresses need
+    their leave too."""
+    types: Annotated[tuple[ChangeType, ...], Field(max_length=10)] = ()
+    """Which changes: user.created, user.updated, user.activated, user.deactivated, user.deleted, group.created,
+    group.updated, group.deleted, group.member_added, group.member_removed. Default: all."""
+    content: Content = "Thin"
+    """Thin (default) sends what changed; Full also the user or group, as it is when the message is sent."""
+    timeout: Duration = "15s"
+    """How long one attempt may take, from 1s to 60s. Default: 15s."""
+    suspend: bool = False
+    """Send nothing. Changes wait, for as long as the log of changes goes back. Taken back, it also begins anew after a
+    410 of the receiver, and tries at once what has failed."""
+    rotate_after: Annotated[
+        str, StringConstraints(pattern=rf"^({NEVER}|{PATTERN.strip('^$')})$", max_length=10)
+    ] = "90d"
+    """When the signing secret is replaced: a number and s, m, h or d after it was made, or never. Default: 90d. The
+    annotation scim-operator.io/rotate replaces it at once."""
+    overlap: Duration = "7d"
+    """How long messages are signed with a secret that was replaced as well, so that the receiver can take up the new one.
+    Default: 7d."""
+    secret: WebhookSecretTemplate = WebhookSecretTemplate()
+    """The Secret that receives signing-secret, which the receiver verifies messages with."""
+
+
+class ScimWebhook(CustomObject):
+    """Sends an application what changes in a tenant's users and groups, signed by Standard Webhooks: applied, it
+    yields a Secret with what to verify messages with, which is replaced in time.
+    """
+
+    kind: ClassVar[str] = KIND
+    plural: ClassVar[str] = PLURAL
+    secret_label: ClassVar[str] = WEBHOOK_LABEL
+
+    spec: ScimWebhookSpec | None
+    """None when this version does not understand it; ``not_understood`` says why."""
+    status: ScimWebhookStatus = ScimWebhookStatus()
+    not_understood: tuple[str, ...] = ()
+    """The fields of spec with a value that this version does not know, each with what it takes there."""
+
+    @field_validator("status", mode="wrap")
+    @classmethod
+    def _readable_part(cls, value: object, read: ValidatorFunctionWrapHandler) -> ScimWebhookStatus:
+        """What of a status this version can read; the rest is made anew from the truth."""
+        try:
+            return cast("ScimWebhookStatus", read(value))
+        except ValidationError as error:
+            if not isinstance(value, Mapping):
+                return ScimWebhookStatus()
+            unreadable = {item["loc"][0] for item in error.errors(include_input=False)}
+            return ScimWebhookStatus.model_validate({k: v for k, v in value.items() if k not in unreadable})
+
+    @classmethod
+    def from_object(cls, body: Mapping[str, Any]) -> Self:
+        """Read what the API server sent, ignoring fields that this version does not know. A value in spec that it
+        does not know, which a newer CRD takes, makes ``spec`` None.
+        """
+        spec: ScimWebhookSpec | None = None
+        problems: tuple[str, ...] = ()
+        try:
+            spec = ScimWebhookSpec.model_validate(body.get("spec") or {})
+        except ValidationError as error:
+            problems = unknown_values.fields(error)
+        return cls.model_validate({**body, "spec": spec, "notUnderstood": problems})
+
+    @property
+    def secret_name(self) -> str:
+        """The name of the Secret in effect; while spec is not understood, the one that status tells."""
+        named = self.status.secret_name if self.spec is None else self.spec.secret.name
+        return named or f"{self.metadata.name}-scim-webhook"
+
+    @property
+    def rotate_request(self) -> str | None:
+        """The value of the annotation that asks for a rotation."""
+        return _request(self.metadata.annotations.get(ROTATE_ANNOTATION))
+
+    @property
+    def test_request(self) -> str | None:
+        """The value of the annotation that asks for a ping."""
+        return _request(self.metadata.annotations.get(TEST_ANNOTATION))
+
+    @property
+    def redeliver_request(self) -> str | None:
+        """The value of the annotation that asks for a redelivery."""
+        return _request(self.metadata.annotations.get(REDELIVER_FROM_ANNOTATION))
+
+    def secret_labels(self) -> dict[str, str]:
+        """Labels of its Secret: the spec's, then ours, by which the operator finds it."""
+        wanted = {} if self.spec is None else self.spec.secret.labels
+        return {**wanted, **self.owned_labels()}
+
+    def secret_annotations(self) -> dict[str, str]:
+        """Annotations that the spec wants on its Secret; ours are not the spec's to set."""
+        wanted = {} if self.spec is None else self.spec.secret.annotations
+        return {name: wanted[name] for name in wanted if name != ANSWERED_ROTATE_ANNOTATION}
+
+
+def rotation_period(spec: ScimWebhookSpec) -> timedelta | None:
+    """After which a signing secret is replaced; None: never."""
+    return None if spec.rotate_after == NEVER else parse_duration(spec.rotate_after)
+
+
+def _request(value: str | None) -> str | None:
+    """As much of it as is remembered as carried out; empty is nothing."""
+    return (value or "")[:REQUEST_LIMIT] or None
