@@ -128,6 +128,9 @@ class OperatorSettings(BaseSettings):
     entra_requests_per_second: Annotated[float, Field(gt=0, le=1000)] = 20
     """How many requests go to login and Graph per second, for all ScimTokens together."""
 
+    webhook_check_seconds: Annotated[float, Field(ge=1, le=86_400)] = 30
+    """How often the SCIM API is asked how the deliveries of ScimWebhooks do; not at all without any."""
+
     health_host: str = "127.0.0.1"
     """Address of ``/healthz``, ``/readyz`` and ``/metrics``; in a pod ``::``, for all of IPv6 and IPv4."""
     health_port: Annotated[int, Field(ge=0, le=65_535)] = 8090

@@ -29,6 +29,8 @@ MAX_ANSWER: Final = 64 * 1024
 """Bytes of an answer that are read."""
 IN_FLIGHT: Final = 16
 """Deliveries of one webhook that are under way at a time."""
+MOST_OPENED: Final = 16
+"""Signing secrets of one webhook that are kept opened."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Sender:
         """The outcome of one attempt. Raises ``Unavailable`` when the resource can't be read."""
         try:
             url = self._rules.check(webhook.settings.url)
-            keys = [self._key(one.sealed, webhook.full_name) for one in webhook.secrets]
+            keys = self._signing_keys(webhook)
         except NotAnswered as error:
             return outcome_of_failure(error)
         except SealError as error:
@@ -125,10 +127,26 @@ class Sender:
         resource = await self._store.get(webhook.tenant, kind, delivery.resource)
         return full_body(delivery, resource, self._base_url)
 
+    def _signing_keys(self, webhook: LeasedWebhook) -> list[bytes]:
+        """Of all secrets that can be opened: one that was sealed to a key that is gone does not hold up the others.
+
+        Raises:
+            SealError: there is none.
+        """
+        keys, failed = [], SealError("the webhook has no signing secret")
+        for one in webhook.secrets:
+            try:
+                keys.append(self._key(one.sealed, webhook.full_name))
+            except SealError as error:
+                failed = error
+        if not keys:
+            raise failed
+        return keys
+
     def _key(self, sealed: str, webhook: str) -> bytes:
         """Opening takes a tenth of a millisecond, so what was opened is kept."""
         if sealed not in self._opened:
-            if len(self._opened) > 3:
+            if len(self._opened) >= MOST_OPENED:
                 self._opened.clear()
             self._opened[sealed] = key_of(self._keys.open(sealed, webhook))
         return self._opened[sealed]

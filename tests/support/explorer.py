@@ -17,6 +17,8 @@ from support.operator_world import World
 MOST_STATES: Final = 60_000
 NEW_VERSIONS: Final = frozenset({"create", "replace", "adopt"})
 """Calls whose answer has the Secret's new version."""
+Fingerprint = Callable[[Any, str | None], object]
+"""The part of a world that the answer to a call tells; all of it without a call."""
 Schedule = tuple[int, ...]
 """Who made the first call, who the second, and so on."""
 
@@ -58,6 +60,7 @@ class _Stage:
     world: World
     actor: Actor
     number: int
+    fingerprint: Fingerprint
 
     def call(self, number: int, label: str, copy_of: Callable[[int], World]) -> tuple[object, str | None]:
         """Have it make its next call in another world, and all that go with it.
@@ -71,7 +74,7 @@ class _Stage:
         following: str | None = AtOnce(label)
         while isinstance(following, AtOnce):
             version = self.world.version if following in NEW_VERSIONS else None
-            told.append((following, fingerprint(self.world, following), version))
+            told.append((following, self.fingerprint(self.world, following), version))
             try:
                 following = self.actor.send(None)
             except StopIteration:
@@ -96,9 +99,15 @@ class Explorer:
     """
 
     def __init__(
-        self, scenario: Scenario, kind: type[Reconciler], names: str = "AB", make: MakeActors = actors
+        self,
+        scenario: Scenario,
+        kind: type[Any],
+        names: str = "AB",
+        make: MakeActors = actors,
+        fingerprint: Fingerprint = fingerprint,
     ) -> None:
         begin, interfere = scenario
+        self._fingerprint = fingerprint
         self._make: Callable[[World], list[Actor]] = lambda world: make(world, kind, interfere, names)
         self._worlds: list[World] = []
         self._numbers: dict[object, int] = {}
@@ -174,7 +183,7 @@ class Explorer:
         for other in others:
             other.close()
         actor.send(None)
-        stage = _Stage(world, actor, self._begin)
+        stage = _Stage(world, actor, self._begin, self._fingerprint)
         for before, number in reversed(path):
             stage.call(number, str(before.label), self._copy)
             stage.number = self._calls[number, before][0]
@@ -187,7 +196,7 @@ class Explorer:
     def _number(self, world: World) -> int:
         """That of all worlds which are like this one, for actors and for who checks them."""
         published = tuple(sorted(world.published.items()))
-        key = fingerprint(world), world.version, world.now, published, frozenset(world.former)
+        key = self._fingerprint(world, None), world.version, world.now, published, frozenset(world.former)
         if key not in self._numbers:
             self._numbers[key] = len(self._worlds)
             self._pickled.append(pickle.dumps(world))

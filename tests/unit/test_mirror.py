@@ -27,7 +27,9 @@ ELSEWHERE: Final = {
     "scim_api.store.sql.webhook_schema": "part of the schema: test_schema.py",
     "scim_api.store.sql.connection_state": "records of rows; test_administration.py and test_connections.py read them",
     "scim_api.store.sql.credentials": "through the PUT that needs it: test_connections.py, test_tombstones.py, test_oauth.py",
+    "scim_operator.adapters.admin_client": "each call and refusal, through test_admin_api.py and test_admin_webhooks.py",
     "scim_operator.api.access_rules": "rules of the CRD: test_crd.py",
+    "scim_operator.api.custom_object": "what both kinds have in common: test_scimtoken.py and test_scimwebhook.py",
     "scim_operator.api.printer_columns": "part of the CRD: test_crd.py",
     "scim_operator.app": "the process around a replica: tests/operator/test_replica.py starts it, as each test of a command does",
     "scim_operator.controller.action_executor": "each action, through the reconciler that plans it: test_reconciler.py, "
@@ -35,6 +37,7 @@ ELSEWHERE: Final = {
     "scim_operator.controller.hand_over_executor": "each step, through the reconciler that plans it: test_entra_reconciler.py",
     "scim_operator.planning.actions": "records without behaviour: what the planner may answer",
     "scim_operator.planning.entra.ports": "records and protocols without behaviour",
+    "scim_operator.planning.webhooks.ports": "protocols without behaviour",
 }
 """Modules without a test file of their own, and why."""
 

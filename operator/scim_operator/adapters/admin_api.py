@@ -3,74 +3,45 @@
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 from urllib.parse import quote
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import BaseModel, ValidationError
 
-from scim_api.contract.admin import AdminError, Connection, ConnectionPage, PutConnection
+from scim_api.contract.admin import Connection, ConnectionPage, PutConnection
 from scim_api.contract.oauth import token_endpoint
-from scim_api.contract.signing import PROOF_AGENT, PROOF_HEADER, sign, sign_proof, utc_now
+from scim_api.contract.signing import PROOF_AGENT, PROOF_HEADER, sign_proof
 from scim_api.contract.tokens import digest, kind_of
 from scim_api.contract.urns import LIST_RESPONSE
-from scim_operator.planning.ports import (
-    Conflict,
-    Key,
-    ScimApiRejected,
-    ScimApiUnreachable,
-    VerificationFailed,
-)
+from scim_operator.adapters.admin_client import CALL_SECONDS, AdminClient, read
+from scim_operator.planning.ports import Key, ScimApiUnreachable, VerificationFailed
 
-CALL_SECONDS: Final = 5.0
 _OAUTH_ERROR: Final = re.compile(r"[a-z_]{1,40}")
 """The ``error`` of RFC 6749 section 5.2; nothing else of an answer is repeated."""
 
 
-class HttpAdminApi:
-    """``ports.AdminApi`` over HTTP, each call signed.
-
-    Args:
-        base_url: the API's internal port, such as ``http://scim-api-internal:8081``.
-        key: the operator's private key.
-        installation_id: whom the calls are meant for.
-        client: shared by all calls.
-        clock: the operator's, UTC; for the signature alone.
-    """
-
-    def __init__(
-        self,
-        base_url: str,
-        key: Ed25519PrivateKey,
-        installation_id: str,
-        client: httpx.AsyncClient,
-        *,
-        clock: Callable[[], datetime] = utc_now,
-    ) -> None:
-        self._base_url, self._key, self._installation_id = base_url.rstrip("/"), key, installation_id
-        self._client, self._clock = client, clock
+class HttpAdminApi(AdminClient):
+    """``ports.AdminApi`` over HTTP."""
 
     async def get(self, key: Key) -> Connection:
         """What the API holds for ``key``, also when that is nothing."""
-        return _read(Connection, await self._call("GET", _path(key)))
+        return read(Connection, await self._call("GET", _path(key)))
 
     async def put(self, key: Key, desired: PutConnection, *, revision: str) -> Connection:
         """Make it so. Raises ``Retry`` when ``revision`` is not the present one."""
         body = desired.model_dump_json(by_alias=True).encode()
-        return _read(Connection, await self._call("PUT", _path(key), body, revision))
+        return read(Connection, await self._call("PUT", _path(key), body, revision))
 
     async def delete(self, key: Key, *, revision: str) -> Connection:
         """Revoke all its tokens and forget it. Raises ``Retry`` when ``revision`` is not the present one."""
-        return _read(Connection, await self._call("DELETE", _path(key), revision=revision))
+        return read(Connection, await self._call("DELETE", _path(key), revision=revision))
 
     async def page(self, *, after: str | None, limit: int) -> ConnectionPage:
         """A page of all that exist."""
         path = f"/admin/v1/connections?limit={limit}"
         if after is not None:
             path += f"&after={quote(after, safe='')}"
-        return _read(ConnectionPage, await self._call("GET", path))
+        return read(ConnectionPage, await self._call("GET", path))
 
     def sign_proof(self, method: str, target: str, credential: str) -> str:
         """What makes a sign-in with ``credential`` known as the operator's own, which is no use of it.
@@ -89,66 +60,9 @@ class HttpAdminApi:
             now=self._clock(),
         )
 
-    async def _call(
-        self, method: str, path: str, body: bytes = b"", revision: str | None = None
-    ) -> httpx.Response:
-        signature = sign(
-            self._key,
-            audience=self._installation_id,
-            method=method,
-            target=path,
-            body=body,
-            if_match=revision,
-            now=self._clock(),
-        )
-        headers = {"authorization": f"Bearer {signature}"}
-        if body:
-            headers["content-type"] = "application/json"
-        if revision is not None:
-            headers["if-match"] = f'"{revision}"'
-        try:
-            answer = await self._client.request(
-                method, self._base_url + path, content=body or None, headers=headers, timeout=CALL_SECONDS
-            )
-        except httpx.HTTPError as error:
-            raise ScimApiUnreachable(
-                f"the SCIM API at {self._base_url} does not answer ({type(error).__name__}); see its pods and log"
-            ) from None
-        if answer.status_code >= 500:
-            raise ScimApiUnreachable(
-                f"the SCIM API at {self._base_url} answered {answer.status_code}; see its log"
-            )
-        if answer.status_code >= 400:
-            _refuse(answer, self._base_url)
-        return answer
-
 
 def _path(key: Key) -> str:
     return f"/admin/v1/connections/{quote(key.namespace, safe='')}/{quote(key.name, safe='')}"
-
-
-M = TypeVar("M", bound=BaseModel)
-
-
-def _read(model: type[M], answer: httpx.Response) -> M:
-    try:
-        return model.model_validate_json(answer.content)
-    except ValidationError:
-        raise ScimApiUnreachable(
-            f"{answer.request.url.host} did not answer as the admin API does; does SCIM_OPERATOR_ADMIN_URL name it?"
-        ) from None
-
-
-def _refuse(answer: httpx.Response, base_url: str) -> None:
-    try:
-        error = AdminError.model_validate_json(answer.content)
-    except ValidationError:
-        raise ScimApiUnreachable(
-            f"{base_url} answered {answer.status_code} and not as the admin API does; does SCIM_OPERATOR_ADMIN_URL name it?"
-        ) from None
-    if answer.status_code == 412:
-        raise Conflict(error.message)
-    raise ScimApiRejected(error.code, error.message, error.fields)
 
 
 class HttpCredentialVerifier:

@@ -1,4 +1,4 @@
-"""Events on a ScimToken, counted and limited as client-go does, for ``kubectl describe``.
+"""Events on an object of ours, counted and limited as client-go does, for ``kubectl describe``.
 
 The same thing said again raises the count of one Event (``x5 over 10m``); its name follows from what it says,
 so that a restarted operator goes on counting. core/v1, because ``kubectl describe`` shows its counts best.
@@ -18,8 +18,8 @@ from kubernetes.aio import client
 
 from scim_api.contract import tokens
 from scim_api.contract.token_bucket import TokenBucket
-from scim_operator.api.custom_object import API_VERSION, FIELD_MANAGER, Key
-from scim_operator.api.scimtoken import KIND, ScimToken, format_time
+from scim_operator.api.custom_object import API_VERSION, FIELD_MANAGER, CustomObject
+from scim_operator.api.status import format_time
 
 EventKind = Literal["Normal", "Warning"]
 
@@ -29,26 +29,26 @@ REASON_LIMIT: Final = 128
 CALL_TIMEOUT: Final = 5.0
 """Seconds. An Event is a courtesy: it must not hold up a reconcile for long."""
 REMEMBERED: Final = 4096
-"""How many Events, and how many ScimTokens' budgets, are kept in memory; client-go keeps as many."""
+"""How many Events, and how many objects' budgets, are kept in memory; client-go keeps as many."""
 BURST: Final = 25
 REFILL_SECONDS: Final = 300.0
-"""Each ScimToken may write 25 Events at once and then one every five minutes; the same numbers as client-go."""
+"""Each object may write 25 Events at once and then one every five minutes; the same numbers as client-go."""
 
 _log = structlog.get_logger(__name__)
 
 
 class EventRateLimiter:
-    """A token bucket for each ScimToken: one that flaps must not fill etcd."""
+    """A token bucket for each object: one that flaps must not fill etcd."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._buckets: OrderedDict[Key, TokenBucket] = OrderedDict()
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
-    def allows(self, key: Key) -> bool:
-        """Take one from the budget of ``key``; False when nothing is left of it."""
+    def allows(self, uid: str) -> bool:
+        """Take one from the budget of the object with this uid; False when nothing is left of it."""
         now = self._monotonic()
-        bucket = self._buckets.pop(key, None) or TokenBucket(BURST, now)
-        self._buckets[key] = bucket
+        bucket = self._buckets.pop(uid, None) or TokenBucket(BURST, now)
+        self._buckets[uid] = bucket
         if len(self._buckets) > REMEMBERED:
             self._buckets.popitem(last=False)
         return bucket.take(1, burst=BURST, rate=1 / REFILL_SECONDS, now=now) == 0
@@ -69,10 +69,10 @@ class EventRecorder:
         self._clock = clock
         self._counts: OrderedDict[str, int] = OrderedDict()
 
-    async def record(self, owner: ScimToken, kind: EventKind, reason: str, message: str) -> None:
+    async def record(self, owner: CustomObject, kind: EventKind, reason: str, message: str) -> None:
         """Record that this happened, or that it happened again."""
-        if not self._spam_filter.allows(owner.key):
-            _log.debug("event rate limit reached", scimtoken=str(owner.key), reason=reason)
+        if not self._spam_filter.allows(owner.metadata.uid):
+            _log.debug("event rate limit reached", object=f"{owner.kind} {owner.key}", reason=reason)
             return
         content = _EventContent.of(owner, kind, reason, message, self._clock())
         try:
@@ -80,7 +80,7 @@ class EventRecorder:
         except (client.ApiException, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             _log.warning(
                 "event not recorded",
-                scimtoken=str(owner.key),
+                object=f"{owner.kind} {owner.key}",
                 reason=reason,
                 error=type(error).__name__,
                 status=getattr(error, "status", None),
@@ -135,7 +135,7 @@ class EventRecorder:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _EventContent:
-    """Something that happened to a ScimToken."""
+    """Something that happened to an object."""
 
     name: str
     """Of the Event; the same for the same news."""
@@ -147,7 +147,7 @@ class _EventContent:
     now: datetime
 
     @classmethod
-    def of(cls, owner: ScimToken, kind: EventKind, reason: str, message: str, now: datetime) -> Self:
+    def of(cls, owner: CustomObject, kind: EventKind, reason: str, message: str, now: datetime) -> Self:
         """Fit it to the API server's limits, and redact whatever looks like a token."""
         metadata = owner.metadata
         message = tokens.PATTERN.sub("[hidden]", message)
@@ -156,7 +156,7 @@ class _EventContent:
         identity = hashlib.sha256(f"{metadata.uid}\0{kind}\0{reason}\0{message}".encode()).hexdigest()
         about = client.V1ObjectReference(
             api_version=API_VERSION,
-            kind=KIND,
+            kind=owner.kind,
             name=metadata.name,
             namespace=metadata.namespace,
             uid=metadata.uid,

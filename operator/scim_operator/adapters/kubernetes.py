@@ -24,8 +24,9 @@ from scim_operator.adapters.secret_objects import (
     owner_reference,
     snapshot,
 )
-from scim_operator.api.custom_object import API_VERSION, FIELD_MANAGER, GROUP, VERSION, Key
-from scim_operator.api.scimtoken import ENTRA_FIELD_MANAGER, FINALIZER, KIND, PLURAL, TOKEN_LABEL, ScimToken
+from scim_operator.api.custom_object import API_VERSION, FIELD_MANAGER, GROUP, VERSION, CustomObject, Key
+from scim_operator.api.scimtoken import ENTRA_FIELD_MANAGER, FINALIZER, PLURAL, ScimToken
+from scim_operator.api.scimwebhook import ScimWebhook
 from scim_operator.planning.ports import (
     Conflict,
     KubernetesRejected,
@@ -45,7 +46,7 @@ _SHORTEST_SECRET: Final = 8
 
 
 class KubernetesCluster:
-    """Implements ``ports.Cluster``."""
+    """Implements ``ports.Cluster`` and ``webhooks.ports.WebhookCluster``."""
 
     def __init__(
         self,
@@ -70,18 +71,27 @@ class KubernetesCluster:
 
     async def token(self, key: Key) -> ScimToken | None:
         """Read the ScimToken live; None when it is gone."""
-        with _translated_errors(f"reading ScimToken {key}"):
+        body = await self._read(ScimToken, key)
+        return None if body is None else ScimToken.from_object(body)
+
+    async def webhook(self, key: Key) -> ScimWebhook | None:
+        """Read the ScimWebhook live; None when it is gone."""
+        body = await self._read(ScimWebhook, key)
+        return None if body is None else ScimWebhook.from_object(body)
+
+    async def _read(self, model: type[CustomObject], key: Key) -> dict[str, Any] | None:
+        with _translated_errors(f"reading {model.kind} {key}"):
             try:
                 body = await self._custom.get_namespaced_custom_object(
-                    GROUP, VERSION, key.namespace, PLURAL, key.name, _request_timeout=CALL_TIMEOUT
+                    GROUP, VERSION, key.namespace, model.plural, key.name, _request_timeout=CALL_TIMEOUT
                 )
             except client.ApiException as error:
                 if error.status == 404:
                     return None
                 raise
-        return ScimToken.from_object(cast("dict[str, Any]", body))
+        return cast("dict[str, Any]", body)
 
-    async def namespace_uid(self, owner: ScimToken) -> str:
+    async def namespace_uid(self, owner: CustomObject) -> str:
         """The uid of its namespace."""
         with _translated_errors(f"reading Namespace {owner.metadata.namespace}"):
             namespace = await self._core.read_namespace(
@@ -89,21 +99,21 @@ class KubernetesCluster:
             )
         return metadata_of(namespace).uid or ""
 
-    async def secret(self, owner: ScimToken, name: str) -> SecretSnapshot | None:
+    async def secret(self, owner: CustomObject, name: str) -> SecretSnapshot | None:
         """Read a Secret live; None when there is none of this name."""
         secret = await self._read_secret(owner, name)
         return None if secret is None else snapshot(owner, secret)
 
-    async def create_secret(self, owner: ScimToken, draft: SecretDraft) -> SecretSnapshot:
-        """Create it, owned by the ScimToken.
+    async def create_secret(self, owner: CustomObject, draft: SecretDraft) -> SecretSnapshot:
+        """Create it, with its owner.
 
         Raises:
             Retry: there is one of this name by now.
-            KubernetesRejected: also when the ScimToken is being deleted; its Secret must not come back.
+            KubernetesRejected: also when the owner is being deleted; its Secret must not come back.
         """
         if owner.deleting:
             raise KubernetesRejected(
-                f"ScimToken {owner.key} is being deleted: its Secret is not created again"
+                f"{owner.kind} {owner.key} is being deleted: its Secret is not created again"
             )
         body = client.V1Secret(
             metadata=client.V1ObjectMeta(
@@ -124,7 +134,7 @@ class KubernetesCluster:
         return self._written(owner, created)
 
     async def replace_secret(
-        self, owner: ScimToken, draft: SecretDraft, *, resource_version: str
+        self, owner: CustomObject, draft: SecretDraft, *, resource_version: str
     ) -> SecretSnapshot:
         """Replace data, and the labels and annotations that are ours; others' stay.
 
@@ -136,7 +146,7 @@ class KubernetesCluster:
         if present is None or metadata_of(present).resource_version != resource_version:
             raise Conflict(f"Secret {draft.name} was changed or deleted meanwhile")
         if not is_owned(owner, present):
-            raise KubernetesRejected(f"Secret {draft.name} does not belong to ScimToken {owner.key}")
+            raise KubernetesRejected(f"Secret {draft.name} does not belong to {owner.kind} {owner.key}")
         metadata = {
             "resourceVersion": resource_version,
             "labels": merge_patch(draft.labels, stale=managed_keys(present, "labels")),
@@ -155,8 +165,8 @@ class KubernetesCluster:
             )
         return self._written(owner, written)
 
-    async def adopt_secret(self, owner: ScimToken, secret: SecretSnapshot) -> SecretSnapshot:
-        """Make the ScimToken its controller owner, at this version; its content stays as it is.
+    async def adopt_secret(self, owner: CustomObject, secret: SecretSnapshot) -> SecretSnapshot:
+        """Make an object of ours its controller owner, at this version; its content stays as it is.
 
         By server-side apply: the labels and annotations that ``spec.secret`` wants and that stand there become our
         field manager's, so that they go again when ``spec.secret`` no longer has them.
@@ -177,12 +187,12 @@ class KubernetesCluster:
             )
         return self._written(owner, written)
 
-    def _written(self, owner: ScimToken, written: client.V1Secret) -> SecretSnapshot:
+    def _written(self, owner: CustomObject, written: client.V1Secret) -> SecretSnapshot:
         metadata = metadata_of(written)
         self._wrote(metadata.uid or "", metadata.resource_version or "")
         return snapshot(owner, written)
 
-    async def delete_secret(self, owner: ScimToken, name: str, *, resource_version: str) -> None:
+    async def delete_secret(self, owner: CustomObject, name: str, *, resource_version: str) -> None:
         """Delete it at this version; it is well if it is gone already.
 
         Raises:
@@ -201,22 +211,22 @@ class KubernetesCluster:
                 if error.status != 404:
                     raise
 
-    async def other_secrets(self, owner: ScimToken, desired_name: str) -> list[SecretSnapshot]:
+    async def other_secrets(self, owner: CustomObject, desired_name: str) -> list[SecretSnapshot]:
         """Secrets whose label names this ScimToken, under another name than ``desired_name``."""
-        with _translated_errors(f"listing the Secrets of ScimToken {owner.key}"):
+        with _translated_errors(f"listing the Secrets of {owner.kind} {owner.key}"):
             secrets = await self._core.list_namespaced_secret(
                 owner.metadata.namespace,
-                label_selector=f"{TOKEN_LABEL}={owner.metadata.name}",
+                label_selector=f"{owner.secret_label}={owner.metadata.name}",
                 _request_timeout=CALL_TIMEOUT,
             )
         views = [snapshot(owner, secret) for secret in secrets.items]
         return [view for view in views if view.name != desired_name]
 
-    async def apply_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
+    async def apply_status(self, owner: CustomObject, status: Mapping[str, object]) -> None:
         """Set the whole status but for Entra's part by server-side apply; the same again writes nothing.
 
         Raises:
-            Conflict: this ScimToken is gone.
+            Conflict: this object is gone.
         """
         await self._apply_status(owner, status, FIELD_MANAGER)
 
@@ -228,20 +238,20 @@ class KubernetesCluster:
         """
         await self._apply_status(owner, status, ENTRA_FIELD_MANAGER)
 
-    async def _apply_status(self, owner: ScimToken, status: Mapping[str, object], manager: str) -> None:
+    async def _apply_status(self, owner: CustomObject, status: Mapping[str, object], manager: str) -> None:
         body = {
             "apiVersion": API_VERSION,
-            "kind": KIND,
+            "kind": owner.kind,
             "metadata": {"name": owner.metadata.name, "namespace": owner.metadata.namespace},
             "status": dict(status),
         }
-        with _translated_errors(f"writing the status of ScimToken {owner.key}"):
+        with _translated_errors(f"writing the status of {owner.kind} {owner.key}"):
             self._guard()
             await self._custom.patch_namespaced_custom_object_status(
                 GROUP,
                 VERSION,
                 owner.metadata.namespace,
-                PLURAL,
+                owner.plural,
                 owner.metadata.name,
                 body,
                 field_manager=manager,
@@ -277,7 +287,7 @@ class KubernetesCluster:
             )
 
     async def event(
-        self, owner: ScimToken, kind: Literal["Normal", "Warning"], reason: str, message: str
+        self, owner: CustomObject, kind: Literal["Normal", "Warning"], reason: str, message: str
     ) -> None:
         """Record an Event, unless this process no longer leads. Never raises."""
         try:
@@ -286,7 +296,7 @@ class KubernetesCluster:
             return
         await self._recorder.record(owner, kind, reason, message)
 
-    async def _read_secret(self, owner: ScimToken, name: str) -> client.V1Secret | None:
+    async def _read_secret(self, owner: CustomObject, name: str) -> client.V1Secret | None:
         with _translated_errors(f"reading Secret {name}"):
             try:
                 return await self._core.read_namespaced_secret(

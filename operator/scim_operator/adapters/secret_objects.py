@@ -9,15 +9,18 @@ from typing import Any, Literal
 
 from kubernetes.aio import client
 
-from scim_operator.api.custom_object import API_VERSION, FIELD_MANAGER, GROUP
-from scim_operator.api.scimtoken import KIND, TOKENS_ANNOTATION, ScimToken
+from scim_operator.api.custom_object import API_VERSION, FIELD_MANAGER, GROUP, CustomObject
 from scim_operator.planning.ports import SecretSnapshot
 
 
-def owner_reference(owner: ScimToken) -> client.V1OwnerReference:
+def owner_reference(owner: CustomObject) -> client.V1OwnerReference:
     """Controller, so that nobody else adopts it; no blockOwnerDeletion, which needs rights we don't want."""
     return client.V1OwnerReference(
-        api_version=API_VERSION, kind=KIND, name=owner.metadata.name, uid=owner.metadata.uid, controller=True
+        api_version=API_VERSION,
+        kind=owner.kind,
+        name=owner.metadata.name,
+        uid=owner.metadata.uid,
+        controller=True,
     )
 
 
@@ -26,8 +29,8 @@ def metadata_of(item: client.V1Secret | client.V1Namespace) -> client.V1ObjectMe
     return item.metadata or client.V1ObjectMeta()
 
 
-def is_owned(owner: ScimToken, secret: client.V1Secret) -> bool:
-    """Whether this ScimToken, by uid, is its controller owner."""
+def is_owned(owner: CustomObject, secret: client.V1Secret) -> bool:
+    """Whether this object, by uid, is its controller owner."""
     return any(bool(ref.controller) and ref.uid == owner.metadata.uid for ref in _references(secret))
 
 
@@ -35,16 +38,16 @@ def _references(secret: client.V1Secret) -> Sequence[client.V1OwnerReference]:
     return metadata_of(secret).owner_references or []
 
 
-def _other_controller(owner: ScimToken, secret: client.V1Secret) -> str | None:
-    """Kind and name of the controller owner that is not this ScimToken."""
+def _other_controller(owner: CustomObject, secret: client.V1Secret) -> str | None:
+    """Kind and name of the controller owner that is not this object."""
     others = [ref for ref in _references(secret) if ref.controller and ref.uid != owner.metadata.uid]
     return f"{others[0].kind} {others[0].name}" if others else None
 
 
-def _has_former_owner(owner: ScimToken, secret: client.V1Secret) -> bool:
-    """Whether it names a ScimToken of this name and another uid: an earlier one, which is gone."""
+def _has_former_owner(owner: CustomObject, secret: client.V1Secret) -> bool:
+    """Whether it names one of this kind and name and another uid: an earlier one, which is gone."""
     return any(
-        ref.kind == KIND
+        ref.kind == owner.kind
         and str(ref.api_version).startswith(f"{GROUP}/")
         and ref.name == owner.metadata.name
         and ref.uid != owner.metadata.uid
@@ -52,13 +55,13 @@ def _has_former_owner(owner: ScimToken, secret: client.V1Secret) -> bool:
     )
 
 
-def adoption(owner: ScimToken, secret: SecretSnapshot) -> dict[str, Any]:
+def adoption(owner: CustomObject, secret: SecretSnapshot) -> dict[str, Any]:
     """What to apply to a Secret, server-side and at its version, to adopt it: our ownerReference, and of its labels
     and annotations those that are as we want them.
     """
     annotations = {
         **owner.secret_annotations(),
-        TOKENS_ANNOTATION: secret.annotations.get(TOKENS_ANNOTATION),
+        owner.kept_annotation: secret.annotations.get(owner.kept_annotation),
     }
     reference = owner_reference(owner)
     return {
@@ -84,7 +87,7 @@ def adoption(owner: ScimToken, secret: SecretSnapshot) -> dict[str, Any]:
     }
 
 
-def snapshot(owner: ScimToken, secret: client.V1Secret) -> SecretSnapshot:
+def snapshot(owner: CustomObject, secret: client.V1Secret) -> SecretSnapshot:
     """What a reconcile sees of it."""
     metadata = metadata_of(secret)
     return SecretSnapshot(

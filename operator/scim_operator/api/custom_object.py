@@ -64,6 +64,8 @@ class CustomObject(ApiModel):
     plural: ClassVar[str]
     secret_label: ClassVar[str]
     """On its Secret: its name."""
+    kept_annotation: ClassVar[str]
+    """On its Secret: the annotation that the operator sets apart from those of the spec."""
 
     metadata: Metadata
 
@@ -76,6 +78,14 @@ class CustomObject(ApiModel):
     def deleting(self) -> bool:
         """Whether somebody deleted it, and only finalizers keep it."""
         return self.metadata.deletion_timestamp is not None
+
+    def secret_labels(self) -> dict[str, str]:
+        """Labels that its Secret is to have."""
+        raise NotImplementedError
+
+    def secret_annotations(self) -> dict[str, str]:
+        """Annotations that its Secret is to have, but for those that the operator sets apart."""
+        raise NotImplementedError
 
     def owned_labels(self) -> dict[str, str]:
         """Labels by which the operator finds its Secret."""

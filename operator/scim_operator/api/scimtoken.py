@@ -29,7 +29,7 @@ from scim_operator.api.custom_object import (
     Duration,
     LabelValue,
 )
-from scim_operator.api.denied_metadata import is_denied
+from scim_operator.api.denied_metadata import without_denied
 from scim_operator.api.durations import OVERLAP_PATTERN, Until, parse_duration, parse_overlap
 from scim_operator.api.entra import EntraSpec
 from scim_operator.api.status import REQUEST_LIMIT, ApiModel, ScimTokenStatus
@@ -174,6 +174,7 @@ class ScimToken(CustomObject):
     kind: ClassVar[str] = KIND
     plural: ClassVar[str] = PLURAL
     secret_label: ClassVar[str] = TOKEN_LABEL
+    kept_annotation: ClassVar[str] = TOKENS_ANNOTATION
 
     spec: ScimTokenSpec | None = ScimTokenSpec()
     """None when this version does not understand it; ``not_understood`` says why."""
@@ -288,18 +289,9 @@ class ScimToken(CustomObject):
         """
         if self.spec is None:
             return self
-        secret = self.spec.secret
-        denied = {key for key in (*secret.labels, *secret.annotations) if is_denied(key, domains)}
-        if not denied:
-            return self
-        allowed = secret.model_copy(
-            update={
-                "labels": {key: value for key, value in secret.labels.items() if key not in denied},
-                "annotations": {key: value for key, value in secret.annotations.items() if key not in denied},
-            }
-        )
-        spec = self.spec.model_copy(update={"secret": allowed})
-        return self.model_copy(update={"spec": spec, "denied_keys": tuple(sorted(denied))})
+        secret, denied = without_denied(self.spec.secret, domains)
+        spec = self.spec.model_copy(update={"secret": secret})
+        return self.model_copy(update={"spec": spec, "denied_keys": denied})
 
     def secret_labels(self) -> dict[str, str]:
         """Labels of its Secret: the spec's, then ours, by which the operator finds it."""

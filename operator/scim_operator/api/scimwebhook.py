@@ -1,6 +1,6 @@
 """The ScimWebhook as the cluster holds it. Its CRD is generated from these models, as that of the ScimToken is."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Final, Self, cast
 
@@ -18,6 +18,7 @@ from scim_operator.api.custom_object import (
     Duration,
     LabelValue,
 )
+from scim_operator.api.denied_metadata import without_denied
 from scim_operator.api.durations import PATTERN, parse_duration
 from scim_operator.api.status import ApiModel
 from scim_operator.api.webhook_status import ScimWebhookStatus
@@ -88,12 +89,15 @@ class ScimWebhook(CustomObject):
     kind: ClassVar[str] = KIND
     plural: ClassVar[str] = PLURAL
     secret_label: ClassVar[str] = WEBHOOK_LABEL
+    kept_annotation: ClassVar[str] = ANSWERED_ROTATE_ANNOTATION
 
     spec: ScimWebhookSpec | None
     """None when this version does not understand it; ``not_understood`` says why."""
     status: ScimWebhookStatus = ScimWebhookStatus()
     not_understood: tuple[str, ...] = ()
     """The fields of spec with a value that this version does not know, each with what it takes there."""
+    denied_keys: Annotated[tuple[str, ...], Field(exclude=True)] = ()
+    """Keys of labels and annotations that ``denying`` has taken out of ``spec.secret``; not part of the object."""
 
     @field_validator("status", mode="wrap")
     @classmethod
@@ -140,6 +144,18 @@ class ScimWebhook(CustomObject):
     def redeliver_request(self) -> str | None:
         """The value of the annotation that asks for a redelivery."""
         return _request(self.metadata.annotations.get(REDELIVER_FROM_ANNOTATION))
+
+    def denying(self, domains: Collection[str]) -> Self:
+        """The same without the labels and annotations of its Secret that are denied; ``denied_keys`` names them.
+
+        Args:
+            domains: see ``denied_metadata.is_denied``.
+        """
+        if self.spec is None:
+            return self
+        secret, denied = without_denied(self.spec.secret, domains)
+        spec = self.spec.model_copy(update={"secret": secret})
+        return self.model_copy(update={"spec": spec, "denied_keys": denied})
 
     def secret_labels(self) -> dict[str, str]:
         """Labels of its Secret: the spec's, then ours, by which the operator finds it."""

@@ -34,6 +34,7 @@ class Deletions:
         limit: how many may be lost within a minute; None: any number.
         hold: how long those beyond it wait.
         lease: ``namespace/name`` of the operator's Lease, for the remedy.
+        kind: of the objects that are lost, for messages.
         now: the operator's clock, UTC.
     """
 
@@ -43,9 +44,11 @@ class Deletions:
         hold: timedelta = timedelta(),
         *,
         lease: tuple[str, str] = ("", ""),
+        kind: str = "ScimToken",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._limit, self._hold, self._lease, self._now = limit, hold, lease, now
+        self._kind = kind
         self._connections = 0
         self._since: dict[Key, datetime] = {}
         """When the last loss of each was noticed; those that came back count on for as long as a hold takes."""
@@ -172,9 +175,12 @@ class Deletions:
 
     def _log(self, keys: Iterable[Key]) -> None:
         examples = sorted(keys)
+        message = (
+            f"deletions held: many connections lost their {self._kind} within a minute; none of these was revoked. If that "
+            f"is a mistake, create the {self._kind}s again; if they are to go, annotate the Lease"
+        )
         log.error(
-            "deletions held: many connections lost their ScimToken within a minute; none of these was revoked. If that "
-            "is a mistake, create the ScimTokens again; if they are to go, annotate the Lease",
+            message,
             held=len(examples),
             connections=self._connections,
             examples=[str(key) for key in examples[:EXAMPLES]],

@@ -1,7 +1,6 @@
 """What a reconcile has read so far, plaintext included; the planner sees it without."""
 
 import dataclasses
-from collections.abc import Mapping
 
 from scim_api.contract import oauth, tokens
 from scim_api.contract.admin import Connection
@@ -142,8 +141,8 @@ def _published_trust(ledger: TokenLedger) -> str | None:
 
 
 def _has_drifted(token: ScimToken, view: SecretSnapshot) -> bool:
-    return _differs(token.secret_labels(), view.labels, view.managed_labels) or _differs(
-        token.secret_annotations(), view.annotations, view.managed_annotations - {TOKENS_ANNOTATION}
+    return view.has_drifted(
+        token.secret_labels(), token.secret_annotations(), besides=frozenset({TOKENS_ANNOTATION})
     )
 
 
@@ -151,11 +150,6 @@ def is_ours(token: ScimToken, view: SecretSnapshot, connection: Connection, sign
     """Whether a Secret under another name holds this ScimToken's token: owned, or restored and proven."""
     seen = observed_secret(token, view, signer)
     return seen is not None and (seen.owned or is_proven(seen, connection))
-
-
-def _differs(desired: Mapping[str, str], present: Mapping[str, str], managed: frozenset[str]) -> bool:
-    """Whether something of ours is missing, other, or no longer wanted; what others put there is not ours."""
-    return not desired.items() <= present.items() or not managed <= desired.keys()
 
 
 def _digest(text: str | None) -> str | None:

@@ -69,6 +69,28 @@ class SecretSnapshot:
     managed_annotations: frozenset[str] = frozenset()
     """Annotations likewise."""
 
+    def has_drifted(
+        self,
+        labels: Mapping[str, str],
+        annotations: Mapping[str, str],
+        *,
+        besides: frozenset[str] = frozenset(),
+    ) -> bool:
+        """Whether something of ours is missing, other, or no longer wanted; what others put there is not ours.
+
+        Args:
+            labels: as they should be.
+            annotations: likewise.
+            besides: annotations that the operator sets apart.
+        """
+        return _differ(labels, self.labels, self.managed_labels) or _differ(
+            annotations, self.annotations, self.managed_annotations - besides
+        )
+
+
+def _differ(desired: Mapping[str, str], present: Mapping[str, str], managed: frozenset[str]) -> bool:
+    return not desired.items() <= present.items() or not managed <= desired.keys()
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SecretDraft:
