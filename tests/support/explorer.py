@@ -100,10 +100,10 @@ class Explorer:
 
     def __init__(
         self,
-        scenario: Scenario,
+        scenario: tuple[Callable[[], Any], Callable[[Any], None]],
         kind: type[Any],
         names: str = "AB",
-        make: MakeActors = actors,
+        make: Callable[..., list[Actor]] = actors,
         fingerprint: Fingerprint = fingerprint,
     ) -> None:
         begin, interfere = scenario

@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 30, tzinfo=UTC)
 def status(ready: str, delivering: str, reason: str = "x") -> ScimWebhookStatus:
     return ScimWebhookStatus(
         conditions=tuple(
-            Condition(type=kind, status=value, reason=reason, message="", last_transition_time=NOW)  # type: ignore[arg-type]
+            Condition(type=kind, status=value, reason=reason, message="", last_transition_time=NOW)
             for kind, value in (("Ready", ready), ("Delivering", delivering))
         )
     )

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from scim_api.contract import signing, tokens
 from scim_api.contract.admin import AdminError, Connection, ConnectionPage, Credential, PutConnection
 from scim_api.contract.urns import LIST_RESPONSE
-from scim_operator.adapters.admin_api import CALL_SECONDS, HttpAdminApi, HttpCredentialVerifier
+from scim_operator.adapters.admin_api import HttpAdminApi, HttpCredentialVerifier
+from scim_operator.adapters.admin_client import CALL_SECONDS
 from scim_operator.planning.ports import (
     Conflict,
     Key,
