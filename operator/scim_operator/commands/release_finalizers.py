@@ -14,9 +14,9 @@ import structlog
 from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
-from scim_operator.adapters.scimtoken_list import list_scimtokens
+from scim_operator.adapters.object_list import list_objects
 from scim_operator.api.custom_object import FIELD_MANAGER, GROUP, VERSION, Key
-from scim_operator.api.scimtoken import FINALIZER, PLURAL
+from scim_operator.api.scimtoken import FINALIZER, PLURAL, ScimToken
 from scim_operator.settings import OperatorSettings
 
 log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ async def release_finalizers(
     custom = client.CustomObjectsApi(kube)
     released = 0
     try:
-        async for item in list_scimtokens(kube, settings.watch_namespaces, _report_forbidden):
+        async for item in list_objects(kube, ScimToken, settings.watch_namespaces, _report_forbidden):
             if FINALIZER in item["metadata"].get("finalizers", ()):
                 released += await _remove_finalizer(
                     custom, Key(item["metadata"]["namespace"], item["metadata"]["name"])

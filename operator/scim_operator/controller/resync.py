@@ -12,7 +12,8 @@ from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
 from scim_api.contract.backoff import Backoff
-from scim_operator.adapters.scimtoken_list import list_scimtokens
+from scim_operator.adapters.object_list import list_objects
+from scim_operator.api.scimtoken import ScimToken
 from scim_operator.controller.cache import InformerCache, cached_scimtoken
 from scim_operator.controller.controller import Controller
 from scim_operator.controller.deletions import Deletions
@@ -97,7 +98,9 @@ class Resync:
         unlisted: set[str] = set()
         tokens = [
             cached_scimtoken(body)
-            async for body in list_scimtokens(self._kube, self._settings.watch_namespaces, unlisted.add)
+            async for body in list_objects(
+                self._kube, ScimToken, self._settings.watch_namespaces, unlisted.add
+            )
         ]
         changed = self._cache.replace(tokens, unlisted)
         comparison = compare(

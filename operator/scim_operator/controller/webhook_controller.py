@@ -7,7 +7,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Collection
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
@@ -19,6 +19,7 @@ from scim_api.contract.webhooks import Webhook
 from scim_operator.api.custom_object import Key
 from scim_operator.api.webhook_status import ScimWebhookStatus
 from scim_operator.controller.controller import Controller
+from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.resync import KUBERNETES_ERRORS
 from scim_operator.controller.webhook_reconciler import WebhookReconciler
 from scim_operator.controller.workqueue import Result
@@ -33,10 +34,20 @@ PAGE: Final = 100
 WORKERS: Final = 4
 _KEY_BACKOFF: Final = Backoff(first=1.0, longest=20.0)
 
+ListKeys = Callable[[], Awaitable[Collection[Key]]]
+"""The ScimWebhooks that there are; those of namespaces that can't be listed as they are known. Raises what Kubernetes
+raises."""
 MakeReconciler = Callable[
     [Callable[[], X25519PublicKey], Callable[[Key, Webhook | None, ScimWebhookStatus | None], None]],
     WebhookReconciler,
 ]
+
+
+class KnownWebhooks(Collection[Key], Protocol):
+    """The ScimWebhooks that the watch has shown."""
+
+    def discard(self, key: Key) -> None:
+        """It is gone, although the watch did not say so."""
 
 
 class WebhookController:
@@ -45,7 +56,8 @@ class WebhookController:
     Args:
         settings: periods and namespaces.
         registry: where the metrics are shown.
-        cached: the ScimWebhooks that the watch has shown.
+        cached: see there.
+        deletions: told how many webhooks there are.
         sleep: waits so many seconds.
     """
 
@@ -53,11 +65,12 @@ class WebhookController:
         self,
         settings: OperatorSettings,
         registry: CollectorRegistry,
-        cached: Collection[Key],
+        cached: KnownWebhooks,
+        deletions: Callable[[], Deletions],
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._settings, self._cached, self._sleep = settings, cached, sleep
+        self._settings, self._cached, self._sleep, self._deletions = settings, cached, sleep, deletions
         self._metrics = WebhookMetrics(registry)
         self._reconciler: WebhookReconciler | None = None
         self._digests: dict[Key, object] = {}
@@ -93,13 +106,18 @@ class WebhookController:
         await self._controller.drain(seconds)
 
     async def lead(
-        self, api: WebhookApi, read_key: Callable[[], Awaitable[X25519PublicKey]], make: MakeReconciler
+        self,
+        api: WebhookApi,
+        read_key: Callable[[], Awaitable[X25519PublicKey]],
+        list_keys: ListKeys,
+        make: MakeReconciler,
     ) -> None:
         """Reconcile all and follow them until cancelled.
 
         Args:
             api: webhooks at the admin port.
             read_key: the dispatcher's public key, made when there is none.
+            list_keys: see there.
             make: the reconciler, from what gives the present key and what takes what was seen.
         """
         self._key = await self._until_there_is_a_key(read_key)
@@ -116,6 +134,7 @@ class WebhookController:
             if time.monotonic() - read_at > self._settings.resync_seconds:
                 read_at = time.monotonic()
                 await self._renew_key(read_key)
+                await self._resync(list_keys)
 
     async def _until_there_is_a_key(
         self, read_key: Callable[[], Awaitable[X25519PublicKey]]
@@ -146,14 +165,24 @@ class WebhookController:
             for one in self._cached:
                 self._controller.add(one)
 
+    async def _resync(self, list_keys: ListKeys) -> None:
+        """Reconcile those that the watch has missed, or whose end it has missed."""
+        try:
+            listed = frozenset(await list_keys())
+        except KUBERNETES_ERRORS as error:
+            self._report(f"Kubernetes: {type(error).__name__} {getattr(error, 'status', '')}".strip())
+            return
+        for key in listed.symmetric_difference(self._cached):
+            self._controller.add(key)
+
     async def _look(self, api: WebhookApi) -> None:
         """Reconcile those of which the API's list has something new."""
-        after, found = None, False
+        after, found = None, 0
         try:
             while True:
                 page = await api.page(after=after, limit=PAGE)
                 for webhook in page.items:
-                    found = True
+                    found += webhook.owner_uid is not None
                     self._compare(webhook)
                 after = page.next
                 if after is None:
@@ -163,7 +192,8 @@ class WebhookController:
         except ScimApiRejected as error:
             self._report(f"{error.code}: {error.message}")
         else:
-            self._problem, self._has_any = "", found
+            self._problem, self._has_any = "", found > 0
+            self._deletions().count_connections(found)
 
     def _compare(self, webhook: Webhook) -> None:
         key = Key(webhook.namespace, webhook.name)
@@ -180,6 +210,7 @@ class WebhookController:
         self._metrics.show(key, status)
         if api is None:
             self._digests.pop(key, None)
+            self._cached.discard(key)
         else:
             self._digests[key] = webhook_status.digest(api)
             self._has_any |= api.exists

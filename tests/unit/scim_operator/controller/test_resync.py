@@ -67,14 +67,14 @@ class Case:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         async def listed(
-            _kube: object, _namespaces: object, forbidden: Callable[[str], None]
+            _kube: object, _kind: object, _namespaces: object, forbidden: Callable[[str], None]
         ) -> AsyncIterator[dict[str, Any]]:
             for item in tokens:
                 yield item
             for namespace in forbidden_namespaces:
                 forbidden(namespace)
 
-        monkeypatch.setattr(resync, "list_scimtokens", listed)
+        monkeypatch.setattr(resync, "list_objects", listed)
         self.api, self.controller = Api(names), RecordingController()
         self.cache, self.metrics = InformerCache(), Metrics()
         self.deletions = Deletions(DeletionLimit(5, 20), timedelta(hours=1), now=lambda: self.now)
@@ -193,7 +193,7 @@ async def test_a_failure_of_kubernetes_is_tried_again(
             raise failure
         yield token("a")
 
-    monkeypatch.setattr(resync, "list_scimtokens", flaky)
+    monkeypatch.setattr(resync, "list_objects", flaky)
     await case.rounds(2)
     assert set(case.controller.enqueued) == {Key("ns", "a")}
 

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from prometheus_client import CollectorRegistry
 
 from scim_operator.api.custom_object import Key
+from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.webhook_controller import WebhookController
 from scim_operator.planning.ports import KubernetesRejected, ScimApiUnreachable
 from scim_operator.settings import OperatorSettings
@@ -25,9 +26,16 @@ class Leader:
         self.world, self.registry = world, CollectorRegistry()
         self.cached: set[Key] = {KEY} if world.object is not None else set()
         self.slept, self.looks = asyncio.Event(), 0
+        self.deletions = Deletions(limit=None)
         self.controller = WebhookController(
-            SETTINGS.model_copy(update=settings), self.registry, self.cached, sleep=self._sleep
+            SETTINGS.model_copy(update=settings),
+            self.registry,
+            self.cached,
+            lambda: self.deletions,
+            sleep=self._sleep,
         )
+        self.listed: set[Key] | None = None
+        """What Kubernetes lists; None: what is cached."""
         self.key_errors: list[Exception] = []
 
     async def _sleep(self, _seconds: float) -> None:
@@ -39,6 +47,9 @@ class Leader:
         if self.key_errors:
             raise self.key_errors.pop(0)
         return SEALING[self.world.key]
+
+    async def list_keys(self) -> set[Key]:
+        return set(self.cached) if self.listed is None else self.listed
 
     async def look_again(self) -> None:
         """Let the pause end; returns when the next one has begun and nothing is left to do."""
@@ -53,7 +64,9 @@ class Leader:
 
         tasks = [
             asyncio.create_task(self.controller.run()),
-            asyncio.create_task(self.controller.lead(FakeWebhookApi(self.world), self.read_key, make)),
+            asyncio.create_task(
+                self.controller.lead(FakeWebhookApi(self.world), self.read_key, self.list_keys, make)
+            ),
         ]
         try:
             yield self
@@ -109,6 +122,26 @@ async def test_one_without_a_scimwebhook_is_ended() -> None:
         await leader.look_again()
         await until(lambda: leader.world.registered is None)
         assert leader.sample("scim_operator_webhook_ready") is None
+
+
+async def test_one_whose_end_the_watch_has_missed_is_ended() -> None:
+    async with Leader(applied(), resync_seconds=0.000_001).leading() as leader:
+        await until(lambda: leader.world.registered)
+        leader.world.delete()
+        leader.listed = set()
+        await leader.look_again()
+        await until(lambda: leader.world.registered is None)
+        assert leader.cached == set()
+
+
+async def test_one_that_the_watch_has_missed_is_found() -> None:
+    leader = Leader(WebhookWorld(), resync_seconds=0.000_001)
+    async with leader.leading():
+        await until(lambda: leader.looks)
+        leader.world.apply()
+        leader.listed = {KEY}
+        await leader.look_again()
+        await until(lambda: leader.world.shown)
 
 
 async def test_one_of_another_namespace_than_those_that_are_watched_is_left_alone() -> None:

@@ -1,26 +1,29 @@
-"""Lists every ScimToken, page by page."""
+"""Lists every object of a kind, page by page."""
 
 from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any, Final
 
 from kubernetes.aio import client
 
-from scim_operator.api.custom_object import GROUP, VERSION
-from scim_operator.api.scimtoken import PLURAL
+from scim_operator.api.custom_object import GROUP, VERSION, CustomObject
 
 LIST_PAGE: Final = 500
-"""ScimTokens in one page of a list."""
+"""Objects in one page of a list."""
 LIST_TIMEOUT: Final = 30.0
 """Seconds that one page may take."""
 
 
-async def list_scimtokens(
-    api_client: client.ApiClient, namespaces: Collection[str], forbidden: Callable[[str], None]
+async def list_objects(
+    api_client: client.ApiClient,
+    kind: type[CustomObject],
+    namespaces: Collection[str],
+    forbidden: Callable[[str], None],
 ) -> AsyncIterator[dict[str, Any]]:
-    """Every ScimToken as the API server has it, page by page.
+    """Every object of a kind as the API server has it, page by page.
 
     Args:
         api_client: with the right to list them.
+        kind: which.
         namespaces: where; empty for all.
         forbidden: called with each of ``namespaces`` in which they may not be listed; the others are listed.
 
@@ -29,7 +32,7 @@ async def list_scimtokens(
     """
     for namespace in namespaces or (None,):
         try:
-            async for item in _list_in(client.CustomObjectsApi(api_client), namespace):
+            async for item in _list_in(client.CustomObjectsApi(api_client), kind.plural, namespace):
                 yield item
         except client.ApiException as error:
             if namespace is None or error.status != 403:
@@ -37,16 +40,18 @@ async def list_scimtokens(
             forbidden(namespace)
 
 
-async def _list_in(custom: client.CustomObjectsApi, namespace: str | None) -> AsyncIterator[dict[str, Any]]:
+async def _list_in(
+    custom: client.CustomObjectsApi, plural: str, namespace: str | None
+) -> AsyncIterator[dict[str, Any]]:
     resume: str | None = None
     while True:
         options: dict[str, Any] = {"limit": LIST_PAGE, "_request_timeout": LIST_TIMEOUT}
         if resume:
             options["_continue"] = resume
         page: Any = await (
-            custom.list_cluster_custom_object(GROUP, VERSION, PLURAL, **options)
+            custom.list_cluster_custom_object(GROUP, VERSION, plural, **options)
             if namespace is None
-            else custom.list_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, **options)
+            else custom.list_namespaced_custom_object(GROUP, VERSION, namespace, plural, **options)
         )
         for item in page["items"]:
             yield item

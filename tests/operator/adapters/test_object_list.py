@@ -4,8 +4,9 @@ import pytest
 from kubernetes.aio import client
 
 from localcluster import ControlPlane
-from scim_operator.adapters import scimtoken_list
-from scim_operator.adapters.scimtoken_list import list_scimtokens
+from scim_operator.adapters import object_list
+from scim_operator.adapters.object_list import list_objects
+from scim_operator.api.scimtoken import ScimToken
 from support.installed import applied, client_of, manifest
 
 
@@ -14,7 +15,7 @@ async def names(api: client.ApiClient, *namespaces: str) -> tuple[set[tuple[str,
     forbidden: list[str] = []
     found = {
         (item["metadata"]["namespace"], item["metadata"]["name"])
-        async for item in list_scimtokens(api, namespaces, forbidden.append)
+        async for item in list_objects(api, ScimToken, namespaces, forbidden.append)
     }
     return found, forbidden
 
@@ -25,7 +26,7 @@ async def test_all_pages_of_all_namespaces_are_listed(
     quiet_namespace: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(scimtoken_list, "LIST_PAGE", 1)
+    monkeypatch.setattr(object_list, "LIST_PAGE", 1)
     expected = {(quiet_namespace, name) for name in ("a", "b", "c")}
     for _, name in expected:
         applied(installed, manifest(name, quiet_namespace))
