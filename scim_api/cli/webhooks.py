@@ -1,6 +1,5 @@
 """``scim-api webhook``: who is sent a tenant's changes, by hand."""
 
-import dataclasses
 import json
 import sys
 from collections.abc import Awaitable, Callable
@@ -15,15 +14,16 @@ from scim_api.cli.output import rfc3339
 from scim_api.cli.parameters import JSON, ConnectionName, Duration
 from scim_api.contract.change_types import ChangeType
 from scim_api.contract.sealing import seal
-from scim_api.contract.signing_secret import new_secret
-from scim_api.contract.webhooks import Content
+from scim_api.contract.signing_secret import new_secret, secret_id
+from scim_api.contract.webhooks import Content, Webhook
 from scim_api.delivery.key_file import read_sealing_key, write_key
 from scim_api.outbound.addresses import HttpUrl
 from scim_api.server.settings import ApiSettings
 from scim_api.store.protocol import Store
-from scim_api.store.webhooks import SealedSecret, WebhookSettings, WebhookStatus
+from scim_api.store.webhooks import SealedSecret, WebhookSettings
 
 T = TypeVar("T")
+_PAGE: Final = 100
 NAME: Final = click.argument("webhook", metavar="NAMESPACE/NAME", type=ConnectionName())
 KEY_FILE: Final = click.option(
     "--webhook-key-file",
@@ -150,7 +150,7 @@ def list_webhooks(as_json: bool, database_url: str | None) -> None:
     """
     settings = read_settings(database_url=database_url)
     keep = timedelta(days=settings.change_retention_days)
-    found = run(lambda: with_store(settings, lambda store, _: store.webhooks.statuses(keep)))
+    found = run(lambda: with_store(settings, lambda store, _: _all_webhooks(store, keep)))
     rows = [_row(one) for one in found]
     if as_json:
         click.echo(json.dumps(rows))
@@ -199,16 +199,7 @@ def rotate_secret(
 def suspend(webhook: tuple[str, str], database_url: str | None) -> None:
     """Send nothing until `resume`; changes wait in the log for as long as it goes back."""
     settings = read_settings(database_url=database_url)
-    keep = timedelta(days=settings.change_retention_days)
-
-    async def suspended(store: Store) -> bool:
-        found = await store.webhooks.status(*webhook, keep)
-        if found is None:
-            return False
-        wanted = dataclasses.replace(found.settings, suspended=True)
-        return await store.webhooks.update(*webhook, wanted)
-
-    _on_existing(settings, webhook, suspended)
+    _on_existing(settings, webhook, lambda store: store.webhooks.suspend(*webhook))
     click.echo(f"{'/'.join(webhook)} is suspended")
 
 
@@ -275,7 +266,7 @@ def _new_secret(settings: ApiSettings, webhook: tuple[str, str]) -> tuple[str, S
         public = read_sealing_key(settings.webhook_key_file)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
-    return secret, SealedSecret(seal(secret, public, "/".join(webhook)))
+    return secret, SealedSecret(seal(secret, public, "/".join(webhook)), id=secret_id(secret))
 
 
 def _print_secret(webhook: tuple[str, str], secret: str, *, as_json: bool) -> None:
@@ -300,31 +291,40 @@ def _on_existing(
     return done
 
 
-def _row(status: WebhookStatus) -> dict[str, Any]:
-    settings = status.settings
+async def _all_webhooks(store: Store, keep: timedelta) -> list[Webhook]:
+    found: list[Webhook] = []
+    after = None
+    while True:
+        page = await store.webhooks.page(after=after, limit=_PAGE, keep=keep)
+        found += page.items
+        if (after := page.next) is None:
+            return found
+
+
+def _row(webhook: Webhook) -> dict[str, Any]:
     times = {
-        "lastDeliveredAt": status.last_delivered_at,
-        "lastAttemptAt": status.last_attempt_at,
-        "failingSince": status.failing_since,
-        "retryAt": status.retry_at,
-        "stoppedAt": status.stopped_at,
-        "losesEventsAt": status.loses_events_at,
-        "gapAt": status.gap_at,
+        "lastDeliveredAt": webhook.last_delivered_at,
+        "lastAttemptAt": webhook.last_attempt_at,
+        "failingSince": webhook.failing_since,
+        "retryAt": webhook.retry_at,
+        "stoppedAt": webhook.stopped_at,
+        "losesEventsAt": webhook.loses_events_at,
+        "gapAt": webhook.gap_at,
     }
     return {
-        "webhook": f"{status.namespace}/{status.name}",
-        "tenant": settings.tenant,
-        "url": settings.url,
-        "types": sorted(settings.types),
-        "content": settings.content,
-        "timeoutSeconds": settings.timeout_seconds,
-        "state": "stopped" if status.stopped_at else "suspended" if settings.suspended else "active",
-        "backlog": status.backlog,
-        "backlogSeconds": round(status.backlog_seconds, 3),
-        "retrying": status.retrying,
-        "failure": status.failure,
-        "gap": status.gap,
-        "secrets": len(status.secrets),
+        "webhook": f"{webhook.namespace}/{webhook.name}",
+        "tenant": webhook.tenant,
+        "url": webhook.url,
+        "types": list(webhook.types),
+        "content": webhook.content,
+        "timeoutSeconds": webhook.timeout_seconds,
+        "state": "stopped" if webhook.stopped_at else "suspended" if webhook.suspended else "active",
+        "backlog": webhook.backlog.events,
+        "backlogSeconds": round(webhook.backlog.seconds, 3),
+        "retrying": webhook.backlog.retrying,
+        "failure": webhook.failure,
+        "gap": webhook.gap,
+        "secrets": len(webhook.secrets),
         **{name: None if moment is None else rfc3339(moment) for name, moment in times.items()},
     }
 

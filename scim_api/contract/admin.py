@@ -245,6 +245,7 @@ AdminErrorCode = Literal[
     "ClientIdInUse",
     "TenantNotFound",
     "TenantImmutable",
+    "SigningSecretNotFound",
     "Unavailable",
     "NotFound",
 ]
@@ -257,4 +258,5 @@ class AdminError(ContractModel):
     message: str
     """One sentence for a person: what is wrong and what to do."""
     fields: tuple[str, ...] = ()
-    """With SettingsConflict: the fields that differ, such as ``matching``."""
+    """With SettingsConflict: the fields that differ, such as ``matching``. With SigningSecretNotFound: the ids of those that
+    have to come sealed."""

@@ -44,7 +44,7 @@ class VersionMismatch(StoreError):
 
 
 class RevisionMismatch(StoreError):
-    """The connection is not at the revision that If-Match names. -> 412"""
+    """The connection or webhook is not at the revision that If-Match names. -> 412"""
 
 
 class TooSlow(StoreError):
@@ -105,3 +105,11 @@ class WebhookExists(StoreError):
 
 class TenantImmutable(StoreError):
     """A webhook keeps its tenant. -> 409"""
+
+
+class SigningSecretNotFound(StoreError):
+    """A signing secret is to be kept that the webhook does not have; ``ids`` names those. -> 409"""
+
+    def __init__(self, ids: tuple[str, ...]) -> None:
+        super().__init__(f"unknown signing secrets: {', '.join(ids)}")
+        self.ids = ids

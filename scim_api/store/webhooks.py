@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from scim_api.contract.webhooks import Content
+from scim_api.contract.webhooks import Content, PutWebhook, Webhook, WebhookPage
 
 QUEUE_LIMIT: Final = 1_000
 """Deliveries of one webhook that are queued at a time; what comes after them stays in the log."""
@@ -26,6 +26,10 @@ class SealedSecret:
     sealed: str = dataclasses.field(repr=False)
     until: datetime | None = None
     """When it ends; None for the current one."""
+    id: str = ""
+    """``signing_secret.secret_id``; empty for one that a release before ids has written."""
+    issued_at: datetime | None = None
+    """When it was made; None likewise, and of one that is being made: the database's clock then says."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,37 +46,6 @@ class WebhookSettings:
     """For one attempt."""
     suspended: bool = False
     """Whether nothing is sent; the position stays."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class WebhookStatus:
-    """What there is to say about a webhook; times are UTC."""
-
-    namespace: str
-    name: str
-    settings: WebhookSettings
-    secrets: Sequence[SealedSecret]
-    last_delivered_at: datetime | None
-    last_attempt_at: datetime | None
-    failing_since: datetime | None
-    """When the oldest failure happened that no delivery has made up for."""
-    failure: str | None
-    """The last one, while ``failing_since`` is set."""
-    retry_at: datetime | None
-    """Until when the receiver gets nothing, because it could not be reached or asked for it."""
-    stopped_at: datetime | None
-    """When the receiver answered 410; ``resume`` starts again."""
-    gap_at: datetime | None
-    """When changes were last found gone from the log before they were delivered."""
-    gap: str | None
-    backlog: int
-    """Changes that are to be sent, up to some 100,000; those of other types may be among them."""
-    backlog_seconds: float
-    """Age of the oldest of them; 0 without any."""
-    retrying: int
-    """Deliveries that failed at least once and are queued."""
-    loses_events_at: datetime | None
-    """When the oldest of the backlog leaves the log."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -179,13 +152,12 @@ class WebhookStore(Protocol):
         Raises:
             WebhookExists: there is one of this name.
             UnknownTenant: the namespace has no such tenant.
+            TenantPurging: it is being deleted.
             NamespaceMismatch: the tenant belongs to a namespace of this name that is gone.
         """
 
-    async def update(self, namespace: str, name: str, settings: WebhookSettings) -> bool:
-        """Change what its owner wants, but for the tenant; False when there is none. What is queued goes to the new
-        URL. Raises ``TenantImmutable``.
-        """
+    async def suspend(self, namespace: str, name: str) -> bool:
+        """Send it nothing until ``resume``; False when there is none."""
 
     async def replace_secret(
         self, namespace: str, name: str, secret: SealedSecret, overlap: timedelta
@@ -204,11 +176,35 @@ class WebhookStore(Protocol):
     async def delete(self, namespace: str, name: str) -> bool:
         """Forget it with all that is queued; False when there is none."""
 
-    async def status(self, namespace: str, name: str, keep: timedelta) -> WebhookStatus | None:
-        """How it does. ``keep`` is how long the log of changes goes back."""
+    async def get(self, namespace: str, name: str, keep: timedelta) -> Webhook:
+        """What is held of it and how it does; ``exists=False`` and ``UNKNOWN_REVISION`` without one. ``keep`` is how long
+        the log of changes goes back.
+        """
 
-    async def statuses(self, keep: timedelta) -> Sequence[WebhookStatus]:
-        """How all of them do, by namespace and name."""
+    async def page(self, *, after: str | None, limit: int, keep: timedelta) -> WebhookPage:
+        """All of them, in pages, in a bounded number of queries per page."""
+
+    # -- the operator -----------------------------------------------------------------------------
+    async def put(
+        self, namespace: str, name: str, desired: PutWebhook, *, if_match: str, keep: timedelta
+    ) -> Webhook:
+        """Make the state so, in one transaction, and issue a new revision if anything changed. A new one is sent what is
+        committed from now on. Idempotent: the same state again changes nothing and keeps the revision.
+
+        Args:
+            namespace: of webhook and tenant.
+            name: of the webhook.
+            desired: the whole desired state.
+            if_match: the revision that it was decided on.
+            keep: how long the log of changes goes back.
+
+        Raises:
+            RevisionMismatch, UnknownTenant, TenantPurging, TenantImmutable, NamespaceMismatch, SigningSecretNotFound:
+            nothing was written.
+        """
+
+    async def delete_at(self, namespace: str, name: str, *, if_match: str) -> Webhook:
+        """Forget it, if it is at this revision, with all that is queued. Raises ``RevisionMismatch``."""
 
     # -- delivery ---------------------------------------------------------------------------------
     async def lease(self, holder: str, seconds: float, most: int) -> Mapping[int, tuple[int, int]]:

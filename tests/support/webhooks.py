@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from scim_api.contract.webhooks import Webhook
 from scim_api.core.model import Resource
 from scim_api.store.change_log import Actor
 from scim_api.store.protocol import Store
@@ -14,7 +15,7 @@ from support.stored import prepared
 
 KEEP = timedelta(days=90)
 NAMESPACE, NAME = "apps", "app"
-SECRET = SealedSecret("v1.kid.first")
+SECRET = SealedSecret("v1.kid.first", id="1" * 16)
 WRITER = Actor("writer")
 
 
@@ -30,6 +31,13 @@ async def add_webhook(store: Store, name: str = NAME, **settings: Any) -> int:
 
 async def add_user(store: Store, tenant: int, name: str) -> Resource:
     return await store.create(tenant, "User", prepared(name), actor=WRITER)
+
+
+async def webhook_of(store: Store, name: str = NAME, keep: timedelta = KEEP) -> Webhook:
+    """One that exists, and how it does."""
+    found = await store.webhooks.get(NAMESPACE, name, keep)
+    assert found.exists
+    return found
 
 
 @dataclasses.dataclass

@@ -13,6 +13,7 @@ PACKAGES: Final = {
 """Each package, and the folders below tests/ that mirror it: without I/O, and with real parts."""
 
 ELSEWHERE: Final = {
+    "scim_api.contract.change_types": "a list of names; tests/api/store/test_change_log.py makes each of them",
     "scim_api.core.limits": "constants: docs/reference.md and tests/api/test_bad_input.py hold each of them",
     "scim_api.core.model": "records without behaviour",
     "scim_api.core.types": "types without behaviour",
@@ -22,8 +23,9 @@ ELSEWHERE: Final = {
     "scim_api.store.dialect": "a type without behaviour",
     "scim_api.store.errors": "exceptions without behaviour; tests/api/store raises each of them",
     "scim_api.store.webhooks": "records and a protocol without behaviour; sql/test_webhooks.py reads them",
-    "scim_api.store.sqlite.reader_threads": "test_store.py searches by it, sql/test_webhooks.py reads statuses",
-    "scim_api.store.sql.webhook_store": "test_webhooks.py and test_deliveries.py ask it",
+    "scim_api.store.sqlite.reader_threads": "test_store.py searches by it, sql/test_webhook_status.py reads webhooks",
+    "scim_api.store.sql.webhook_rows": "columns as records, which test_webhook_status.py and test_webhook_put.py write and read",
+    "scim_api.store.sql.webhook_store": "test_webhooks.py, test_webhook_put.py and test_deliveries.py ask it",
     "scim_api.store.sql.webhook_schema": "part of the schema: test_schema.py",
     "scim_api.store.sql.connection_state": "records of rows; test_administration.py and test_connections.py read them",
     "scim_api.store.sql.credentials": "through the PUT that needs it: test_connections.py, test_tombstones.py, test_oauth.py",

@@ -19,7 +19,8 @@ from scim_api.store.feed_cursor import decode, encode
 from scim_api.store.sql import change_log
 from scim_api.store.sql.timestamps import from_text, text_after, to_text
 from scim_api.store.sql.transaction_script import Row, Statement, TransactionScript
-from scim_api.store.sql.webhooks import SETTINGS, position_before, read_secrets, to_settings
+from scim_api.store.sql.webhook_rows import SETTINGS, read_secrets, to_settings
+from scim_api.store.sql.webhooks import position_before
 from scim_api.store.webhooks import (
     PING,
     QUEUE_LIMIT,

@@ -9,7 +9,7 @@ import dataclasses
 from typing import Final
 
 from scim_api.store.sql import published
-from scim_api.store.sql.webhook_schema import WEBHOOKS
+from scim_api.store.sql.webhook_schema import WEBHOOK_OWNERS, WEBHOOKS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -383,6 +383,12 @@ MIGRATIONS: Final = (
         name="webhooks",
         sqlite=WEBHOOKS.format_map(_SQLITE),
         postgresql=WEBHOOKS.format_map(_POSTGRESQL),
+    ),
+    Migration(
+        number=10,
+        name="owners of webhooks",
+        sqlite=WEBHOOK_OWNERS.format_map(_SQLITE),
+        postgresql=WEBHOOK_OWNERS.format_map(_POSTGRESQL),
     ),
 )
 """All steps, in order, numbered from 1 without gaps."""

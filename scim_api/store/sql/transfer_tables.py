@@ -102,6 +102,7 @@ TABLES: Final = (
             "namespace", "name", "tenant", "url", "types", "content", "timeout_seconds", "suspended", "secrets",
             "position", "position_at", "revision", "lease_holder", "lease_until", "pause_level", "retry_at",
             "last_delivered_at", "last_attempt_at", "failing_since", "failure", "stopped_at", "gap_at", "gap",
+            "owner_uid", "ping_request", "redelivery_request",
         ),
         numbered=True,
     ),

@@ -49,3 +49,11 @@ CREATE TABLE webhook_delivery (
 CREATE INDEX webhook_delivery_resource ON webhook_delivery (webhook, resource_id, change);
 """
 """With ``schema``'s names for what the databases spell differently."""
+
+WEBHOOK_OWNERS: Final = """
+-- metadata.uid of the ScimWebhook that a webhook belongs to; NULL: made by hand. And what its owner has asked for and
+-- was carried out: a ping, and a redelivery.
+ALTER TABLE webhook ADD COLUMN owner_uid {text};
+ALTER TABLE webhook ADD COLUMN ping_request {text};
+ALTER TABLE webhook ADD COLUMN redelivery_request {text};
+"""

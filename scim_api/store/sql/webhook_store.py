@@ -1,14 +1,15 @@
 """Webhooks in either database: what differs is how a script is run."""
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
+from scim_api.contract.webhooks import PutWebhook, Webhook, WebhookPage
 from scim_api.store.dialect import Dialect
-from scim_api.store.sql import deliveries, webhooks
+from scim_api.store.sql import deliveries, webhook_put, webhook_status, webhooks
 from scim_api.store.sql.transaction_script import TransactionScript
-from scim_api.store.webhooks import AttemptResults, SealedSecret, Turn, WebhookSettings, WebhookStatus
+from scim_api.store.webhooks import AttemptResults, SealedSecret, Turn, WebhookSettings
 
 T = TypeVar("T")
 
@@ -54,9 +55,9 @@ class SqlWebhooks:
             )
         )
 
-    async def update(self, namespace: str, name: str, settings: WebhookSettings) -> bool:
-        """Change what its owner wants. Raises ``TenantImmutable``."""
-        return await self._run.administration(lambda _now: webhooks.update(namespace, name, settings))
+    async def suspend(self, namespace: str, name: str) -> bool:
+        """Send it nothing."""
+        return await self._run.administration(lambda _now: webhooks.suspend(namespace, name))
 
     async def replace_secret(
         self, namespace: str, name: str, secret: SealedSecret, overlap: timedelta
@@ -77,20 +78,36 @@ class SqlWebhooks:
     async def redeliver(self, namespace: str, name: str, since: datetime) -> bool:
         """Send again what the log has from a moment on."""
         return await self._run.administration(
-            lambda _now: webhooks.redeliver(self._run.dialect, namespace, name, since)
+            lambda now: webhooks.redeliver(self._run.dialect, namespace, name, since, now)
         )
 
     async def delete(self, namespace: str, name: str) -> bool:
         """Forget it with all that is queued."""
         return await self._run.administration(lambda _now: webhooks.delete(namespace, name))
 
-    async def status(self, namespace: str, name: str, keep: timedelta) -> WebhookStatus | None:
-        """How it does."""
-        return await self._run.snapshot(lambda now: webhooks.status(namespace, name, keep, now))
+    async def get(self, namespace: str, name: str, keep: timedelta) -> Webhook:
+        """What is held of it and how it does."""
+        return await self._run.snapshot(lambda now: webhook_status.read_webhook(namespace, name, keep, now))
 
-    async def statuses(self, keep: timedelta) -> Sequence[WebhookStatus]:
-        """How all of them do."""
-        return await self._run.snapshot(lambda now: webhooks.statuses(keep, now))
+    async def page(self, *, after: str | None, limit: int, keep: timedelta) -> WebhookPage:
+        """All of them, in pages."""
+        return await self._run.snapshot(lambda now: webhook_status.read_page(after, limit, keep, now))
+
+    async def put(
+        self, namespace: str, name: str, desired: PutWebhook, *, if_match: str, keep: timedelta
+    ) -> Webhook:
+        """Make the state so, in one transaction, and issue a new revision if anything changed."""
+        return await self._run.administration(
+            lambda now: webhook_put.put(
+                self._run.dialect, namespace, name, desired, if_match=if_match, keep=keep, now=now
+            )
+        )
+
+    async def delete_at(self, namespace: str, name: str, *, if_match: str) -> Webhook:
+        """Forget it, if it is at this revision."""
+        return await self._run.administration(
+            lambda now: webhook_put.delete_at(namespace, name, if_match=if_match, now=now)
+        )
 
     async def lease(self, holder: str, seconds: float, most: int) -> Mapping[int, tuple[int, int]]:
         """Take webhooks that nobody holds, and hold one's own for longer."""

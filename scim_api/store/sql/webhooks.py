@@ -1,76 +1,33 @@
-"""Webhooks as their owners see them: created, changed, resumed, sent again, and how they do.
+"""Webhooks as somebody changes them by hand: created, changed, resumed, sent again.
 
-What becomes of the deliveries is in ``deliveries``.
+What the operator wants of them is in ``webhook_put``, how they do in ``webhook_status``, and what becomes of the deliveries
+in ``deliveries``.
 """
 
 import dataclasses
-import json
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import orjson
 
 from scim_api.store.change_log import FeedPosition, Unfinished
 from scim_api.store.dialect import Dialect
-from scim_api.store.errors import NamespaceMismatch, TenantImmutable, UnknownTenant, WebhookExists
+from scim_api.store.errors import NamespaceMismatch, TenantPurging, UnknownTenant, WebhookExists
 from scim_api.store.feed_cursor import decode, encode
 from scim_api.store.sql import change_log
 from scim_api.store.sql.timestamps import from_text, text_after, to_text
-from scim_api.store.sql.transaction_script import Row, Statement, TransactionScript
-from scim_api.store.webhooks import PING, SealedSecret, WebhookSettings, WebhookStatus
+from scim_api.store.sql.transaction_script import Statement, TransactionScript
+from scim_api.store.sql.webhook_rows import read_secrets, secrets_text, types_text
+from scim_api.store.webhooks import PING, SealedSecret, WebhookSettings
 
 _MARGIN: Final = 60.0
 """Seconds before the moment that is asked for: rows are numbered almost in the order of their times."""
-_BACKLOG: Final = 100_000
-"""Changes of the log that are counted."""
-NOTICE: Final = timedelta(days=7)
-"""How long before it happens it is said that changes will be lost."""
-
-SETTINGS: Final = "t.name, w.url, w.types, w.content, w.timeout_seconds, w.suspended"
-_STATUS: Final = f"""
-SELECT w.pk, w.tenant, w.namespace, w.name, w.secrets, w.position, w.last_delivered_at, w.last_attempt_at, w.failing_since,
-    w.failure, w.retry_at, w.stopped_at, w.gap_at, w.gap, {SETTINGS}
-FROM webhook w JOIN tenant t ON t.pk = w.tenant
-"""
-_QUEUED: Final = """
-SELECT count(*), count(CASE WHEN attempts > 0 THEN 1 END), min(at) FROM webhook_delivery WHERE webhook = ?
-"""
-_AFTER: Final = f"""
-SELECT count(*), min(at) FROM (
-    SELECT at FROM change WHERE tenant = ? AND pk > ? ORDER BY pk LIMIT {_BACKLOG}
-) AS x
-"""
+_FIRST_MOMENT: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _BEFORE: Final = """
 SELECT pk, at || type || resource_id FROM change WHERE tenant = ? AND pk <= ? AND at < ? ORDER BY pk DESC LIMIT 1
 """
 _CHANGED: Final = "revision = revision + 1"
-
-
-def to_settings(row: Row) -> WebhookSettings:
-    """From the columns of ``SETTINGS``."""
-    tenant, url, types, content, timeout, suspended = row
-    return WebhookSettings(
-        tenant, url, frozenset(filter(None, types.split(","))), content, timeout, bool(suspended)
-    )
-
-
-def read_secrets(text: str, now: str) -> tuple[SealedSecret, ...]:
-    """The secrets that are valid now, the current one first."""
-    return tuple(
-        SealedSecret(one["sealed"], None if one["until"] is None else from_text(one["until"]))
-        for one in json.loads(text)
-        if one["until"] is None or one["until"] > now
-    )
-
-
-def _secrets_text(secrets: Iterable[SealedSecret]) -> str:
-    return json.dumps(
-        [
-            {"sealed": one.sealed, "until": None if one.until is None else to_text(one.until)}
-            for one in secrets
-        ]
-    )
 
 
 def head(dialect: Dialect, tenant: int) -> TransactionScript[FeedPosition]:
@@ -127,47 +84,61 @@ def create(
         raise WebhookExists(
             f"there is a webhook {namespace}/{name} already; delete it first, or take another name"
         )
-    found = yield Statement(
-        "SELECT pk, namespace_uid FROM tenant WHERE namespace = ? AND name = ? AND state = 'active'",
-        (namespace, settings.tenant),
-    )
-    if not found:
-        raise UnknownTenant(f"there is no tenant {settings.tenant} in {namespace}; a connection makes one")
-    [[tenant, owner]] = found
-    if namespace_uid is not None and owner is not None and owner != namespace_uid:
-        raise NamespaceMismatch(f"tenant {settings.tenant} belongs to a namespace {namespace} that is gone")
+    tenant = yield from tenant_for(namespace, settings.tenant, namespace_uid)
     position = yield from head(dialect, tenant)
     yield Statement(
         "INSERT INTO webhook (namespace, name, tenant, url, types, content, timeout_seconds, suspended, secrets,"
         " position, position_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (namespace, name, tenant, *_columns(settings), _secrets_text([secret]), encode(position), now),
+        (
+            namespace,
+            name,
+            tenant,
+            *_columns(settings),
+            secrets_text([_issued(secret, now)]),
+            encode(position),
+            now,
+        ),
     )
+
+
+def tenant_for(namespace: str, name: str, namespace_uid: str | None) -> TransactionScript[int]:
+    """The surrogate key of the tenant that a new webhook is of. Raises ``UnknownTenant``, ``TenantPurging`` and
+    ``NamespaceMismatch``.
+    """
+    found = yield Statement(
+        "SELECT pk, state, namespace_uid FROM tenant WHERE namespace = ? AND name = ?", (namespace, name)
+    )
+    if not found:
+        raise UnknownTenant(f"there is no tenant {name} in {namespace}; a connection makes one")
+    [[tenant, state, owner]] = found
+    if state == "purging":
+        raise TenantPurging(f"tenant {name} is being deleted; wait until its users are gone")
+    check_namespace(namespace, name, owner, namespace_uid)
+    return int(tenant)
+
+
+def check_namespace(namespace: str, tenant: str, owner: str | None, namespace_uid: str | None) -> None:
+    """Raises ``NamespaceMismatch`` when a tenant is of a namespace of this name that is gone."""
+    if namespace_uid is not None and owner is not None and owner != namespace_uid:
+        raise NamespaceMismatch(f"tenant {tenant} belongs to a namespace {namespace} that is gone")
+
+
+def _issued(secret: SealedSecret, now: str) -> SealedSecret:
+    return dataclasses.replace(secret, issued_at=secret.issued_at or from_text(now))
 
 
 def _columns(settings: WebhookSettings) -> tuple[str, str, str, int, int]:
-    types = ",".join(sorted(settings.types))
+    types = types_text(settings.types)
     return settings.url, types, settings.content, settings.timeout_seconds, int(settings.suspended)
 
 
-def update(namespace: str, name: str, settings: WebhookSettings) -> TransactionScript[bool]:
-    """Change what a webhook's owner wants; whether there is one. Raises ``TenantImmutable``."""
+def suspend(namespace: str, name: str) -> TransactionScript[bool]:
+    """Send a webhook nothing; whether there is one."""
     found = yield Statement(
-        "SELECT w.pk, t.name FROM webhook w JOIN tenant t ON t.pk = w.tenant WHERE w.namespace = ? AND w.name = ?",
+        f"UPDATE webhook SET suspended = 1, {_CHANGED} WHERE namespace = ? AND name = ? RETURNING pk",
         (namespace, name),
     )
-    if not found:
-        return False
-    [[pk, tenant]] = found
-    if tenant != settings.tenant:
-        raise TenantImmutable(
-            f"webhook {namespace}/{name} is of tenant {tenant}; make another for another tenant"
-        )
-    yield Statement(
-        "UPDATE webhook SET url = ?, types = ?, content = ?, timeout_seconds = ?, suspended = ?,"
-        f" {_CHANGED} WHERE pk = ?",
-        (*_columns(settings), pk),
-    )
-    return True
+    return bool(found)
 
 
 def replace_secret(
@@ -180,9 +151,11 @@ def replace_secret(
     if not found:
         return False
     [[pk, text]] = found
-    former = dataclasses.replace(read_secrets(text, now)[0], until=from_text(now) + overlap)
+    until = from_text(now) + overlap
+    former = [dataclasses.replace(one, until=until) for one in read_secrets(text, now)[:1]]
     yield Statement(
-        f"UPDATE webhook SET secrets = ?, {_CHANGED} WHERE pk = ?", (_secrets_text([secret, former]), pk)
+        f"UPDATE webhook SET secrets = ?, {_CHANGED} WHERE pk = ?",
+        (secrets_text([_issued(secret, now), *former]), pk),
     )
     return True
 
@@ -195,10 +168,15 @@ def resume(namespace: str, name: str, now: str) -> TransactionScript[bool]:
         (namespace, name),
     )
     for (pk,) in found:
-        yield Statement(
-            "UPDATE webhook_delivery SET due_at = ? WHERE webhook = ? AND due_at > ?", (now, pk, now)
-        )
+        yield try_at_once(pk, now)
     return bool(found)
+
+
+def try_at_once(webhook: int, now: str) -> Statement:
+    """Have what is queued tried now, whenever it was to be."""
+    return Statement(
+        "UPDATE webhook_delivery SET due_at = ? WHERE webhook = ? AND due_at > ?", (now, webhook, now)
+    )
 
 
 def ping(namespace: str, name: str, now: str) -> TransactionScript[str | None]:
@@ -208,18 +186,27 @@ def ping(namespace: str, name: str, now: str) -> TransactionScript[str | None]:
     )
     if not found:
         return None
-    number = int(from_text(now).timestamp() * 1_000_000)
-    message_id = f"{PING}-{number:x}"
-    data = orjson.dumps({"id": message_id, "webhook": f"{namespace}/{name}"}).decode()
-    yield Statement(
-        "INSERT INTO webhook_delivery (webhook, change, message_id, type, at, resource_id, data, attempts, due_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
-        (found[0][0], -number, message_id, PING, now, message_id, data, now),
-    )
+    statement, message_id = queue_ping(found[0][0], f"{namespace}/{name}", now)
+    yield statement
     return message_id
 
 
-def redeliver(dialect: Dialect, namespace: str, name: str, since: datetime) -> TransactionScript[bool]:
+def queue_ping(webhook: int, name: str, now: str) -> tuple[Statement, str]:
+    """What queues a ping, and its id."""
+    number = int(from_text(now).timestamp() * 1_000_000)
+    message_id = f"{PING}-{number:x}"
+    data = orjson.dumps({"id": message_id, "webhook": name}).decode()
+    statement = Statement(
+        "INSERT INTO webhook_delivery (webhook, change, message_id, type, at, resource_id, data, attempts, due_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
+        (webhook, -number, message_id, PING, now, message_id, data, now),
+    )
+    return statement, message_id
+
+
+def redeliver(
+    dialect: Dialect, namespace: str, name: str, since: datetime, now: str
+) -> TransactionScript[bool]:
     """Move a webhook's position back; whether there is one."""
     locked = "" if dialect == "sqlite" else " FOR UPDATE"
     found = yield Statement(
@@ -229,12 +216,24 @@ def redeliver(dialect: Dialect, namespace: str, name: str, since: datetime) -> T
     if not found:
         return False
     [[pk, tenant, former]] = found
-    position = yield from position_before(dialect, tenant, to_text(since), decode(former))
+    moved = yield from moved_back(dialect, tenant, since, decode(former), now)
     yield Statement(
-        f"UPDATE webhook SET position = ?, position_at = ?, {_CHANGED} WHERE pk = ?",
-        (encode(position), to_text(since), pk),
+        f"UPDATE webhook SET position = ?, position_at = ?, {_CHANGED} WHERE pk = ?", (*moved, pk)
     )
     return True
+
+
+def moved_back(
+    dialect: Dialect, tenant: int, since: datetime, former: FeedPosition, now: str
+) -> TransactionScript[tuple[str, str]]:
+    """A position from which what was made since a moment is read again, and nothing left out that was not read yet; with
+    the moment, both as they are stored.
+    """
+    aware = since if since.tzinfo else since.replace(tzinfo=UTC)
+    moment = to_text(min(max(aware, _FIRST_MOMENT), from_text(now)))
+    there = yield from position_before(dialect, tenant, moment, former)
+    is_behind = former.epoch == there.epoch and former.pk <= there.pk
+    return encode(former if is_behind else there), moment
 
 
 def delete(namespace: str, name: str) -> TransactionScript[bool]:
@@ -243,49 +242,3 @@ def delete(namespace: str, name: str) -> TransactionScript[bool]:
         "DELETE FROM webhook WHERE namespace = ? AND name = ? RETURNING 1", (namespace, name)
     )
     return bool(rows)
-
-
-def status(namespace: str, name: str, keep: timedelta, now: str) -> TransactionScript[WebhookStatus | None]:
-    """How a webhook does."""
-    rows = yield Statement(f"{_STATUS} WHERE w.namespace = ? AND w.name = ?", (namespace, name))
-    return (yield from _to_status(rows[0], keep, now)) if rows else None
-
-
-def statuses(keep: timedelta, now: str) -> TransactionScript[list[WebhookStatus]]:
-    """How all webhooks do."""
-    found: list[WebhookStatus] = []
-    for row in (yield Statement(f"{_STATUS} ORDER BY w.namespace, w.name")):
-        found.append((yield from _to_status(row, keep, now)))
-    return found
-
-
-def _to_status(row: Row, keep: timedelta, now: str) -> TransactionScript[WebhookStatus]:
-    pk, tenant, namespace, name, secrets, position = row[:6]
-    delivered, attempted, failing, failure, retry, stopped, gap_at, gap = row[6:14]
-    [[queued, retrying, first]] = yield Statement(_QUEUED, (pk,))
-    [[ahead, next_at]] = yield Statement(_AFTER, (tenant, decode(position).pk))
-    oldest = min(filter(None, (first, next_at)), default=None)
-    moment = from_text(now)
-    age = timedelta() if oldest is None else moment - from_text(oldest)
-    return WebhookStatus(
-        namespace=namespace,
-        name=name,
-        settings=to_settings(row[14:]),
-        secrets=read_secrets(secrets, now),
-        last_delivered_at=_time(delivered),
-        last_attempt_at=_time(attempted),
-        failing_since=_time(failing),
-        failure=failure,
-        retry_at=_time(retry),
-        stopped_at=_time(stopped),
-        gap_at=_time(gap_at),
-        gap=gap,
-        backlog=queued + ahead,
-        backlog_seconds=max(age.total_seconds(), 0.0),
-        retrying=retrying,
-        loses_events_at=moment - age + keep if oldest is not None and age > keep - NOTICE else None,
-    )
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else from_text(text)

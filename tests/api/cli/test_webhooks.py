@@ -1,5 +1,6 @@
 """``scim-api webhook``: what is printed, kept and refused."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from scim_api.cli.main import main
+from scim_api.contract.signing_secret import secret_id
+from scim_api.contract.webhooks import Webhook
 from scim_api.delivery.key_file import read_private_keys
 from support.connection_command import ConnectionCommand
+from support.database import run_sql
 from support.webhooks import KEEP
 
 URL = "https://app.example/hook"
@@ -33,9 +37,13 @@ class WebhookCommand(ConnectionCommand):
         return CliRunner().invoke(main, ["webhook", *arguments], env=environment)
 
     def secrets(self) -> list[str]:
-        found = self.ask(lambda store: store.webhooks.status("demo", "app", KEEP))
+        [[stored]] = asyncio.run(run_sql(self.url, "SELECT secrets FROM webhook"))
         keys = read_private_keys(self.key)
-        return [keys.open(one.sealed, "demo/app") for one in found.secrets]
+        return [keys.open(one["sealed"], "demo/app") for one in json.loads(stored)]
+
+    def status(self) -> Webhook:
+        found: Webhook = self.ask(lambda store: store.webhooks.get("demo", "app", KEEP))
+        return found
 
 
 @pytest.fixture
@@ -72,6 +80,16 @@ def test_a_rotated_secret_leaves_the_one_before_valid(command: WebhookCommand) -
     assert command.secrets() == [second, first]
     third = command.json("rotate-secret", "demo/app", "--overlap", "1s")["secret"]
     assert command.secrets()[:2] in ([third], [third, second])
+
+
+def test_each_secret_is_kept_with_its_id_and_its_age(command: WebhookCommand) -> None:
+    first = create(command)["secret"]
+    second = command.json("rotate-secret", "demo/app")["secret"]
+    current, former = command.status().secrets
+    assert (current.id, former.id) == (secret_id(second), secret_id(first))
+    assert current.issued_at is not None
+    assert former.issued_at is not None
+    assert former.issued_at <= current.issued_at
 
 
 def test_the_list_shows_what_was_asked_for_and_how_it_does(command: WebhookCommand) -> None:

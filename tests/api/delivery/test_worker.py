@@ -14,7 +14,7 @@ from scim_api.delivery.worker import WebhookWorker
 from scim_api.store.protocol import Store
 from scim_api.store.webhooks import Delivery, LeasedWebhook
 from support.stored import retitle, tenant_of
-from support.webhooks import KEEP, NAME, NAMESPACE, WRITER, add_user, add_webhook
+from support.webhooks import KEEP, WRITER, add_user, add_webhook, webhook_of
 
 DELIVERED, REJECTED = Outcome(Result.DELIVERED), Outcome(Result.REJECTED, "HTTP 500")
 UNREACHABLE = Outcome(Result.UNREACHABLE, "connection: refused")
@@ -86,9 +86,8 @@ class Running:
                 await asyncio.sleep(0.005)
 
     async def queued(self) -> int:
-        found = await self.store.webhooks.status(NAMESPACE, NAME, KEEP)
-        assert found is not None
-        return found.backlog
+        found = await webhook_of(self.store)
+        return found.backlog.events
 
     async def until_empty(self) -> None:
         async with asyncio.timeout(10):
@@ -159,9 +158,8 @@ async def test_a_poison_message_is_tried_again_and_delays_its_own_resource_alone
     }
     assert len(ids) == 1, "the id stays over attempts"
     assert running.delays[:2] == [1, 2]
-    status = await running.store.webhooks.status(NAMESPACE, NAME, KEEP)
-    assert status is not None
-    assert (status.failing_since, status.retrying) == (None, 0)
+    status = await webhook_of(running.store)
+    assert (status.failing_since, status.backlog.retrying) == (None, 0)
 
 
 async def test_a_receiver_that_is_not_reached_is_probed_with_one_at_a_time(running: Running) -> None:
@@ -174,8 +172,7 @@ async def test_a_receiver_that_is_not_reached_is_probed_with_one_at_a_time(runni
     running.played.most = 0
     await running.until(lambda: len(running.played.sent) >= 24)
     assert running.played.most == 1
-    status = await running.store.webhooks.status(NAMESPACE, NAME, KEEP)
-    assert status is not None
+    status = await webhook_of(running.store)
     assert status.failing_since is not None
     assert status.failure == "connection: refused"
     running.played.answer = lambda _: DELIVERED
@@ -188,10 +185,9 @@ async def test_a_receiver_that_wants_no_more_gets_none_until_it_is_resumed(runni
     await running.users("ada")
     async with asyncio.timeout(10):
         await running.task
-    status = await running.store.webhooks.status(NAMESPACE, NAME, KEEP)
-    assert status is not None
+    status = await webhook_of(running.store)
     assert status.stopped_at is not None
-    assert (status.failure, status.backlog) == ("HTTP 410", 1)
+    assert (status.failure, status.backlog.events) == ("HTTP 410", 1)
     assert await running.store.webhooks.lease("one", 60, 1) == {}
 
 
@@ -200,8 +196,7 @@ async def test_the_rest_that_a_receiver_asks_for_is_longer_than_the_schedule(run
     await running.users("ada", "bob")
     await running.until(lambda: running.played.sent)
     await asyncio.sleep(0.1)
-    status = await running.store.webhooks.status(NAMESPACE, NAME, KEEP)
-    assert status is not None
+    status = await webhook_of(running.store)
     assert status.retry_at is not None
     assert status.last_attempt_at is not None
     assert timedelta(minutes=59) < status.retry_at - status.last_attempt_at <= timedelta(hours=1)

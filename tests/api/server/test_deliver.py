@@ -24,7 +24,7 @@ from scim_api.store.webhooks import SealedSecret, WebhookSettings
 from support.receiver import OK, Answer, Received, Receiver, eventually
 from support.serve_process import PYTHON, Serve, free_port
 from support.stored import retitle, tenant_of
-from support.webhooks import KEEP, NAMESPACE, WRITER, add_user
+from support.webhooks import NAMESPACE, WRITER, add_user, webhook_of
 
 LOCAL = ("--webhook-allowed-networks", "127.0.0.0/8", "--webhook-allow-http")
 ADA = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ada", "emails": [
@@ -218,9 +218,8 @@ async def test_nothing_is_lost_and_each_resource_keeps_its_order_whoever_is_kill
             running[0].kill()
         async with asyncio.timeout(60):
             while True:
-                status = await store.webhooks.status(NAMESPACE, "app", KEEP)
-                assert status is not None
-                if not status.backlog:
+                status = await webhook_of(store)
+                if not status.backlog.events:
                     break
                 await asyncio.sleep(0.05)
     page = await store.change_log.page(tenant, None, limit=1000)
@@ -241,10 +240,7 @@ async def test_a_receiver_that_was_killed_gets_everything_when_it_is_back(store:
     async with dispatchers(store.url, key, 1):
         made = [await add_user(store, tenant, f"u{n}") for n in range(5)]
         async with asyncio.timeout(20):
-            while (
-                not (status := await store.webhooks.status(NAMESPACE, "app", KEEP))
-                or not status.failing_since
-            ):
+            while not (status := await webhook_of(store)).failing_since:
                 await asyncio.sleep(0.02)
         assert str(status.failure).startswith("connection: 127.0.0.1:")
         with place.serving():

@@ -1,29 +1,18 @@
-"""What an owner does with a webhook, and what is said of it; on both databases."""
+"""What is done with a webhook by hand; on both databases."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from scim_api.store.errors import NamespaceMismatch, TenantImmutable, UnknownTenant, WebhookExists
+from scim_api.store.errors import NamespaceMismatch, TenantPurging, UnknownTenant, WebhookExists
 from scim_api.store.protocol import Store
 from scim_api.store.sql.timestamps import to_text
-from scim_api.store.webhooks import (
-    AttemptResults,
-    FailedAttempt,
-    SealedSecret,
-    WebhookSettings,
-    WebhookStatus,
-)
+from scim_api.store.webhooks import AttemptResults, FailedAttempt, SealedSecret, WebhookSettings
+from support.change_rows import ChangeRow, add_change_row
 from support.database import run_sql
-from support.webhooks import KEEP, NAME, NAMESPACE, SECRET, Dispatched, add_user, add_webhook
+from support.webhooks import NAME, NAMESPACE, SECRET, Dispatched, add_user, add_webhook, webhook_of
 
-SECOND = SealedSecret("v1.kid.second")
-
-
-async def status(store: Store, name: str = NAME, keep: timedelta = KEEP) -> WebhookStatus:
-    found = await store.webhooks.status(NAMESPACE, name, keep)
-    assert found is not None
-    return found
+SECOND = SealedSecret("v1.kid.second", id="2" * 16)
 
 
 async def test_a_webhook_is_read_as_it_was_made(store: Store, tenant: int) -> None:
@@ -31,10 +20,15 @@ async def test_a_webhook_is_read_as_it_was_made(store: Store, tenant: int) -> No
         "contoso", "https://app.example/hook", frozenset({"user.created", "user.deleted"}), "Full", 20
     )
     await store.webhooks.create(NAMESPACE, NAME, settings, SECRET)
-    found = await status(store)
-    assert (found.settings, found.secrets) == (settings, (SECRET,))
-    assert (found.backlog, found.backlog_seconds, found.retrying) == (0, 0, 0)
-    assert await store.webhooks.statuses(KEEP) == [found]
+    found = await webhook_of(store)
+    assert (found.tenant, found.url, found.types, found.content, found.timeout_seconds, found.suspended) == (
+        "contoso", "https://app.example/hook", ("user.created", "user.deleted"), "Full", 20, False,
+    )  # fmt: skip
+    [secret] = found.secrets
+    assert (secret.id, secret.key_id, secret.until) == (SECRET.id, "kid", None)
+    assert secret.issued_at is not None
+    assert found.now - timedelta(minutes=1) < secret.issued_at <= found.now
+    assert (found.owner_uid, found.ping, found.redelivery) == (None, None, None)
 
 
 async def test_its_name_is_its_own(store: Store, tenant: int) -> None:
@@ -54,36 +48,27 @@ async def test_it_needs_a_tenant_of_its_namespace_that_is_the_same_namespace_sti
     await run_sql(store.url, "UPDATE tenant SET namespace_uid = 'gone'")
     with pytest.raises(NamespaceMismatch):
         await store.webhooks.create(NAMESPACE, NAME, settings, SECRET, namespace_uid="new")
-
-
-async def test_it_can_be_changed_but_for_its_tenant(store: Store, tenant: int) -> None:
-    await add_webhook(store)
-    wanted = WebhookSettings(
-        "contoso", "https://new.example", frozenset({"user.created"}), "Full", 30, suspended=True
-    )
-    assert await store.webhooks.update(NAMESPACE, NAME, wanted)
-    assert (await status(store)).settings == wanted
-    with pytest.raises(TenantImmutable):
-        await store.webhooks.update(NAMESPACE, NAME, WebhookSettings("fabrikam", "https://new.example"))
+    await run_sql(store.url, "UPDATE tenant SET state = 'purging'")
+    with pytest.raises(TenantPurging):
+        await store.webhooks.create(NAMESPACE, NAME, settings, SECRET)
 
 
 async def test_a_rotated_secret_leaves_the_one_before_for_the_overlap(store: Store, tenant: int) -> None:
     await add_webhook(store)
     before = datetime.now(UTC)
     assert await store.webhooks.replace_secret(NAMESPACE, NAME, SECOND, timedelta(hours=1))
-    current, former = (await status(store)).secrets
-    assert (current, former.sealed) == (SECOND, SECRET.sealed)
+    current, former = (await webhook_of(store)).secrets
+    assert (current.id, current.until, former.id) == (SECOND.id, None, SECRET.id)
     assert former.until is not None
     assert timedelta(minutes=59) < former.until - before < timedelta(minutes=61)
-    third = SealedSecret("v1.kid.third")
+    third = SealedSecret("v1.kid.third", id="3" * 16)
     assert await store.webhooks.replace_secret(NAMESPACE, NAME, third, timedelta())
-    assert (await status(store)).secrets == (third,)
+    assert [one.id for one in (await webhook_of(store)).secrets] == [third.id]
 
 
 async def test_what_does_not_exist_can_not_be_changed(store: Store, tenant: int) -> None:
-    webhooks, wanted = store.webhooks, WebhookSettings("contoso", "https://app.example")
-    assert await webhooks.status(NAMESPACE, NAME, KEEP) is None
-    assert not await webhooks.update(NAMESPACE, NAME, wanted)
+    webhooks = store.webhooks
+    assert not await webhooks.suspend(NAMESPACE, NAME)
     assert not await webhooks.replace_secret(NAMESPACE, NAME, SECRET, timedelta())
     assert not await webhooks.resume(NAMESPACE, NAME)
     assert await webhooks.ping(NAMESPACE, NAME) is None
@@ -101,27 +86,6 @@ async def test_a_deleted_one_takes_its_deliveries_along(store: Store, tenant: in
     assert await one.turn(webhook) is None
 
 
-async def test_the_backlog_counts_what_is_queued_and_what_is_in_the_log(store: Store, tenant: int) -> None:
-    webhook, one = await add_webhook(store), Dispatched(store)
-    await one.lease()
-    await add_user(store, tenant, "ada")
-    await one.due(webhook)
-    await add_user(store, tenant, "bob")
-    found = await status(store)
-    assert found.backlog == 2
-    assert found.backlog_seconds > 0
-    assert found.loses_events_at is None
-
-
-async def test_it_is_said_a_week_before_when_changes_will_be_lost(store: Store, tenant: int) -> None:
-    await add_webhook(store)
-    await add_user(store, tenant, "ada")
-    assert (await status(store, keep=timedelta(days=8))).loses_events_at is None
-    soon = (await status(store, keep=timedelta(days=6))).loses_events_at
-    assert soon is not None
-    assert timedelta(days=5, hours=23) < soon - datetime.now(UTC) <= timedelta(days=6)
-
-
 async def test_resume_ends_a_stop_and_has_what_failed_tried_at_once(store: Store, tenant: int) -> None:
     webhook, one = await add_webhook(store), Dispatched(store)
     await add_user(store, tenant, "ada")
@@ -137,13 +101,13 @@ async def test_resume_ends_a_stop_and_has_what_failed_tried_at_once(store: Store
         )
         is None
     )
-    found = await status(store)
-    assert (found.failure, found.retrying) == ("HTTP 410", 1)
+    found = await webhook_of(store)
+    assert (found.failure, found.backlog.retrying) == ("HTTP 410", 1)
     assert None not in {found.stopped_at, found.retry_at, found.failing_since, found.last_attempt_at}
     assert await store.webhooks.resume(NAMESPACE, NAME)
     await one.lease()
     assert [again.change for again in await one.due(webhook)] == [due.change]
-    found = await status(store)
+    found = await webhook_of(store)
     assert (found.stopped_at, found.retry_at) == (None, None)
 
 
@@ -173,3 +137,31 @@ async def test_redelivery_begins_at_a_moment_and_keeps_ids(store: Store, tenant:
     assert [delivery.message_id for delivery in again] == [delivery.message_id for delivery in first[1:]]
     assert await store.webhooks.redeliver(NAMESPACE, NAME, datetime(2020, 1, 1, tzinfo=UTC))
     assert len(await one.all_due(webhook)) == 3
+
+
+async def test_a_redelivery_leaves_nothing_out_that_was_not_read_yet(store: Store, tenant: int) -> None:
+    webhook, one = await add_webhook(store), Dispatched(store)
+    await one.lease()
+    old = to_text(datetime.now(UTC) - timedelta(hours=3))
+    await add_change_row(store, ChangeRow(old, tenant, "user.created", "u1"))
+    assert await store.webhooks.redeliver(NAMESPACE, NAME, datetime.now(UTC))
+    assert [due.resource for due in await one.all_due(webhook)] == ["u1"]
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        datetime(1, 1, 1, tzinfo=UTC),
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
+        datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-14))),
+        datetime(2020, 1, 1),  # noqa: DTZ001 - without a zone it is UTC
+    ],
+)
+async def test_a_redelivery_begins_at_any_moment_that_can_be_written(
+    store: Store, tenant: int, since: datetime
+) -> None:
+    webhook, one = await add_webhook(store), Dispatched(store)
+    await add_user(store, tenant, "ada")
+    assert await store.webhooks.redeliver(NAMESPACE, NAME, since)
+    await one.lease()
+    assert len(await one.all_due(webhook)) == 1
