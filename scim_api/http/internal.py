@@ -56,7 +56,9 @@ def admin_app(service: ServiceContext, keys: TrustedKeys) -> FastAPI:
 
 
 def _serve_admin(app: FastAPI, service: ServiceContext, keys: TrustedKeys) -> None:
-    context = AdminContext(service.store, service.authenticator, keys, service.metrics, service.bodies)
+    context = AdminContext(
+        service.store, service.authenticator, keys, service.metrics, service.bodies, service.keep_changes
+    )
     endpoints.register(app, context)
 
 

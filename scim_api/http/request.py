@@ -5,6 +5,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -19,6 +20,7 @@ from scim_api.http.change_watch import ChangeWatch, most_waiting
 from scim_api.http.metrics import Metrics
 from scim_api.http.rate_limit import RateLimiter
 from scim_api.http.token_refusals import TokenRefusals
+from scim_api.store.change_log import CHANGE_RETENTION
 from scim_api.store.protocol import Access, Store
 
 MAX_DISCARDED_BYTES: Final = 32 * 1024 * 1024
@@ -127,6 +129,8 @@ class ServiceContext:
     """Of ReadOnly tokens: however much applications read, it takes nothing from whoever provisions."""
     token_refusals: TokenRefusals = dataclasses.field(default_factory=TokenRefusals)
     """Of the token endpoint; a background job writes them."""
+    keep_changes: timedelta = CHANGE_RETENTION
+    """How long the log of changes goes back."""
     connections: dataclasses.InitVar[int] = 1_000
     """That the public port takes at a time."""
     change_watch: ChangeWatch = dataclasses.field(init=False)

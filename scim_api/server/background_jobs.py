@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import Final
 
 import structlog
 
 from scim_api.core.filter import parser
 from scim_api.http.request import ServiceContext
-from scim_api.store.change_log import CHANGE_RETENTION
 from scim_api.store.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -34,14 +32,11 @@ Job = Callable[[], Awaitable[float | None]]
 """One round of a job; returns seconds until the next one, None for the usual pause."""
 
 
-def start(
-    service: ServiceContext, *, keep_changes: timedelta = CHANGE_RETENTION
-) -> list["asyncio.Task[None]"]:
+def start(service: ServiceContext) -> list["asyncio.Task[None]"]:
     """Start all jobs; the caller cancels the tasks. A task ends only by an unexpected exception.
 
     Args:
         service: what the jobs work on.
-        keep_changes: for how long the log of changes goes back.
     """
 
     async def refresh_auth_generation() -> None:
@@ -62,7 +57,7 @@ def start(
         return 0.0 if await service.store.purge(PURGE_BATCH) >= PURGE_BATCH else None
 
     async def forget_changes() -> float | None:
-        gone = await service.store.change_log.forget(keep_changes, CHANGE_BATCH)
+        gone = await service.store.change_log.forget(service.keep_changes, CHANGE_BATCH)
         return CHANGE_PAUSE if gone >= CHANGE_BATCH else None
 
     async def rebuild_keys() -> float | None:

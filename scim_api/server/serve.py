@@ -257,7 +257,13 @@ async def serve(settings: ApiSettings) -> None:
         authenticator = Authenticator(store, operator_keys=keys)
         connections = _granted(settings)
         service = ServiceContext(
-            store, authenticator, RateLimiter(), metrics, settings.endpoint, connections=connections
+            store,
+            authenticator,
+            RateLimiter(),
+            metrics,
+            settings.endpoint,
+            keep_changes=timedelta(days=settings.change_retention_days),
+            connections=connections,
         )
         with contextlib.suppress(Unavailable):
             if await store.schema_version() >= REQUIRED_VERSION:
@@ -297,8 +303,7 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    keep_changes = timedelta(days=settings.change_retention_days)
-    background = background_jobs.start(service, keep_changes=keep_changes)
+    background = background_jobs.start(service)
     end_of_deliveries, delivering = asyncio.Event(), []
     if dispatcher is not None:
         run = dispatcher.run(end_of_deliveries, settings.shutdown_seconds)

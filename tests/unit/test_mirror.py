@@ -17,6 +17,7 @@ ELSEWHERE: Final = {
     "scim_api.core.limits": "constants: docs/reference.md and tests/api/test_bad_input.py hold each of them",
     "scim_api.core.model": "records without behaviour",
     "scim_api.core.types": "types without behaviour",
+    "scim_api.http.admin.common": "test_endpoints.py, test_webhook_endpoints.py and test_openapi.py go through each of it",
     "scim_api.http.admin.context": "a record and its dependency; every test of the admin API goes through it",
     "scim_api.http.oauth.assertion": "a protocol and its exception, without behaviour",
     "scim_api.http.scim.crud": "the handlers that test_users.py, test_groups.py and test_conditional.py ask",

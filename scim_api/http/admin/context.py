@@ -1,6 +1,7 @@
 """What the admin endpoints share within one process, as a dependency."""
 
 import dataclasses
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -22,6 +23,8 @@ class AdminContext:
     keys: TrustedKeys
     metrics: Metrics
     bodies: BufferedBodies
+    keep_changes: timedelta
+    """How long the log of changes goes back."""
     seen: SeenCalls = dataclasses.field(default_factory=SeenCalls)
     """Calls that were taken, which are not taken again."""
     claimed_for: str | None = None

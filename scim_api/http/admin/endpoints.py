@@ -1,112 +1,62 @@
-"""``/admin/v1``: where the operator writes which credentials are accepted. Internal port only.
+"""``/admin/v1``: where the operator writes which credentials are accepted, and what is sent to whom. Internal port only.
 
-Every request is signed (``scim_api.contract.signing``) and every write carries the revision it was decided
+Here are connections; ``webhook_endpoints`` has webhooks. Every request is signed (``scim_api.contract.signing``) and every write carries the revision it was decided
 on. ``docs/admin-openapi.json`` describes it.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Response
-from pydantic import AfterValidator, BeforeValidator, ValidationError
-from pydantic_core import PydanticCustomError
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Response
 
-from scim_api.contract.admin import AdminError, Connection, ConnectionPage, Name, PutConnection
-from scim_api.http.admin import errors
+from scim_api.contract.admin import Connection, ConnectionPage, Name, PutConnection
+from scim_api.http.admin import errors, webhook_endpoints
+from scim_api.http.admin.common import (
+    REFUSALS,
+    After,
+    Responses,
+    Revision,
+    decoded,
+    etag,
+    page_limit,
+    responses,
+    with_etag,
+)
 from scim_api.http.admin.context import AdminContext, Context
 from scim_api.http.admin.signature import SIGNED_JWT, SignedRoute
 
-
-def _digits(value: Any) -> Any:
-    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
-        raise ValueError("not a number")
-    return value
-
-
-def _unquoted(value: str) -> str:
-    revision = value.strip().strip('"')
-    if not revision:
-        raise ValueError("no revision")
-    return revision
-
-
-def _decoded(body: bytes) -> PutConnection:
-    """The body from the bytes that the signature was verified over; its errors name JSON's types."""
-    try:
-        return PutConnection.model_validate_json(body)
-    except ValidationError as error:
-        raise ValidationError.from_exception_data(
-            error.title,
-            [
-                {
-                    "type": PydanticCustomError(item["type"], item["msg"]),
-                    "loc": item["loc"],
-                    "input": None,
-                }
-                for item in error.errors(include_url=False, include_input=False)
-            ],
-        ) from None
-
-
+PAGE_SIZE: Final = 500
+"""The most connections on a page, and how many without ``limit``."""
 Namespace = Annotated[Name, Path(description="Namespace of the ScimToken.")]
 ConnectionName = Annotated[Name, Path(description="Name of the ScimToken.")]
-Revision = Annotated[
-    str,
-    Header(alias="If-Match", description="The revision that the write was decided on, in double quotes."),
-    AfterValidator(_unquoted),
-]
-Limit = Annotated[
-    int, Query(ge=1, le=errors.PAGE_SIZE, description="Connections on a page."), BeforeValidator(_digits)
-]
-After = Annotated[str | None, Query(description="`next` of the page before.")]
-Body = Annotated[PutConnection, BeforeValidator(_decoded)]
+Limit = Annotated[int, Query(ge=1, le=PAGE_SIZE, description="Connections on a page."), page_limit(PAGE_SIZE)]
+Body = Annotated[PutConnection, decoded(PutConnection)]
 
-_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
-    400: {"description": "`Invalid`: a name, parameter or field is wrong, or a write has no If-Match."},
-    401: {
-        "description": "`Unauthorized`: not signed by this installation's operator, or not for this request."
-    },
-    413: {"description": "`Invalid`: the body is too large."},
-    503: {"description": "`Unavailable`: the database does not answer; nothing was written."},
-    "4XX": {"description": "Any other refusal."},
-}
-_WRITE_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+_WRITE_REFUSALS: Final[Responses] = {
     412: {"description": "`RevisionMismatch`: the connection is not at the revision in If-Match."},
 }
-_PUT_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+_PUT_REFUSALS: Final[Responses] = {
     409: {
         "description": "`SettingsConflict`, `MatchingImmutable`, `AccessImmutable`, `CredentialRevoked`, `DigestInUse`,"
         " `TenantPurging`, `NamespaceMismatch` or `ClientIdInUse`: the state asked for contradicts what the database holds."
     },
 }
 
-
-def _responses(refusals: dict[int | str, dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": AdminError, **refusal} for status, refusal in refusals.items()}
-
-
-def _with_etag(refusals: dict[int | str, dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
-    headers = {"ETag": {"description": "The revision, in double quotes.", "schema": {"type": "string"}}}
-    return {200: {"headers": headers}, **_responses(refusals)}
-
-
 router = APIRouter(
     prefix="/admin/v1/connections",
     tags=["admin"],
     route_class=SignedRoute,
     dependencies=[Depends(SIGNED_JWT)],
-    responses=_responses(_REFUSALS),
+    responses=responses(REFUSALS),
 )
 
 
 @router.get("", operation_id="listConnections")
-async def list_connections(
-    context: Context, after: After = None, limit: Limit = errors.PAGE_SIZE
-) -> ConnectionPage:
+async def list_connections(context: Context, after: After = None, limit: Limit = PAGE_SIZE) -> ConnectionPage:
     """All connections, by namespace and name, in pages."""
     return await context.store.connections(after=after, limit=limit)
 
 
-@router.get("/{namespace}/{name}", operation_id="getConnection", responses=_with_etag({}))
+@router.get("/{namespace}/{name}", operation_id="getConnection", responses=with_etag({}))
 async def get_connection(
     context: Context, namespace: Namespace, name: ConnectionName, response: Response
 ) -> Connection:
@@ -117,7 +67,7 @@ async def get_connection(
 @router.put(
     "/{namespace}/{name}",
     operation_id="putConnection",
-    responses=_with_etag(_PUT_REFUSALS | _WRITE_REFUSALS),
+    responses=with_etag(_PUT_REFUSALS | _WRITE_REFUSALS),
 )
 async def put_connection(
     context: Context,
@@ -133,7 +83,7 @@ async def put_connection(
     return _tagged(response, connection)
 
 
-@router.delete("/{namespace}/{name}", operation_id="deleteConnection", responses=_with_etag(_WRITE_REFUSALS))
+@router.delete("/{namespace}/{name}", operation_id="deleteConnection", responses=with_etag(_WRITE_REFUSALS))
 async def delete_connection(
     context: Context, namespace: Namespace, name: ConnectionName, if_match: Revision, response: Response
 ) -> Connection:
@@ -144,12 +94,16 @@ async def delete_connection(
 
 
 def _tagged(response: Response, connection: Connection) -> Connection:
-    response.headers["ETag"] = f'"{connection.revision}"'
+    response.headers["ETag"] = etag(connection.revision)
     return connection
+
+
+ROUTERS: Final = (router, webhook_endpoints.router)
 
 
 def register(app: FastAPI, context: AdminContext) -> None:
     """Serve ``/admin/v1`` on ``app``."""
     app.state.admin = context
-    app.include_router(router)
+    for each in ROUTERS:
+        app.include_router(each)
     errors.register(app)

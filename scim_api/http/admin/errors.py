@@ -18,11 +18,8 @@ from scim_api.store import errors as store_errors
 from scim_api.store.errors import StoreError
 
 log = structlog.get_logger(__name__)
-PAGE_SIZE: Final = 500
-"""The most connections on a page, and how many without ``limit``."""
 _MESSAGES: Final = {
     "path": "namespace and name are Kubernetes names: a-z, 0-9, '-' and '.'",
-    "query": f"limit must be between 1 and {PAGE_SIZE}",
     "header": "a write needs If-Match with the revision it was decided on",
 }
 _ORDER: Final = ("path", "query", "body", "header")
@@ -79,9 +76,7 @@ def _refusal(error: Exception) -> tuple[int, AdminError] | None:
         case RequestValidationError():
             return _error(400, "Invalid", _explanation(error.errors()))
         case store_errors.RevisionMismatch():
-            return _error(
-                412, "RevisionMismatch", "the connection has changed since; read it and decide again"
-            )
+            return _error(412, "RevisionMismatch", "it has changed since; read it and decide again")
         case store_errors.SettingsConflict():
             names = ", ".join(error.fields)
             return _error(
@@ -126,6 +121,19 @@ def _refusal(error: Exception) -> tuple[int, AdminError] | None:
             )
         case store_errors.ClientIdInUse():
             return _error(409, "ClientIdInUse", f"{error}; give this connection another client id")
+        case store_errors.UnknownTenant():
+            return _error(
+                409, "TenantNotFound", f"{error}: a ScimToken of this namespace with that spec.tenant"
+            )
+        case store_errors.TenantImmutable():
+            return _error(409, "TenantImmutable", str(error))
+        case store_errors.SigningSecretNotFound():
+            return _error(
+                409,
+                "SigningSecretNotFound",
+                "a listed signing secret is not here and came without its sealed text; send that, or leave it out",
+                error.ids,
+            )
         case TooManyBodies():
             return _error(503, "Unavailable", "too many large requests arrive at once; try again")
         case store_errors.Unavailable():

@@ -5,7 +5,7 @@ import sys
 
 from fastapi.openapi.utils import get_openapi
 
-from scim_api.http.admin.endpoints import router
+from scim_api.http.admin.endpoints import ROUTERS
 
 
 def render() -> str:
@@ -13,10 +13,10 @@ def render() -> str:
     document = get_openapi(
         title="scim-api admin API",
         version="v1",
-        description="Where the operator writes which credentials the SCIM API accepts. It is served on the"
-        " internal port alone, and every request carries a signature that no other request can use"
+        description="Where the operator writes which credentials the SCIM API accepts, and which webhooks it sends"
+        " changes to. It is served on the internal port alone, and every request carries a signature that no other request can use"
         " (`scim_api.contract.signing`).",
-        routes=router.routes,
+        routes=[route for router in ROUTERS for route in router.routes],
     )
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
