@@ -10,7 +10,12 @@ import pytest
 
 from api.conftest import INSTALLATION, Scim
 from scim_api.contract.signing import body_digest, key_id
-from support.recorded import CALLS, missing, recorded_at, shifted, with_news
+from support.recorded import CALLS, WEBHOOK_CALLS, missing, recorded_at, shifted, with_news
+
+OF_USES = {
+    "lastUsedAt", "userAgent", "lastDeliveredAt", "lastAttemptAt", "failingSince", "failure", "retryAt", "stoppedAt",
+    "gapAt", "gap",
+}  # fmt: skip
 
 
 def signed(scim: Scim, claims: dict[str, Any], body: bytes, if_match: str) -> str:
@@ -29,12 +34,13 @@ def signed(scim: Scim, claims: dict[str, Any], body: bytes, if_match: str) -> st
 
 
 @pytest.mark.parametrize("change", [lambda same: same, with_news], ids=["older", "newer"])
-async def test_a_recorded_life_of_a_connection_is_answered_as_it_was(
-    scim: Scim, change: Callable[[Any], Any]
+@pytest.mark.parametrize("calls", [CALLS, WEBHOOK_CALLS], ids=["connection", "webhook"])
+async def test_a_recorded_life_is_answered_as_it_was(
+    scim: Scim, calls: list[dict[str, Any]], change: Callable[[Any], Any]
 ) -> None:
-    by = datetime.now(UTC) - recorded_at()
+    by = datetime.now(UTC) - recorded_at(calls)
     revisions = {"0": "0"}
-    for call in CALLS:
+    for call in calls:
         body = b"" if call["body"] is None else json.dumps(change(shifted(call["body"], by))).encode()
         headers = {"content-type": "application/json"} if body else {}
         revision = "" if call["ifMatch"] is None else revisions[call["ifMatch"].strip('"')]
@@ -49,10 +55,7 @@ async def test_a_recorded_life_of_a_connection_is_answered_as_it_was(
 
 
 def without_uses(answer: Any) -> Any:
-    """Nobody comes with a token here: what is told of uses may be null."""
+    """Nobody comes with a token here, and nothing is delivered: what is told of that may be null."""
     if isinstance(answer, dict):
-        return {
-            name: None if name in ("lastUsedAt", "userAgent") else without_uses(value)
-            for name, value in answer.items()
-        }
+        return {name: None if name in OF_USES else without_uses(value) for name, value in answer.items()}
     return [without_uses(item) for item in answer] if isinstance(answer, list) else answer

@@ -1,28 +1,37 @@
-"""The admin API's calls and answers as the first release made them: what both sides must go on to understand.
+"""The admin API's calls and answers as the first release that has them made them: what both sides must go on to understand.
 
 The recording is never made anew, or it would follow a mistake; a later release adds one of its own.
 """
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-RECORDING: Final = Path(__file__).resolve().parents[1] / "fixtures/admin-api-v1.json"
-CALLS: Final[list[dict[str, Any]]] = json.loads(RECORDING.read_text(encoding="utf-8"))["calls"]
+_FIXTURES: Final = Path(__file__).resolve().parents[1] / "fixtures"
+
+
+def _recorded(name: str) -> list[dict[str, Any]]:
+    calls: list[dict[str, Any]] = json.loads((_FIXTURES / name).read_text(encoding="utf-8"))["calls"]
+    return calls
+
+
+CALLS: Final = _recorded("admin-api-v1.json")
+WEBHOOK_CALLS: Final = _recorded("admin-api-webhooks-v1.json")
+"""Of the first release that has webhooks at the admin API."""
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
 
 
 def call(what: str) -> dict[str, Any]:
     """The recorded call of this name."""
-    return next(item for item in CALLS if item["what"] == what)
+    return next(item for item in (*CALLS, *WEBHOOK_CALLS) if item["what"] == what)
 
 
-def recorded_at() -> datetime:
-    """The database's clock at the first call."""
-    return datetime.fromisoformat(CALLS[0]["answer"]["now"])
+def recorded_at(calls: Sequence[Mapping[str, Any]]) -> datetime:
+    """The database's clock at the first of these calls."""
+    return datetime.fromisoformat(calls[0]["answer"]["now"])
 
 
 def shifted(value: Any, by: timedelta) -> Any:
