@@ -147,6 +147,7 @@ class WebhookWorker:
             self._results.failed.append(FailedAttempt(delivery.change, DATABASE_PAUSE))
         else:
             self._take(webhook, delivery, outcome, level)
+        self._results.note_revision(webhook.revision)
         del self._sending[delivery.change]
         self._wake.set()
 
@@ -185,6 +186,7 @@ class WebhookWorker:
             self._state.level,
             results.pause_seconds,
             results.is_stopped,
+            results.revision,
         )
 
     async def _close(self) -> None:
@@ -206,6 +208,12 @@ class _Results:
     failure: str | None = None
     pause_seconds: float | None = None
     is_stopped: bool = False
+    revision: int | None = None
+    """The least at which one of them was made."""
+
+    def note_revision(self, revision: int) -> None:
+        """An attempt was made at this revision of its webhook."""
+        self.revision = revision if self.revision is None else min(self.revision, revision)
 
     @property
     def changes(self) -> frozenset[int]:

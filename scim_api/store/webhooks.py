@@ -62,6 +62,8 @@ class LeasedWebhook:
     """Those that are valid now, the current one first."""
     pause_level: int
     """How often in a row the receiver as a whole did not answer; 0: it is sent whatever is due."""
+    revision: int = 0
+    """A number that changes with each change of the administration."""
 
     @property
     def full_name(self) -> str:
@@ -110,6 +112,10 @@ class AttemptResults:
     """From now; None: no pause."""
     is_stopped: bool = False
     """Whether the receiver wants no more."""
+    revision: int | None = None
+    """The least ``LeasedWebhook.revision`` that one of them was made at; None: the present one. Of before the present one
+    only what was delivered counts: it may have been another receiver that failed.
+    """
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 import asyncio
 import dataclasses
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scim_api.contract.webhooks import Webhook
+from scim_api.contract.webhooks import PutWebhook, Webhook
 from scim_api.core.model import Resource
 from scim_api.store.change_log import Actor
 from scim_api.store.protocol import Store
@@ -17,6 +17,7 @@ KEEP = timedelta(days=90)
 NAMESPACE, NAME = "apps", "app"
 SECRET = SealedSecret("v1.kid.first", id="1" * 16)
 WRITER = Actor("writer")
+ISSUED = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 async def add_webhook(store: Store, name: str = NAME, **settings: Any) -> int:
@@ -38,6 +39,39 @@ async def webhook_of(store: Store, name: str = NAME, keep: timedelta = KEEP) -> 
     found = await store.webhooks.get(NAMESPACE, name, keep)
     assert found.exists
     return found
+
+
+def secret(secret_id: str = "a" * 16, sealed: str | None = "v1.kid.sealed", **more: Any) -> dict[str, Any]:
+    """A signing secret in a PUT."""
+    return {"id": secret_id, "sealed": sealed, "issuedAt": ISSUED, **more}
+
+
+def wanted(*secrets: dict[str, Any], **changes: Any) -> PutWebhook:
+    """What the operator wants of a webhook of tenant contoso."""
+    return PutWebhook.model_validate(
+        {
+            "tenant": "contoso",
+            "url": "https://app.example/hook",
+            "secrets": secrets or [secret()],
+            "ownerUid": "owner",
+            "namespaceUid": "namespace",
+            **changes,
+        }
+    )
+
+
+async def put(store: Store, desired: PutWebhook, at: str | None = None, name: str = NAME) -> Webhook:
+    """The answer to a PUT, at the present revision unless another is given."""
+    if at is None:
+        at = (await store.webhooks.get(NAMESPACE, name, KEEP)).revision
+    return await store.webhooks.put(NAMESPACE, name, desired, if_match=at, keep=KEEP)
+
+
+async def leased(store: Store, **changes: Any) -> int:
+    """The key of a new webhook that is dispatched."""
+    await put(store, wanted(**changes))
+    [webhook] = await Dispatched(store).lease()
+    return webhook
 
 
 @dataclasses.dataclass

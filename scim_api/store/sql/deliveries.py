@@ -42,7 +42,7 @@ RENEWED: Final = 2 / 3
 _LEASABLE: Final = "suspended = 0 AND stopped_at IS NULL"
 _WEBHOOK: Final = f"""
 SELECT w.pk, w.namespace, w.name, w.tenant, w.secrets, w.pause_level, w.retry_at, w.position, w.position_at, w.stopped_at,
-    {SETTINGS}
+    w.revision, {SETTINGS}
 FROM webhook w JOIN tenant t ON t.pk = w.tenant WHERE w.pk = ? AND w.lease_holder = ? AND w.lease_until > ?
 """
 _INSERT: Final = """
@@ -120,7 +120,7 @@ def turn(
     if not rows:
         return None
     if results is not None:
-        yield from _write(webhook, results, now)
+        yield from _write(webhook, results, rows[0][10], now)
         rows = yield Statement(_WEBHOOK, (webhook, holder, now))
     leased, retry_at, stopped_at = _leased(rows[0], now), rows[0][6], rows[0][9]
     if stopped_at is not None or leased.settings.suspended:
@@ -159,42 +159,48 @@ def _seconds(start: str, end: str) -> float:
 def _leased(row: Row, now: str) -> LeasedWebhook:
     pk, namespace, name, tenant, secrets, level = row[:6]
     return LeasedWebhook(
-        pk, namespace, name, tenant, to_settings(row[10:]), read_secrets(secrets, now), level
+        pk, namespace, name, tenant, to_settings(row[11:]), read_secrets(secrets, now), level, row[10]
     )
 
 
-def _write(webhook: int, results: AttemptResults, now: str) -> TransactionScript[None]:
-    """Write what came of attempts."""
+def _write(webhook: int, results: AttemptResults, revision: int, now: str) -> TransactionScript[None]:
+    """Write what came of attempts. What failed before the last change of the administration is due still, and says nothing
+    of the receiver as it is wanted now.
+    """
+    is_outdated = results.revision is not None and results.revision != revision
     for numbers in _chunks(results.delivered):
         places = ", ".join("?" * len(numbers))
         yield Statement(
             f"DELETE FROM webhook_delivery WHERE webhook = ? AND change IN ({places})", (webhook, *numbers)
         )
+    yield Statement("UPDATE webhook SET last_attempt_at = ? WHERE pk = ?", (now, webhook))
+    if results.delivered:
+        yield Statement("UPDATE webhook SET last_delivered_at = ? WHERE pk = ?", (now, webhook))
+    if not is_outdated:
+        yield from _write_failures(webhook, results, now)
+    if results.delivered and (is_outdated or results.failure is None):
+        yield Statement(
+            "UPDATE webhook SET failing_since = NULL, failure = NULL WHERE pk = ? AND failing_since IS NOT NULL"
+            " AND NOT EXISTS (SELECT 1 FROM webhook_delivery d WHERE d.webhook = webhook.pk AND d.attempts > 0)",
+            (webhook,),
+        )
+
+
+def _write_failures(webhook: int, results: AttemptResults, now: str) -> TransactionScript[None]:
     for failed in results.failed:
         yield Statement(
             "UPDATE webhook_delivery SET attempts = attempts + 1, due_at = ? WHERE webhook = ? AND change = ?",
             (text_after(now, failed.retry_seconds), webhook, failed.change),
         )
-    yield Statement(
-        "UPDATE webhook SET last_attempt_at = ?, pause_level = ? WHERE pk = ?",
-        (now, results.pause_level, webhook),
-    )
+    yield Statement("UPDATE webhook SET pause_level = ? WHERE pk = ?", (results.pause_level, webhook))
     if results.pause_seconds is not None or not results.pause_level:
         pause = results.pause_seconds
         until = None if pause is None else text_after(now, pause)
         yield Statement("UPDATE webhook SET retry_at = ? WHERE pk = ?", (until, webhook))
-    if results.delivered:
-        yield Statement("UPDATE webhook SET last_delivered_at = ? WHERE pk = ?", (now, webhook))
     if results.failure is not None:
         yield Statement(
             "UPDATE webhook SET failing_since = coalesce(failing_since, ?), failure = ? WHERE pk = ?",
             (now, results.failure, webhook),
-        )
-    elif results.delivered:
-        yield Statement(
-            "UPDATE webhook SET failing_since = NULL, failure = NULL WHERE pk = ? AND failing_since IS NOT NULL"
-            " AND NOT EXISTS (SELECT 1 FROM webhook_delivery d WHERE d.webhook = webhook.pk AND d.attempts > 0)",
-            (webhook,),
         )
     if results.is_stopped:
         yield Statement("UPDATE webhook SET stopped_at = ? WHERE pk = ?", (now, webhook))
@@ -232,7 +238,7 @@ class _Read(NamedTuple):
 
 def _read(dialect: Dialect, row: Row, delivered: int) -> TransactionScript[_Read]:
     """The next changes, as many as there is room for once what was delivered is gone from the queue."""
-    pk, tenant, position, types = row[0], row[3], row[7], to_settings(row[10:]).types
+    pk, tenant, position, types = row[0], row[3], row[7], to_settings(row[11:]).types
     [[queued, _]] = yield Statement(_QUEUED, (pk,))
     limit = min(QUEUE_LIMIT - queued + delivered, PAGE)
     if limit <= 0:

@@ -14,7 +14,7 @@ from scim_api.delivery.worker import WebhookWorker
 from scim_api.store.protocol import Store
 from scim_api.store.webhooks import Delivery, LeasedWebhook
 from support.stored import retitle, tenant_of
-from support.webhooks import KEEP, WRITER, add_user, add_webhook, webhook_of
+from support.webhooks import KEEP, NAME, NAMESPACE, WRITER, add_user, add_webhook, webhook_of
 
 DELIVERED, REJECTED = Outcome(Result.DELIVERED), Outcome(Result.REJECTED, "HTTP 500")
 UNREACHABLE = Outcome(Result.UNREACHABLE, "connection: refused")
@@ -234,3 +234,20 @@ async def test_attempts_and_the_backlog_are_measured(running: Running) -> None:
     assert value("scim_api_webhook_deliveries_total", {"result": "rejected"}) == 1
     assert value("scim_api_webhook_deliveries_total", {"result": "delivered"}) == 1
     await running.until(lambda: value("scim_api_webhook_queued", {"webhook": "apps/app"}) == 0)
+
+
+async def test_a_410_of_before_the_webhook_was_changed_does_not_stop_it(running: Running) -> None:
+    running.played.gate.clear()
+    running.played.answer = lambda _: Outcome(Result.GONE, "HTTP 410")
+    await running.users("ada")
+    await running.until(lambda: running.played.sent)
+    await running.store.webhooks.ping(NAMESPACE, NAME)
+
+    def answer(delivery: Delivery) -> Outcome:
+        running.played.answer = lambda _: DELIVERED
+        return Outcome(Result.GONE, "HTTP 410")
+
+    running.played.answer = answer
+    running.played.gate.set()
+    await running.until_empty()
+    assert (await webhook_of(running.store)).stopped_at is None
