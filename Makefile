@@ -118,9 +118,9 @@ e2e-up: tools ## Real pods on this machine, as root and without a container engi
 e2e-down: install ## End what `make e2e-up` left running
 	@$(RUN) python -m inpods down
 
-crd: install ## Generate the CRD from the models, for kubectl and for the chart
-	@$(RUN) python -m scim_operator.api.crd > crds/scimtoken.yaml
-	@cp crds/scimtoken.yaml charts/scim-operator/files/scimtoken.yaml
+crd: install ## Generate the CRDs from the models, for kubectl and for the chart
+	@$(RUN) python -m scim_operator.api.crd crds
+	@cp crds/*.yaml charts/scim-operator/files/
 
 chart: install ## Generate the chart's README.md and values.schema.json from the comments in values.yaml
 	@$(RUN) python -m chart_files

@@ -72,9 +72,7 @@ class Installation:
         The operator publishes the key that the API trusts, so the API becomes ready after it; the operator is
         told the API's addresses, so the API's ports are chosen first.
         """
-        self.kubectl.step(
-            "the kind ScimToken is known", "apply", "--server-side", "-f", "crds/scimtoken.yaml"
-        )
+        self.kubectl.step("the kinds are known", "apply", "--server-side", "-f", "crds")
         until("the kind ScimToken is established", self._kind_is_established, _ESTABLISHED_SECONDS)
         self.kubectl.step("the operator may do what it needs", "apply", "-f", "dev/manifests/rbac.yaml")
         keys = self.directory / "admin-keys"

@@ -144,10 +144,10 @@ def self_test(namespace: str, name: str, url: str | None, ca_file: str | None, s
 
 @cli.command()
 def crd() -> None:
-    """Print the CustomResourceDefinition, for `kubectl apply -f -`."""
+    """Print the CustomResourceDefinitions, for `kubectl apply -f -`."""
     from scim_operator.api import crd as definition
 
-    click.echo(definition.render(), nl=False)
+    click.echo(definition.render_all(), nl=False)
 
 
 def _print(settings: OperatorSettings) -> None:

@@ -36,7 +36,7 @@ def test_it_succeeds(runs: Runs) -> None:
 @pytest.mark.parametrize(
     "fact",
     [
-        r"ScimToken is known +\$ kubectl apply --server-side -f crds/scimtoken.yaml",
+        r"the kinds are known +\$ kubectl apply --server-side -f crds",
         r"\$ kubectl apply -f examples/scimtoken.yaml",
         r"\$ kubectl wait --for=condition=Ready sct/entra",
         r"\n +entra +True +20\d\d-",

@@ -69,7 +69,7 @@ def create(stack: Stack, namespace: str, names: Sequence[str], policy: str = "Re
 
 def install_crd(stack: Stack) -> None:
     def applied() -> bool:
-        crd = str(ROOT / "crds/scimtoken.yaml")
+        crd = str(ROOT / "crds")
         done = stack.control_plane.kubectl("apply", "--server-side", "-f", crd, check=False)
         return done.returncode == 0
 

@@ -83,7 +83,7 @@ def test_into_a_new_cluster_by_the_documented_commands_every_token_goes_on(
     with ControlPlane.start(tools) as plane:
         stack = Stack(plane, directory(tmp_path, "new"), database_url=database)
         follow(plane, tmp_path, "admin-key.json | kubectl create")
-        stack.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
+        stack.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
         plane.wait_established("scimtokens.scim-operator.io")
         stack.kubectl("create", "namespace", "team")
         follow(plane, tmp_path, "secrets.json | kubectl create")

@@ -31,7 +31,7 @@ def plane(tools: Tools) -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="module")
 def with_crd(plane: ControlPlane) -> ControlPlane:
-    plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
+    plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
     plane.wait_established("scimtokens.scim-operator.io")
     return plane
 

@@ -41,9 +41,10 @@ def installed_on_oldest(oldest_tools: Tools) -> Iterator[ControlPlane]:
 @contextlib.contextmanager
 def _with_crd(tools: Tools) -> Iterator[ControlPlane]:
     with ControlPlane.start(tools) as plane:
-        plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
+        plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
         plane.kubectl("apply", "-f", str(ROOT / "dev/manifests/rbac.yaml"))
         plane.wait_established("scimtokens.scim-operator.io")
+        plane.wait_established("scimwebhooks.scim-operator.io")
         yield plane
 
 
@@ -99,6 +100,17 @@ def manifest(
         "kind": "ScimToken",
         "metadata": {"name": name, "namespace": namespace, **metadata},
         "spec": spec or {},
+    }
+
+
+def webhook_manifest(name: str, namespace: str, spec: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A ScimWebhook as it would be applied: ``spec`` wins over the tenant and the URL that it has otherwise."""
+    needed = {"tenant": "contoso", "url": "https://app.example.com/scim-events"}
+    return {
+        "apiVersion": "scim-operator.io/v1alpha1",
+        "kind": "ScimWebhook",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {**needed, **(spec or {})},
     }
 
 

@@ -248,9 +248,10 @@ class Stack:
 
     def start(self, before_the_api: Callable[[], Any] = lambda: None) -> None:
         """Apply CRD and RBAC, start operator and API, as an installation does."""
-        self.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
+        self.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
         self.kubectl("apply", "-f", str(ROOT / "dev/manifests/rbac.yaml"))
         self.control_plane.wait_established("scimtokens.scim-operator.io")
+        self.control_plane.wait_established("scimwebhooks.scim-operator.io")
         self._mirror = ConfigMapMirror(self.kubectl, OPERATOR_NAMESPACE, self.keys)
         self._mirror.start()
         self.start_operator(wait=False)

@@ -93,7 +93,7 @@ class World:
 
     def _install(self) -> None:
         kubectl = self.plane.kubectl
-        kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
+        kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
         kubectl("apply", "-f", str(ROOT / "dev/manifests/rbac.yaml"))
         kubectl("create", "namespace", NAMESPACE)
         self.plane.wait_established("scimtokens.scim-operator.io")

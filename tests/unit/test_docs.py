@@ -9,7 +9,7 @@ import yaml
 from scim_api.contract.admin import AdminError
 from scim_api.core import limits
 from scim_api.server.settings import ApiSettings
-from scim_operator.api import scimtoken, status
+from scim_operator.api import scimtoken, scimwebhook, status, webhook_status
 from scim_operator.api.entra import GraphCloud
 from scim_operator.planning import actions, planner, sign_in_refusals
 from scim_operator.planning.entra.clouds import Clouds
@@ -187,6 +187,21 @@ def test_every_field_of_a_scimtoken_is_in_the_reference() -> None:
         assert re.search(rf"^\| `{field.alias}[`.\[]", REFERENCE, re.MULTILINE), name
     for name, field in status.ScimTokenStatus.model_fields.items():
         assert f"`{field.alias}" in REFERENCE, name
+
+
+def test_every_field_of_a_scimwebhook_is_in_the_reference_with_its_default() -> None:
+    section = REFERENCE.partition("\n## ScimWebhook")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `([\w.]+)`[^|]* \| ([^|]*)\|", section, re.MULTILINE))
+    for name, field in scimwebhook.ScimWebhookSpec.model_fields.items():
+        if name == "secret":
+            assert "secret.name" in rows
+            assert "secret.labels" in rows
+            continue
+        default = str(field.default).lower() if isinstance(field.default, bool) else field.default
+        assert not isinstance(default, str) or rows[str(field.alias)] == f"`{default}` ", name
+        assert field.alias in rows
+    for name, field in webhook_status.ScimWebhookStatus.model_fields.items():
+        assert f"`{field.alias}" in section, name
 
 
 def test_every_limit_is_in_the_reference_with_its_number() -> None:

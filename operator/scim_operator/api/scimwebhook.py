@@ -1,8 +1,11 @@
-"""The ScimWebhook as the cluster holds it. Its CRD is generated from these models, as that of the ScimToken is."""
+"""The ScimWebhook as the cluster holds it. Its CRD is generated from these models (``scim_operator.api.crd``).
+
+The docstring under a field is what ``kubectl explain`` prints.
+"""
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Final, Self, cast
+from typing import Annotated, Any, ClassVar, Final, Self, cast, get_args
 
 from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
@@ -33,8 +36,17 @@ REDELIVER_FROM_ANNOTATION: Final = f"{GROUP}/redeliver-from"
 """On a ScimWebhook: a time (RFC 3339) from which on changes are sent again, once for each value."""
 ANSWERED_ROTATE_ANNOTATION: Final = f"{GROUP}/answered-rotate"
 """On its Secret: the value of ``rotate`` that its secret was made for."""
+NAME_SUFFIX: Final = "-scim-webhook"
+"""After a ScimWebhook's name: the name of its Secret, unless spec says another."""
 NEVER: Final = "never"
-URL_PATTERN: Final = r"^https?://[^/?#@]+([/?][^#]*)?$"
+ROTATE_AFTER_PATTERN: Final = rf"^({NEVER}|{PATTERN.strip('^$')})$"
+_PORT: Final = (
+    "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"  # up to 65535
+)
+URL_PATTERN: Final = (
+    r"^https?://([0-9A-Za-z.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:(" + _PORT + r"))?(/[!\"$-\[\]-~]*)?$"
+)
+"""What the dispatcher asks: neither user nor fragment, nothing but ASCII, and a path before a query."""
 
 
 class WebhookSecretTemplate(ApiModel):
@@ -43,7 +55,7 @@ class WebhookSecretTemplate(ApiModel):
     name: Annotated[DnsName, StringConstraints(max_length=253)] | None = None
     """Name of the Secret, in the ScimWebhook's namespace. Default: <name of the ScimWebhook>-scim-webhook. A Secret that
     exists already and belongs to somebody else is never touched: the condition Ready then says SecretNotOwned. Cannot
-    be changed later."""
+    be changed later: create another ScimWebhook instead."""
     labels: Annotated[dict[str, LabelValue], Field(max_length=64)] = {}
     """Labels to put on the Secret, next to the operator's own."""
     annotations: Annotated[dict[str, str], Field(max_length=64)] = {}
@@ -54,29 +66,30 @@ class ScimWebhookSpec(ApiModel):
     """What you want: whose changes, and where they are sent."""
 
     tenant: Annotated[DnsName, StringConstraints(max_length=NAME_LIMIT)]
-    """Whose changes are sent: spec.tenant of a ScimToken of this namespace, or its name where it has none. Cannot be
-    changed later: create another ScimWebhook instead."""
+    """Whose changes are sent: spec.tenant of a ScimToken of this namespace, or that ScimToken's name where it has no
+    spec.tenant. Cannot be changed later: create another ScimWebhook instead."""
     url: Annotated[str, StringConstraints(pattern=URL_PATTERN, max_length=2048)]
-    """Where they are posted: https, and http only where whoever runs the SCIM API allows that. Private addresses need
-    their leave too."""
-    types: Annotated[tuple[ChangeType, ...], Field(max_length=10)] = ()
+    """Where changes are posted to, such as https://app.example.com/scim-events: without a user and without a fragment. http
+    and addresses that are not on the internet work only where whoever runs the SCIM API allows them. What waits when
+    it is changed goes to the new one."""
+    types: Annotated[tuple[ChangeType, ...], Field(max_length=len(get_args(ChangeType)))] = ()
     """Which changes: user.created, user.updated, user.activated, user.deactivated, user.deleted, group.created,
-    group.updated, group.deleted, group.member_added, group.member_removed. Default: all."""
+    group.updated, group.deleted, group.member_added, group.member_removed. Default: all, those of later releases
+    among them."""
     content: Content = "Thin"
-    """Thin (default) sends what changed; Full also the user or group, as it is when the message is sent."""
+    """What a message holds. Thin (default): the change alone, with the id of the user or group. Full: the user or group
+    too, as it is when the message is sent, so that the receiver needs no token to read it."""
     timeout: Duration = "15s"
-    """How long one attempt may take, from 1s to 60s. Default: 15s."""
+    """How long one attempt may take before it counts as failed and is repeated later, from 1s to 60s. Default: 15s."""
     suspend: bool = False
-    """Send nothing. Changes wait, for as long as the log of changes goes back. Taken back, it also begins anew after a
-    410 of the receiver, and tries at once what has failed."""
-    rotate_after: Annotated[
-        str, StringConstraints(pattern=rf"^({NEVER}|{PATTERN.strip('^$')})$", max_length=10)
-    ] = "90d"
-    """When the signing secret is replaced: a number and s, m, h or d after it was made, or never. Default: 90d. The
-    annotation scim-operator.io/rotate replaces it at once."""
+    """Send nothing. Changes wait, and are lost when the log of changes no longer goes back to them. Taken back, what
+    failed is tried at once, also after the receiver has answered 410."""
+    rotate_after: Annotated[str, StringConstraints(pattern=ROTATE_AFTER_PATTERN, max_length=10)] = "90d"
+    """How long after it was made the signing secret is replaced: a number and s, m, h or d, from 60s to 3650d, or
+    never. Default: 90d. The annotation scim-operator.io/rotate replaces it at once."""
     overlap: Duration = "7d"
-    """How long messages are signed with a secret that was replaced as well, so that the receiver can take up the new one.
-    Default: 7d."""
+    """How long messages are signed with a replaced secret too, so that the receiver refuses nothing until it has the new
+    one: a number and s, m, h or d, from 60s to rotateAfter. Default: 7d."""
     secret: WebhookSecretTemplate = WebhookSecretTemplate()
     """The Secret that receives signing-secret, which the receiver verifies messages with."""
 
@@ -128,7 +141,7 @@ class ScimWebhook(CustomObject):
     def secret_name(self) -> str:
         """The name of the Secret in effect; while spec is not understood, the one that status tells."""
         named = self.status.secret_name if self.spec is None else self.spec.secret.name
-        return named or f"{self.metadata.name}-scim-webhook"
+        return named or f"{self.metadata.name}{NAME_SUFFIX}"
 
     @property
     def rotate_request(self) -> str | None:

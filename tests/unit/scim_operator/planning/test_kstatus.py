@@ -33,8 +33,9 @@ def told(trouble: Failure | None = None, **spec: Any) -> dict[str, Any]:
     return body | {"status": build_status(found, "https://scim.example.com/scim/v2", NOW).to_object()}
 
 
-def test_one_that_no_operator_has_seen_is_not_taken_for_done() -> None:
-    fresh = {"metadata": {"generation": 1}, "status": crd.status_schema()["default"]}
+@pytest.mark.parametrize("kind", crd.KINDS, ids=lambda kind: kind.model.kind)
+def test_one_that_no_operator_has_seen_is_not_taken_for_done(kind: crd.Kind) -> None:
+    fresh = {"metadata": {"generation": 1}, "status": crd.status_schema(kind)["default"]}
     assert kstatus(fresh) == "InProgress"
 
 
