@@ -157,11 +157,11 @@ def generated(chart: Path = CHART) -> dict[Path, str]:
     """Each generated file and what it must hold."""
     text = (chart / "values.yaml").read_text(encoding="utf-8")
     template = (chart / "README.md.tmpl").read_text(encoding="utf-8")
-    crd = (chart.parents[1] / "crds/scimtoken.yaml").read_text(encoding="utf-8")
+    crds = (chart.parents[1] / "crds").glob("*.yaml")
     return {
         chart / "README.md": readme(template, text),
         chart / "values.schema.json": schema(text),
-        chart / "files/scimtoken.yaml": crd,
+        **{chart / "files" / crd.name: crd.read_text(encoding="utf-8") for crd in sorted(crds)},
     }
 
 

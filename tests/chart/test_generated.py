@@ -15,8 +15,9 @@ def test_a_generated_file_is_not_stale(path: Path) -> None:
     assert path.read_text(encoding="utf-8") == chart_files.generated()[path], "run `make chart`"
 
 
-def test_the_chart_ships_the_kind_byte_by_byte() -> None:
-    assert (CHART / "files/scimtoken.yaml").read_bytes() == (ROOT / "crds/scimtoken.yaml").read_bytes()
+@pytest.mark.parametrize("name", ["scimtoken.yaml", "scimwebhook.yaml"])
+def test_the_chart_ships_each_kind_byte_by_byte(name: str) -> None:
+    assert (CHART / "files" / name).read_bytes() == (ROOT / "crds" / name).read_bytes()
 
 
 def test_a_value_without_a_description_is_refused() -> None:

@@ -14,6 +14,7 @@ from support.chart import CHART, HOST, NAMESPACE, RELEASE, Helm
 from support.installed import manifest
 
 CRD = "scimtokens.scim-operator.io"
+KINDS = (CRD, "scimwebhooks.scim-operator.io")
 
 
 class Releases:
@@ -54,19 +55,20 @@ def own_plane(tools: Tools) -> Iterator[ControlPlane]:
 
 @pytest.fixture
 def releases(helm: Helm, own_plane: ControlPlane) -> Iterator[Releases]:
-    """The release is installed; afterwards all of it is gone but the kind, which the next one takes over.
+    """The release is installed; afterwards all of it is gone but the kinds, which the next one takes over.
 
     An API server sometimes takes minutes to let a kind go that was changed right before.
     """
     releases = Releases(helm, own_plane)
     releases.install()
-    own_plane.wait_established(CRD)
+    for crd in KINDS:
+        own_plane.wait_established(crd)
     yield releases
     if releases.helm("list", "-n", NAMESPACE, "-q").strip():
         releases.uninstall()
     own_plane.kubectl("delete", "sct", "--all", "-n", NAMESPACE)
     own_plane.kubectl(
-        "annotate", "crd", CRD, f"meta.helm.sh/release-name={RELEASE}",
+        "annotate", "crd", *KINDS, f"meta.helm.sh/release-name={RELEASE}",
         f"meta.helm.sh/release-namespace={NAMESPACE}", "--overwrite",
     )  # fmt: skip
     own_plane.kubectl("delete", "pvc", "--all", "-n", NAMESPACE, "--wait=false")
@@ -128,7 +130,7 @@ def test_what_matters_outlives_the_release_and_the_next_one_finds_it(releases: R
     assert again["metadata"]["uid"] == claim["metadata"]["uid"]
 
 
-def test_another_release_leaves_the_kind_to_the_first_or_takes_it_over_as_the_readme_says(
+def test_another_release_leaves_the_kinds_to_the_first_or_takes_it_over_as_the_readme_says(
     releases: Releases,
 ) -> None:
     token = make_token(releases)
@@ -137,7 +139,7 @@ def test_another_release_leaves_the_kind_to_the_first_or_takes_it_over_as_the_re
     releases.uninstall(name="second", namespace="second")
     releases.uninstall()
     releases.plane.kubectl(
-        "annotate", "crd", CRD, "meta.helm.sh/release-name=second", "meta.helm.sh/release-namespace=second",
+        "annotate", "crd", *KINDS, "meta.helm.sh/release-name=second", "meta.helm.sh/release-namespace=second",
         "--overwrite",
     )  # fmt: skip
     releases.install(name="second", namespace="second")

@@ -51,9 +51,9 @@ def test_the_oldest_api_server_accepts_every_object(
 @pytest.fixture(scope="module")
 def schemas(plane: ControlPlane, helm: Helm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of all kinds that this Kubernetes serves, ours and others' included."""
-    crd = helm.render(HOST).one("CustomResourceDefinition", "scimtokens.scim-operator.io")
-    plane.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(crd))
-    plane.wait_established("scimtokens.scim-operator.io")
+    for crd in helm.render(HOST).of_kind("CustomResourceDefinition"):
+        plane.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(crd))
+        plane.wait_established(crd["metadata"]["name"])
     directory = tmp_path_factory.mktemp("schemas")
     assert write_schemas(json.loads(plane.kubectl("get", "--raw", "/openapi/v2").stdout), directory) > 100
     return directory
@@ -158,14 +158,26 @@ def test_what_is_asked_for_is_there(helm: Helm) -> None:
     }  # fmt: skip
 
 
-def test_the_kind_is_rendered_as_it_was_generated(helm: Helm) -> None:
-    generated = yaml.safe_load((CHART / "files/scimtoken.yaml").read_text(encoding="utf-8"))
-    rendered = helm.render(HOST).one("CustomResourceDefinition", "scimtokens.scim-operator.io")
+@pytest.mark.parametrize("kind", ["scimtoken", "scimwebhook"])
+def test_each_kind_is_rendered_as_it_was_generated(helm: Helm, kind: str) -> None:
+    generated = yaml.safe_load((CHART / f"files/{kind}.yaml").read_text(encoding="utf-8"))
+    rendered = helm.render(HOST).one("CustomResourceDefinition", f"{kind}s.scim-operator.io")
     assert rendered["spec"] == generated["spec"]
     assert rendered["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
 
 
-def test_the_kind_can_be_left_to_somebody_else(helm: Helm) -> None:
+def test_every_kind_there_is_is_rendered(helm: Helm) -> None:
+    rendered = helm.render(HOST).of_kind("CustomResourceDefinition")
+    shipped = {
+        yaml.safe_load(file.read_text())["metadata"]["name"]
+        for file in (CHART.parents[1] / "crds").glob("*.yaml")
+    }
+    assert {crd["metadata"]["name"] for crd in rendered} == shipped
+    unkept = helm.render({**HOST, "crds": {"keep": False}}).of_kind("CustomResourceDefinition")
+    assert [crd["metadata"]["annotations"] for crd in unkept] == [{}, {}]
+
+
+def test_the_kinds_can_be_left_to_somebody_else(helm: Helm) -> None:
     assert not helm.render({**HOST, "crds": {"install": False}}).of_kind("CustomResourceDefinition")
 
 

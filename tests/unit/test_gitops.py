@@ -9,12 +9,12 @@ import pytest
 import yaml
 from lupa.lua51 import LuaRuntime
 
+from scim_operator.api.crd import KINDS
 from support.kstatus import kstatus
 
 PAGE: Final = (Path(__file__).resolve().parents[2] / "docs/gitops.md").read_text(encoding="utf-8")
-SCRIPT: Final = yaml.safe_load(PAGE.split("```yaml\n")[1].split("```")[0])["data"][
-    "resource.customizations.health.scim-operator.io_ScimToken"
-]
+SCRIPTS: Final[dict[str, str]] = yaml.safe_load(PAGE.split("```yaml\n")[1].split("```")[0])["data"]
+SCRIPT: Final = SCRIPTS["resource.customizations.health.scim-operator.io_ScimToken"]
 AS_ARGO_CD_SAYS: Final = {
     "Current": "Healthy",
     "InProgress": "Progressing",
@@ -54,6 +54,13 @@ def test_argo_cd_says_what_kstatus_says(
     answer = health(item)
     assert answer["status"] == AS_ARGO_CD_SAYS[kstatus(item)]
     assert answer["message"]
+
+
+def test_each_kind_has_the_same_check() -> None:
+    assert set(SCRIPTS) == {
+        f"resource.customizations.health.scim-operator.io_{kind.model.kind}" for kind in KINDS
+    }
+    assert set(SCRIPTS.values()) == {SCRIPT}
 
 
 @pytest.mark.parametrize("status", [None, {}, {"conditions": []}, {"observedGeneration": 2}])
