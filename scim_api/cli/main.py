@@ -144,9 +144,11 @@ def _use_uvloop() -> None:
 @main.command()
 @database_option
 @webhook_options
-@click.option("--internal-host", help="Address of the port of the metrics.  [default: 127.0.0.1]")
+@click.option("--internal-host", help="Address of the internal port.  [default: 127.0.0.1]")
 @click.option(
-    "--metrics-port", type=click.IntRange(0, 65535), help="Serve /metrics here.  [default: not served]"
+    "--internal-port",
+    type=click.IntRange(0, 65535),
+    help="Serve /healthz, /readyz and /metrics here; never expose it.  [default: not served]",
 )
 @click.option(
     "--public-url",

@@ -7,6 +7,7 @@ there are none while the process has no webhook.
 
 import asyncio
 import contextlib
+import math
 import os
 import secrets
 import socket
@@ -34,6 +35,8 @@ CLAIMS: Final = 16
 """Webhooks that are taken at a time, so that several processes share them."""
 LOOK_SECONDS: Final = 0.1
 """Between two looks at the log."""
+STALLED_SECONDS: Final = 120.0
+"""After which the task of the leases is taken for stuck: a database that does not answer holds it up for less."""
 
 
 def new_holder() -> str:
@@ -52,6 +55,7 @@ class Dispatcher:
         lease_seconds: see ``LEASE_SECONDS``.
         claim_seconds: see ``CLAIM_SECONDS``.
         delay: seconds until the next attempt, by failures and chance.
+        clock: seconds, from any beginning.
     """
 
     def __init__(
@@ -64,14 +68,30 @@ class Dispatcher:
         lease_seconds: float = LEASE_SECONDS,
         claim_seconds: float = CLAIM_SECONDS,
         delay: Callable[[int, float], float] = delay,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._new_sender, self._metrics, self._keep = store, new_sender, metrics, keep
         self._lease_seconds, self._claim_seconds, self._delay = lease_seconds, claim_seconds, delay
+        self._clock = clock
+        self._claimed_at, self._renewed_at = clock(), -math.inf
         self._holder = new_holder()
         self._workers: dict[int, WebhookWorker] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._held: Mapping[int, tuple[int, int]] = {}
         self._stopping = False
+
+    def not_alive(self) -> str | None:
+        """Why only another process would help; None while this one works. One whose tasks end returns from ``run``."""
+        stalled = self._clock() - self._claimed_at
+        return f"the leases were not looked at for {stalled:.0f} s" if stalled > STALLED_SECONDS else None
+
+    def not_ready(self) -> str | None:
+        """Why it delivers nothing now; None while it has had its leases renewed lately, be they none."""
+        if self._stopping:
+            return "stopping"
+        if self._clock() - self._renewed_at > self._lease_seconds:
+            return f"the leases of webhooks were not renewed within {self._lease_seconds:g} s"
+        return None
 
     async def run(self, stop: asyncio.Event, shutdown_seconds: float = 8.0) -> None:
         """Deliver until ``stop`` is set; then what is under way may end, and the leases are given back.
@@ -111,17 +131,18 @@ class Dispatcher:
 
     async def _claim(self) -> None:
         """Take and renew leases, and have a worker for each webhook."""
-        valid_until, is_down = time.monotonic(), False
+        valid_until, is_down = self._clock(), False
         while True:
-            began = time.monotonic()
+            self._claimed_at = began = self._clock()
             try:
                 held = await self._store.webhooks.lease(self._holder, self._lease_seconds, CLAIMS)
-                valid_until, is_down = began + self._lease_seconds / 2, False
+                self._renewed_at, is_down = began, False
+                valid_until = began + self._lease_seconds / 2
             except Unavailable as error:
                 if not is_down:
                     log.warning("database unavailable", job="webhook leases", reason=str(error))
                 is_down, held = True, self._held
-                if time.monotonic() > valid_until:
+                if self._clock() > valid_until:
                     held = {}
             await self._follow(held)
             await asyncio.sleep(self._claim_seconds)

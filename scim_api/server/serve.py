@@ -211,17 +211,21 @@ async def opened_store(settings: ApiSettings, keys: TrustedKeys) -> AsyncIterato
                 needed=REQUIRED_VERSION,
                 command="scim-api migrate",
             )
-        installation = keys.installation
-        if installation is not None and await store.schema_version() >= REQUIRED_VERSION:
-            owner = await store.claim(installation)
-            if owner != installation:
-                raise SettingsError(
-                    f"database-url: this database belongs to installation {owner}, the mounted keys to "
-                    f"{installation}; one database serves one installation"
-                )
+        if await store.schema_version() >= REQUIRED_VERSION:
+            await claim(store, keys)
         yield store
     finally:
         await store.close()
+
+
+async def claim(store: Store, keys: TrustedKeys) -> None:
+    """See that a migrated database is this installation's, where there is one. Raises ``SettingsError``."""
+    installation = keys.installation
+    if installation is not None and (owner := await store.claim(installation)) != installation:
+        raise SettingsError(
+            f"database-url: this database belongs to installation {owner}, the mounted keys to "
+            f"{installation}; one database serves one installation"
+        )
 
 
 @contextlib.asynccontextmanager

@@ -34,7 +34,7 @@ class ApiSettings(BaseSettings):
     internal_host: str = "127.0.0.1"
     """Address of the internal port: ``/admin``, ``/healthz``, ``/readyz``, ``/metrics``. Never expose it."""
     internal_port: Annotated[int, Field(ge=0, le=65535)] | None = None
-    """Left out, there is no internal port, which is what stand-alone use wants."""
+    """Left out, there is no internal port, which is what stand-alone use wants. That of ``deliver`` has no ``/admin``."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """``/metrics`` at the internal address, apart from ``/admin``: for a Prometheus that is to reach nothing else."""
     operator_port: Annotated[int, Field(ge=0, le=65535)] | None = None

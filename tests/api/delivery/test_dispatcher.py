@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from scim_api.delivery.dispatcher import LOOK_SECONDS, Dispatcher
+from scim_api.delivery.dispatcher import LEASE_SECONDS, LOOK_SECONDS, STALLED_SECONDS, Dispatcher
 from scim_api.delivery.metrics import DeliveryMetrics
 from scim_api.delivery.outcome import Outcome, Result
 from scim_api.store.change_log import LogMark
@@ -175,3 +175,72 @@ async def test_what_was_committed_around_an_outage_is_found_though_the_log_calls
         await add_user(store, tenant, "second")
         fault.append(Unavailable("down"))
         await until(lambda: log.got("app") == 2)
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@contextlib.asynccontextmanager
+async def probed(store: Store, clock: Clock) -> AsyncIterator[Dispatcher]:
+    stop = asyncio.Event()
+    dispatcher = Dispatcher(store, Log, DeliveryMetrics(), keep=KEEP, claim_seconds=0.01, clock=clock)
+    assert dispatcher.not_ready() == "the leases of webhooks were not renewed within 15 s"
+    task = asyncio.create_task(dispatcher.run(stop))
+    await until(lambda: dispatcher.not_ready() is None)
+    yield dispatcher
+    stop.set()
+    await task
+    assert dispatcher.not_ready() == "stopping"
+
+
+async def test_it_is_ready_once_it_has_its_leases_and_until_they_are_old(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    async with probed(store, clock) as dispatcher:
+        lease = store.webhooks.lease
+        asked = asyncio.Event()
+
+        async def refuse(*_: object) -> dict[int, tuple[int, int]]:
+            asked.set()
+            raise Unavailable("gone")
+
+        monkeypatch.setattr(store.webhooks, "lease", refuse)
+        await asked.wait()
+        clock.now += LEASE_SECONDS + 1
+        assert dispatcher.not_ready() == "the leases of webhooks were not renewed within 15 s"
+        clock.now += STALLED_SECONDS
+        asked.clear()
+        await asked.wait()  # it goes on asking
+        assert dispatcher.not_alive() is None
+        monkeypatch.setattr(store.webhooks, "lease", lease)
+        await until(lambda: dispatcher.not_ready() is None)
+
+
+async def test_it_is_not_alive_when_it_is_stuck(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    async with probed(store, clock) as dispatcher:
+        lease = store.webhooks.lease
+        stuck, end = asyncio.Event(), asyncio.Event()
+
+        async def hang(*_: object) -> dict[int, tuple[int, int]]:
+            stuck.set()
+            await end.wait()
+            return {}
+
+        monkeypatch.setattr(store.webhooks, "lease", hang)
+        await stuck.wait()
+        clock.now += STALLED_SECONDS
+        assert dispatcher.not_alive() is None
+        clock.now += 1
+        assert dispatcher.not_alive() == "the leases were not looked at for 121 s"
+        monkeypatch.setattr(store.webhooks, "lease", lease)
+        end.set()
+        await until(lambda: dispatcher.not_alive() is None)

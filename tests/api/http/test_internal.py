@@ -1,7 +1,11 @@
 """The internal port: probes and metrics, whatever the database does."""
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry, Counter
 
 from api.conftest import Scim
 from scim_api.http import internal
@@ -115,3 +119,58 @@ async def test_no_answer_of_any_port_leads_to_the_host_that_a_client_names(
     for answer in answers:
         assert not 300 <= answer.status_code < 400
         assert "evil.example" not in str(answer.headers) + answer.text
+
+
+# -- a dispatcher's ------------------------------------------------------------------------------------
+Reasons = dict[str, str | None]
+
+
+@pytest.fixture
+async def dispatcher(scim: Scim) -> AsyncIterator[tuple[httpx.AsyncClient, Reasons]]:
+    """A client of a dispatcher's port, and what keeps it from being alive and ready."""
+    reasons: Reasons = {"alive": None, "ready": None}
+    registry = CollectorRegistry()
+    Counter("things", "Things.", registry=registry)
+    app = internal.dispatcher_app(
+        registry, scim.service.store, lambda: reasons["alive"], lambda: reasons["ready"]
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://dispatcher") as client:
+        yield client, reasons
+
+
+async def test_a_dispatcher_with_its_database_is_alive_and_ready(
+    dispatcher: tuple[httpx.AsyncClient, Reasons],
+) -> None:
+    client, _ = dispatcher
+    for path in ("/healthz", "/readyz"):
+        response = await client.get(path)
+        assert (response.status_code, response.text) == (200, "ok\n")
+    assert "things_total 0.0" in (await client.get("/metrics")).text
+    assert (await client.get("/admin/v1/connections")).status_code == 404
+
+
+async def test_a_dispatcher_says_why_it_is_not_ready_or_has_to_be_restarted(
+    dispatcher: tuple[httpx.AsyncClient, Reasons],
+) -> None:
+    client, reasons = dispatcher
+    reasons["ready"] = "the leases are old"
+    ready = await client.get("/readyz")
+    assert (ready.status_code, ready.text) == (503, "the leases are old\n")
+    assert (await client.get("/healthz")).status_code == 200
+    reasons["alive"] = "it is stuck"
+    alive = await client.get("/healthz")
+    assert (alive.status_code, alive.text) == (503, "it is stuck\n")
+
+
+async def test_a_dispatcher_whose_database_hangs_is_alive_and_not_ready(
+    scim: Scim, dispatcher: tuple[httpx.AsyncClient, Reasons], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(internal, "READY_SECONDS", 0.05)
+    monkeypatch.setattr(scim.service.store, "check_writable", hang)
+    client, _ = dispatcher
+    ready = await client.get("/readyz")
+    assert (ready.status_code, ready.text) == (503, "the database does not answer\n")
+    assert (await client.get("/healthz")).status_code == 200

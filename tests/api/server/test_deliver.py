@@ -19,8 +19,12 @@ from scim_api.cli.main import main
 from scim_api.contract.sealing import seal
 from scim_api.contract.signing_secret import new_secret
 from scim_api.delivery.key_file import read_sealing_key, write_key
+from scim_api.store.factory import create_store
+from scim_api.store.migrate import migrate
 from scim_api.store.protocol import Store
 from scim_api.store.webhooks import SealedSecret, WebhookSettings
+from support.cut import Relay
+from support.postgres import OwnServer, own_server
 from support.receiver import OK, Answer, Received, Receiver, eventually
 from support.serve_process import PYTHON, Serve, free_port
 from support.stored import retitle, tenant_of
@@ -131,7 +135,7 @@ def test_a_process_of_its_own_delivers_and_ends_in_order(
         owner = Owner(service, key, receiver)
         port = free_port()
         process = subprocess.Popen(
-            [*PYTHON, "deliver", "--database-url", url, "--metrics-port", str(port), "--webhook-key-file", str(key),
+            [*PYTHON, "deliver", "--database-url", url, "--internal-port", str(port), "--webhook-key-file", str(key),
              *LOCAL],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
@@ -148,6 +152,94 @@ def test_a_process_of_its_own_delivers_and_ends_in_order(
         finally:
             process.terminate()
             assert process.wait(15) == 0
+
+
+@contextlib.contextmanager
+def delivering(url: str, *options: str, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A ``scim-api deliver`` process, and the URL of its internal port."""
+    port = free_port()
+    process = subprocess.Popen(
+        [*PYTHON, "deliver", "--database-url", url, "--internal-port", str(port), *options],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **environment},
+    )  # fmt: skip
+    try:
+        yield process, f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def probe(url: str) -> tuple[int, str]:
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+        try:
+            answer = await client.get(url)
+        except httpx.TransportError as error:
+            return 0, str(error)
+    return answer.status_code, answer.text
+
+
+async def until_probed(url: str, status: int, text: str) -> None:
+    async with asyncio.timeout(40):
+        while not ((found := await probe(url)) and found[0] == status and text in found[1]):
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def server() -> Iterator[OwnServer]:
+    """PostgreSQL at a port of loopback, with an empty database ``postgres``."""
+    with own_server(("127.0.0.1", free_port())) as running:
+        assert running.own is not None
+        yield running.own
+
+
+async def test_it_is_ready_when_its_database_is_migrated_and_while_that_answers(
+    server: OwnServer, key: Path
+) -> None:
+    """Hanging, as behind a dead link, and killed: not ready, and no reason to be restarted."""
+    assert server.address is not None
+    async with Relay(*server.address) as relay:
+        url = f"postgresql://postgres@127.0.0.1:{relay.port}/postgres"
+        with delivering(url, "--webhook-key-file", str(key)) as (process, at):
+            await until_probed(f"{at}/readyz", 503, "run scim-api migrate")
+            assert await probe(f"{at}/healthz") == (200, "ok\n")
+            await migrate(server.url)
+            await until_probed(f"{at}/readyz", 200, "ok")
+            relay.cut()
+            await until_probed(f"{at}/readyz", 503, "the database does not answer")
+            assert await probe(f"{at}/healthz") == (200, "ok\n")
+            relay.mend()
+            await until_probed(f"{at}/readyz", 200, "ok")
+            server.kill()
+            await until_probed(f"{at}/readyz", 503, "the database does not answer")
+            assert await probe(f"{at}/healthz") == (200, "ok\n")
+            await asyncio.to_thread(server.start_again)
+            await until_probed(f"{at}/readyz", 200, "ok")
+            process.terminate()
+            assert await asyncio.to_thread(process.wait, 15) == 0
+
+
+async def test_before_the_database_is_migrated_it_ends_when_it_is_asked_to(
+    empty_postgres_url: str, key: Path
+) -> None:
+    with delivering(empty_postgres_url, "--webhook-key-file", str(key)) as (process, at):
+        await until_probed(f"{at}/readyz", 503, "run scim-api migrate")
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, 15) == 0
+
+
+async def test_it_ends_when_the_database_that_is_migrated_is_another_installation_s(
+    empty_postgres_url: str, key: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "installation-id").write_text("mine", encoding="utf-8")
+    keys = {"SCIM_API_ADMIN_KEYS_DIR": str(tmp_path)}
+    with delivering(empty_postgres_url, "--webhook-key-file", str(key), **keys) as (process, at):
+        await until_probed(f"{at}/readyz", 503, "run scim-api migrate")
+        await migrate(empty_postgres_url)
+        store = create_store(empty_postgres_url)
+        await store.open()
+        await store.claim("theirs")
+        await store.close()
+        assert await asyncio.to_thread(process.wait, 15) == 1
 
 
 def test_without_a_key_it_ends_with_one_line(tmp_path: Path) -> None:
