@@ -151,7 +151,9 @@ def test_the_self_test_is_where_an_operator_watches(
     assert f"--namespace={namespace}" in container["args"]
 
 
-def test_people_who_edit_a_namespace_edit_its_scim_tokens_and_viewers_see_them(helm: Helm) -> None:
+def test_people_who_edit_a_namespace_edit_its_scim_tokens_and_webhooks_and_viewers_see_them(
+    helm: Helm,
+) -> None:
     rendered = helm.render(HOST)
 
     def aggregated(to: str) -> set[str]:
@@ -161,7 +163,8 @@ def test_people_who_edit_a_namespace_edit_its_scim_tokens_and_viewers_see_them(h
             if role["metadata"]["labels"].get(f"rbac.authorization.k8s.io/aggregate-to-{to}") == "true"
         ]
         for rule in (rule for role in roles for rule in role["rules"]):
-            assert (rule["apiGroups"], rule["resources"]) == (["scim-operator.io"], ["scimtokens"])
+            assert rule["apiGroups"] == ["scim-operator.io"]
+            assert rule["resources"] == ["scimtokens", "scimwebhooks"]
         return {verb for role in roles for rule in role["rules"] for verb in rule["verbs"]}
 
     assert aggregated("view") == {"get", "list", "watch"}
