@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from localcluster import Tools
+from scim_api.delivery.metrics import DeliveryMetrics
 from scim_api.http.metrics import Metrics as ApiMetrics
 from scim_operator.api.custom_object import Key
 from scim_operator.entra_metrics import EntraMetrics
@@ -31,7 +32,11 @@ TARGET = {"job", "namespace", "pod", "le"}
 METRIC = re.compile(r"\b((?:scim|kubelet)_\w+)(?:\{([^}]*)\})?")
 BY = re.compile(r"\bby \(([^)]*)\)")
 LABEL = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')
-WITH_RULES: Mapping[str, Any] = {**HOST, "metrics": {"prometheusRule": {"enabled": True}}}
+WITH_RULES: Mapping[str, Any] = {
+    **HOST,
+    "metrics": {"prometheusRule": {"enabled": True}},
+    "webhooks": {"enabled": True},
+}
 DASHBOARD = json.loads((CHART / "files/dashboard.json").read_text(encoding="utf-8"))
 
 
@@ -64,9 +69,16 @@ def operator_registry() -> Any:
     return registry
 
 
+def api_registry() -> Any:
+    """All that the API and what delivers webhooks can expose."""
+    registry = ApiMetrics().registry
+    DeliveryMetrics(registry)
+    return registry
+
+
 @pytest.fixture(scope="module")
 def known() -> dict[str, set[str]]:
-    return {**families(ApiMetrics().registry), **families(operator_registry()), **KUBELET}
+    return {**families(api_registry()), **families(operator_registry()), **KUBELET}
 
 
 def queries(dashboard: Any) -> Iterator[tuple[str, str]]:
@@ -113,7 +125,7 @@ def test_every_metric_is_on_the_dashboard_or_in_an_alert(helm: Helm, known: dict
     asked = " ".join(
         [*(text for _, text in queries(DASHBOARD)), *(rule["expr"] for rule in rules(helm, WITH_RULES))]
     )
-    for registry in (ApiMetrics().registry, operator_registry()):
+    for registry in (api_registry(), operator_registry()):
         for family in registry.collect():
             assert family.name in asked, f"nobody looks at {family.name}"
 
@@ -138,6 +150,7 @@ def test_a_running_installation_exposes_what_is_asked_for(stack: Stack, helm: He
         "scim_operator_superseded_token_in_use",
         "scim_operator_unwatched_namespace",
         "scim_operator_entra_",  # nobody has spec.entra here
+        "scim_api_webhook_",  # nor webhooks
     }
     for expression in (
         *(text for _, text in queries(DASHBOARD)),
@@ -180,7 +193,7 @@ def test_what_tells_of_trouble_has_the_labels_that_are_asked_for() -> None:
     assert there["scim_operator_endpoint_reachable"] == {"reason"}
 
 
-def test_prometheus_finds_both_programs_by_their_services(helm: Helm) -> None:
+def test_prometheus_finds_every_program_by_its_service(helm: Helm) -> None:
     rendered = helm.render(EVERYTHING)
     found = {}
     for monitor in rendered.of_kind("ServiceMonitor"):
@@ -192,7 +205,11 @@ def test_prometheus_finds_both_programs_by_their_services(helm: Helm) -> None:
         assert scrape["port"] in [port["name"] for port in service["spec"]["ports"]]
         assert monitor["metadata"]["labels"]["release"] == "prometheus"
         found[service["metadata"]["name"]] = scrape.get("honorLabels", False)
-    assert found == {"scim-operator-operator": True, "scim-operator-api-internal": False}
+    assert found == {
+        "scim-operator-operator": True,
+        "scim-operator-api-internal": False,
+        "scim-operator-deliver": False,
+    }
 
 
 def test_the_alerts_ask_for_the_jobs_that_prometheus_makes_of_these_services(helm: Helm) -> None:
@@ -202,7 +219,36 @@ def test_the_alerts_ask_for_the_jobs_that_prometheus_makes_of_these_services(hel
         "scim-operator-api-internal",
     }
     assert set(re.findall(r'namespace=\\"([^"\\]*)', text)) == {"scim-system"}
-    assert not re.search(r"\$(OPERATOR|API|NAMESPACE|CLAIM)", text)
+    assert not re.search(r"\$(OPERATOR|API|NAMESPACE|CLAIM|DELIVER|LOSING)", text)
+
+
+def webhook_alerts(helm: Helm, *values: Any) -> dict[str, str]:
+    """Each alert about webhooks, and what it asks for."""
+    return {
+        rule["alert"]: rule["expr"]
+        for rule in rules(helm, *values)
+        if rule["alert"].startswith("ScimWebhook")
+    }
+
+
+def test_webhooks_are_watched_at_the_process_that_delivers_them(helm: Helm) -> None:
+    for values, job in ((WITH_RULES, "scim-operator-api-internal"), (EVERYTHING, "scim-operator-deliver")):
+        alerts = webhook_alerts(helm, values)
+        assert len(alerts) == 3
+        for expression in alerts.values():
+            assert f'job="{job}",namespace="scim-system"' in expression
+
+
+def test_without_webhooks_nobody_misses_who_delivers_them(helm: Helm) -> None:
+    assert not webhook_alerts(helm, WITH_RULES, {"webhooks": {"enabled": False}})
+
+
+@pytest.mark.parametrize(("days", "seconds"), [(90, 83 * 86400), (14, 7 * 86400), (4, 2 * 86400), (1, 43200)])
+def test_it_is_told_a_week_before_changes_leave_the_log_or_halfway(
+    helm: Helm, days: int, seconds: int
+) -> None:
+    alerts = webhook_alerts(helm, WITH_RULES, {"api": {"changeRetentionDays": days}})
+    assert alerts["ScimWebhookLosesChanges"].endswith(f"> {seconds}")
 
 
 def test_every_alert_says_what_is_so_and_what_to_do(helm: Helm) -> None:

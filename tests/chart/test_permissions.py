@@ -104,6 +104,16 @@ def test_the_api_has_no_rights_and_mounts_no_token(helm: Helm, values: Any) -> N
     assert not any("projected" in volume for volume in pod["volumes"])
 
 
+def test_what_delivers_webhooks_has_no_rights_and_mounts_no_token(helm: Helm) -> None:
+    rendered = helm.render(EVERYTHING)
+    account = rendered.one("ServiceAccount", "scim-operator-deliver")
+    assert rules_bound_to(rendered, "scim-operator-deliver") == {}
+    pod = rendered.one("Deployment", "scim-operator-deliver")["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == account["metadata"]["name"]
+    assert pod["automountServiceAccountToken"] is False
+    assert not any("projected" in volume for volume in pod["volumes"])
+
+
 def test_no_account_mounts_its_token_where_nobody_asks_for_it(helm: Helm) -> None:
     for account in helm.render(EVERYTHING).of_kind("ServiceAccount"):
         assert account["automountServiceAccountToken"] is False

@@ -21,8 +21,8 @@ SETTINGS = {
     for model in (ApiSettings, OperatorSettings)
     for name in model.model_fields
 }
-BESIDE = {"SSL_CERT_FILE", "PGSSLROOTCERT"}
-"""Variables of OpenSSL and libpq, the latter in a values file of ours."""
+BESIDE = {"SSL_CERT_FILE", "PGSSLROOTCERT", "HTTPS_PROXY"}
+"""Variables of OpenSSL, libpq and for a proxy, the latter two in a values file of ours."""
 
 every_values_file = pytest.mark.parametrize(
     "values", VALUES_FILES, ids=lambda path: path.name.removesuffix(".yaml")

@@ -59,6 +59,34 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {**HOST, "api": {"database": POSTGRESQL, "autoscaling": {"enabled": True, "minReplicas": 9}}},
         "minReplicas (9) is above maxReplicas (6): swap them",
     ),
+    "negative replicas of what delivers webhooks": (
+        {**HOST, "webhooks": {"replicas": -1}},
+        "webhooks.replicas is -1: write 0 or more",
+    ),
+    "two pods that deliver on SQLite": (
+        {**HOST, "webhooks": {"enabled": True, "replicas": 2}},
+        "webhooks.replicas is 2, but with SQLite the API's one pod delivers: leave it out, or write `api.database.type: postgresql`",
+    ),
+    "clear text to nowhere": (
+        {**HOST, "webhooks": {"enabled": True, "allowHttp": True}},
+        "write the networks of the receivers, such as `allowedNetworks: [10.0.0.0/8]`, or `allowHttp: false`",
+    ),
+    "a network that is an address": (
+        {**HOST, "webhooks": {"allowedNetworks": ["10.0.0.1"]}},
+        "at '/webhooks/allowedNetworks/0': '10.0.0.1' does not match pattern",
+    ),
+    "no port of receivers": (
+        {**HOST, "networkPolicy": {"receiverPorts": []}},
+        "at '/networkPolicy/receiverPorts': minItems: got 0, want 1",
+    ),
+    "any receiver": (
+        {**HOST, "networkPolicy": {"receivers": [{}]}},
+        "at '/networkPolicy/receivers/0'",
+    ),
+    "a label by which what delivers is found": (
+        {**HOST, "webhooks": {"podLabels": {"app.kubernetes.io/component": "api"}}},
+        "webhooks.podLabels holds app.kubernetes.io/component",
+    ),
     "two authorities": ({**HOST, "trustedCa": {"configMap": "a", "secret": "b"}}, "are set: leave one out"),
     "a ScimToken that nobody watches": (
         {**HOST, "watchNamespaces": ["team-a"], "scimTokens": [{"name": "entra", "namespace": "team-b"}]},

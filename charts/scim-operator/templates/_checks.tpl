@@ -25,18 +25,18 @@
 {{- fail (printf "%s is %q, but names of Services are made of it: write lower case letters, digits and dashes, such as `%s: %s`" $place $name $place (regexReplaceAll "[^a-z0-9]+" (lower $name) "-" | trimAll "-" | default "scim")) -}}
 {{- end -}}
 {{- end -}}
-{{- $names := dict "operator.serviceAccount.name" .Values.operator.serviceAccount.name "api.serviceAccount.name" $api.serviceAccount.name "api.database.existingSecret.name" $database.existingSecret.name "api.database.persistence.existingClaim" $database.persistence.existingClaim "api.database.persistence.storageClass" $database.persistence.storageClass "trustedCa.configMap" .Values.trustedCa.configMap "trustedCa.secret" .Values.trustedCa.secret "ingress.className" .Values.ingress.className "ingress.tls.secretName" .Values.ingress.tls.secretName "tests.namespace" .Values.tests.namespace -}}
+{{- $names := dict "operator.serviceAccount.name" .Values.operator.serviceAccount.name "api.serviceAccount.name" $api.serviceAccount.name "webhooks.serviceAccount.name" .Values.webhooks.serviceAccount.name "api.database.existingSecret.name" $database.existingSecret.name "api.database.persistence.existingClaim" $database.persistence.existingClaim "api.database.persistence.storageClass" $database.persistence.storageClass "trustedCa.configMap" .Values.trustedCa.configMap "trustedCa.secret" .Values.trustedCa.secret "ingress.className" .Values.ingress.className "ingress.tls.secretName" .Values.ingress.tls.secretName "tests.namespace" .Values.tests.namespace -}}
 {{- range $place, $name := $names -}}
 {{- if and $name (or (gt (len $name) 253) (not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$" $name))) -}}
 {{- fail (printf "%s is %q, and no object of Kubernetes has such a name: write lower case letters, digits, dashes and dots" $place $name) -}}
 {{- end -}}
 {{- end -}}
-{{- range $part, $values := dict "operator" .Values.operator "api" $api -}}
+{{- range $part, $values := dict "operator" .Values.operator "api" $api "webhooks" .Values.webhooks -}}
 {{- if lt (int $values.replicas) 0 -}}
 {{- fail (printf "%s.replicas is %d: write 0 or more" $part (int $values.replicas)) -}}
 {{- end -}}
 {{- end -}}
-{{- range $place, $labels := dict "commonLabels" .Values.commonLabels "operator.podLabels" .Values.operator.podLabels "api.podLabels" $api.podLabels -}}
+{{- range $place, $labels := dict "commonLabels" .Values.commonLabels "operator.podLabels" .Values.operator.podLabels "api.podLabels" $api.podLabels "webhooks.podLabels" .Values.webhooks.podLabels -}}
 {{- range $label := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" -}}
 {{- if hasKey ($labels | default dict) $label -}}
 {{- fail (printf "%s holds %s, by which this chart's objects find each other: leave it out" $place $label) -}}
@@ -49,6 +49,9 @@
 {{- end -}}
 {{- if $api.autoscaling.enabled -}}
 {{- fail "api.autoscaling.enabled is true, but SQLite serves one pod: write `api.autoscaling.enabled: false`, or `api.database.type: postgresql` with `api.database.existingSecret.name`" -}}
+{{- end -}}
+{{- if and .Values.webhooks.enabled (gt (int .Values.webhooks.replicas) 1) -}}
+{{- fail (printf "webhooks.replicas is %d, but with SQLite the API's one pod delivers: leave it out, or write `api.database.type: postgresql` with `api.database.existingSecret.name`" (int .Values.webhooks.replicas)) -}}
 {{- end -}}
 {{- if or $database.url $database.existingSecret.name -}}
 {{- fail "api.database.url or api.database.existingSecret.name is set, but api.database.type is sqlite: write `api.database.type: postgresql`, or leave both out" -}}
@@ -66,6 +69,9 @@
 {{- if and $api.autoscaling.enabled (gt (int $api.autoscaling.minReplicas) (int $api.autoscaling.maxReplicas)) -}}
 {{- fail (printf "api.autoscaling.minReplicas (%d) is above maxReplicas (%d): swap them" (int $api.autoscaling.minReplicas) (int $api.autoscaling.maxReplicas)) -}}
 {{- end -}}
+{{- end -}}
+{{- if and .Values.webhooks.allowHttp (not .Values.webhooks.allowedNetworks) -}}
+{{- fail "webhooks.allowHttp is true, but webhooks.allowedNetworks is empty, and on the internet nothing is sent in clear text: write the networks of the receivers, such as `allowedNetworks: [10.0.0.0/8]`, or `allowHttp: false`" -}}
 {{- end -}}
 {{- if and .Values.trustedCa.configMap .Values.trustedCa.secret -}}
 {{- fail "both trustedCa.configMap and trustedCa.secret are set: leave one out" -}}

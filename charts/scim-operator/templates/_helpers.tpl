@@ -85,6 +85,17 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- default (printf "%s-api" (include "scim-operator.fullname" .)) .Values.api.serviceAccount.name -}}
 {{- end -}}
 
+{{- define "scim-operator.deliverAccount" -}}
+{{- default (printf "%s-deliver" (include "scim-operator.fullname" .)) .Values.webhooks.serviceAccount.name -}}
+{{- end -}}
+
+{{/* "true" where webhooks are delivered by pods of their own: on PostgreSQL. On SQLite the API's one pod does it. */}}
+{{- define "scim-operator.deliversApart" -}}
+{{- if and .Values.webhooks.enabled (ne .Values.api.database.type "sqlite") -}}
+true
+{{- end -}}
+{{- end -}}
+
 {{- define "scim-operator.testNamespace" -}}
 {{- if .Values.tests.namespace -}}
 {{- .Values.tests.namespace -}}
@@ -106,7 +117,7 @@ securityContext:
   {{- toYaml .Values.podSecurityContext | nindent 2 }}
 {{- end -}}
 
-{{/* Argument: operator or api of the values. */}}
+{{/* Argument: operator, api or webhooks of the values. */}}
 {{- define "scim-operator.placement" -}}
 {{- with .nodeSelector }}
 nodeSelector:
@@ -135,7 +146,7 @@ volumeMounts:
   - {name: tmp, mountPath: /tmp}
 {{- end -}}
 
-{{/* Arguments: root, values (operator or api), component, keys (where to spread over). */}}
+{{/* Arguments: root, values (operator, api or webhooks), component, keys (where to spread over). */}}
 {{- define "scim-operator.spread" -}}
 topologySpreadConstraints:
 {{- if .values.topologySpreadConstraints }}
@@ -221,6 +232,49 @@ where extraEnv brings the address.
 {{- if include "scim-operator.databaseSecret" . }}
 - {name: database, mountPath: /etc/scim-api/database, readOnly: true}
 {{- end }}
+{{- end -}}
+
+{{- define "scim-operator.databaseVolume" -}}
+{{- with include "scim-operator.databaseSecret" . }}
+- name: database
+  secret:
+    secretName: {{ . | quote }}
+    items: [{key: {{ ternary $.Values.api.database.existingSecret.key "url" (ne $.Values.api.database.existingSecret.name "") | quote }}, path: url}]
+{{- end }}
+{{- end -}}
+
+{{/* Another password starts new pods. Of a slow function, for whoever sees pods could try passwords on a fast one. */}}
+{{- define "scim-operator.databaseChecksum" -}}
+{{- with .Values.api.database.url }}
+checksum/database: {{ derivePassword 1 "maximum" . $.Release.Name $.Release.Namespace | sha256sum | trunc 16 | quote }}
+{{- end }}
+{{- end -}}
+
+{{/*
+What delivers webhooks has the dispatcher's key. The operator makes it; until then the pod waits. A group may read it,
+the pod's fsGroup, and nobody else, or the program would refuse it.
+*/}}
+{{- define "scim-operator.webhookEnv" -}}
+- {name: SCIM_API_WEBHOOK_KEY_FILE, value: /etc/scim-api/webhook-key/private-key.pem}
+{{- with .Values.webhooks.allowedNetworks }}
+- {name: SCIM_API_WEBHOOK_ALLOWED_NETWORKS, value: {{ join "," . | quote }}}
+{{- end }}
+{{- if .Values.webhooks.allowHttp }}
+- {name: SCIM_API_WEBHOOK_ALLOW_HTTP, value: "true"}
+{{- end }}
+{{- end -}}
+
+{{- define "scim-operator.webhookVolume" -}}
+- name: webhook-key
+  secret:
+    secretName: scim-operator-webhook-key
+    optional: false
+    defaultMode: 0440
+    items: [{key: private-key.pem, path: private-key.pem}]
+{{- end -}}
+
+{{- define "scim-operator.webhookMount" -}}
+- {name: webhook-key, mountPath: /etc/scim-api/webhook-key, readOnly: true}
 {{- end -}}
 
 {{/*
