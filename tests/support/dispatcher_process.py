@@ -1,6 +1,6 @@
 """A dispatcher in a process of its own that can be killed, with short leases and a short schedule.
 
-``python dispatcher_process.py <database URL> <key file>``
+``python dispatcher_process.py <database URL> <key file> [<seconds of a lease>]``
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from scim_api.store.change_log import CHANGE_RETENTION
 from scim_api.store.factory import create_store
 
 
-async def main(url: str, key_file: str) -> None:
+async def main(url: str, key_file: str, lease_seconds: str = "0.6") -> None:
     store, keys = create_store(url), read_private_keys(Path(key_file))
     rules = ReceiverRules(AllowedNetworks.read("127.0.0.0/8"), allows_http=True)
     await store.open()
@@ -25,7 +25,7 @@ async def main(url: str, key_file: str) -> None:
         lambda: Sender(store, keys, rules, "https://scim.test/scim/v2"),
         DeliveryMetrics(),
         keep=CHANGE_RETENTION,
-        lease_seconds=0.6,
+        lease_seconds=float(lease_seconds),
         claim_seconds=0.1,
         delay=lambda _failures, _chance: 0.05,
     )

@@ -31,6 +31,7 @@ from torture.changes.rules import (
 )
 from torture.changes.schedule import POSTGRESQL_FAULTS, SQLITE_FAULTS, Step, steps
 from torture.changes.sql import Table
+from torture.changes.webhook_side import WebhookSide
 from torture.changes.world import Database, World, ground
 from torture.changes.writers import Writers
 
@@ -68,9 +69,10 @@ class Told:
     restarts: int
     snapshots: int
     delays: Sequence[float]
+    more: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.changes:,} changes, {self.restarts} restarts, {self.snapshots} snapshots"
+        text = f"{self.changes:,} changes, {self.restarts} restarts, {self.snapshots} snapshots{self.more}"
         if not self.delays:
             return text
         half, most = self.delays[len(self.delays) // 2], self.delays[len(self.delays) * 99 // 100]
@@ -157,6 +159,8 @@ class Campaign:
         self._background: set[asyncio.Task[None]] = set()
         self._last = 0
         self._kinds = POSTGRESQL_FAULTS if plan.database == "postgresql" else SQLITE_FAULTS
+        names = [one.removeprefix("kill ") for one in self._kinds if one.startswith("kill dispatcher")]
+        self._side = WebhookSide(world, plan.seed, plan.database, names)
         self._faults: collections.Counter[str] = collections.Counter()
 
     async def run(self) -> Result:
@@ -172,6 +176,7 @@ class Campaign:
             follower.start()
         began = time.monotonic()
         try:
+            await self._side.start()
             await self._go_on(began)
             return await self._judge(time.monotonic() - began)
         finally:
@@ -181,11 +186,12 @@ class Campaign:
             for follower in self._followers.values():
                 await follower.stop()
                 follower.copy.close()
+            await self._side.stop()
 
     async def _go_on(self, began: float) -> None:
         """Write and break until the campaign is over, and everything that lasts has ended."""
         stop = asyncio.Event()
-        writing = self._do(self._writers.run(stop))
+        writing, pushing = self._do(self._writers.run(stop)), self._do(self._side.write(stop))
         watching = self._do(self._watch(stop, began))
         breaking = self._do(self._break())
         await asyncio.wait({writing, watching}, return_when=asyncio.FIRST_COMPLETED)
@@ -193,8 +199,9 @@ class Campaign:
         self._writers.go.set()
         breaking.cancel()
         self._say("writers and open transactions end, what was killed comes back, followers catch up")
-        await asyncio.wait({writing})
+        await asyncio.wait({writing, pushing})
         self._late.end()
+        self._side.late.end()
         ended = await asyncio.gather(*self._background, return_exceptions=True)
         for failure in ended:
             if isinstance(failure, Exception):
@@ -233,6 +240,8 @@ class Campaign:
         match what:
             case "kill" if target == "postgresql":
                 self._do(self._world.kill_postgresql(step.seconds))
+            case "kill" if target.startswith("dispatcher"):
+                self._do(self._side.dispatchers.kill(target, step.seconds))
             case "kill":
                 self._do(self._world.kill_api(target, step.seconds))
             case "end":
@@ -240,6 +249,8 @@ class Campaign:
                     OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError
                 ):
                     await self._world.terminate_backends(self._dice)
+            case "restart" if target == "webhook":
+                await self._side.follower.restart()
             case "restart":
                 await self._followers[target].restart()
             case "expire":
@@ -251,19 +262,22 @@ class Campaign:
             case _ if target == "open elsewhere":
                 self._do(self._late.elsewhere(step.seconds))
             case _:
-                members = self._dice.sample(self._writers.crowd, LATE_MEMBERS)
-                self._do(self._leave_open(members, step.seconds, commit=target == "open and commit"))
+                for one, late in ((self._writers, self._late), (self._side.writers, self._side.late)):
+                    self._do(self._leave_open(one, late, step.seconds, commit=target == "open and commit"))
 
-    async def _leave_open(self, members: list[str], seconds: float, *, commit: bool) -> None:
+    async def _leave_open(
+        self, writers: Writers, late: LateTransactions, seconds: float, *, commit: bool
+    ) -> None:
         """Again when the server ends meanwhile: that has to be seen, too."""
-        client, done = self._writers.client(), False
+        members = self._dice.sample(writers.crowd, LATE_MEMBERS)
+        client, done = writers.client(), False
         while not done:
             try:
-                group = await self._writers.form(client, ())
+                group = await writers.form(client, ())
             except Unanswered:
                 await asyncio.sleep(LOOK_SECONDS)
             else:
-                done = group is not None and await self._late.here(group, members, seconds, commit=commit)
+                done = group is not None and await late.here(group, members, seconds, commit=commit)
         client.close()
 
     def _do(self, action: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
@@ -277,16 +291,21 @@ class Campaign:
         for follower in self._followers.values():
             if not await follower.finish(CATCH_UP_SECONDS):
                 found.append(Violation(Fault.STUCK, follower.name))
+        pushed, wrong = await self._side.judge(CATCH_UP_SECONDS)
+        found += wrong
         rows, truth = await self._world.tables.log(self._tenant), await self._world.tables.state(self._tenant)
         found += judge_log(rows, truth)
         told = []
         for follower in self._followers.values():
             told.append(self._told(follower, rows))
             found += self._judge_follower(follower, rows, truth)
-        changes = len(rows) + self._leaving.changes
+        told.append(dataclasses.replace(self._told(self._side.follower, pushed), more=self._side.fates()))
+        changes = len(rows) + len(pushed) + self._leaving.changes
+        late = self._late.committed + self._side.late.committed
+        done = (self._writers, self._side.writers)
         return Result(
-            self._plan, seconds, self._faults, changes, self._late.committed, self._writers.acknowledged,
-            self._writers.unanswered, truth, told, found,
+            self._plan, seconds, self._faults, changes, late, sum(one.acknowledged for one in done),
+            sum(one.unanswered for one in done), truth, told, found,
         )  # fmt: skip
 
     def _judge_follower(self, follower: Follower, rows: Sequence[Row], truth: State) -> list[Violation]:

@@ -19,7 +19,8 @@ WITH joined AS (
     RETURNING member
 )
 INSERT INTO change (tenant, at, type, resource_id, version, member, credential)
-SELECT $1, to_char(now(), 'YYYY'), 'group.member_added', joined.id, joined.version, r.id, 'left open'
+SELECT $1, to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'group.member_added', joined.id,
+    joined.version, r.id, 'left open'
 FROM joined, moved JOIN resource r ON r.pk = moved.member
 """
 """tenant, group, users: they join it, as a PATCH would have it."""

@@ -8,8 +8,12 @@ from typing import Final
 POSTGRESQL_FAULTS: Final = (
     "kill api-0", "kill api-1", "kill postgresql", "end connections", "leave open elsewhere", "leave open and commit",
     "leave open and roll back", "restart feed", "restart sql", "restart newcomer", "expire newcomer", "purge a tenant",
+    "kill dispatcher-0", "kill dispatcher-1", "restart webhook",
 )  # fmt: skip
-SQLITE_FAULTS: Final = ("kill api-0", "restart feed", "restart newcomer", "expire newcomer", "purge a tenant")
+SQLITE_FAULTS: Final = (
+    "kill api-0", "restart feed", "restart newcomer", "expire newcomer", "purge a tenant",
+    "kill dispatcher-0", "restart webhook",
+)  # fmt: skip
 PAUSE_SECONDS: Final = (0.1, 1.6)
 """Between two faults of a short campaign; those that last go on meanwhile."""
 SHORT_SECONDS: Final = 100.0

@@ -40,6 +40,11 @@ class Tables:
         [[last]] = await self._fetch(f"SELECT coalesce(max(pk), 0) FROM change WHERE tenant = {tenant}")
         return int(last)
 
+    async def number_of_changes(self, tenant: int) -> int:
+        """Rows of a tenant's log."""
+        [[number]] = await self._fetch(f"SELECT count(*) FROM change WHERE tenant = {tenant}")
+        return int(number)
+
     async def is_purged(self, tenant: int) -> bool:
         """Whether nothing is left of a tenant."""
         return not await self._fetch(f"SELECT 1 FROM tenant WHERE pk = {tenant}")

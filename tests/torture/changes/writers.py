@@ -148,10 +148,10 @@ class Writers:
             await self.ask(client, "DELETE", f"/Groups/{self._take(self.groups)}")
 
     async def _join(self, client: Client) -> None:
-        await self._members(client, "add", self._some(self._dice.choice((1, 5, 50, 500))))
+        await self._members(client, "add", self._some(self._some_number()))
 
     async def _leave(self, client: Client) -> None:
-        await self._members(client, "remove", self._some(self._dice.choice((1, 5, 50, 500))))
+        await self._members(client, "remove", self._some(self._some_number()))
 
     async def _replace(self, client: Client) -> None:
         await self._members(client, "replace", self._some(self._largest, self.crowd))
@@ -173,6 +173,9 @@ class Writers:
     ) -> None:
         body = {"Operations": [{"op": op, "path": attribute, "value": value}]}
         await self.ask(client, "PATCH", path, body)
+
+    def _some_number(self) -> int:
+        return min(self._dice.choice((1, 5, 50, 500)), self._largest)
 
     def _flip(self) -> bool:
         return self._dice.random() < 0.5

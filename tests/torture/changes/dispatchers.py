@@ -1,0 +1,90 @@
+"""Dispatchers as real processes that can be killed, and the webhook that they deliver."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from scim_api.contract.sealing import seal
+from scim_api.contract.signing_secret import new_secret
+from scim_api.delivery.key_file import read_sealing_key, write_key
+from scim_api.store.change_log import CHANGE_RETENTION
+from scim_api.store.errors import StoreError
+from scim_api.store.webhooks import SealedSecret, WebhookSettings
+from torture.changes.client import Unanswered
+from torture.changes.world import World
+
+_SCRIPT: Final = Path(__file__).parents[2] / "support" / "dispatcher_process.py"
+LEASE_SECONDS: Final = 1.5
+TIMEOUT_SECONDS: Final = 2
+_WATCH_SECONDS: Final = 0.1
+NAMESPACE: Final = "demo"
+NAME: Final = "webhook"
+
+
+class Dispatchers:
+    """So many of them, and one webhook; whoever ends without being killed, as without a database, is started again.
+
+    Args:
+        world: whose database they are at.
+        names: of the processes.
+    """
+
+    def __init__(self, world: World, names: tuple[str, ...]) -> None:
+        self._world = world
+        self._key = world.directory / "webhook.key"
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._names, self._down = names, set[str]()
+        self._watching: asyncio.Task[None] | None = None
+
+    async def start(self, tenant: str, url: str) -> str:
+        """Make the webhook, and begin to deliver; the signing secret."""
+        secret = new_secret()
+        await asyncio.to_thread(write_key, self._key)
+        sealed = SealedSecret(seal(secret, read_sealing_key(self._key), f"{NAMESPACE}/{NAME}"))
+        wanted = WebhookSettings(tenant, url, timeout_seconds=TIMEOUT_SECONDS)
+        async with self._world.store() as store:
+            await store.webhooks.create(NAMESPACE, NAME, wanted, sealed)
+        self._watching = asyncio.create_task(self._watch())
+        return secret
+
+    async def stop(self) -> None:
+        """End them."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        for process in self._processes.values():
+            process.kill()
+            await asyncio.to_thread(process.wait)
+
+    async def kill(self, name: str, seconds: float) -> None:
+        """SIGKILL, and start it again after so many seconds."""
+        self._down.add(name)
+        self._processes[name].kill()
+        await asyncio.to_thread(self._processes[name].wait)
+        await asyncio.sleep(seconds)
+        self._down.discard(name)
+
+    async def backlog(self) -> int:
+        """Changes that are still to be sent. Raises ``Unanswered``."""
+        try:
+            async with self._world.store() as store:
+                status = await store.webhooks.status(NAMESPACE, NAME, CHANGE_RETENTION)
+        except StoreError as error:
+            raise Unanswered(str(error)) from error
+        assert status is not None
+        return status.backlog
+
+    async def _watch(self) -> None:
+        while True:
+            for name in self._names:
+                process = self._processes.get(name)
+                if name not in self._down and (process is None or process.poll() is not None):
+                    self._processes[name] = self._start(name)
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    def _start(self, name: str) -> subprocess.Popen[bytes]:
+        argv = [sys.executable, str(_SCRIPT), self._world.url, str(self._key), str(LEASE_SECONDS)]
+        with (self._world.directory / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
