@@ -17,7 +17,7 @@ from torture.changes.rules import EVIDENCE, Fault, Violation
 LOOK_SECONDS: Final = 0.25
 """How long one look waits for messages."""
 SLOW_SECONDS: Final = 0.2
-_FATES: Final = (
+FATES: Final = (
     ("take", 958), ("refuse", 20), ("drop", 8), ("forget", 8), ("slow", 4), ("rest", 1), ("hang", 1),
 )  # fmt: skip
 """What comes of a message. ``drop`` ends the connection before it is taken, ``forget`` afterwards, without an answer."""
@@ -159,6 +159,11 @@ class Pushed:
         if len(self.failed) < EVIDENCE:
             self.failed.append(Violation(fault, detail))
 
+    def fate(self) -> str:
+        """What comes of the next message: one of ``FATES``."""
+        [fate] = self._dice.choices([name for name, _ in FATES], [weight for _, weight in FATES])
+        return fate
+
     # -- HTTP -----------------------------------------------------------------------------------------
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -180,7 +185,7 @@ class Pushed:
             name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)
         }
         body = await reader.readexactly(int(headers["content-length"]))
-        [fate] = self._dice.choices([name for name, _ in _FATES], [weight for _, weight in _FATES])
+        fate = self.fate()
         self.fates[fate] += 1
         match fate:
             case "drop":
