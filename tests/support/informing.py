@@ -12,8 +12,8 @@ from kubernetes.aio import client
 from scim_operator.adapters.watch_access import Obstacle, WatchTarget
 from scim_operator.api.custom_object import GROUP, VERSION
 from scim_operator.api.scimtoken import PLURAL, TOKEN_LABEL
-from scim_operator.controller.cache import CachedScimToken, CachedSecret, WatchEvent
 from scim_operator.controller.informer import Informer
+from scim_operator.controller.watch_events import CachedScimToken, CachedScimWebhook, CachedSecret, WatchEvent
 from scim_operator.planning.ports import Key
 from scim_operator.settings import load
 
@@ -41,12 +41,20 @@ class Notebook:
         self.restarts += 1
 
     def tokens(self, key: Key, *, gone: bool = False) -> list[CachedScimToken]:
-        found = [item for item in self.seen if item.object.key == key and item.deleted is gone]
-        return [item.object for item in found if isinstance(item.object, CachedScimToken)]
+        found = [item.object for item in self.seen if item.deleted is gone]
+        return [item for item in found if isinstance(item, CachedScimToken) and item.key == key]
+
+    def webhooks(self, key: Key, *, gone: bool = False) -> list[CachedScimWebhook]:
+        found = [item.object for item in self.seen if item.deleted is gone]
+        return [item for item in found if isinstance(item, CachedScimWebhook) and item.key == key]
 
     def secrets(self, key: Key, *, gone: bool = False) -> list[CachedSecret]:
-        found = [item for item in self.seen if item.object.key == key and item.deleted is gone]
-        return [item.object for item in found if isinstance(item.object, CachedSecret)]
+        found = [item.object for item in self.seen if item.deleted is gone]
+        return [item for item in found if isinstance(item, CachedSecret) and item.scimtoken == key]
+
+    def webhook_secrets(self, key: Key, *, gone: bool = False) -> list[CachedSecret]:
+        found = [item.object for item in self.seen if item.deleted is gone]
+        return [item for item in found if isinstance(item, CachedSecret) and item.scimwebhook == key]
 
 
 class Objects:

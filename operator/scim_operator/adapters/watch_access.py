@@ -11,8 +11,10 @@ from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
 from scim_operator.api.custom_object import GROUP, MANAGED_BY, MANAGED_BY_LABEL, VERSION
-from scim_operator.api.scimtoken import PLURAL
 
+Resource = Literal["scimtokens", "scimwebhooks", "secrets"]
+RESOURCES: Final[tuple[Resource, ...]] = ("scimtokens", "scimwebhooks", "secrets")
+SCIM_WEBHOOKS: Final = "scimwebhooks"
 SECRETS: Final = "secrets"
 SECRET_SELECTOR: Final = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 """Which Secrets are watched; the API server selects, others' Secrets never come here."""
@@ -24,9 +26,16 @@ _ERRORS: Final = (ApiException, aiohttp.ClientError, OSError, TimeoutError)
 class WatchTarget:
     """What one watch follows."""
 
-    resource: Literal["scimtokens", "secrets"]
+    resource: Resource
     namespace: str | None
     """None: all namespaces."""
+
+    @property
+    def is_required(self) -> bool:
+        """Whether the operator is not ready without it. During an upgrade the CRD of ScimWebhook, or the right to
+        list them, may come later than the operator, which works for ScimTokens meanwhile.
+        """
+        return self.resource != SCIM_WEBHOOKS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,9 +60,10 @@ class WatchAccess:
     async def obstacle(self, target: WatchTarget) -> Obstacle | None:
         """What is in the way of a watch; None when nothing is. Never raises what Kubernetes raises."""
         try:
-            await (self._list_secrets if target.resource == SECRETS else self._list_scimtokens)(
-                target.namespace
-            )
+            if target.resource == SECRETS:
+                await self._list_secrets(target.namespace)
+            else:
+                await self._list_custom(target.resource, target.namespace)
         except _ERRORS as error:
             return _obstacle(target, error)
         return None
@@ -68,14 +78,14 @@ class WatchAccess:
                 namespace, label_selector=SECRET_SELECTOR, limit=1, _request_timeout=_CALL_SECONDS
             )
 
-    async def _list_scimtokens(self, namespace: str | None) -> None:
+    async def _list_custom(self, plural: str, namespace: str | None) -> None:
         if namespace is None:
             await self._custom.list_cluster_custom_object(
-                GROUP, VERSION, PLURAL, limit=1, _request_timeout=_CALL_SECONDS
+                GROUP, VERSION, plural, limit=1, _request_timeout=_CALL_SECONDS
             )
         else:
             await self._custom.list_namespaced_custom_object(
-                GROUP, VERSION, namespace, PLURAL, limit=1, _request_timeout=_CALL_SECONDS
+                GROUP, VERSION, namespace, plural, limit=1, _request_timeout=_CALL_SECONDS
             )
 
 
@@ -84,12 +94,13 @@ def _obstacle(target: WatchTarget, error: BaseException) -> Obstacle:
         return Obstacle(f"the Kubernetes API did not answer: {type(error).__name__}", in_namespace_only=False)
     if error.status == 404 and target.resource != SECRETS:
         return Obstacle(
-            f"the CRD {PLURAL}.{GROUP} is not installed: kubectl apply -f crds/scimtoken.yaml",
+            f"the CRD {target.resource}.{GROUP} is not installed: kubectl apply -f crds/"
+            f"{target.resource.removesuffix('s')}.yaml",
             in_namespace_only=False,
         )
     if error.status not in (403, 404):
         return Obstacle(f"the Kubernetes API answered {error.status}", in_namespace_only=False)
-    resource = SECRETS if target.resource == SECRETS else f"{PLURAL}.{GROUP}"
+    resource = SECRETS if target.resource == SECRETS else f"{target.resource}.{GROUP}"
     if target.namespace is None:
         return Obstacle(
             f"not permitted to list {resource}: this ServiceAccount needs get, list and watch on them",

@@ -4,155 +4,14 @@ Pure: informer and resync feed it, controller and orphan check read it. It only 
 the reconcile reads everything live.
 """
 
-import dataclasses
-import hashlib
-import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
-from typing import Any, Final
 
-import orjson
-from pydantic import ValidationError
-
-from scim_operator.api.custom_object import ROTATE_ANNOTATION
-from scim_operator.api.scimtoken import REVOKE_ANNOTATION, TOKEN_LABEL
-from scim_operator.api.status import RefusedSignIn
-from scim_operator.planning.conditions import ENDPOINT_REACHABLE, SUPERSEDED_TOKEN_IN_USE
+from scim_operator.controller.secret_cache import SecretCache
+from scim_operator.controller.watch_events import CachedScimToken, CachedSecret, WatchEvent
 from scim_operator.planning.ports import Key
-from scim_operator.planning.sign_in_refusals import SIGN_IN_REFUSED, content_of
 
-_OWN_WRITES: Final = 4
-"""A rotation writes its Secret twice, and may be started again on the way."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class CachedScimToken:
-    """A ScimToken as a watch event or a list showed it, reduced to what decides when to reconcile it."""
-
-    key: Key
-    uid: str
-    fingerprint: bytes
-    """Of all that users and other controllers change; our own status writes leave it as it is."""
-    is_ready: bool
-    """Ready, for this generation, and not being deleted."""
-    has_request: bool
-    """It carries an annotation that asks for a rotation or a revocation, granted already or not."""
-    active_token: str | None
-    """Id of the token in the Secret, as the status has it."""
-    next_rotation: datetime | None
-    expires_at: datetime | None = None
-    """When the token in the Secret ends."""
-    in_use: bool = False
-    """Its status warns of a superseded token in use."""
-    endpoint_summary: str | None = None
-    """Reason and message of EndpointReachable, as the status has them."""
-    refused_at: datetime | None = None
-    """When the sign-in was that its status shows as refused."""
-    refused: bytes | None = None
-    """A fingerprint of what the status shows of it."""
-    sign_in_refused: bool = False
-    """Its condition SignInRefused is true."""
-    has_entra: bool = False
-    """Its spec names an application in Entra, or its status does still."""
-    application: str | None = None
-    """Object id of the application that it has handed a credential to, and is to hand the next one to."""
-    created: str = ""
-    """``metadata.creationTimestamp``."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class CachedSecret:
-    """A Secret that the watch selected, reduced to whose it is and which version."""
-
-    key: Key | None
-    """The ScimToken that its label names; None when the label is missing."""
-    namespace: str
-    name: str
-    uid: str
-    resource_version: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class WatchEvent:
-    """One event of the watch."""
-
-    object: CachedScimToken | CachedSecret
-    listed: bool = False
-    """True when it came with a list: it may have been there, unchanged, for long."""
-    deleted: bool = False
-
-
-def cached_scimtoken(body: Mapping[str, Any]) -> CachedScimToken:
-    """Reduce a ScimToken as the API server sent it; fields of a newer version are of no concern."""
-    meta, status = body["metadata"], body.get("status")
-    if not isinstance(status, Mapping):
-        status = {}
-    annotations: Mapping[str, str] = meta.get("annotations") or {}
-    changing = (
-        meta.get("generation"), annotations, meta.get("labels"), meta.get("finalizers"),
-        meta.get("deletionTimestamp"),
-    )  # fmt: skip
-    refusal = _refusal(status)
-    fingerprint = hashlib.blake2b(orjson.dumps(changing, option=orjson.OPT_SORT_KEYS), digest_size=8).digest()
-    return CachedScimToken(
-        key=Key(meta["namespace"], meta["name"]),
-        uid=meta["uid"],
-        fingerprint=fingerprint,
-        is_ready=(
-            _is_ready(status)
-            and status.get("observedGeneration") == meta.get("generation")
-            and "deletionTimestamp" not in meta
-        ),
-        has_request=not annotations.keys().isdisjoint((ROTATE_ANNOTATION, REVOKE_ANNOTATION)),
-        active_token=next(
-            (item.get("id") for item in _items(status, "tokens") if item.get("state") == "Active"), None
-        ),
-        next_rotation=_parse_time(status.get("nextRotation")),
-        expires_at=_parse_time(status.get("expiresAt")),
-        in_use=_condition(status, SUPERSEDED_TOKEN_IN_USE).get("status") == "True",
-        endpoint_summary=_summary(_condition(status, ENDPOINT_REACHABLE)),
-        refused_at=None if refusal is None else refusal.at,
-        refused=None if refusal is None else content_of(refusal),
-        sign_in_refused=_condition(status, SIGN_IN_REFUSED).get("status") == "True",
-        has_entra="entra" in status or "entra" in (body.get("spec") or {}),
-        application=_application(body.get("spec"), status),
-        created=meta.get("creationTimestamp") or "",
-    )
-
-
-def _application(spec: object, status: Mapping[str, Any]) -> str | None:
-    wanted = spec.get("entra") if isinstance(spec, Mapping) else None
-    known = status.get("entra")
-    if not isinstance(wanted, Mapping) or not isinstance(known, Mapping):
-        return None
-    given = known.get("handedOver")
-    if not isinstance(given, Mapping) or wanted.get("handOver", "Automatic") != "Automatic":
-        return None
-    named = wanted.get("servicePrincipalID")
-    return named if isinstance(named, str) and named == given.get("servicePrincipalID") else None
-
-
-def _refusal(status: Mapping[str, Any]) -> RefusedSignIn | None:
-    try:
-        return RefusedSignIn.model_validate(status["lastRefusedSignIn"])
-    except (KeyError, ValidationError):
-        return None
-
-
-def cached_secret(body: Mapping[str, Any]) -> CachedSecret:
-    """Reduce a Secret; nothing of its data is kept.
-
-    Its label says whose it is, not its ownerReference: who loses that one must be seen all the same.
-    """
-    meta = body["metadata"]
-    name = (meta.get("labels") or {}).get(TOKEN_LABEL)
-    return CachedSecret(
-        Key(meta["namespace"], name) if name else None,
-        meta["namespace"],
-        meta["name"],
-        meta["uid"],
-        meta["resourceVersion"],
-    )
+__all__ = ["InformerCache", "WatchEvent"]
 
 
 def _age(token: CachedScimToken) -> tuple[str, Key]:
@@ -166,12 +25,7 @@ class InformerCache:
         self._tokens: dict[Key, CachedScimToken] = {}
         self._applications: dict[str, set[Key]] = {}
         """Who hands over to each; mostly one."""
-        self._secrets: dict[tuple[str, str], CachedSecret] = {}
-        """By namespace and name: a repeated list causes no reconcile, and a label that is lost still names one."""
-        self._secret_names: dict[Key, set[str]] = {}
-        """Names of the Secrets whose label names the ScimToken."""
-        self._own_writes: dict[str, tuple[str, ...]] = {}
-        """The versions of each Secret that this process wrote last: their events are no news."""
+        self._secrets = SecretCache(lambda secret: secret.scimtoken)
         self._changed_since_list: set[Key] = set()
         """ScimTokens with a watch event since ``begin_list``."""
 
@@ -225,14 +79,20 @@ class InformerCache:
 
     def secret_names(self, key: Key) -> frozenset[str]:
         """The Secrets that the watch has shown for a ScimToken; several while its Secret gets another name."""
-        return frozenset(self._secret_names.get(key, ()))
+        return self._secrets.names(key)
 
     def apply(self, event: WatchEvent) -> frozenset[Key]:
         """Apply a watch event; returns which ScimTokens are to be reconciled now."""
-        if isinstance(event.object, CachedSecret):
-            return self._apply_secret(event.object, deleted=event.deleted, listed=event.listed)
-        is_news = self._apply_token(event.object, deleted=event.deleted)
-        return frozenset({event.object.key}) if is_news else frozenset()
+        match event.object:
+            case CachedScimToken() as token:
+                is_news = self._apply_token(token, deleted=event.deleted)
+                return frozenset({token.key}) if is_news else frozenset()
+            case CachedSecret() as secret:
+                return self._secrets.apply(
+                    secret, listed=event.listed, deleted=event.deleted, owners=self._tokens
+                )
+            case _:
+                return frozenset()
 
     def _apply_token(self, token: CachedScimToken, *, deleted: bool) -> bool:
         self._changed_since_list.add(token.key)
@@ -256,43 +116,9 @@ class InformerCache:
             if not self._applications[application]:
                 del self._applications[application]
 
-    def _apply_secret(self, secret: CachedSecret, *, deleted: bool, listed: bool) -> frozenset[Key]:
-        """A Secret concerns whom its label names and whom it named before, if the ScimToken is there.
-
-        A Secret alone is no reason to reconcile: a restore brings it back before its ScimToken, and a reconcile
-        without a ScimToken ends the connection.
-        """
-        place = (secret.namespace, secret.name)
-        before = self._secrets.get(place)
-        keys = frozenset(
-            item.key for item in (before, secret) if item is not None and item.key is not None
-        ) & self._tokens.keys()  # fmt: skip
-        if deleted:
-            if before is not None and before.uid == secret.uid:
-                self._forget_secret(before)
-            self._own_writes.pop(secret.uid, None)
-            return keys
-        if before is not None:
-            self._forget_secret(before)
-        self._secrets[place] = secret
-        if secret.key is not None:
-            self._secret_names.setdefault(secret.key, set()).add(secret.name)
-        if before != secret and any(len(self._secret_names.get(key, ())) > 1 for key in keys):
-            return keys  # one of them is to be deleted
-        is_news = not listed if before is None else before != secret
-        own = secret.resource_version in self._own_writes.get(secret.uid, ())
-        return keys if is_news and not own else frozenset()
-
-    def _forget_secret(self, secret: CachedSecret) -> None:
-        del self._secrets[secret.namespace, secret.name]
-        names = self._secret_names.get(secret.key, set()) if secret.key is not None else set()
-        names.discard(secret.name)
-        if secret.key is not None and not names:
-            self._secret_names.pop(secret.key, None)
-
     def record_own_write(self, uid: str, resource_version: str) -> None:
         """This process wrote this version of a Secret: its event calls for no reconcile."""
-        self._own_writes[uid] = (*self._own_writes.get(uid, ()), resource_version)[-_OWN_WRITES:]
+        self._secrets.record_own_write(uid, resource_version)
 
     def begin_list(self) -> None:
         """A complete list is about to be read: watch events from now on may be newer than it."""
@@ -313,32 +139,3 @@ class InformerCache:
         return frozenset(
             token.key for token in listed_now.values() if self._apply_token(token, deleted=False)
         )
-
-
-def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    return next((item for item in _items(status, "conditions") if item.get("type") == kind), {})
-
-
-def _items(status: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
-    """The objects of a list in a status; none of what a newer version may have made of it."""
-    listed = status.get(name)
-    yield from (item for item in listed if isinstance(item, Mapping)) if isinstance(listed, list) else ()
-
-
-def _is_ready(status: Mapping[str, Any]) -> bool:
-    return _condition(status, "Ready").get("status") == "True"
-
-
-def _summary(condition: Mapping[str, Any]) -> str | None:
-    """One string for all: ten thousand of them say the same."""
-    return None if not condition else sys.intern(f"{condition.get('reason')} {condition.get('message')}")
-
-
-def _parse_time(text: object) -> datetime | None:
-    if not isinstance(text, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None

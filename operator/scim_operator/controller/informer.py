@@ -1,4 +1,4 @@
-"""The watches on ScimTokens and our Secrets, and nothing else with them: events in, ``WatchEvent`` messages out.
+"""The watches on ScimTokens, ScimWebhooks and our Secrets, and nothing else with them: events in, ``WatchEvent`` messages out.
 
 Each resource in each namespace has a watch of its own, so that one that is refused ends no other.
 """
@@ -9,14 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from scim_operator.adapters.watch_access import WatchTarget
-from scim_operator.controller.cache import WatchEvent
+from scim_operator.adapters.watch_access import RESOURCES, WatchTarget
 from scim_operator.controller.watch import FindObstacle, Watch
+from scim_operator.controller.watch_events import WatchEvent
 from scim_operator.settings import OperatorSettings
 
 
 class Informer:
-    """Watches ScimTokens and our Secrets, and hands what it sees to the event loop that made it.
+    """Watches ScimTokens, ScimWebhooks and our Secrets, and hands what it sees to the event loop that made it.
 
     Args:
         settings: which namespaces.
@@ -42,19 +42,20 @@ class Informer:
                 restarted=restarted,
             )
             for namespace in settings.watch_namespaces or (None,)
-            for resource in ("scimtokens", "secrets")
+            for resource in RESOURCES
         ]
 
     @property
     def problem(self) -> str | None:
         """Why this process does not watch yet; None when it does. A namespace that can't be watched is no problem
-        while another one is: see ``unwatched_namespaces``.
+        while another one is: see ``unwatched_namespaces``. Nor are ScimWebhooks: see ``WatchTarget.is_required``.
         """
-        closed = [watch for watch in self._watches if not watch.is_open]
+        required = [watch for watch in self._watches if watch.target.is_required]
+        closed = [watch for watch in required if not watch.is_open]
         waiting = [
             watch for watch in closed if watch.obstacle is None or not watch.obstacle.in_namespace_only
         ]
-        if not waiting and len(closed) < len(self._watches):
+        if not waiting and len(closed) < len(required):
             return None
         reasons = [watch.obstacle.reason for watch in waiting or closed if watch.obstacle is not None]
         return f"not watching yet: {reasons[0]}" if reasons else "not watching yet"
@@ -64,7 +65,10 @@ class Informer:
         return frozenset(
             watch.target.namespace
             for watch in self._watches
-            if watch.target.namespace is not None and not watch.is_open and watch.obstacle is not None
+            if watch.target.is_required
+            and watch.target.namespace is not None
+            and not watch.is_open
+            and watch.obstacle is not None
         )
 
     def silent_seconds(self) -> float:

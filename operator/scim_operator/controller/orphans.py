@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from scim_api.contract.admin import Connection
-from scim_operator.controller.cache import CachedScimToken
+from scim_operator.controller.watch_events import CachedScimToken
 from scim_operator.planning.ports import AdminApi, Key
 from scim_operator.planning.sign_in_refusals import is_other_than_shown
 

@@ -14,7 +14,7 @@ from kubernetes.aio.client import ApiException
 from scim_api.contract.backoff import Backoff
 from scim_operator.adapters.object_list import list_objects
 from scim_operator.api.scimtoken import ScimToken
-from scim_operator.controller.cache import InformerCache, cached_scimtoken
+from scim_operator.controller.cache import InformerCache
 from scim_operator.controller.controller import Controller
 from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.orphans import (
@@ -23,6 +23,7 @@ from scim_operator.controller.orphans import (
     compare,
     read_connections,
 )
+from scim_operator.controller.watch_events import cached_scimtoken
 from scim_operator.metrics import Metrics
 from scim_operator.planning.ports import (
     AdminApi,

@@ -20,10 +20,14 @@ from kubernetes import client as kube_client
 from kubernetes import config as kube_config
 
 from scim_api.contract.backoff import Backoff
-from scim_operator.adapters.watch_access import SECRET_SELECTOR, SECRETS, Obstacle, WatchTarget
+from scim_operator.adapters.watch_access import SCIM_WEBHOOKS, SECRET_SELECTOR, SECRETS, Obstacle, WatchTarget
 from scim_operator.api.custom_object import GROUP, VERSION
-from scim_operator.api.scimtoken import PLURAL
-from scim_operator.controller.cache import WatchEvent, cached_scimtoken, cached_secret
+from scim_operator.controller.watch_events import (
+    WatchEvent,
+    cached_scimtoken,
+    cached_scimwebhook,
+    cached_secret,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -248,13 +252,17 @@ def _registry(
     async def scim_token(event: kopf.RawEvent, **_: Any) -> None:
         put(WatchEvent(cached_scimtoken(event["object"]), **_event_type(event)))
 
+    async def scim_webhook(event: kopf.RawEvent, **_: Any) -> None:
+        put(WatchEvent(cached_scimwebhook(event["object"]), **_event_type(event)))
+
     async def secret(event: kopf.RawEvent, **_: Any) -> None:
         put(WatchEvent(cached_secret(event["object"]), **_event_type(event)))
 
     if target.resource == SECRETS:
         kopf.on.event("", "v1", SECRETS, registry=registry)(secret)
     else:
-        kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)(scim_token)
+        handler = scim_webhook if target.resource == SCIM_WEBHOOKS else scim_token
+        kopf.on.event(GROUP, VERSION, target.resource, registry=registry)(handler)
     return registry
 
 

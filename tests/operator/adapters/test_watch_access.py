@@ -5,8 +5,8 @@ from kubernetes.aio import client
 
 from localcluster import ControlPlane
 from scim_operator.adapters import watch_access
-from scim_operator.adapters.watch_access import WatchAccess, WatchTarget
-from support.installed import client_of
+from scim_operator.adapters.watch_access import RESOURCES, Resource, WatchAccess, WatchTarget
+from support.installed import ROOT, client_of
 
 
 @pytest.mark.parametrize("resource", ["scimtokens", "secrets"])
@@ -33,15 +33,36 @@ async def test_a_missing_right_is_reported_with_what_is_needed(
     assert f"in namespace {quiet_namespace}: does it exist" in here.reason
 
 
+@pytest.mark.parametrize("resource", ["scimtokens", "scimwebhooks"])
 async def test_a_missing_crd_is_in_the_way_of_all_namespaces(
-    installed: ControlPlane, monkeypatch: pytest.MonkeyPatch
+    installed: ControlPlane, monkeypatch: pytest.MonkeyPatch, resource: Resource
 ) -> None:
     monkeypatch.setattr(watch_access, "GROUP", "absent.example.com")
     async with await client_of(installed.kubeconfig) as admin:
-        found = await WatchAccess(admin).obstacle(WatchTarget("scimtokens", "default"))
+        found = await WatchAccess(admin).obstacle(WatchTarget(resource, "default"))
     assert found is not None
     assert not found.in_namespace_only
-    assert "kubectl apply -f crds/scimtoken.yaml" in found.reason
+    file = f"crds/{resource.removesuffix('s')}.yaml"
+    assert f"the CRD {resource}.absent.example.com is not installed: kubectl apply -f {file}" in found.reason
+    assert (ROOT / file).exists()
+
+
+async def test_a_missing_right_to_list_scimwebhooks_names_them(
+    installed: ControlPlane, quiet_namespace: str
+) -> None:
+    installed.kubectl("create", "serviceaccount", "nobody", "-n", quiet_namespace)
+    async with await client_of(installed.service_account_kubeconfig(quiet_namespace, "nobody")) as nobody:
+        found = await WatchAccess(nobody).obstacle(WatchTarget("scimwebhooks", None))
+    async with await client_of(installed.kubeconfig) as admin:
+        for namespace in (None, quiet_namespace):
+            assert await WatchAccess(admin).obstacle(WatchTarget("scimwebhooks", namespace)) is None
+    assert found is not None
+    assert "not permitted to list scimwebhooks.scim-operator.io" in found.reason
+
+
+def test_without_scimwebhooks_alone_the_operator_is_ready() -> None:
+    required = {resource for resource in RESOURCES if WatchTarget(resource, None).is_required}
+    assert required == {"scimtokens", "secrets"}
 
 
 async def test_an_api_server_that_does_not_answer_is_in_the_way_of_all_namespaces() -> None:

@@ -12,14 +12,15 @@ from kubernetes.aio import client, config
 
 from localcluster import ControlPlane, Tools
 from scim_operator.adapters.watch_access import Obstacle, WatchAccess, WatchTarget
-from scim_operator.api.custom_object import GROUP, VERSION
+from scim_operator.api.custom_object import GROUP, MANAGED_BY, MANAGED_BY_LABEL, VERSION
 from scim_operator.api.scimtoken import PLURAL
-from scim_operator.controller.cache import CachedSecret
+from scim_operator.api.scimwebhook import WEBHOOK_LABEL
 from scim_operator.controller.informer import Informer
+from scim_operator.controller.watch_events import CachedSecret
 from scim_operator.planning.ports import Key
 from scim_operator.settings import load
 from support.informing import OURS, Notebook, Objects, labels_of, until, watching
-from support.installed import ROOT, client_of
+from support.installed import ROOT, applied, client_of, webhook_manifest
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ async def test_a_secret_that_loses_a_label_of_ours_is_seen_once_more(
     seen = notebook.seen[-1]
     assert isinstance(seen.object, CachedSecret)
     assert seen.object.name == "contoso-scim-token"
-    assert (seen.deleted, seen.object.key) == ((True, key) if "managed-by" in lost else (False, None))
+    assert (seen.deleted, seen.object.scimtoken) == ((True, key) if "managed-by" in lost else (False, None))
 
 
 async def test_secrets_of_others_never_come_here(notebook: Notebook, objects: Objects) -> None:
@@ -300,6 +301,72 @@ async def test_the_watch_outlives_a_restart_of_the_api_server(
             await until(lambda: bool(notebook.tokens(Key("default", "after"))), 60)
             await objects.delete("before")
             await until(lambda: bool(notebook.tokens(Key("default", "before"), gone=True)), 60)
+
+
+async def test_a_scim_webhook_and_its_secret_are_seen_when_they_are_made_changed_and_deleted(
+    installed: ControlPlane, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, name = Key(objects.namespace, "app"), ("app", "-n", objects.namespace)
+
+    async with watching(installed.kubeconfig, objects.namespace, monkeypatch) as notebook:
+        await asyncio.to_thread(applied, installed, webhook_manifest("app", objects.namespace))
+        await until(lambda: bool(notebook.webhooks(key)))
+        before = notebook.webhooks(key)[-1].fingerprint
+        await asyncio.to_thread(installed.kubectl, "annotate", "scw", *name, "scim-operator.io/test=1")
+        await until(lambda: notebook.webhooks(key)[-1].fingerprint != before)
+        await objects.secret("app-scim-webhook", None, **{MANAGED_BY_LABEL: MANAGED_BY, WEBHOOK_LABEL: "app"})
+        await until(lambda: bool(notebook.webhook_secrets(key)))
+        await objects.core.delete_namespaced_secret("app-scim-webhook", objects.namespace)
+        await until(lambda: bool(notebook.webhook_secrets(key, gone=True)))
+        await asyncio.to_thread(installed.kubectl, "delete", "scw", *name)
+        await until(lambda: bool(notebook.webhooks(key, gone=True)))
+        assert not notebook.tokens(key)
+
+
+async def test_while_the_crd_of_scimwebhook_is_missing_scimtokens_are_watched_and_they_as_soon_as_it_comes(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As during an upgrade from a release that had no ScimWebhooks."""
+    with ControlPlane.start(tools) as plane:
+        plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
+        plane.wait_established("scimtokens.scim-operator.io")
+        async with await client_of(plane.kubeconfig) as admin:
+            obstacles: list[Obstacle] = []
+
+            async def find_obstacle(target: WatchTarget) -> Obstacle | None:
+                found = await WatchAccess(admin).obstacle(target)
+                if found is not None:
+                    obstacles.append(found)
+                return found
+
+            async with watching(plane.kubeconfig, "default", monkeypatch, find_obstacle) as notebook:
+                await until(lambda: bool(obstacles))
+                assert "kubectl apply -f crds/scimwebhook.yaml" in obstacles[0].reason
+                assert notebook.informer.problem is None
+                assert notebook.informer.unwatched_namespaces() == frozenset()
+                await Objects(admin, "default").token("entra")
+                await until(lambda: bool(notebook.tokens(Key("default", "entra"))))
+                crd = str(ROOT / "crds/scimwebhook.yaml")
+                await asyncio.to_thread(plane.kubectl, "apply", "--server-side", "-f", crd)
+                await asyncio.to_thread(plane.wait_established, "scimwebhooks.scim-operator.io")
+                await asyncio.to_thread(applied, plane, webhook_manifest("app", "default"))
+                await until(lambda: bool(notebook.webhooks(Key("default", "app"))))
+                assert notebook.restarts == 0
+
+
+async def test_a_namespace_in_which_only_scimwebhooks_cannot_be_watched_counts_as_watched(
+    installed: ControlPlane, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def refused(target: WatchTarget) -> Obstacle | None:
+        nonlocal asked
+        asked += not target.is_required
+        return None if target.is_required else Obstacle("not permitted", in_namespace_only=True)
+
+    async with watching(installed.kubeconfig, namespace, monkeypatch, refused) as notebook:
+        await until(lambda: asked > 1)  # so the first answer has arrived
+        assert notebook.informer.unwatched_namespaces() == frozenset()
 
 
 async def _made_sooner_or_later(objects: Objects, name: str) -> None:

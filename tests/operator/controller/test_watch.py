@@ -8,8 +8,8 @@ import pytest
 
 from localcluster import ControlPlane
 from scim_operator.adapters.watch_access import Obstacle, WatchTarget
-from scim_operator.controller.cache import WatchEvent
 from scim_operator.controller.watch import Watch
+from scim_operator.controller.watch_events import WatchEvent
 from support.installed import applied, manifest
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from scim_operator.api.status import RefusedSignIn
-from scim_operator.controller.cache import InformerCache, WatchEvent, cached_scimtoken, cached_secret
+from scim_operator.controller.cache import InformerCache
+from scim_operator.controller.watch_events import WatchEvent, cached_scimtoken, cached_secret
 from scim_operator.planning.ports import Key
 from scim_operator.planning.sign_in_refusals import content_of
 
@@ -181,8 +182,8 @@ def test_a_deleted_secret_wakes() -> None:
 
 
 def test_a_secret_is_known_by_its_label_and_nobodys_without() -> None:
-    assert cached_secret(secret()).key == KEY
-    assert cached_secret(secret(labels={})).key is None
+    assert cached_secret(secret()).scimtoken == KEY
+    assert cached_secret(secret(labels={})).scimtoken is None
     assert not see_secret(with_scim_tokens(), secret(labels=None))
 
 

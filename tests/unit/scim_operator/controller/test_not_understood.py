@@ -7,7 +7,7 @@ import pytest
 
 from scim_operator.api.custom_object import ROTATE_ANNOTATION
 from scim_operator.api.scimtoken import FINALIZER, FORCE_DELETE_ANNOTATION, REVOKE_ANNOTATION
-from scim_operator.controller.cache import cached_scimtoken
+from scim_operator.controller.watch_events import cached_scimtoken
 from scim_operator.controller.workqueue import Result
 from support.operator_world import START, days
 from support.token_life import Life, begun, life, quiet, rotated

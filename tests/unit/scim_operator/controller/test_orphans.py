@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scim_api.contract.admin import Connection, ConnectionPage, CredentialStatus, TokenRefusal
-from scim_operator.controller.cache import CachedScimToken
 from scim_operator.controller.orphans import (
     Comparison,
     RegisteredConnections,
     compare,
     read_connections,
 )
+from scim_operator.controller.watch_events import CachedScimToken
 from scim_operator.planning.ports import Key
 from scim_operator.planning.sign_in_refusals import content_of
 

@@ -11,10 +11,11 @@ from structlog.testing import capture_logs
 
 from scim_api.contract.admin import Connection, ConnectionPage
 from scim_operator.controller import resync
-from scim_operator.controller.cache import InformerCache, WatchEvent, cached_scimtoken
+from scim_operator.controller.cache import InformerCache
 from scim_operator.controller.controller import Controller
 from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.resync import Resync
+from scim_operator.controller.watch_events import WatchEvent, cached_scimtoken
 from scim_operator.metrics import Metrics
 from scim_operator.planning.deletion_limit import DeletionLimit
 from scim_operator.planning.ports import Key, KubernetesRejected, ScimApiUnreachable
