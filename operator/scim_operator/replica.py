@@ -20,6 +20,7 @@ from scim_api.contract import listening
 from scim_api.contract.backoff import Backoff
 from scim_operator.adapters.admin_api import HttpAdminApi, HttpCredentialVerifier
 from scim_operator.adapters.admin_key import AdminKey, AdminKeyStore
+from scim_operator.adapters.admin_webhooks import HttpWebhookApi
 from scim_operator.adapters.api_certificate import ApiCertificateStore
 from scim_operator.adapters.endpoint_probe import EndpointProbe
 from scim_operator.adapters.entra_login import EntraLogin
@@ -28,8 +29,11 @@ from scim_operator.adapters.events import EventRecorder
 from scim_operator.adapters.graph import GraphClient
 from scim_operator.adapters.kubernetes import KubernetesCluster
 from scim_operator.adapters.leader_election import LeaderElector
+from scim_operator.adapters.object_list import list_keys
 from scim_operator.adapters.service_account_tokens import ServiceAccountTokens
 from scim_operator.adapters.watch_access import WatchAccess
+from scim_operator.adapters.webhook_key import WebhookKeyStore
+from scim_operator.api.scimwebhook import ScimWebhook
 from scim_operator.controller.cache import InformerCache, WatchEvent
 from scim_operator.controller.controller import Controller
 from scim_operator.controller.deletions import Deletions
@@ -38,6 +42,9 @@ from scim_operator.controller.entra_reconciler import EntraReconciler
 from scim_operator.controller.informer import Informer
 from scim_operator.controller.reconciler import Reconciler
 from scim_operator.controller.resync import KUBERNETES_ERRORS, Resync
+from scim_operator.controller.webhook_cache import WebhookCache
+from scim_operator.controller.webhook_controller import WebhookController
+from scim_operator.controller.webhook_reconciler import WebhookReconciler
 from scim_operator.controller.workqueue import Result
 from scim_operator.health import Check, HealthServer
 from scim_operator.metrics import Metrics
@@ -83,8 +90,8 @@ class Operator:
     ) -> None:
         self._settings, self._kube, self._trace = settings, kube, trace
         self._inside, self._outside = inside, outside
-        self._metrics, self._cache = Metrics(), InformerCache()
-        self._deletions = self._new_deletions()
+        self._metrics, self._cache, self._webhook_cache = Metrics(), InformerCache(), WebhookCache()
+        self._deletions, self._webhook_deletions = self._new_deletions()
         self._is_leader = asyncio.Event()
         self._leading: asyncio.Task[None] | None = None
         self._reconciler: Reconciler | None = None
@@ -93,6 +100,9 @@ class Operator:
             self._reconcile, workers=settings.workers, max_interval=self._max_interval, metrics=self._metrics
         )
         self._entra = EntraController(settings, self._metrics.registry)
+        self._webhooks = WebhookController(
+            settings, self._metrics.registry, self._webhook_cache, lambda: self._webhook_deletions
+        )
         self._elector = LeaderElector(
             lease_api,
             settings,
@@ -134,12 +144,14 @@ class Operator:
                 background = [
                     parts.create_task(self._controller.run(), name="controller"),
                     parts.create_task(self._entra.run(), name="entra controller"),
+                    parts.create_task(self._webhooks.run(), name="webhook controller"),
                     parts.create_task(self._lead_whenever_elected(), name="leader"),
                 ]
                 await parts.create_task(self._elector.run(stop), name="elector")
                 log.info("stopping")
                 drains = (
-                    part.drain(self._settings.shutdown_seconds) for part in (self._controller, self._entra)
+                    part.drain(self._settings.shutdown_seconds)
+                    for part in (self._controller, self._entra, self._webhooks)
                 )
                 await asyncio.gather(*drains)
                 for task in background:
@@ -153,16 +165,17 @@ class Operator:
 
     def _on_started_leading(self) -> None:
         self._metrics.leader(leading=True)
-        self._deletions = self._new_deletions()
+        self._deletions, self._webhook_deletions = self._new_deletions()
         self._deletions.count_scimtokens(len(self._cache))
+        self._webhook_deletions.count_scimtokens(len(self._webhook_cache))
         self._is_leader.set()
 
     def _on_stopped_leading(self) -> None:
         self._metrics.leader(leading=False)
-        self._deletions = self._new_deletions()
+        self._deletions, self._webhook_deletions = self._new_deletions()
         self._is_leader.clear()
-        self._controller.pause()
-        self._entra.pause()
+        for part in (self._controller, self._entra, self._webhooks):
+            part.pause()
         if self._leading is not None:
             self._leading.cancel()
 
@@ -191,7 +204,7 @@ class Operator:
                 changed=self._on_endpoint_changed,
             )
             cluster = KubernetesCluster(
-                self._kube, self._elector.check_leading, recorder, self._cache.record_own_write
+                self._kube, self._elector.check_leading, recorder, self._record_own_write
             )
             self._reconciler = Reconciler(
                 api=api,
@@ -224,6 +237,7 @@ class Operator:
             async with asyncio.TaskGroup() as parts:
                 parts.create_task(check.run(), name="endpoint check")
                 parts.create_task(resync.run(api, self._key_store.ensure), name="resync")
+                parts.create_task(self._lead_webhooks(key, cluster), name="webhooks")
         except* NotLeading:
             log.info("the Lease was lost on the way; standing by")
 
@@ -242,6 +256,25 @@ class Operator:
             seen=self._entra.show,
             trace=self._trace or _no_trace,
             spread=random.random,
+        )
+
+    async def _lead_webhooks(self, key: AdminKey, cluster: KubernetesCluster) -> None:
+        settings = self._settings
+        api = HttpWebhookApi(settings.admin_url, key.private, key.installation_id, self._inside)
+        key_store = WebhookKeyStore(self._kube, settings.namespace, self._elector.check_leading)
+        await self._webhooks.lead(
+            api,
+            key_store.ensure,
+            lambda: list_keys(self._kube, ScimWebhook, settings.watch_namespaces, self._webhook_cache),
+            lambda sealing_key, seen: WebhookReconciler(
+                api=api,
+                cluster=cluster,
+                sealing_key=sealing_key,
+                deletions=self._webhook_deletions,
+                denied_metadata=settings.denied_secret_metadata,
+                seen=seen,
+                trace=self._trace or _no_trace,
+            ),
         )
 
     def _graph(self) -> GraphClient:
@@ -273,24 +306,39 @@ class Operator:
 
     # -- what comes in, what is due
 
-    def _new_deletions(self) -> Deletions:
+    def _new_deletions(self) -> tuple[Deletions, Deletions]:
+        """Of ScimTokens and of ScimWebhooks."""
         settings = self._settings
-        return Deletions(
-            DeletionLimit(settings.deletion_limit_count, settings.deletion_limit_percent),
-            timedelta(seconds=settings.deletion_hold_seconds),
-            lease=(settings.namespace, settings.lease_name),
+        limit = DeletionLimit(settings.deletion_limit_count, settings.deletion_limit_percent)
+        hold = timedelta(seconds=settings.deletion_hold_seconds)
+        lease = (settings.namespace, settings.lease_name)
+        return (
+            Deletions(limit, hold, lease=lease),
+            Deletions(limit, hold, lease=lease, kind=ScimWebhook.kind),
         )
 
+    def _record_own_write(self, uid: str, resource_version: str) -> None:
+        """A Secret is a ScimToken's or a ScimWebhook's; a version that is not seen is forgotten."""
+        self._cache.record_own_write(uid, resource_version)
+        self._webhook_cache.record_own_write(uid, resource_version)
+
     def _on_lease_annotations(self, annotations: Mapping[str, str]) -> None:
-        for key in self._deletions.confirm(annotations.get(CONFIRM_DELETION_ANNOTATION, "")):
+        confirmation = annotations.get(CONFIRM_DELETION_ANNOTATION, "")
+        for key in self._deletions.confirm(confirmation):
             self._controller.add(key)
+        for key in self._webhook_deletions.confirm(confirmation):
+            self._webhooks.add(key)
 
     def _on_watch_events(self, batch: Sequence[WatchEvent]) -> None:
         self._deletions.count_scimtokens(len(self._cache))
+        self._webhook_deletions.count_scimtokens(len(self._webhook_cache))
         for event in batch:
-            keys = self._cache.apply(event)
-            for key in keys if self._is_leader.is_set() else ():
-                self._controller.add(key)
+            tokens, webhooks = self._cache.apply(event), self._webhook_cache.apply(event)
+            if self._is_leader.is_set():
+                for key in tokens:
+                    self._controller.add(key)
+                for key in webhooks:
+                    self._webhooks.add(key)
 
     def _on_endpoint_changed(self) -> None:
         """Reconcile those whose status says otherwise, at the pace of a new leader."""
@@ -334,7 +382,7 @@ class Operator:
         self._metrics.in_use(token.key for token in self._cache if token.in_use)
         self._metrics.token_expiries(self._cache.token_expiries())
         self._metrics.rotation_overdue(self._cache.rotation_overdue(datetime.now(UTC)))
-        self._metrics.revocations_held(len(self._deletions.held))
+        self._metrics.revocations_held(len(self._deletions.held) + len(self._webhook_deletions.held))
         self._metrics.unwatched(self._informer.unwatched_namespaces())
         self._metrics.endpoint(self._probe.verdict if self._probe is not None else None)
 

@@ -129,9 +129,7 @@ async def followed(store: PostgresStore, directory: Path) -> list[Violation]:
     await store.webhooks.create(NAMESPACE, NAME, wanted, sealed)
 
     async def backlog() -> int:
-        status = await store.webhooks.status(NAMESPACE, NAME, KEEP)
-        assert status is not None
-        return status.backlog
+        return (await store.webhooks.get(NAMESPACE, NAME, KEEP)).backlog.events
 
     table = Table(store.url, tenant)
     receiver = Fails(port, secret, 1, reads=table, copies=table, backlog=backlog)

@@ -181,6 +181,11 @@ class Stack:
         return f"http://127.0.0.1:{self._port}/scim/v2"
 
     @property
+    def api_database_url(self) -> str:
+        """The API's database."""
+        return self.database_url or f"sqlite:///{self.directory / 'scim.db'}"
+
+    @property
     def internal_url(self) -> str:
         """The API's internal port."""
         return f"http://127.0.0.1:{self._internal_port}"
@@ -305,6 +310,7 @@ def stack(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory)
     directory = tmp_path_factory.mktemp("stack")
     settings = {
         "SCIM_OPERATOR_RESYNC_SECONDS": "2",
+        "SCIM_OPERATOR_WEBHOOK_CHECK_SECONDS": "1",
         "SCIM_OPERATOR_LEASE_DURATION_SECONDS": "3",
         "SCIM_OPERATOR_LEASE_RENEW_DEADLINE_SECONDS": "2",
         "SCIM_OPERATOR_LEASE_RENEW_PERIOD_SECONDS": "0.5",

@@ -1,11 +1,11 @@
 """Lists every object of a kind, page by page."""
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from typing import Any, Final
 
 from kubernetes.aio import client
 
-from scim_operator.api.custom_object import GROUP, VERSION, CustomObject
+from scim_operator.api.custom_object import GROUP, VERSION, CustomObject, Key
 
 LIST_PAGE: Final = 500
 """Objects in one page of a list."""
@@ -38,6 +38,25 @@ async def list_objects(
             if namespace is None or error.status != 403:
                 raise
             forbidden(namespace)
+
+
+async def list_keys(
+    api_client: client.ApiClient,
+    kind: type[CustomObject],
+    namespaces: Collection[str],
+    known: Iterable[Key],
+) -> frozenset[Key]:
+    """Which objects of a kind there are; of a namespace where they may not be listed, those that are known.
+
+    Raises:
+        ApiException: as ``list_objects`` does.
+    """
+    unlisted: set[str] = set()
+    listed = {
+        Key(item["metadata"]["namespace"], item["metadata"]["name"])
+        async for item in list_objects(api_client, kind, namespaces, unlisted.add)
+    }
+    return frozenset(listed | {key for key in known if key.namespace in unlisted})
 
 
 async def _list_in(

@@ -17,7 +17,7 @@ class WebhookCache:
         self._webhooks: dict[Key, CachedScimWebhook] = {}
         self._secrets = SecretCache(lambda secret: secret.scimwebhook)
 
-    def __contains__(self, key: Key) -> bool:
+    def __contains__(self, key: object) -> bool:
         return key in self._webhooks
 
     def __len__(self) -> int:
@@ -38,6 +38,10 @@ class WebhookCache:
                 )
             case _:
                 return frozenset()
+
+    def discard(self, key: Key) -> None:
+        """It is gone, although the watch did not say so."""
+        self._webhooks.pop(key, None)
 
     def record_own_write(self, uid: str, resource_version: str) -> None:
         """This process wrote this version of a Secret: its event calls for no reconcile."""

@@ -54,3 +54,18 @@ async def test_a_namespace_in_which_it_is_forbidden_is_named_and_the_others_are_
         assert await names(narrow, "default", quiet_namespace) == ({(quiet_namespace, "a")}, ["default"])
         with pytest.raises(client.ApiException):
             await names(narrow)
+
+
+async def test_of_a_namespace_in_which_it_is_forbidden_those_that_are_known_are_told(
+    installed: ControlPlane, quiet_namespace: str
+) -> None:
+    installed.kubectl("create", "serviceaccount", "narrow", "-n", quiet_namespace)
+    installed.kubectl(
+        "create", "rolebinding", "narrow", "-n", quiet_namespace, "--clusterrole=scim-operator",
+        f"--serviceaccount={quiet_namespace}:narrow",
+    )  # fmt: skip
+    applied(installed, manifest("a", quiet_namespace))
+    known = [Key("default", "x"), Key(quiet_namespace, "gone")]
+    async with await client_of(installed.service_account_kubeconfig(quiet_namespace, "narrow")) as narrow:
+        found = await list_keys(narrow, ScimToken, ("default", quiet_namespace), known)
+    assert found == {Key(quiet_namespace, "a"), Key("default", "x")}

@@ -70,11 +70,10 @@ class Dispatchers:
         """Changes that are still to be sent. Raises ``Unanswered``."""
         try:
             async with self._world.store() as store:
-                status = await store.webhooks.status(NAMESPACE, NAME, CHANGE_RETENTION)
+                webhook = await store.webhooks.get(NAMESPACE, NAME, CHANGE_RETENTION)
         except StoreError as error:
             raise Unanswered(str(error)) from error
-        assert status is not None
-        return status.backlog
+        return webhook.backlog.events
 
     async def _watch(self) -> None:
         while True:

@@ -1,5 +1,6 @@
 """One attempt: what is sent, to whom, and what is read of the answer."""
 
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -177,3 +178,11 @@ async def test_a_secret_that_can_not_be_opened_is_told_and_nothing_is_sent(recei
     outcome = await send(other)
     assert (outcome.result, receiver.received) == (Result.UNREACHABLE, [])
     assert "another webhook's" in outcome.reason
+
+
+async def test_a_former_secret_that_can_not_be_opened_does_not_hold_up_the_others(receiver: Receiver) -> None:
+    whole = webhook(receiver.url)
+    lost = SealedSecret(seal(new_secret(), read_public_key(new_private_key()), "demo/app"))
+    outcome = await send(dataclasses.replace(whole, secrets=(*whole.secrets, lost)))
+    assert outcome.result is Result.DELIVERED
+    receiver.received[0].verify(SECRET)
