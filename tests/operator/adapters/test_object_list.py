@@ -5,7 +5,8 @@ from kubernetes.aio import client
 
 from localcluster import ControlPlane
 from scim_operator.adapters import object_list
-from scim_operator.adapters.object_list import list_objects
+from scim_operator.adapters.object_list import list_keys, list_objects
+from scim_operator.api.custom_object import Key
 from scim_operator.api.scimtoken import ScimToken
 from support.installed import applied, client_of, manifest
 
