@@ -111,7 +111,7 @@ def _insert(
     """Add a webhook that is sent what is committed from now on, or was since the moment that is asked for."""
     tenant = yield from tenant_for(namespace, desired.tenant, desired.namespace_uid)
     columns = _wanted(desired, ())
-    there = yield from head(dialect, tenant)  # before anything is written, as in a turn
+    there = yield from head(dialect, tenant)
     position, moment = encode(there), now
     if desired.redelivery is not None:
         position, moment = yield from moved_back(dialect, tenant, desired.redelivery.since, there, now)

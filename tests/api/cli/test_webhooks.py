@@ -110,6 +110,14 @@ def test_the_list_shows_what_was_asked_for_and_how_it_does(command: WebhookComma
     assert lines[1].split()[:3] == ["demo/app", "entra", "active"]
 
 
+def test_the_list_shows_more_than_a_page(command: WebhookCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scim_api.cli.webhooks._PAGE", 1)
+    names = ["demo/app", "demo/other", "demo/third"]
+    for name in names:
+        assert command.run("create", name, "--tenant", "entra", "--url", URL).exit_code == 0
+    assert [row["webhook"] for row in command.json("list")] == names
+
+
 def test_it_is_suspended_resumed_tested_sent_again_and_deleted(command: WebhookCommand) -> None:
     create(command)
     assert command.run("suspend", "demo/app").exit_code == 0

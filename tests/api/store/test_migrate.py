@@ -9,8 +9,10 @@ import apsw
 import asyncpg
 import pytest
 
+from scim_api.store.change_log import CHANGE_RETENTION, FeedPosition
 from scim_api.store.errors import Unavailable
 from scim_api.store.factory import create_store
+from scim_api.store.feed_cursor import encode
 from scim_api.store.migrate import REQUIRED_VERSION, migrate
 from scim_api.store.sql.schema import MIGRATIONS
 from support.change_rows import change_rows
@@ -150,3 +152,36 @@ async def test_rows_of_the_audit_table_are_carried_over_into_the_log_of_changes(
     assert [(row.type, row.tenant) for row in rows] == told * 2
     assert [row.at[:4] for row in rows] == ["2026"] * 4 + ["2027"] * 4
     assert [change.type for change in page.changes] == [what for what, tenant in told if tenant] * 2
+
+
+async def test_a_webhook_that_the_release_before_made_is_nobodys_and_is_read(empty_url: str) -> None:
+    """Made before the migration, or by a process of that release after it."""
+    before = tuple(step for step in MIGRATIONS if step.number < 10)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("scim_api.store.migrate.MIGRATIONS", before)
+        await migrate(empty_url)
+    insert = (
+        "INSERT INTO webhook (namespace, name, tenant, url, types, content, timeout_seconds, suspended, secrets, position,"
+        " position_at) SELECT namespace, '{name}', pk, 'https://app.example', '', 'Thin', 15, 0,"
+        """ '[{{"sealed": "v1.kid.old", "until": null}}]', '{position}', '2026-11-23T14:00:00.000000Z' FROM tenant"""
+    )
+    tenant = (
+        "INSERT INTO tenant (namespace, name, settings, settings_hash) VALUES ('apps', 'contoso', '{}', 'h')"
+    )
+    position = encode(FeedPosition(1, 0))
+    await run_sql(empty_url, tenant)
+    await run_sql(empty_url, insert.format(name="a", position=position))
+    await migrate(empty_url)
+    await run_sql(empty_url, insert.format(name="b", position=position))
+
+    store = create_store(empty_url)
+    await store.open()
+    try:
+        page = await store.webhooks.page(after=None, limit=10, keep=CHANGE_RETENTION)
+    finally:
+        await store.close()
+    assert [(item.name, item.owner_uid, item.ping, item.redelivery) for item in page.items] == [
+        ("a", None, None, None),
+        ("b", None, None, None),
+    ]
+    assert [secret.id for item in page.items for secret in item.secrets] == ["", ""]

@@ -80,6 +80,8 @@ class TestWhatFollows:
         for ping in ("first", None, "first"):
             assert (await put(store, wanted(ping=ping))).ping == "first"
         assert await due_now(store, webhook) == ["ping", "user.created"]
+        await put(store, wanted(ping="first", timeoutSeconds=20))
+        assert await due_now(store, webhook) == ["ping", "user.created"]
         await put(store, wanted(ping="second"))
         assert await due_now(store, webhook) == ["ping", "ping", "user.created"]
 
@@ -101,6 +103,7 @@ class TestWhatFollows:
         assert [due.change for due in await one.all_due(webhook)] == [change]
         for redelivery in (old, None, {**old, "since": ISSUED}):
             assert (await put(store, wanted(redelivery=redelivery))).redelivery == "first"
+        await put(store, wanted(redelivery=old, timeoutSeconds=20))
         assert await one.all_due(webhook) == []
         await put(store, wanted(redelivery={**old, "request": "second"}))
         assert [due.change for due in await one.all_due(webhook)] == [change]
@@ -143,6 +146,33 @@ async def test_a_turn_that_waits_for_a_write_reads_what_was_written(postgres_url
         assert turn is not None
         assert turn.webhook.settings.url == "https://new.example"
         assert [due.resource for due in await one.all_due(webhook)] == [user.id]
+
+
+async def test_a_write_that_waits_for_a_turn_begins_where_that_has_come_to(postgres_url: str) -> None:
+    """A redelivery of what is newer than all that was read moves nothing; least of all back to before the turn."""
+    await migrate(postgres_url)
+    async with contextlib.AsyncExitStack() as stack:
+        store = create_store(postgres_url)
+        await store.open()
+        stack.push_async_callback(store.close)
+        tenant = await tenant_of(store)
+        webhook, one = await leased(store), Dispatched(store)
+        [[before]] = await run_sql(store.url, "SELECT position FROM webhook")
+        old = to_text(datetime.now(UTC) - timedelta(hours=3))
+        await add_change_row(store, ChangeRow(old, tenant, "user.created", "u1"))
+        assert len(await one.all_due(webhook)) == 1
+        [[after]] = await run_sql(store.url, "SELECT position FROM webhook")
+        await run_sql(store.url, f"UPDATE webhook SET position = '{before}'")
+        turn = await asyncpg.connect(postgres_url)
+        stack.push_async_callback(turn.close)
+        await turn.execute("BEGIN")
+        await turn.execute("UPDATE webhook SET position = $1", after)
+        now = {"request": "r", "since": datetime.now(UTC)}
+        writing = asyncio.create_task(put(store, wanted(redelivery=now)))
+        await until_blocked(turn, 1)
+        await turn.execute("COMMIT")
+        await writing
+        assert await run_sql(store.url, "SELECT position FROM webhook") == [(after,)]
 
 
 async def until_blocked(connection: asyncpg.Connection, number: int) -> None:

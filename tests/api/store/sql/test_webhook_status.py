@@ -43,7 +43,7 @@ async def test_it_is_said_a_week_before_when_changes_will_be_lost(store: Store, 
 
 
 async def test_all_are_read_in_pages_by_namespace_and_name_as_each_is_read(store: Store, tenant: int) -> None:
-    for name in ("b", "a", "c"):
+    for name in ("a", "c", "b"):
         webhook = await add_webhook(store, name)
     await add_user(store, tenant, "ada")
     one = Dispatched(store)
