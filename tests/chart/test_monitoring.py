@@ -19,6 +19,7 @@ from scim_operator.api.custom_object import Key
 from scim_operator.entra_metrics import EntraMetrics
 from scim_operator.metrics import Metrics as OperatorMetrics
 from scim_operator.planning import endpoint_verdict
+from scim_operator.webhook_metrics import WebhookMetrics
 from support.chart import CHART, EVERYTHING, HOST, Helm
 from support.stack import Stack, until
 
@@ -66,6 +67,7 @@ def operator_registry() -> Any:
     """All that the operator can expose."""
     registry = OperatorMetrics().registry
     EntraMetrics(registry)
+    WebhookMetrics(registry)
     return registry
 
 
@@ -151,6 +153,7 @@ def test_a_running_installation_exposes_what_is_asked_for(stack: Stack, helm: He
         "scim_operator_unwatched_namespace",
         "scim_operator_entra_",  # nobody has spec.entra here
         "scim_api_webhook_",  # nor webhooks
+        "scim_operator_webhook_",
     }
     for expression in (
         *(text for _, text in queries(DASHBOARD)),
@@ -223,11 +226,9 @@ def test_the_alerts_ask_for_the_jobs_that_prometheus_makes_of_these_services(hel
 
 
 def webhook_alerts(helm: Helm, *values: Any) -> dict[str, str]:
-    """Each alert about webhooks, and what it asks for."""
+    """Each alert about deliveries, and what it asks for."""
     return {
-        rule["alert"]: rule["expr"]
-        for rule in rules(helm, *values)
-        if rule["alert"].startswith("ScimWebhook")
+        rule["alert"]: rule["expr"] for rule in rules(helm, *values) if "scim_api_webhook_" in rule["expr"]
     }
 
 
@@ -240,7 +241,9 @@ def test_webhooks_are_watched_at_the_process_that_delivers_them(helm: Helm) -> N
 
 
 def test_without_webhooks_nobody_misses_who_delivers_them(helm: Helm) -> None:
-    assert not webhook_alerts(helm, WITH_RULES, {"webhooks": {"enabled": False}})
+    switched_off = (WITH_RULES, {"webhooks": {"enabled": False}})
+    assert not webhook_alerts(helm, *switched_off)
+    assert "ScimWebhookNotReady" in [rule["alert"] for rule in rules(helm, *switched_off)]
 
 
 @pytest.mark.parametrize(("days", "seconds"), [(90, 83 * 86400), (14, 7 * 86400), (4, 2 * 86400), (1, 43200)])

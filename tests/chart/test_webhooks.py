@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from scim_operator.adapters.admin_key import CONFIG_MAP_NAME, INSTALLATION_ID
+from scim_operator.adapters.webhook_key import PRIVATE_KEY, SECRET_NAME
 from support.chart import CONTROLLER, EVERYTHING, HOST, Helm, Object
 
-KEY = {"secretName": "scim-operator-webhook-key", "optional": False}
+KEY = {"secretName": SECRET_NAME, "optional": False}
 POSTGRESQL = {"type": "postgresql", "existingSecret": {"name": "scim-database"}}
 APART: dict[str, Any] = {**HOST, "api": {"database": POSTGRESQL}, "webhooks": {"enabled": True}}
 WITHIN: dict[str, Any] = {**HOST, "webhooks": {"enabled": True}}
@@ -66,7 +67,7 @@ def test_who_delivers_waits_for_the_operators_key_and_nobody_but_its_group_may_r
     """Or the program would refuse it. By the group, for the file is root's, and the pod's user the fsGroup's."""
     spec = pod(helm, values, name)
     volume, path = mounted(spec, "webhook-key")
-    items = [{"key": "private-key.pem", "path": "private-key.pem"}]
+    items = [{"key": PRIVATE_KEY, "path": "private-key.pem"}]
     mode = stat.S_IRUSR | stat.S_IRGRP
     assert volume["secret"] == {**KEY, "items": items, "defaultMode": mode}
     variables = environment(spec["containers"][0])
