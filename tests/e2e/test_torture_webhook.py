@@ -24,12 +24,14 @@ from scim_api.store.sql import deliveries
 from scim_api.store.webhooks import Delivery, LeasedWebhook, SealedSecret, WebhookSettings
 from support.stored import prepared, retitle, tenant_of
 from support.webhooks import KEEP, NAME, NAMESPACE, WRITER
+from torture.changes import dispatchers
 from torture.changes.copy import Copy
 from torture.changes.follower import Follower
 from torture.changes.pushed import Pushed
 from torture.changes.rules import Fault, Violation, differences, judge_deliveries
 from torture.changes.sql import Table
 from torture.changes.tables import Tables
+from torture.changes.world import World
 
 PEOPLE, TITLES = 6, 3
 SECONDS = 20.0
@@ -182,3 +184,28 @@ async def test_a_fault_that_is_planted_in_a_dispatcher_is_found_and_no_other(
     found = await followed(store, tmp_path)
 
     assert {one.fault for one in found} == expected, found
+
+
+async def test_a_dispatcher_that_ends_by_itself_breaks_a_promise_and_one_that_is_killed_does_not(
+    tmp_path: Path, monkeypatch: Patch
+) -> None:
+    script = tmp_path / "dispatcher.py"
+    monkeypatch.setattr(dispatchers, "_SCRIPT", script)
+    monkeypatch.setattr(dispatchers, "_START_SECONDS", 0.0)
+    script.write_text("import time\ntime.sleep(60)\n", encoding="utf-8")
+    pair = dispatchers.Dispatchers(World(tmp_path, "sqlite:///none", None), ("dispatcher-0",))
+    watching = asyncio.create_task(pair._watch())
+    try:
+        async with asyncio.timeout(SECONDS):
+            while "dispatcher-0" not in pair._processes:
+                await asyncio.sleep(0.01)
+            script.write_text("import time\ntime.sleep(0.3)\nraise SystemExit('broken')\n", encoding="utf-8")
+            await pair.kill("dispatcher-0", 0)
+            assert pair.failed == []
+            while not pair.failed:
+                await asyncio.sleep(0.01)
+        assert [one.fault for one in pair.failed] == [Fault.FAILED]
+        assert "broken" in pair.failed[0].detail
+    finally:
+        watching.cancel()
+        await pair.stop()

@@ -114,7 +114,7 @@ class Installation:
         self._command("webhook", "test", "demo/app")
 
     def resume(self) -> None:
-        """As somebody does who has mended the application: the second attempt waits for minutes otherwise."""
+        """As somebody does who has mended the application: after two failures the next attempt waits for minutes."""
         self.is_ready()
         self._command("webhook", "resume", "demo/app")
 
@@ -198,12 +198,13 @@ def test_the_manifest_leads_messages_and_the_signing_secret_to_the_application()
     assert volume["items"][0]["key"] == "signing-secret"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
 def installation(
     request: pytest.FixtureRequest, postgres_server: PostgresServer, tmp_path: Path
 ) -> Iterator[Installation]:
     name = f"webhook_{secrets.token_hex(6)}"
-    with database_of(request.param, tmp_path, postgres_server, name) as url:
+    kind = getattr(request, "param", "sqlite")
+    with database_of(kind, tmp_path, postgres_server, name) as url:
         installation = Installation(tmp_path, url)
         try:
             yield installation
@@ -282,6 +283,7 @@ def test_a_rotation_needs_no_restart(following: Installation) -> None:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.parametrize("installation", ["sqlite", "postgresql"], indirect=True)
 def test_the_copy_is_equal_in_the_end_whoever_is_away_and_whoever_is_killed(following: Installation) -> None:
     people = [following.person(f"p{number}") for number in range(8)]
     following.becomes_equal()

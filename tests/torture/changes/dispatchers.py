@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
@@ -13,12 +14,15 @@ from scim_api.store.change_log import CHANGE_RETENTION
 from scim_api.store.errors import StoreError
 from scim_api.store.webhooks import SealedSecret, WebhookSettings
 from torture.changes.client import Unanswered
+from torture.changes.rules import Fault, Violation
 from torture.changes.world import World
 
 _SCRIPT: Final = Path(__file__).parents[2] / "support" / "dispatcher_process.py"
 LEASE_SECONDS: Final = 1.5
 TIMEOUT_SECONDS: Final = 2
 _WATCH_SECONDS: Final = 0.1
+_START_SECONDS: Final = 10.0
+"""In which a dispatcher may end by itself, since it finds no database."""
 NAMESPACE: Final = "demo"
 NAME: Final = "webhook"
 
@@ -35,6 +39,8 @@ class Dispatchers:
         self._world = world
         self._key = world.directory / "webhook.key"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: dict[str, float] = {}
+        self.failed: list[Violation] = []
         self._names, self._down = names, set[str]()
         self._watching: asyncio.Task[None] | None = None
 
@@ -61,8 +67,10 @@ class Dispatchers:
     async def kill(self, name: str, seconds: float) -> None:
         """SIGKILL, and start it again after so many seconds."""
         self._down.add(name)
-        self._processes[name].kill()
-        await asyncio.to_thread(self._processes[name].wait)
+        process = self._processes.pop(name, None)
+        if process is not None:
+            process.kill()
+            await asyncio.to_thread(process.wait)
         await asyncio.sleep(seconds)
         self._down.discard(name)
 
@@ -80,10 +88,20 @@ class Dispatchers:
             for name in self._names:
                 process = self._processes.get(name)
                 if name not in self._down and (process is None or process.poll() is not None):
+                    if process is not None and time.monotonic() > self._started[name] + _START_SECONDS:
+                        self._blame(name, process.returncode)
+                    self._started[name] = time.monotonic()
                     self._processes[name] = self._start(name)
             await asyncio.sleep(_WATCH_SECONDS)
 
+    def _blame(self, name: str, code: int) -> None:
+        last = self._log(name).read_text(encoding="utf-8", errors="replace").splitlines()[-1:]
+        self.failed.append(Violation(Fault.FAILED, f"{name} ended by itself with {code}: {last}"))
+
+    def _log(self, name: str) -> Path:
+        return self._world.directory / f"{name}.log"
+
     def _start(self, name: str) -> subprocess.Popen[bytes]:
         argv = [sys.executable, str(_SCRIPT), self._world.url, str(self._key), str(LEASE_SECONDS)]
-        with (self._world.directory / f"{name}.log").open("ab") as log:
+        with self._log(name).open("ab") as log:
             return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

@@ -89,7 +89,7 @@ class WebhookSide:
 
     async def judge(self, seconds: float) -> tuple[list[Row], list[Violation]]:
         """Its log, and what is wrong when the receiver has had so many seconds to catch up."""
-        found = [*self.writers.failed]
+        found = [*self.writers.failed, *self.dispatchers.failed]
         if not await self.follower.finish(seconds):
             found.append(Violation(Fault.STUCK, self.follower.name))
         rows, truth = await self._world.tables.log(self._tenant), await self._world.tables.state(self._tenant)
