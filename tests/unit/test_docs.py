@@ -28,6 +28,15 @@ LIVES_IN_THE_API = {"RevisionMismatch"}
 """Codes of the admin API that never reach a condition: the operator looks again."""
 
 
+WEBHOOKS = (
+    "planning/webhooks/plan.py",
+    "planning/webhooks/webhook_status.py",
+    "controller/webhook_reconciler.py",
+    "adapters/admin_webhooks.py",
+)
+"""Where reasons of a ScimWebhook are."""
+
+
 def _anchors(page: Path) -> set[str]:
     """The anchors that a Markdown renderer makes of headings, as GitHub does."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
@@ -83,6 +92,7 @@ def _reasons_in_code() -> set[str]:
             "controller/action_executor.py",
             "controller/reconciler.py",
             "controller/failures.py",
+            *WEBHOOKS,
         )
     ]
     words = set(re.findall(r'"([A-Z][a-z]+(?:[A-Z][a-z]+)*)"', "\n".join(sources)))
@@ -123,6 +133,17 @@ def test_every_reason_of_a_condition_or_event_is_explained() -> None:
         sign_in_refusals.NOT_REFUSED,
     }
     assert (events | codes | failures | refusals | verdicts | sign_ins) - told == set()
+
+
+def test_every_reason_of_a_scimwebhook_is_explained() -> None:
+    told = set(re.findall(r"`([A-Za-z]+)`", OPERATIONS))
+    sources = "".join(
+        (ROOT / "operator/scim_operator" / name).read_text(encoding="utf-8") for name in WEBHOOKS
+    )
+    words = set(re.findall(r'"([A-Z][a-z]+(?:[A-Z][a-z]+)*)"', sources))
+    others = {"True", "False", "Unknown", "Normal", "Warning", "Active", "Superseded", "Conflict"}
+    assert len(words) > 15
+    assert words - others - told == set()
 
 
 def test_every_reason_about_entra_is_explained_with_what_to_do() -> None:
