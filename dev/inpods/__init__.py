@@ -20,7 +20,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 HOST: Final = "scim.test"
 """The node's DNS answers names below ``.test`` with the ingress, for pods as well."""
 GATEWAY_HOST: Final = "gateway.test"
-KIND: Final = "scimtokens.scim-operator.io"
+KINDS: Final = ("scimtokens.scim-operator.io", "scimwebhooks.scim-operator.io")
 CERTIFICATE: Final = "scim-tls"
 AUTHORITY: Final = "scim-authority"
 INGRESS: Final = ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}},)
@@ -80,7 +80,7 @@ class Release:
             },
         }
         self.node.kubectl("apply", "-f", "-", input=json.dumps(namespace))
-        self._adopt_kind()
+        self._adopt_kinds()
         there = self.kubectl("get", "secret", CERTIFICATE, "--ignore-not-found", "-o", "name")
         if there and self.authority.exists():
             return
@@ -94,13 +94,14 @@ class Release:
         )  # fmt: skip
         self.kubectl("create", "configmap", AUTHORITY, f"--from-file=ca.crt={self.authority}")
 
-    def _adopt_kind(self) -> None:
-        """Take the kind ScimToken over from a release of before, to which it belongs in Helm's eyes."""
-        if self.node.kubectl("get", "crd", KIND, "--ignore-not-found", "-o", "name").stdout:
-            self.node.kubectl(
-                "annotate", "crd", KIND, f"meta.helm.sh/release-name={self.name}",
-                f"meta.helm.sh/release-namespace={self.namespace}", "--overwrite",
-            )  # fmt: skip
+    def _adopt_kinds(self) -> None:
+        """Take the kinds over from a release of before, to which they belong in Helm's eyes."""
+        for kind in KINDS:
+            if self.node.kubectl("get", "crd", kind, "--ignore-not-found", "-o", "name").stdout:
+                self.node.kubectl(
+                    "annotate", "crd", kind, f"meta.helm.sh/release-name={self.name}",
+                    f"meta.helm.sh/release-namespace={self.namespace}", "--overwrite",
+                )  # fmt: skip
 
     # -- the release
     def install(self, tree: Path, tag: str, **values: Any) -> str:
@@ -115,7 +116,7 @@ class Release:
             raise ClusterError(f"{error}\n{self.story()}") from None
 
     def remove(self) -> None:
-        """Uninstall it, and remove what an uninstallation leaves in its namespace. The kind ScimToken stays."""
+        """Uninstall it, and remove what an uninstallation leaves in its namespace. The kinds stay."""
         if self.helm("list", "--short", "--filter", f"^{self.name}$").strip():
             self.helm("uninstall", self.name, "--wait", "--timeout", "120s", timeout=150)
         self.node.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--timeout=120s")

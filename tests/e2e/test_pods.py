@@ -14,7 +14,7 @@ from entra_standin.__main__ import play
 from entra_standin.dialects import Dialect
 from localcluster.errors import ClusterError
 from localcluster.node import Node
-from support.feed_pod import FeedPod
+from support.example_pod import ExamplePod
 from support.pods import CERTIFICATE, GATEWAY_HOST, HOST, ROOT, Pods, ThroughIngress
 
 pytestmark = pytest.mark.timeout(600)
@@ -32,9 +32,9 @@ def pods(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pods]
 
 
 @pytest.fixture(scope="module")
-def feed(pods: Pods) -> FeedPod:
+def feed(pods: Pods) -> ExamplePod:
     """The example application, which a team applies: it is not waited for."""
-    feed = FeedPod(pods, f"localhost/scim-api:{TAG}")
+    feed = ExamplePod(pods, f"localhost/scim-api:{TAG}")
     feed.apply()
     return feed
 
@@ -44,7 +44,7 @@ def test_a_scim_token_becomes_a_secret_with_the_public_endpoint(pods: Pods) -> N
     assert pods.secret("entra")["endpoint"] == f"https://{HOST}/scim/v2"
 
 
-def test_the_manifest_of_the_example_application_is_taken_as_it_stands(feed: FeedPod) -> None:
+def test_the_manifest_of_the_example_application_is_taken_as_it_stands(feed: ExamplePod) -> None:
     assert feed.warnings == ""
 
 
@@ -66,7 +66,7 @@ def test_entra_plays_all_its_cycles_over_https_by_host_name(pods: Pods, dialect:
 
 
 def test_who_is_provisioned_is_in_the_example_application_and_signed_out_within_a_second_of_being_disabled(
-    pods: Pods, feed: FeedPod
+    pods: Pods, feed: ExamplePod
 ) -> None:
     with pods.client(pods.secret("entra")["token"]) as scim:
         person = feed.provision(scim, "ada")
@@ -136,7 +136,7 @@ def test_a_rotation_under_traffic_rejects_nothing_with_the_old_token_nor_with_th
 
 
 def test_the_example_application_goes_on_when_its_token_rotates_and_the_old_one_is_revoked(
-    pods: Pods, feed: FeedPod
+    pods: Pods, feed: ExamplePod
 ) -> None:
     before = feed.log()
     old, new = pods.rotate("feed")

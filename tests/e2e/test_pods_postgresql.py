@@ -16,6 +16,8 @@ from inpods import INGRESS
 from localcluster.errors import ClusterError
 from localcluster.node import Node
 from localcluster.node.layout import NODE_IP as NODE_ADDRESS
+from localcluster.node.layout import SERVICE_CIDR
+from support.example_pod import ExamplePod
 from support.pods import ROOT, Pods, build_images, commit_before
 from support.postgres import PostgresServer, execute, own_server
 from support.processes import free_port
@@ -116,6 +118,57 @@ def test_an_api_pod_that_is_deleted_fails_no_request(pods: Pods) -> None:
         traffic.enough()
     assert traffic.failures == []
     assert traffic.lost(token) == []
+
+
+@pytest.fixture(scope="module")
+def people(pods: Pods) -> ExamplePod:
+    """Webhooks, and the example application that is told by one."""
+    policy = pods.values["networkPolicy"]
+    pods.install(
+        ROOT,
+        THIS,
+        webhooks={"enabled": True, "allowHttp": True, "allowedNetworks": [SERVICE_CIDR]},
+        networkPolicy={**policy, "receivers": [{"podSelector": {}}], "receiverPorts": [8000]},
+    )
+    people = ExamplePod(pods, f"localhost/scim-api:{THIS}", "webhook")
+    people.apply()
+    return people
+
+
+def test_who_is_provisioned_is_told_to_an_application_and_signed_out_within_a_second_of_being_disabled(
+    pods: Pods, people: ExamplePod
+) -> None:
+    assert people.warnings == ""
+    with pods.client(pods.secret("entra")["token"]) as scim:
+        person = people.provision(scim, "ada")
+        people.until_signed_in("ada")
+        assert people.seconds_to_sign_out(scim, person, "ada") < 1
+    until("the status tells of it", lambda: pods.get("scw", "people")["status"].get("lastDeliveredAt"), 60)
+
+
+def test_when_the_pod_that_delivers_is_deleted_another_goes_on(pods: Pods, people: ExamplePod) -> None:
+    (pod,) = pods.pods("deliver")
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    pods.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false")
+    with pods.client(pods.secret("entra")["token"]) as scim:
+        people.provision(scim, "grace")
+    people.until_signed_in("grace")
+
+
+def test_the_application_goes_on_when_its_signing_secret_rotates(pods: Pods, people: ExamplePod) -> None:
+    def secret() -> str:
+        return str(pods.get("secret", "people-scim-webhook")["data"]["signing-secret"])
+
+    before = secret()
+    pods.kubectl("annotate", "scw", "people", "scim-operator.io/rotate=now")
+    until("the Secret has another", lambda: secret() != before, 60)
+    with pods.client(pods.secret("entra")["token"]) as scim:
+        people.provision(scim, "edsger")
+    people.until_signed_in("edsger")
+    people.remove()
+    pods.kubectl("delete", "scw", "people")
+    pods.install(ROOT, THIS)
+    until("nothing delivers any more", lambda: not pods.pods("deliver"), 60)
 
 
 def test_a_migration_that_fails_stalls_the_rollout_while_the_old_pods_serve(pods: Pods) -> None:
