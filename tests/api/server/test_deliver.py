@@ -187,7 +187,8 @@ async def until_probed(url: str, status: int, text: str) -> None:
 @pytest.fixture
 def server() -> Iterator[OwnServer]:
     """PostgreSQL at a port of loopback, with an empty database ``postgres``."""
-    with own_server(("127.0.0.1", free_port())) as running:
+    in_its_directory = {"dynamic_shared_memory_type": "mmap"}  # or a killed one would leave it in /dev/shm
+    with own_server(("127.0.0.1", free_port()), in_its_directory) as running:
         assert running.own is not None
         yield running.own
 
