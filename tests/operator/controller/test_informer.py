@@ -159,10 +159,11 @@ subjects: [{{kind: ServiceAccount, name: scim-operator, namespace: scim-system}}
 def by_namespace(tools: Tools) -> Iterator[ControlPlane]:
     """A control plane on which the operator may touch Secrets by RoleBindings alone."""
     with ControlPlane.start(tools) as plane:
-        plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds/scimtoken.yaml"))
+        plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
         plane.kubectl("apply", "-f", str(ROOT / "dev/manifests/rbac.yaml"))
         plane.kubectl("delete", "clusterrolebinding", "scim-operator-secrets")
         plane.wait_established("scimtokens.scim-operator.io")
+        plane.wait_established("scimwebhooks.scim-operator.io")
         yield plane
 
 
@@ -304,23 +305,22 @@ async def test_the_watch_outlives_a_restart_of_the_api_server(
 
 
 async def test_a_scim_webhook_and_its_secret_are_seen_when_they_are_made_changed_and_deleted(
-    installed: ControlPlane, objects: Objects, monkeypatch: pytest.MonkeyPatch
+    notebook: Notebook, installed: ControlPlane, objects: Objects
 ) -> None:
     key, name = Key(objects.namespace, "app"), ("app", "-n", objects.namespace)
 
-    async with watching(installed.kubeconfig, objects.namespace, monkeypatch) as notebook:
-        await asyncio.to_thread(applied, installed, webhook_manifest("app", objects.namespace))
-        await until(lambda: bool(notebook.webhooks(key)))
-        before = notebook.webhooks(key)[-1].fingerprint
-        await asyncio.to_thread(installed.kubectl, "annotate", "scw", *name, "scim-operator.io/test=1")
-        await until(lambda: notebook.webhooks(key)[-1].fingerprint != before)
-        await objects.secret("app-scim-webhook", None, **{MANAGED_BY_LABEL: MANAGED_BY, WEBHOOK_LABEL: "app"})
-        await until(lambda: bool(notebook.webhook_secrets(key)))
-        await objects.core.delete_namespaced_secret("app-scim-webhook", objects.namespace)
-        await until(lambda: bool(notebook.webhook_secrets(key, gone=True)))
-        await asyncio.to_thread(installed.kubectl, "delete", "scw", *name)
-        await until(lambda: bool(notebook.webhooks(key, gone=True)))
-        assert not notebook.tokens(key)
+    await asyncio.to_thread(applied, installed, webhook_manifest("app", objects.namespace))
+    await until(lambda: bool(notebook.webhooks(key)))
+    before = notebook.webhooks(key)[-1].fingerprint
+    await asyncio.to_thread(installed.kubectl, "annotate", "scw", *name, "scim-operator.io/test=1")
+    await until(lambda: notebook.webhooks(key)[-1].fingerprint != before)
+    await objects.secret("app-scim-webhook", None, **{MANAGED_BY_LABEL: MANAGED_BY, WEBHOOK_LABEL: "app"})
+    await until(lambda: bool(notebook.webhook_secrets(key)))
+    await objects.core.delete_namespaced_secret("app-scim-webhook", objects.namespace)
+    await until(lambda: bool(notebook.webhook_secrets(key, gone=True)))
+    await asyncio.to_thread(installed.kubectl, "delete", "scw", *name)
+    await until(lambda: bool(notebook.webhooks(key, gone=True)))
+    assert not notebook.tokens(key)
 
 
 async def test_while_the_crd_of_scimwebhook_is_missing_scimtokens_are_watched_and_they_as_soon_as_it_comes(

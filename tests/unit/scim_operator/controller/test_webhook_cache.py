@@ -14,6 +14,7 @@ from scim_operator.controller.watch_events import (
     cached_secret,
 )
 from scim_operator.controller.webhook_cache import WebhookCache
+from scim_operator.controller.webhook_controller import KnownWebhooks
 from scim_operator.planning.ports import Key
 
 KEY = Key("ns", "app")
@@ -75,6 +76,16 @@ def test_one_that_was_never_seen_wakes_when_it_is_deleted() -> None:
     cache = WebhookCache()
     assert see(cache, scim_webhook(), deleted=True) == {KEY}
     assert len(cache) == 0
+
+
+def test_one_that_is_gone_without_an_event_is_forgotten_and_seen_when_it_comes_again(
+    cache: WebhookCache,
+) -> None:
+    known: KnownWebhooks = cache
+    known.discard(KEY)
+    known.discard(Key("ns", "never seen"))
+    assert list(known) == []
+    assert see(cache, scim_webhook(), listed=True) == {KEY}
 
 
 def test_a_secret_that_is_changed_or_deleted_wakes_its_webhook_but_not_what_we_wrote(
