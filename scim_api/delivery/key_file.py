@@ -30,6 +30,41 @@ def read_private_keys(path: Path) -> DispatcherKeys:
     return DispatcherKeys(_read(path, is_private=True))
 
 
+class KeyFile:
+    """A dispatcher's keys, read again when the file has changed: a key that is replaced needs no restart.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        SealError: there is none that can be used now.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._version = self._stat()
+        self._keys = read_private_keys(path)
+
+    def open(self, sealed: str, webhook: str) -> str:
+        """A signing secret. Raises ``SealError``."""
+        try:
+            return self._keys.open(sealed, webhook)
+        except SealError:
+            version = self._stat()
+            if version == self._version:
+                raise
+        keys = read_private_keys(self._path)  # while that fails, the next message tries again
+        self._keys, self._version = keys, version
+        return keys.open(sealed, webhook)
+
+    def _stat(self) -> tuple[int, int, int]:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return (0, 0, 0)
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+
 def read_sealing_key(path: Path) -> X25519PublicKey:
     """The key to seal to. Raises ``SealError``."""
     return read_public_key(_read(path, is_private=False))

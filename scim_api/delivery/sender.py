@@ -7,9 +7,9 @@ import ssl
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
-from scim_api.contract.sealing import DispatcherKeys, SealError
+from scim_api.contract.sealing import SealError
 from scim_api.contract.signing_secret import key_of
 from scim_api.delivery.message import full_body, kind_of, thin_body
 from scim_api.delivery.outcome import (
@@ -56,6 +56,13 @@ class ReceiverRules:
         return address in self.networks or (url.scheme == "https" and is_public(address))
 
 
+class OpensSecrets(Protocol):
+    """The dispatcher's keys."""
+
+    def open(self, sealed: str, webhook: str) -> str:
+        """A signing secret. Raises ``SealError``."""
+
+
 class Sender:
     """Sends one webhook's messages; its connections are kept for that webhook alone.
 
@@ -72,7 +79,7 @@ class Sender:
     def __init__(
         self,
         store: Store,
-        keys: DispatcherKeys,
+        keys: OpensSecrets,
         rules: ReceiverRules,
         base_url: str,
         *,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from scim_api.contract.sealing import SealError
 from scim_api.delivery.dispatcher import Dispatcher
-from scim_api.delivery.key_file import read_private_keys
+from scim_api.delivery.key_file import KeyFile
 from scim_api.delivery.metrics import DeliveryMetrics
 from scim_api.delivery.sender import ReceiverRules, Sender
 from scim_api.outbound.addresses import AllowedNetworks
@@ -32,7 +32,7 @@ def new_dispatcher(
             "(SCIM_API_WEBHOOK_KEY_FILE)"
         )
     try:
-        keys = read_private_keys(settings.webhook_key_file)
+        keys = KeyFile(settings.webhook_key_file)
     except SealError as error:
         raise SettingsError(f"webhook-key-file: {error}") from None
     networks = AllowedNetworks.read(settings.webhook_allowed_networks)

@@ -135,7 +135,7 @@ def _claim(webhook: ScimWebhook, secret: SecretSnapshot, api: Webhook) -> Action
     if secret.former_owner:
         return DeleteSecret() if is_labelled else _being_deleted(secret.name)
     shown = signing_secrets.read(secret.data).current
-    is_known = shown is not None and secret_id(shown) in signing_secrets.live(api)
+    is_known = shown is not None and (not api.exists or secret_id(shown) in signing_secrets.live(api))
     if is_labelled and secret.controller is None and is_known:
         return AdoptSecret()
     owner = f" ({secret.controller})" if secret.controller else ""

@@ -188,9 +188,30 @@ def test_a_secret_that_came_back_from_a_backup_is_adopted_where_messages_are_sig
 
 
 def test_a_secret_of_ours_with_another_content_is_not_adopted(world: WebhookWorld) -> None:
+    run(world)
+    world.delete()
     world.secrets[NAME] = stored_secret({"signing-secret": new_secret()})
+    world.apply()
     run(world)
     assert condition(world, "Ready") == ("False", "SecretNotOwned")
+
+
+def test_when_the_database_is_lost_too_a_secret_that_came_back_is_adopted(world: WebhookWorld) -> None:
+    kept = new_secret()
+    world.secrets[NAME] = stored_secret({"signing-secret": kept})
+    run(world)
+    assert world.shown == kept
+    assert world.signs_with(kept)
+    assert world.secrets[NAME].owner == "webhook-1"
+
+
+def test_when_the_database_is_lost_it_has_the_webhook_and_its_secret_again(world: WebhookWorld) -> None:
+    run(world)
+    world.registered = None
+    shown = world.shown
+    run(world, "second")
+    assert world.shown == shown
+    assert shown is not None and world.signs_with(shown)
 
 
 def test_a_secret_of_an_earlier_one_is_deleted_and_its_signing_secret_signs_on(world: WebhookWorld) -> None:
