@@ -4,8 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 
 def to_text(moment: datetime) -> str:
-    """``2026-11-23T14:00:00.123456Z``; a moment without a zone is taken as UTC."""
-    utc = moment.astimezone(UTC) if moment.tzinfo else moment
+    """``2026-11-23T14:00:00.123456Z``; a moment without a zone is taken as UTC. One that is in UTC out of the years 1 to
+    9999, becomes the first or the last of them.
+    """
+    try:
+        utc = moment.astimezone(UTC) if moment.tzinfo else moment
+    except OverflowError:
+        utc = datetime.min if moment.year == 1 else datetime.max  # noqa: DTZ901 - its zone is left out below
     return utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 

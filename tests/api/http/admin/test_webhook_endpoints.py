@@ -204,6 +204,16 @@ async def test_text_that_no_database_takes_is_refused_by_both(scim: Scim, made: 
     assert refused(await scim.admin_call("GET", "/admin/v1/webhooks?after=a%00/b")) == (400, "Invalid")
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+async def test_any_time_that_json_can_tell_is_taken(scim: Scim, made: Webhook, moment: str) -> None:
+    secrets = [
+        {"id": "a" * 16, "issuedAt": moment},
+        {"id": "b" * 16, "sealed": SEALED, "issuedAt": moment, "until": moment},
+    ]
+    wanted = body(secrets=secrets, redelivery={"request": "r", "since": moment})
+    assert (await put(scim, wanted, made.revision)).status_code == 200
+
+
 JSON: Final = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.datetimes().map(str),
     lambda some: st.lists(some, max_size=3) | st.dictionaries(st.text(), some, max_size=3),

@@ -21,6 +21,12 @@ def test_other_zones_are_written_in_utc_and_none_is_taken_as_utc() -> None:
     assert to_text(datetime(2026, 1, 1, 1)) == "2026-01-01T01:00:00.000000Z"  # noqa: DTZ001
 
 
+def test_what_utc_has_no_year_for_is_the_first_or_the_last_moment() -> None:
+    east, west = timezone(timedelta(hours=14)), timezone(timedelta(hours=-14))
+    assert to_text(datetime(1, 1, 1, tzinfo=east)) == "0001-01-01T00:00:00.000000Z"
+    assert to_text(datetime(9999, 12, 31, 23, tzinfo=west)) == "9999-12-31T23:59:59.999999Z"
+
+
 @given(MOMENTS, MOMENTS)
 def test_the_order_of_texts_is_that_of_moments(one: datetime, other: datetime) -> None:
     assert (to_text(one) < to_text(other)) == (one < other)
