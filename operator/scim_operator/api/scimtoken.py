@@ -290,6 +290,8 @@ class ScimToken(CustomObject):
         if self.spec is None:
             return self
         secret, denied = without_denied(self.spec.secret, domains)
+        if not denied:
+            return self
         spec = self.spec.model_copy(update={"secret": secret})
         return self.model_copy(update={"spec": spec, "denied_keys": denied})
 

@@ -59,7 +59,9 @@ class WebhookSecretTemplate(ApiModel):
     labels: Annotated[dict[str, LabelValue], Field(max_length=64)] = {}
     """Labels to put on the Secret, next to the operator's own."""
     annotations: Annotated[dict[str, str], Field(max_length=64)] = {}
-    """Annotations to put on the Secret."""
+    """Annotations to put on the Secret. Labels and annotations that whoever runs the operator has denied, by default
+    those of tools that mirror Secrets to other namespaces, are left out; the condition SecretMetadataDenied then names
+    them."""
 
 
 class ScimWebhookSpec(ApiModel):
@@ -167,6 +169,8 @@ class ScimWebhook(CustomObject):
         if self.spec is None:
             return self
         secret, denied = without_denied(self.spec.secret, domains)
+        if not denied:
+            return self
         spec = self.spec.model_copy(update={"secret": secret})
         return self.model_copy(update={"spec": spec, "denied_keys": denied})
 

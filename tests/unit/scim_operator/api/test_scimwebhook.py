@@ -122,3 +122,14 @@ def test_whatever_the_crd_takes_the_dispatcher_asks(url: str) -> None:
 @pytest.mark.parametrize("url", GOOD_URLS)
 def test_the_admin_api_takes_it_too(url: str) -> None:
     assert re.search(str(PutWebhook.model_json_schema()["properties"]["url"]["pattern"]), url)
+
+
+def test_what_is_denied_is_left_out_of_the_secret_and_named() -> None:
+    webhook = scim_webhook(
+        {"secret": {"labels": {"team": "hr"}, "annotations": {"tool.example.com/copy": "1"}}}
+    )
+    denying = webhook.denying(["example.com"])
+    assert denying.denied_keys == ("tool.example.com/copy",)
+    assert denying.secret_annotations() == {}
+    assert denying.secret_labels()["team"] == "hr"
+    assert webhook.denying(["other.example"]) is webhook
