@@ -52,7 +52,7 @@ class Installation:
         self.dispatcher = Killable(
             [
                 *PYTHON, "deliver", "--database-url", database_url, "--webhook-key-file", str(self._key),
-                "--metrics-port", str(free_port()), "--webhook-allowed-networks", "127.0.0.0/8", "--webhook-allow-http",
+                "--internal-port", str(free_port()), "--webhook-allowed-networks", "127.0.0.0/8", "--webhook-allow-http",
             ],
             directory / "deliver.log",
         )  # fmt: skip
@@ -87,7 +87,7 @@ class Installation:
         self.api.stop()
 
     def is_ready(self) -> None:
-        eventually(quietly(lambda: self.status("/healthz") == 200))
+        eventually(quietly(lambda: self.status("/healthz") == 200), 40)
 
     def _command(self, *arguments: str) -> str:
         environment = {"SCIM_API_DATABASE_URL": self._url, "SCIM_API_WEBHOOK_KEY_FILE": str(self._key)}
