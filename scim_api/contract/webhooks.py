@@ -5,9 +5,9 @@ come sealed to the dispatcher (``scim_api.contract.sealing``): neither the API n
 """
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from scim_api.contract.admin import ContractModel, TenantName, Uid
 from scim_api.contract.change_types import ChangeType
@@ -71,7 +71,7 @@ class PutWebhook(ContractModel):
     suspended: bool = False
     """Whether nothing is sent. Taken back, it ends a pause and a stop."""
     secrets: Annotated[tuple[SigningSecret, ...], Field(min_length=1, max_length=8)]
-    """The current one first."""
+    """The current one first, which has no end: without a secret that is valid messages would go out unsigned."""
     ping: RequestName | None = None
     """Send a message of type ping, once for each value, and whatever waits at once; None: nothing is asked for."""
     redelivery: Redelivery | None = None
@@ -80,6 +80,12 @@ class PutWebhook(ContractModel):
     """The ScimWebhook that it belongs to from now on."""
     namespace_uid: Uid
     """As ``PutConnection.namespace_uid``: a tenant of a namespace that is gone is refused."""
+
+    @model_validator(mode="after")
+    def _current_secret_has_no_end(self) -> Self:
+        if self.secrets[0].until is not None:
+            raise ValueError("the first secret is the current one and has no end")
+        return self
 
 
 class Backlog(ContractModel):

@@ -8,6 +8,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,6 +128,7 @@ def people(pods: Pods) -> ExamplePod:
     pods.install(
         ROOT,
         THIS,
+        operator={"extraEnv": [{"name": "SCIM_OPERATOR_WEBHOOK_CHECK_SECONDS", "value": "1"}]},
         webhooks={"enabled": True, "allowHttp": True, "allowedNetworks": [SERVICE_CIDR]},
         networkPolicy={**policy, "receivers": [{"podSelector": {}}], "receiverPorts": [8000]},
     )
@@ -142,8 +144,14 @@ def test_who_is_provisioned_is_told_to_an_application_and_signed_out_within_a_se
     with pods.client(pods.secret("entra")["token"]) as scim:
         person = people.provision(scim, "ada")
         people.until_signed_in("ada")
+        # Whoever is called before it listens is called again after five seconds.
+        until("everything was delivered", lambda: is_delivered(pods.get("scw", "people")["status"]), 60)
         assert people.seconds_to_sign_out(scim, person, "ada") < 1
-    until("the status tells of it", lambda: pods.get("scw", "people")["status"].get("lastDeliveredAt"), 60)
+
+
+def is_delivered(status: dict[str, Any]) -> bool:
+    delivering = next(item for item in status["conditions"] if item["type"] == "Delivering")
+    return delivering["status"] == "True" and "lastDeliveredAt" in status and not status["backlog"]["events"]
 
 
 def test_when_the_pod_that_delivers_is_deleted_another_goes_on(pods: Pods, people: ExamplePod) -> None:

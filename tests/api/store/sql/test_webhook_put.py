@@ -41,7 +41,8 @@ FIRST, SECOND = "a" * 16, "b" * 16
 class TestState:
     async def test_a_new_one_is_answered_as_it_was_wanted(self, store: Store, tenant: int) -> None:
         desired = wanted(
-            secret(until=LATER),
+            secret(),
+            secret(SECOND, "v1.kid.second", until=LATER),
             types=["user.deleted", "user.created"],
             content="Full",
             timeoutSeconds=20,
@@ -52,8 +53,10 @@ class TestState:
         assert (answer.exists, answer.tenant, answer.url) == (True, "contoso", "https://app.example/hook")
         assert (answer.types, answer.content) == (("user.created", "user.deleted"), "Full")
         assert (answer.timeout_seconds, answer.suspended, answer.owner_uid) == (20, True, "owner")
-        [kept] = answer.secrets
-        assert (kept.id, kept.key_id, kept.issued_at, kept.until) == (FIRST, "kid", ISSUED, LATER)
+        assert [(one.id, one.key_id, one.issued_at, one.until) for one in answer.secrets] == [
+            (FIRST, "kid", ISSUED, None),
+            (SECOND, "kid", ISSUED, LATER),
+        ]
         assert (answer.ping, answer.redelivery, answer.is_dispatched) == (None, None, False)
 
     async def test_a_new_one_is_sent_what_is_committed_from_then_on(self, store: Store, tenant: int) -> None:
@@ -80,7 +83,7 @@ class TestState:
             {"ownerUid": "another"},
             {"ping": "p"},
             {"redelivery": {"request": "r", "since": ISSUED}},
-            {"secrets": [secret(until=LATER)]},
+            {"secrets": [secret(), secret(SECOND, "v1.kid.second", until=LATER)]},
         ],
         ids=lambda change: next(iter(change)),
     )
@@ -210,7 +213,7 @@ class TestSecrets:
     async def test_the_times_of_one_that_stays_are_those_of_the_write(
         self, store: Store, tenant: int
     ) -> None:
-        await put(store, wanted(secret(until=LATER)))
+        await put(store, wanted(secret(SECOND, "v1.kid.second"), secret(until=LATER)))
         answer = await put(store, wanted(secret(FIRST, None, issuedAt=LATER)))
         [kept] = answer.secrets
         assert (kept.issued_at, kept.until) == (LATER, None)

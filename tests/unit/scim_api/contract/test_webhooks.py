@@ -41,6 +41,14 @@ def test_what_is_left_out_has_the_defaults_and_what_is_unknown_is_ignored() -> N
     assert (wanted.suspended, wanted.ping, wanted.redelivery) == (False, None, None)
 
 
+def test_the_current_secret_has_no_end_or_messages_would_go_out_unsigned() -> None:
+    secret = {"id": "0123456789abcdef", "sealed": "v1.k.s", "issuedAt": "2026-11-23T14:00:00Z"}
+    ends = {**secret, "until": "2026-11-24T14:00:00Z"}
+    with pytest.raises(ValidationError, match="has no end"):
+        PutWebhook.model_validate(body(secrets=[ends, secret]))
+    assert len(PutWebhook.model_validate(body(secrets=[secret, ends])).secrets) == 2
+
+
 @pytest.mark.parametrize("name", ["tenant", "url", "secrets", "ownerUid", "namespaceUid"])
 def test_whose_it_is_and_where_it_goes_can_not_be_left_out(name: str) -> None:
     with pytest.raises(ValidationError, match=name):
