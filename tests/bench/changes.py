@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 import orjson
 import uvloop
 
-from bench import change_order, contenders
+from bench import change_order, contenders, pushed_changes
 from bench.contenders import OURS, Contender
 from bench.load import body_of, percentile, status_of
 from bench.workloads import turns_of
@@ -36,6 +36,8 @@ GOAL_CPU: Final = 0.02
 """Of one core, while they wait."""
 GOAL_P99: Final = 0.300
 """Seconds from the commit to the follower."""
+GOAL_PUSHED_P99: Final = 1.0
+"""Seconds from the commit to a webhook's receiver."""
 
 
 def say(text: str) -> None:
@@ -133,6 +135,19 @@ async def _latency(contender: Contender, token: str, seconds: float) -> bool:
     return met
 
 
+async def _pushed(contender: Contender, url: str, directory: Path, seconds: float) -> bool:
+    """How soon a webhook's receiver hears of changes, and of how many a second."""
+    async with pushed_changes.delivering(url, "demo", "contoso", directory) as receiver:
+        lags = await pushed_changes.latency(contender, receiver, seconds, CHANGES_PER_SECOND)
+        most = await pushed_changes.throughput(contender, receiver, seconds)
+    met = percentile(lags, 0.99) < GOAL_PUSHED_P99
+    say(
+        f"  {CHANGES_PER_SECOND:.0f} changes/s to a webhook: p50 {percentile(lags, 0.5) * 1000:.0f} ms, "
+        f"p99 {percentile(lags, 0.99) * 1000:.0f} ms {'' if met else 'MISSED'}; at most {most:.0f} messages/s"
+    )
+    return met
+
+
 async def measure(name: str, server: PostgresServer, seconds: float) -> bool:
     """Both on one database; whether the goals are met."""
     kind = name.partition(", ")[2]
@@ -148,6 +163,7 @@ async def measure(name: str, server: PostgresServer, seconds: float) -> bool:
                 [
                     await _waiting(contender, token, seconds),
                     await _latency(contender, token, seconds),
+                    await _pushed(contender, url, directory, seconds),
                 ]
             )
 
