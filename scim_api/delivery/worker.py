@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import dataclasses
 import random
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Final, Protocol
@@ -15,6 +16,7 @@ import structlog
 
 from scim_api.delivery.metrics import DeliveryMetrics
 from scim_api.delivery.outcome import Outcome, Result
+from scim_api.delivery.ready import ReadyDeliveries
 from scim_api.delivery.receiver import ReceiverState, after
 from scim_api.delivery.schedule import delay
 from scim_api.delivery.sender import IN_FLIGHT
@@ -26,6 +28,10 @@ log = structlog.get_logger(__name__)
 LONGEST_WAIT: Final = 3600.0
 """Seconds between two turns at most: what is older than the log is dropped then."""
 SHORTEST_WAIT: Final = 0.01
+AHEAD: Final = 256
+"""Deliveries that are held at most: under way, or about to be. So sending does not wait for the database."""
+FRESH_SECONDS: Final = 5.0
+"""Nothing is begun that was read longer ago: a process that was stopped may have lost its lease meanwhile."""
 DATABASE_PAUSE: Final = 1.0
 """Seconds until a database that did not answer is asked again."""
 
@@ -52,6 +58,7 @@ class WebhookWorker:
         keep: how long the log of changes goes back.
         chance: random numbers from 0 to 1.
         delay: seconds until the next attempt, by failures and chance.
+        clock: seconds, monotonic.
     """
 
     def __init__(
@@ -65,14 +72,20 @@ class WebhookWorker:
         keep: timedelta,
         chance: Callable[[], float] = random.random,
         delay: Callable[[int, float], float] = delay,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._webhook, self._holder, self._store, self._sender = webhook, holder, store, sender
         self._metrics, self._keep, self._chance, self._delay = metrics, keep, chance, delay
         self._wake = asyncio.Event()
         self._sending: dict[int, asyncio.Task[None]] = {}
+        self._ready, self._read_at = ReadyDeliveries(), 0.0
+        self._was_cleared = False
+        """During this turn: what it says is due may come after what was forgotten."""
         self._results = _Results()
         self._state = ReceiverState()
-        self._full_name: str | None = None
+        self._leased: LeasedWebhook | None = None
+        """As the last turn had it."""
         self._stopping = False
 
     def wake(self) -> None:
@@ -82,6 +95,7 @@ class WebhookWorker:
     def stop(self) -> None:
         """Send nothing more; ``run`` returns when what is under way has ended and is written."""
         self._stopping = True
+        self._clear()
         self._wake.set()
 
     async def run(self) -> None:
@@ -107,27 +121,43 @@ class WebhookWorker:
             await self._close()
 
     async def _turn(self, results: AttemptResults | None) -> Turn | None:
-        return await self._store.turn(
+        held = frozenset(self._sending) | self._ready.changes
+        # Half of it at a time: a row that is held is read again by each turn that wants more.
+        most = 0 if self._stopping or len(held) > AHEAD // 2 else AHEAD - len(held)
+        self._was_cleared = False
+        turn = await self._store.turn(
             self._webhook,
             self._holder,
             results,
-            in_flight=frozenset(self._sending) | self._results.changes,
-            most=0 if self._stopping else IN_FLIGHT - len(self._sending),
+            in_flight=held | self._results.changes,
+            most=most,
             keep=self._keep,
         )
+        self._read_at = self._clock()
+        return turn
 
     def _begin(self, turn: Turn) -> None:
-        """Send what is due."""
+        """Send what is due, as far as nothing has failed of its resource meanwhile."""
         webhook = turn.webhook
         if not self._results.changes and webhook.pause_level != self._state.level:
             self._state = ReceiverState(webhook.pause_level)
-        self._full_name = webhook.full_name
+        self._leased = webhook
         self._metrics.show(webhook.full_name, turn.queued, turn.behind_seconds)
-        for delivery in () if self._stopping else turn.due:  # it may have been asked to end during the turn
-            if delivery.change not in self._results.changes:
-                self._sending[delivery.change] = asyncio.create_task(
-                    self._attempt(webhook, delivery), name=f"deliver {delivery.message_id}"
-                )
+        if not self._was_cleared:
+            failed = self._results.resources
+            self._ready.add(one for one in turn.due if one.resource not in failed)
+        self._send()
+
+    def _send(self) -> None:
+        """Begin as many attempts as may be under way together."""
+        webhook = self._leased
+        if webhook is None or self._clock() - self._read_at > FRESH_SECONDS:
+            self._clear()
+            return
+        while len(self._sending) < IN_FLIGHT and (delivery := self._ready.begin()) is not None:
+            self._sending[delivery.change] = asyncio.create_task(
+                self._attempt(webhook, delivery), name=f"deliver {delivery.message_id}"
+            )
 
     async def _wait(self, turn: Turn) -> None:
         """Until something is due, has ended or is new."""
@@ -139,7 +169,7 @@ class WebhookWorker:
                 await self._wake.wait()
 
     async def _attempt(self, webhook: LeasedWebhook, delivery: Delivery) -> None:
-        level = self._state.level
+        level, is_delivered = self._state.level, False
         try:
             outcome = await self._sender.send(webhook, delivery)
         except StoreError as error:
@@ -147,8 +177,16 @@ class WebhookWorker:
             self._results.failed.append(FailedAttempt(delivery.change, DATABASE_PAUSE))
         else:
             self._take(webhook, delivery, outcome, level)
+            is_delivered = outcome.result is Result.DELIVERED
         self._results.note_revision(webhook.revision)
         del self._sending[delivery.change]
+        if not is_delivered:
+            self._results.resources.add(delivery.resource)
+            self._ready.drop(delivery.resource)
+        self._ready.end(delivery.resource)
+        if self._state.level:  # it is probed with one at a time
+            self._clear()
+        self._send()
         self._wake.set()
 
     def _take(self, webhook: LeasedWebhook, delivery: Delivery, outcome: Outcome, level: int) -> None:
@@ -189,14 +227,20 @@ class WebhookWorker:
             results.revision,
         )
 
+    def _clear(self) -> None:
+        """Forget what is not sent yet; the next turn reads it again."""
+        self._ready.clear()
+        self._was_cleared = True
+
     async def _close(self) -> None:
+        self._clear()
         tasks = list(self._sending.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._sender.aclose()
-        if self._full_name is not None:
-            self._metrics.forget(self._full_name)
+        if self._leased is not None:
+            self._metrics.forget(self._leased.full_name)
 
 
 @dataclasses.dataclass
@@ -205,6 +249,8 @@ class _Results:
 
     delivered: list[int] = dataclasses.field(default_factory=list)
     failed: list[FailedAttempt] = dataclasses.field(default_factory=list)
+    resources: set[str] = dataclasses.field(default_factory=set)
+    """Of those that failed: nothing else of theirs is sent before this is written."""
     failure: str | None = None
     pause_seconds: float | None = None
     is_stopped: bool = False

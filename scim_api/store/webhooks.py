@@ -237,8 +237,8 @@ class WebhookStore(Protocol):
             webhook: surrogate key.
             holder: who has its lease.
             results: of attempts since the last turn; None without any.
-            in_flight: deliveries that are being sent, by ``Delivery.change``.
-            most: deliveries wanted.
+            in_flight: deliveries that the holder has already, by ``Delivery.change``: under way, about to be, or done.
+            most: deliveries wanted besides.
             keep: how long the log of changes goes back; older deliveries are dropped.
 
         Returns:

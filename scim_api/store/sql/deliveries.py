@@ -55,11 +55,19 @@ FROM webhook_delivery d WHERE d.webhook = ? AND d.due_at {compared} ? AND NOT EX
     WHERE e.webhook = d.webhook AND e.resource_id = d.resource_id AND e.change < d.change
 )
 """
-_DUE: Final = (
-    "SELECT d.change, d.message_id, d.type, d.at, d.resource_id, d.data, d.attempts"
-    + _FIRST_OF_ITS_RESOURCE.format(compared="<=")
-    + " ORDER BY {order} LIMIT ?"
+_DELIVERY: Final = "SELECT d.change, d.message_id, d.type, d.at, d.resource_id, d.data, d.attempts"
+_PROBE: Final = (
+    _DELIVERY + _FIRST_OF_ITS_RESOURCE.format(compared="<=") + " ORDER BY d.attempts, d.change LIMIT ?"
 )
+_DUE: Final = f"""
+{_DELIVERY} FROM webhook_delivery d LEFT JOIN (
+    SELECT resource_id, min(change) AS first FROM webhook_delivery WHERE webhook = ? AND due_at > ? GROUP BY resource_id
+) AS late ON late.resource_id = d.resource_id
+WHERE d.webhook = ? AND d.due_at <= ? AND (late.first IS NULL OR d.change < late.first) ORDER BY d.change LIMIT ?
+"""
+"""In order, and of no resource anything after what is not due: so with all that comes before them, of those that are
+read or under way.
+"""
 _NEXT: Final = "SELECT min(d.due_at)" + _FIRST_OF_ITS_RESOURCE.format(compared=">")
 _QUEUED: Final = "SELECT count(*), min(at) FROM webhook_delivery WHERE webhook = ?"
 
@@ -139,8 +147,12 @@ def turn(
         [[wait_at]] = yield Statement(_NEXT, (webhook, now))
     due: list[Delivery] = []
     if wanted:
-        order = "d.attempts, d.change" if leased.pause_level else "d.change"
-        found = yield Statement(_DUE.format(order=order), (webhook, now, wanted + len(in_flight)))
+        limit = wanted + len(in_flight)
+        found = yield (
+            Statement(_PROBE, (webhook, now, limit))
+            if leased.pause_level
+            else Statement(_DUE, (webhook, now, webhook, now, limit))
+        )
         due = [Delivery(*row) for row in found if row[0] not in in_flight][:wanted]
     return Turn(
         leased,

@@ -2,17 +2,19 @@
 
 import asyncio
 import collections
+import random
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 
 from scim_api.core.types import ResourceKind
 from scim_api.delivery.metrics import DeliveryMetrics
 from scim_api.delivery.outcome import Outcome, Result
-from scim_api.delivery.worker import WebhookWorker
+from scim_api.delivery.worker import FRESH_SECONDS, WebhookWorker
 from scim_api.store.protocol import Store
-from scim_api.store.webhooks import Delivery, LeasedWebhook
+from scim_api.store.webhooks import Delivery, LeasedWebhook, Turn, WebhookStore
 from support.stored import retitle, tenant_of
 from support.webhooks import KEEP, NAME, NAMESPACE, WRITER, add_user, add_webhook, webhook_of
 
@@ -51,22 +53,43 @@ class Played:
         self.closed = True
 
 
+class HeldTurns:
+    """The store of webhooks, whose turns a test may hold up."""
+
+    def __init__(self, store: WebhookStore) -> None:
+        self._store, self.gate, self.waiting = store, asyncio.Event(), False
+        self.answers, self.due = asyncio.Event(), 0
+        self.gate.set()
+        self.answers.set()
+
+    async def turn(self, *what: Any, **how: Any) -> Turn | None:
+        self.waiting = not self.gate.is_set()
+        await self.gate.wait()
+        self.waiting = False
+        turn = await self._store.turn(*what, **how)
+        self.due = 0 if turn is None else len(turn.due)
+        await self.answers.wait()
+        return turn
+
+
 class Running:
     """A worker at work."""
 
     def __init__(self, store: Store, webhook: int, tenant: int) -> None:
+        self.turns, self.now = HeldTurns(store.webhooks), 0.0
         self.store, self.webhook, self.tenant, self.played = store, webhook, tenant, Played()
         self.delays: list[int] = []
         self.metrics = DeliveryMetrics()
         self.worker = WebhookWorker(
             webhook,
             "one",
-            store.webhooks,
+            cast("WebhookStore", self.turns),
             self.played,
             self.metrics,
             keep=KEEP,
             chance=lambda: 0.0,
             delay=self.delay,
+            clock=lambda: self.now,
         )
         self.task = asyncio.create_task(self.worker.run())
         self.seconds = 0.02
@@ -137,6 +160,103 @@ async def test_what_is_under_way_is_not_sent_again_while_others_go(running: Runn
     assert [delivery.resource for delivery in running.played.sent].count(slow) == 1
     running.played.gate.set()
     await running.until_empty()
+
+
+def title(number: int) -> Callable[[str | None], str]:
+    return lambda _: str(number)
+
+
+async def changed_often(running: Running) -> list[int]:
+    """A user is changed four times while nothing is sent; then the first message is under way and the database hangs.
+    The changes.
+    """
+    running.played.gate.clear()
+    other = (await add_user(running.store, running.tenant, "other")).id
+    user = (await add_user(running.store, running.tenant, "ada")).id
+    for number in range(4):
+        await running.store.modify(running.tenant, USER, user, retitle(title(number)), actor=WRITER)
+    running.worker.wake()
+    await running.until(lambda: len(running.played.sent) == 2)
+    running.turns.gate.clear()
+    running.played.slow = {other}
+    running.worker.wake()
+    await running.until(lambda: running.turns.waiting)
+    return [one.change for one in running.played.sent if one.resource == user]
+
+
+async def test_what_was_read_is_sent_in_order_while_the_database_hangs(running: Running) -> None:
+    first = await changed_often(running)
+    running.played.gate.set()
+    await running.until(lambda: len(running.played.sent) == 6)
+    running.turns.gate.set()
+    await running.until_empty()
+    sent = [one.change for one in running.played.sent if one.change >= first[0]]
+    assert sent == sorted(sent)
+    assert running.played.of_one == 1
+
+
+async def test_what_was_read_too_long_ago_is_read_again_before_it_is_sent(running: Running) -> None:
+    await changed_often(running)
+    running.now += FRESH_SECONDS + 0.1
+    running.played.gate.set()
+    for _ in range(50):
+        await asyncio.sleep(0.001)
+    assert len(running.played.sent) == 2
+    running.turns.gate.set()
+    await running.until_empty()
+    assert len({one.change for one in running.played.sent}) == len(running.played.sent) == 6
+
+
+async def test_what_is_due_after_what_was_forgotten_meanwhile_is_not_sent_before_it(running: Running) -> None:
+    first = await changed_often(running)
+    user = running.played.sent[1].resource
+    running.turns.gate.set()
+    await running.until(lambda: not running.turns.waiting)
+    running.turns.answers.clear()
+    await running.store.modify(running.tenant, USER, user, retitle(title(9)), actor=WRITER)
+    running.worker.wake()
+    await running.until(lambda: running.turns.due == 1)
+    running.played.answer = lambda it: UNREACHABLE if it.resource != user else DELIVERED
+    running.played.gate.set()  # the other is not reached, and what is ready is forgotten
+    await running.until(lambda: not running.played.going.total())
+    running.played.answer = lambda _: DELIVERED
+    running.turns.answers.set()
+    await running.until_empty()
+    sent = [one.change for one in running.played.sent if one.resource == user]
+    assert sent[0] == first[0]
+    assert sent == sorted(sent)
+
+
+async def test_whatever_fails_nothing_of_a_resource_is_sent_before_what_comes_earlier_was_taken(
+    running: Running,
+) -> None:
+    running.seconds = 0.01
+    chance = random.Random(7)
+    running.played.answer = lambda _: REJECTED if chance.random() < 0.3 else DELIVERED
+    taken: dict[str, int] = {}
+    faults: list[Delivery] = []
+    answer = running.played.answer
+
+    def judged(delivery: Delivery) -> Outcome:
+        outcome = answer(delivery)
+        if delivery.change <= taken.get(delivery.resource, 0):
+            faults.append(delivery)
+        if outcome is DELIVERED:
+            taken[delivery.resource] = delivery.change
+        return outcome
+
+    running.played.answer = judged
+    users = [(await add_user(running.store, running.tenant, name)).id for name in ("ada", "bob", "eve")]
+    for number in range(45):
+        user = users[number % 3]
+        await running.store.modify(running.tenant, USER, user, retitle(title(number)), actor=WRITER)
+        running.worker.wake()
+    await running.until_empty()
+    assert faults == []
+    assert set(taken) == set(users)
+    delivered = [one for one in running.played.sent if taken[one.resource] >= one.change]
+    assert len({one.change for one in delivered}) == 48
+    assert running.played.of_one == 1
 
 
 async def test_a_poison_message_is_tried_again_and_delays_its_own_resource_alone(running: Running) -> None:

@@ -108,17 +108,46 @@ class TestQueue:
         await one.lease()
         assert [due.type for due in await one.all_due(webhook)] == ["user.deleted"]
 
-    async def test_of_one_resource_one_is_due_at_a_time_in_order(self, store: Store, tenant: int) -> None:
+    async def test_what_is_due_comes_in_order_and_what_the_holder_has_does_not_come_again(
+        self, store: Store, tenant: int
+    ) -> None:
         webhook, one = await add_webhook(store), Dispatched(store)
         ada, _ = await add_user(store, tenant, "ada"), await add_user(store, tenant, "bob")
         await store.modify(tenant, "User", ada.id, retitle(lambda _: "Dr."), actor=WRITER)
         await one.lease()
-        first = await one.due(webhook)
-        assert [due.type for due in first] == ["user.created", "user.created"]
-        numbers = [due.change for due in first]
+        due = await one.due(webhook)
+        assert [each.type for each in due] == ["user.created", "user.created", "user.updated"]
+        assert await one.due(webhook, most=2) == due[:2]
+        numbers = [each.change for each in due]
+        assert await one.due(webhook, in_flight=numbers[:2], most=1) == due[2:]
         assert await one.due(webhook, in_flight=numbers) == []
-        [second] = await one.due(webhook, AttemptResults(delivered=numbers))
-        assert (second.type, second.resource) == ("user.updated", ada.id)
+        assert await one.due(webhook, AttemptResults(delivered=numbers[:2])) == due[2:]
+
+    async def test_of_a_resource_nothing_comes_after_one_that_waits_for_another_attempt(
+        self, store: Store, tenant: int
+    ) -> None:
+        webhook, one = await add_webhook(store), Dispatched(store)
+        ada, bob = await add_user(store, tenant, "ada"), await add_user(store, tenant, "bob")
+        for user in (ada, bob):
+            await store.modify(tenant, "User", user.id, retitle(lambda _: "Dr."), actor=WRITER)
+        await one.lease()
+        due = await one.due(webhook)
+        failed = next(each for each in due if each.resource == ada.id)
+        again = await one.due(webhook, AttemptResults([], [FailedAttempt(failed.change, 300)], "HTTP 500"))
+        assert [each.resource for each in again] == [bob.id, bob.id]
+
+    async def test_what_is_sent_again_from_before_one_that_waits_comes_at_once(
+        self, store: Store, tenant: int
+    ) -> None:
+        webhook, one = await add_webhook(store), Dispatched(store)
+        ada = await add_user(store, tenant, "ada")
+        await store.modify(tenant, "User", ada.id, retitle(lambda _: "Dr."), actor=WRITER)
+        await one.lease()
+        first, second = await one.due(webhook)
+        failed = AttemptResults([first.change], [FailedAttempt(second.change, 300)], "HTTP 500")
+        assert await one.due(webhook, failed) == []
+        await store.webhooks.redeliver(NAMESPACE, NAME, datetime(2020, 1, 1, tzinfo=UTC))
+        assert [each.change for each in await one.due(webhook)] == [first.change]
 
     async def test_a_membership_belongs_to_its_group(self, store: Store, tenant: int) -> None:
         webhook, one = await add_webhook(store), Dispatched(store)
@@ -126,7 +155,7 @@ class TestQueue:
         staff = dataclasses.replace(prepared("staff"), members=(MemberChange("add", (ada.id,)),))
         group = await store.create(tenant, "Group", staff, actor=WRITER)
         await one.lease()
-        assert [due.resource for due in await one.due(webhook)] == [ada.id, group.id]
+        assert {due.resource for due in await one.due(webhook)} == {ada.id, group.id}
         assert len({due.resource for due in await one.all_due(webhook)}) == 2
 
     async def test_one_that_fails_waits_and_delays_its_own_resource_alone(
@@ -141,7 +170,7 @@ class TestQueue:
         results = AttemptResults([second.change], [FailedAttempt(first.change, 300)], "HTTP 500")
         turn = await one.turn(webhook, results)
         assert turn is not None
-        assert [due.resource for due in turn.due] == [bob.id]
+        assert {due.resource for due in turn.due} == {bob.id}
         assert turn.wait_seconds is not None
         assert 290 < turn.wait_seconds <= 300
         assert await failing_since(store) is not None
