@@ -23,12 +23,12 @@ from torture.changes.sql import Table
 from torture.changes.world import Database, World
 from torture.changes.writers import Writers
 
-CONNECTIONS: Final = 3
-CROWD: Final = 60
+CONNECTIONS: Final = 6
+CROWD: Final = 400
 LARGEST: Final = 20
 """Members that come or go at a time, at most."""
-BACKLOG: Final = 300
-"""Messages that the receiver may be behind before the writers wait for it."""
+BACKLOG: Final = 2_000
+"""Messages that the receiver may be behind before the writers wait for it: more than are queued at a time."""
 LOOK_SECONDS: Final = 0.25
 TENANT: Final = "pushed"
 

@@ -55,7 +55,7 @@ def test_a_fault_of_the_service_is_no_refusal() -> None:
 def test_of_several_mistakes_the_path_comes_first_and_the_revision_last() -> None:
     mistakes = {
         "Kubernetes names": mistake("path", "name"),
-        "limit must be between 1 and 500": mistake("query", "limit"),
+        "limit: Field required": mistake("query", "limit"),
         "credentials.0.digest: String should": mistake(
             "body", "credentials", 0, "digest", message="String should match"
         ),
