@@ -9,6 +9,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGES: Final = {
     "scim_api": (ROOT / "scim_api", ("unit/scim_api", "api")),
     "scim_operator": (ROOT / "operator/scim_operator", ("unit/scim_operator", "operator", "chart")),
+    "kubectl_scim": (ROOT / "kubectl_scim", ("unit/kubectl_scim",)),
 }
 """Each package, and the folders below tests/ that mirror it: without I/O, and with real parts."""
 

@@ -1,0 +1,135 @@
+"""Kubernetes by the ``kubectl`` that started this plugin: its kubeconfig, sign-in, proxies and rights are the caller's.
+
+No other client reads kubeconfigs, exec plugins and ``--as`` as kubectl does, and whoever runs a plugin has it.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+SECONDS: Final = 30.0
+"""For one call; a hung API server must not hang the terminal for ever."""
+Object = dict[str, Any]
+
+
+class KubectlError(Exception):
+    """kubectl did not do it; the message is for people."""
+
+
+class NotFound(KubectlError):
+    """There is no such object."""
+
+
+class Forbidden(KubectlError):
+    """The caller lacks a right; the message names it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kubectl:
+    """Calls kubectl.
+
+    Attributes:
+        flags: given to each call, such as ``--context``.
+        program: its name or path.
+    """
+
+    flags: tuple[str, ...] = ()
+    program: str = dataclasses.field(default_factory=lambda: os.environ.get("KUBECTL", "kubectl"))
+
+    def run(self, *arguments: str, input: str | None = None) -> str:
+        """What it prints. Raises ``KubectlError``."""
+        try:
+            done = subprocess.run(
+                [self.program, *self.flags, *arguments],
+                input=input,
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
+            )
+        except FileNotFoundError:
+            raise KubectlError(f"{self.program} is not installed, or not on PATH") from None
+        except subprocess.TimeoutExpired:
+            raise KubectlError(
+                f"kubectl did not answer within {SECONDS:g} s; is the cluster reachable?"
+            ) from None
+        if done.returncode:
+            raise _error(done.stderr)
+        return done.stdout
+
+    def get(self, kind: str, name: str, *more: str) -> Object:
+        """An object. Raises ``KubectlError``."""
+        found: Object = json.loads(self.run("get", kind, name, "-o", "json", *more))
+        return found
+
+    def list(self, kind: str, *more: str) -> Sequence[Object]:
+        """Objects. Raises ``KubectlError``."""
+        items: list[Object] = json.loads(self.run("get", kind, "-o", "json", *more))["items"]
+        return items
+
+    def namespace(self) -> str:
+        """The one that kubectl works in."""
+        with contextlib.suppress(KubectlError):
+            found = self.run("config", "view", "--minify", "-o", "jsonpath={..namespace}").strip()
+            return found or "default"
+        return "default"
+
+    @contextlib.contextmanager
+    def watching(self, kind: str, name: str, *more: str) -> Iterator["Watched"]:
+        """An object as it is and each time that it has changed, until the block ends."""
+        process = subprocess.Popen(
+            [self.program, *self.flags, "get", kind, name, "-o", "json", "--watch", *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield Watched(process)
+        finally:
+            process.kill()
+            process.communicate()
+
+
+class Watched:
+    """What ``kubectl get --watch`` prints, object by object.
+
+    Args:
+        process: of kubectl, with pipes.
+    """
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process, self._is_ended = process, False
+
+    def end(self) -> None:
+        """End the iteration; from any thread."""
+        self._is_ended = True
+        self._process.kill()
+
+    def __iter__(self) -> Iterator[Object]:
+        """Raises ``KubectlError`` when kubectl ends by itself."""
+        assert self._process.stdout is not None  # noqa: S101 (it is a pipe)
+        assert self._process.stderr is not None  # noqa: S101
+        lines: list[str] = []
+        for line in self._process.stdout:
+            lines.append(line)
+            if line.startswith("}"):  # what is nested is indented
+                yield json.loads("".join(lines))
+                lines.clear()
+        if not self._is_ended:
+            raise _error(self._process.stderr.read())
+
+
+def _error(text: str) -> KubectlError:
+    """What kubectl said, as the kind of error that it is."""
+    said = text.strip().removeprefix("Error from server ").strip()
+    if said.startswith("(NotFound)") or "(NotFound)" in said:
+        return NotFound(said.partition("(NotFound): ")[2] or said)
+    if "(Forbidden)" in said:
+        return Forbidden(said.partition("(Forbidden): ")[2] or said)
+    if "doesn't have a resource type" in said:
+        return KubectlError(f"{said}: is the chart of scim-operator installed in this cluster?")
+    return KubectlError(said or "kubectl failed and did not say why")

@@ -1,0 +1,169 @@
+"""How ScimTokens are shown: one as a tree, several as a table, what is wrong first."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from kubectl_scim.scimtoken import Credential, Problem, ScimToken
+from kubectl_scim.text import moment, plain, seen, stamp
+
+_BAR: Final = 24
+"""Characters of a credential's life."""
+_COLOURS: Final = {"error": "red", "warning": "yellow"}
+_MARKS: Final = {"error": "✗", "warning": "!"}
+_STAGES: Final = (
+    ("Registered", "SCIM API"),
+    ("Published", "Secret"),
+    ("EndpointReachable", "Endpoint"),
+    ("HandedOver", "Entra has it"),
+    ("Provisioning", "Entra's job"),
+)
+"""Conditions, and what they are about in a person's words."""
+_FINE: Final = "True"
+
+
+def show_one(console: Console, token: ScimToken, secret: str | None, now: datetime) -> None:
+    """One ScimToken.
+
+    Args:
+        console: where.
+        token: which.
+        secret: what there is to say of its Secret; None: it is there.
+        now: the time.
+    """
+    problems = token.problems(now)
+    parts: list[Any] = [_problem(one) for one in problems]
+    parts.append(_tree(token, secret, problems, now))
+    console.print(Group(*parts))
+
+
+def show_all(console: Console, tokens: Sequence[ScimToken], now: datetime, *, all_namespaces: bool) -> None:
+    """Several, those with something wrong first."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    names = ("NAMESPACE",) if all_namespaces else ()
+    for name in (*names, "NAME", "", "ENDS", "NEXT ROTATION", "LAST USED", "WHAT IS WRONG"):
+        table.add_column(name, overflow="fold")
+    for token in sorted(tokens, key=lambda one: (_rank(one, now), one.namespace, one.name)):
+        problems, active = token.problems(now), token.active
+        last = max((one.last_used_at for one in token.credentials if one.last_used_at), default=None)
+        first = problems[0] if problems else None
+        mark = _mark(first.severity) if first is not None else Text("✓", "green")
+        cells: list[Any] = [Text(plain(token.namespace))] if all_namespaces else []
+        cells += [
+            Text(plain(token.name)),
+            mark,
+            seen(active.expires_at if active is not None else None, now, "-"),
+            _rotation(token, now),
+            seen(last, now),
+            Text(plain(_summary(first, len(problems)))),
+        ]
+        table.add_row(*cells)
+    console.print(table)
+
+
+def as_document(token: ScimToken, secret: str | None, now: datetime) -> dict[str, Any]:
+    """One for programs."""
+    return {
+        "namespace": token.namespace,
+        "name": token.name,
+        "tenant": token.tenant,
+        "secret": token.secret_name,
+        "secretProblem": secret,
+        "problems": [
+            {
+                "severity": one.severity,
+                "subject": one.subject,
+                "message": one.message,
+                "command": one.command,
+            }
+            for one in token.problems(now)
+        ],
+        "status": dict(token.status),
+    }
+
+
+def _tree(token: ScimToken, secret: str | None, problems: Sequence[Problem], now: datetime) -> Tree:
+    worst = problems[0].severity if problems else None
+    head = Text.assemble(
+        "ScimToken ", (plain(f"{token.namespace}/{token.name}"), "bold"), "  ",
+        _mark(worst) if worst else Text("✓ nothing is wrong", "green"),
+    )  # fmt: skip
+    head.append(
+        plain(
+            f"  tenant {token.tenant}, {token.auth_type}, {'read only' if token.is_read_only else 'read and write'}"
+        )
+    )
+    tree = Tree(head, guide_style="dim")
+    node = tree.add(Text.assemble("Secret ", (plain(token.secret_name), "bold")))
+    if secret is not None:
+        node.add(Text(plain(secret), "yellow"))
+    for one in token.credentials:
+        node.add(_credential(one, now))
+    if not token.credentials:
+        node.add(Text("no credential yet", "dim"))
+    tree.add(Text(f"next rotation  {_rotation(token, now)}"))
+    for kind, name in _STAGES:
+        found = token.condition(kind)
+        if found is not None:
+            colour = "green" if found.status == _FINE else "yellow"
+            tree.add(
+                Text.assemble(
+                    f"{name}  ", (plain(found.reason), colour), ("  " + plain(found.message), "dim")
+                )
+            )
+    return tree
+
+
+def _rotation(token: ScimToken, now: datetime) -> str:
+    if token.is_suspended:
+        return "suspended"
+    return seen(moment(token.status.get("nextRotation")), now, "-")
+
+
+def _credential(one: Credential, now: datetime) -> Text:
+    """A line with the life of a credential as a bar."""
+    text = Text.assemble(
+        f"{plain(one.id)}  ", (f"{plain(one.state):<10}", "bold" if one.state == "Active" else "dim"), "  "
+    )
+    if one.issued_at is not None and one.expires_at is not None and one.kind != "WorkloadIdentity":
+        life = (one.expires_at - one.issued_at).total_seconds()
+        spent = 1.0 if life <= 0 else min(max((now - one.issued_at).total_seconds() / life, 0.0), 1.0)
+        filled = round(spent * _BAR)
+        colour = "green" if spent < 2 / 3 else "yellow" if spent < 1 else "red"
+        text.append("█" * filled, colour).append("░" * (_BAR - filled), "dim")
+        text.append(f"  ends {stamp(one.expires_at)} ({seen(one.expires_at, now)})")
+    else:
+        text.append("has no end")
+    return text.append(f", used {seen(one.last_used_at, now)}")
+
+
+def _problem(one: Problem) -> Text:
+    text = Text.assemble(
+        _mark(one.severity), " ", (plain(one.subject), _COLOURS[one.severity]), "  ", plain(one.message)
+    )
+    if one.command:
+        text.append("\n  next: ").append(plain(one.command), "bold")
+    return text.append("\n")
+
+
+def _mark(severity: str) -> Text:
+    return Text(_MARKS[severity], _COLOURS[severity])
+
+
+def _rank(token: ScimToken, now: datetime) -> int:
+    """0 for an error, 1 for a warning, 2 for neither."""
+    problems = token.problems(now)
+    return 2 if not problems else ("error", "warning").index(problems[0].severity)
+
+
+def _summary(first: Problem | None, number: int) -> str:
+    if first is None:
+        return ""
+    text = f"{first.subject}: {first.message}"
+    short = text if len(text) <= 80 else text[:79] + "…"
+    return short if number == 1 else f"{short} (and {number - 1} more)"

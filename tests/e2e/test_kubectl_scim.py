@@ -1,0 +1,165 @@
+"""``kubectl scim`` as people type it: the plugin, started by kubectl, against operator, API and Kubernetes."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from support.stack import Stack
+
+PLUGINS = Path(sys.executable).parent
+"""Where the console script ``kubectl-scim`` is."""
+
+
+class Person:
+    """Somebody with a kubeconfig.
+
+    Args:
+        stack: the installation.
+        namespace: in which they work.
+        kubeconfig: theirs.
+    """
+
+    def __init__(self, stack: Stack, namespace: str, kubeconfig: Path) -> None:
+        self._kubectl = Path(stack.control_plane.tools.path("kubectl"))
+        self._namespace = namespace
+        path = os.pathsep.join([str(PLUGINS), str(self._kubectl.parent), os.environ["PATH"]])
+        self._environment = {**os.environ, "PATH": path, "KUBECONFIG": str(kubeconfig), "NO_COLOR": "1"}
+
+    def types(
+        self, *arguments: str, answer: str | None = None, expect: int = 0
+    ) -> "subprocess.CompletedProcess[str]":
+        """``kubectl scim ...`` in the namespace."""
+        done = subprocess.run(
+            [str(self._kubectl), "scim", *arguments, "-n", self._namespace],
+            input=answer, env=self._environment, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == expect, f"{done.stdout}\n{done.stderr}"
+        return done
+
+
+@pytest.fixture
+def admin(stack: Stack, namespace: str) -> Person:
+    return Person(stack, namespace, stack.control_plane.kubeconfig)
+
+
+@pytest.fixture
+def token(stack: Stack, namespace: str) -> str:
+    """The token of ScimToken ``entra``, which is Ready."""
+    stack.apply(namespace, "entra", matching="userName")
+    return stack.wait_ready(namespace, "entra")["token"]
+
+
+def test_status_shows_one_and_all_and_exits_with_whether_something_is_wrong(
+    stack: Stack, namespace: str, token: str, admin: Person
+) -> None:
+    assert stack.ask(token) == 200
+    began = time.monotonic()
+    tree = admin.types("status", "entra").stdout
+    assert time.monotonic() - began < 10, "it reads one object, and looks for one"
+    assert f"ScimToken {namespace}/entra  ✓ nothing is wrong" in tree
+    assert "Active" in tree
+    assert token not in tree
+    stack.apply(namespace, "other", secret={"name": "entra-scim-token"})
+    stack.kubectl("wait", "--for=condition=Stalled", "sct/other", "-n", namespace, "--timeout=30s")
+    table = admin.types("status", expect=1).stdout.splitlines()
+    assert table[1].split()[:2] == ["other", "✗"]
+    assert table[2].split()[:2] == ["entra", "✓"]
+    document = json.loads(admin.types("status", "other", "-o", "json", expect=1).stdout)
+    assert document["problems"][0]["subject"] == "Ready: SecretNotOwned"
+
+
+def test_credentials_are_what_the_secret_has_and_shown_when_it_is_asked_for(
+    token: str, admin: Person
+) -> None:
+    assert token not in admin.types("credentials", "entra").stdout
+    lines = admin.types("credentials", "entra", "--show").stdout.splitlines()
+    assert any(line.split() == ["Secret", "Token", token] for line in lines)
+
+
+def test_a_rotation_is_waited_for_and_the_one_before_goes_on(
+    stack: Stack, namespace: str, token: str, admin: Person
+) -> None:
+    said = admin.types("rotate", "entra").stdout
+    new = stack.secret(namespace, "entra-scim-token")["token"]
+    assert new != token
+    assert "is accepted until" in said
+    assert (stack.ask(token), stack.ask(new)) == (200, 200)
+
+
+def test_a_revocation_is_asked_about_and_holds_when_the_command_ends(
+    stack: Stack, namespace: str, token: str, admin: Person
+) -> None:
+    admin.types("rotate", "entra")
+    asked = admin.types("revoke", "entra", "--all-superseded", answer="n\n", expect=1)
+    assert "rejected at once" in asked.stderr
+    assert stack.ask(token) == 200
+    admin.types("revoke", "entra", "--all-superseded", "--yes")
+    deadline = time.monotonic() + 5
+    while stack.ask(token) != 401:
+        assert time.monotonic() < deadline, "every replica knows within a second"
+        time.sleep(0.05)
+    new = stack.secret(namespace, "entra-scim-token")["token"]
+    assert stack.ask(new) == 200
+    assert "has" in admin.types("revoke", "entra", "--leaked", "--yes").stdout
+    newest = stack.secret(namespace, "entra-scim-token")["token"]
+    assert newest not in (token, new)
+    assert stack.ask(newest) == 200
+
+
+def test_rotation_is_suspended_and_resumed(stack: Stack, namespace: str, token: str, admin: Person) -> None:
+    assert "rotation is suspended" in admin.types("suspend", "entra").stdout
+    assert stack.object(namespace, "entra")["spec"]["suspend"] is True
+    assert "rotation goes on" in admin.types("resume", "entra").stdout
+    assert stack.secret(namespace, "entra-scim-token")["token"] == token
+
+
+def test_without_the_right_to_read_secrets_status_works_and_the_rest_says_what_is_missing(
+    stack: Stack, namespace: str, token: str
+) -> None:
+    stack.kubectl("create", "serviceaccount", "looker", "-n", namespace)
+    stack.kubectl(
+        "create",
+        "role",
+        "looker",
+        "-n",
+        namespace,
+        "--verb=get,list",
+        "--resource=scimtokens.scim-operator.io",
+    )
+    stack.kubectl(
+        "create",
+        "rolebinding",
+        "looker",
+        "-n",
+        namespace,
+        "--role=looker",
+        f"--serviceaccount={namespace}:looker",
+    )
+    looker = Person(stack, namespace, stack.control_plane.service_account_kubeconfig(namespace, "looker"))
+    shown = looker.types("status", "entra", expect=1).stdout
+    assert "not looked at: secrets" in shown
+    assert "Active" in shown
+    for arguments in (("credentials", "entra"), ("rotate", "entra"), ("suspend", "entra")):
+        refused = looker.types(*arguments, expect=2)
+        assert "forbidden" in refused.stderr
+        assert token not in refused.stdout + refused.stderr
+
+
+def test_what_is_not_there_is_told(admin: Person) -> None:
+    assert "not found" in admin.types("status", "nobody", expect=2).stderr
+    assert "kubectl explain sct.spec" in admin.types("status").stderr
+
+
+def test_nothing_of_another_namespace_appears(stack: Stack, namespace: str, token: str) -> None:
+    del token
+    stack.kubectl("create", "namespace", f"{namespace}-other")
+    try:
+        other = Person(stack, f"{namespace}-other", stack.control_plane.kubeconfig)
+        assert "entra" not in other.types("status").stdout
+    finally:
+        stack.kubectl("delete", "namespace", f"{namespace}-other", "--wait=false")

@@ -1,0 +1,47 @@
+"""What is asked for, what is rejected by it, and when it is done."""
+
+from kubectl_scim import changes
+from kubectl_scim.scimtoken import ScimToken
+from support.scimtoken_objects import NOW, condition, credential, scimtoken
+
+BEFORE = ScimToken(scimtoken(credentials=(credential("t1"), credential("t0", "Superseded", lastUsedAt=None))))
+AFTER = ScimToken(scimtoken(credentials=(credential("t2"), credential("t1", "Superseded"))))
+
+
+def test_a_rotation_is_done_when_another_credential_is_active_and_ready() -> None:
+    change = changes.rotate(BEFORE, NOW)
+    assert change.patch == {"metadata": {"annotations": {"scim-operator.io/rotate": "2026-11-30T12:00:00Z"}}}
+    assert change.warning is None
+    assert not change.is_done(BEFORE)
+    assert change.is_done(AFTER)
+    half = scimtoken(condition("Ready", "False", "VerificationFailed"), credentials=(credential("t2"),))
+    assert not change.is_done(ScimToken(half))
+    assert "has t2; t1 is accepted until 2027-02-18T12:00:00Z (in 80 d)" in change.done(AFTER)
+
+
+def test_a_rotation_without_overlap_warns_of_what_is_rejected() -> None:
+    token = ScimToken(scimtoken(spec={"overlap": "0s"}))
+    warning = changes.rotate(token, NOW).warning
+    assert warning is not None
+    assert "t1 is rejected at once" in warning
+    assert "used 12 h ago" in warning
+
+
+def test_a_revocation_says_who_uses_what_and_is_done_when_none_of_them_is_accepted() -> None:
+    change = changes.revoke(BEFORE, ["t0", "t1"], "all-before/x", NOW)
+    assert change.warning == "rejected at once: t1 (Active): used 12 h ago; t0 (Superseded): never used"
+    assert not change.is_done(BEFORE)
+    ended = ScimToken(scimtoken(credentials=(credential("t2"), credential("t1", "Revoked"))))
+    assert change.is_done(ended)
+    assert change.done(ended) == "rejected from now on: t0, t1; Secret entra-scim-token has t2"
+
+
+def test_rotation_is_suspended_and_resumed() -> None:
+    suspended = ScimToken(scimtoken(spec={"suspend": True}))
+    off, on = changes.suspend(BEFORE), changes.resume(suspended)
+    assert (off.patch, on.patch) == ({"spec": {"suspend": True}}, {"spec": {"suspend": False}})
+    assert (off.is_done(BEFORE), off.is_done(suspended)) == (False, True)
+    assert (on.is_done(suspended), on.is_done(BEFORE)) == (False, True)
+    assert not off.is_done(ScimToken(scimtoken(spec={"suspend": True}, generation=3)))
+    assert "ends at 2027-02-18T12:00:00Z and is not replaced" in off.done(suspended)
+    assert "next at 2027-01-19T12:00:00Z" in on.done(BEFORE)

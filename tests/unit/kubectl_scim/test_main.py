@@ -1,0 +1,164 @@
+"""The command line: what it asks kubectl, prints, asks people, and exits with."""
+
+import base64
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from kubectl_scim.main import cli
+from support.played_kubectl import PlayedKubectl
+from support.scimtoken_objects import condition, credential, scimtoken
+
+FINE = scimtoken(
+    credentials=(credential(lastUsedAt="2099-01-01T00:00:00Z", expiresAt="2099-02-01T00:00:00Z"),)
+)
+WRONG = scimtoken(condition("Ready", "False", "SecretNotOwned", "it is another's"))
+AFTER = scimtoken(credentials=(credential("t2"), credential("t1", "Revoked")))
+SECRET = {
+    "data": {
+        "endpoint": base64.b64encode(b"https://x").decode(),
+        "token": base64.b64encode(b"sct_1").decode(),
+    }
+}
+
+
+@pytest.fixture
+def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedKubectl:
+    played = PlayedKubectl(tmp_path)
+    monkeypatch.setenv("KUBECTL", str(played.program))
+    played.answer("config", out="team")
+    return played
+
+
+def run(*arguments: str, input: str | None = None) -> Result:
+    return CliRunner().invoke(cli, list(arguments), input=input)
+
+
+@pytest.mark.parametrize(("body", "code"), [(FINE, 0), (WRONG, 1)])
+def test_status_exits_with_whether_something_is_wrong(played: PlayedKubectl, body: object, code: int) -> None:
+    played.answer("secret")
+    played.answer("get", out=body)
+    result = run("status", "entra")
+    assert result.exit_code == code
+    assert "ScimToken team/entra" in result.stdout
+
+
+def test_status_of_all_is_a_table_of_the_namespace(played: PlayedKubectl) -> None:
+    played.answer("get", out={"items": [FINE, WRONG]})
+    result = run("status", "-n", "other", "--context", "there")
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 3
+    assert played.calls == [
+        ["--context=there", "get", "scimtokens.scim-operator.io", "-o", "json", "-n", "other"]
+    ]
+
+
+@pytest.mark.parametrize(("form", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_status_is_written_for_programs(played: PlayedKubectl, form: str, read: object) -> None:
+    played.answer("secret")
+    played.answer("get", out=WRONG)
+    document = read(run("status", "entra", "-o", form).stdout)  # type: ignore[operator]
+    assert [one["subject"] for one in document["problems"]] == ["Ready: SecretNotOwned"]
+
+
+def test_without_the_right_to_read_secrets_status_works_and_says_what_is_missing(
+    played: PlayedKubectl,
+) -> None:
+    played.answer(
+        "secret", err='Error from server (Forbidden): secrets "entra-scim-token" is forbidden', code=1
+    )
+    played.answer("get", out=FINE)
+    result = run("status", "entra")
+    assert "not looked at: secrets" in result.stdout
+    assert "ScimToken team/entra" in result.stdout
+
+
+def test_what_can_not_be_told_exits_with_2(played: PlayedKubectl) -> None:
+    played.answer("get", err='Error from server (NotFound): scimtokens "x" not found', code=1)
+    result = run("status", "x")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "not found" in result.stderr
+    assert run("status", "x", "-A").exit_code == 2
+
+
+def test_an_empty_namespace_says_what_to_do(played: PlayedKubectl) -> None:
+    played.answer("get", out={"items": []})
+    result = run("status")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "kubectl explain sct.spec" in result.stderr
+
+
+def test_credentials_hide_what_is_secret_until_it_is_asked_for(played: PlayedKubectl) -> None:
+    played.answer("secret", out=SECRET)
+    played.answer("get", out=FINE)
+    hidden, shown = run("credentials", "entra"), run("credentials", "entra", "--show")
+    assert "sct_1" not in hidden.output
+    assert "Secret Token" in hidden.stdout
+    assert "sct_1" in shown.stdout
+
+
+def test_credentials_that_are_not_there_yet_are_told(played: PlayedKubectl) -> None:
+    played.answer("secret", out={"data": {}})
+    played.answer("get", out=FINE)
+    result = run("credentials", "entra")
+    assert result.exit_code == 1
+    assert "has no endpoint yet: kubectl scim status entra -n team" in result.stderr
+
+
+def test_a_revocation_is_asked_about_and_not_made_without_a_yes(played: PlayedKubectl) -> None:
+    played.answer("--watch", out=AFTER, hang=True)
+    played.answer("patch")
+    played.answer("get", out=FINE)
+    refused = run("revoke", "entra", "t1", input="n\n")
+    assert refused.exit_code == 1
+    assert "rejected at once: t1 (Active)" in refused.stderr
+    assert not any("patch" in call for call in played.calls)
+    done = run("revoke", "entra", "--leaked", "--yes")
+    assert (done.exit_code, done.stdout) == (0, "rejected from now on: t1; Secret entra-scim-token has t2\n")
+    [patch] = [call[-1] for call in played.calls if "patch" in call]
+    assert json.loads(patch)["metadata"]["annotations"]["scim-operator.io/revoke"].startswith("all-before/20")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("revoke", "entra"), 2, "name one ID"),
+        (("revoke", "entra", "t1", "--leaked"), 2, "name one ID"),
+        (("revoke", "entra", "t9", "--yes"), 1, "has no credential t9"),
+        (("revoke", "entra", "--all-superseded", "--yes"), 1, "nothing to revoke"),
+    ],
+)
+def test_what_can_not_be_revoked_is_told(
+    played: PlayedKubectl, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    played.answer("get", out=FINE)
+    result = run(*arguments)
+    assert result.exit_code == code
+    assert said in result.stderr
+    assert not any("patch" in call for call in played.calls)
+
+
+def test_a_rotation_asks_only_where_requests_are_rejected(played: PlayedKubectl) -> None:
+    played.answer("--watch", out=AFTER, hang=True)
+    played.answer("patch")
+    played.answer("get", out=FINE)
+    assert run("rotate", "entra").exit_code == 0
+    assert run("suspend", "entra", "--timeout", "0.3").exit_code == 2  # the operator does nothing here
+
+
+def test_it_starts_without_what_it_does_not_use() -> None:
+    program = "import sys, kubectl_scim.main; print([one for one in sys.modules if one.split('.')[0] in ('rich', 'yaml', 'httpx', 'kubernetes', 'pydantic')])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_help_teaches() -> None:
+    text = run("--help").stdout
+    for command in ("status", "credentials", "rotate", "revoke", "suspend", "resume"):
+        assert command in text
+        assert "--context" in run(command, "--help").stdout

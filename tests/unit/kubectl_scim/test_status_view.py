@@ -1,0 +1,73 @@
+"""What people see of ScimTokens."""
+
+import io
+
+from rich.console import Console
+
+from kubectl_scim import status_view
+from kubectl_scim.scimtoken import ScimToken
+from support.scimtoken_objects import NOW, condition, credential, scimtoken
+
+
+def shown(*bodies: dict[str, object], secret: str | None = None, all_namespaces: bool = False) -> str:
+    file = io.StringIO()
+    console = Console(file=file, markup=False, highlight=False, emoji=False, width=200)
+    tokens = [ScimToken(body) for body in bodies]
+    if len(tokens) == 1:
+        status_view.show_one(console, tokens[0], secret, NOW)
+    else:
+        status_view.show_all(console, tokens, NOW, all_namespaces=all_namespaces)
+    return file.getvalue()
+
+
+def test_one_that_is_well_is_a_tree_with_the_life_of_each_credential() -> None:
+    text = shown(scimtoken(credentials=(credential(), credential("t0", "Superseded", issuedAt="2026-06-01T00:00:00Z", expiresAt="2026-12-01T00:00:00Z"))))  # fmt: skip
+    assert "ScimToken team/entra  ✓ nothing is wrong" in text
+    assert (
+        "t1  Active      ███░░░░░░░░░░░░░░░░░░░░░  ends 2027-02-18T12:00:00Z (in 80 d), used 12 h ago" in text
+    )
+    assert "t0  Superseded  ████████████████████████  ends 2026-12-01T00:00:00Z (in 12 h)" in text
+    assert "next rotation  in 50 d" in text
+
+
+def test_what_is_wrong_stands_first_with_the_next_command() -> None:
+    text = shown(
+        scimtoken(condition("Ready", "False", "SecretNotOwned", "it is another's")),
+        secret="it does not exist",
+    )
+    first, second, *_ = text.splitlines()
+    assert first == "✗ Ready: SecretNotOwned  it is another's"
+    assert second == "  next: kubectl get secret entra-scim-token -n team --show-labels"
+    assert "it does not exist" in text
+
+
+def test_several_are_a_table_with_the_worst_first() -> None:
+    bad = scimtoken(condition("Ready", "False", "SecretNotOwned", "x" * 200))
+    bad["metadata"] = {**bad["metadata"], "name": "zeta"}
+    text = shown(scimtoken(), bad, all_namespaces=True)
+    header, first, second, *_ = text.splitlines()
+    assert header.split()[:2] == ["NAMESPACE", "NAME"]
+    assert first.split()[:3] == ["team", "zeta", "✗"]
+    assert second.split()[:3] == ["team", "entra", "✓"]
+    assert "…" in text
+
+
+def test_markup_and_escapes_in_values_are_text() -> None:
+    text = shown(scimtoken(condition("EndpointReachable", "False", "[red]x[/red]", "\x1b[2J <script>")))
+    assert "[red]x[/red]" in text
+    assert "\\x1b[2J <script>" in text
+    assert "\x1b" not in text
+
+
+def test_a_document_for_programs_has_the_problems_and_the_status() -> None:
+    token = ScimToken(scimtoken(condition("EndpointReachable", "False", "DnsFailed", "no such name")))
+    document = status_view.as_document(token, None, NOW)
+    assert document["problems"] == [
+        {
+            "severity": "warning",
+            "subject": "EndpointReachable: DnsFailed",
+            "message": "no such name",
+            "command": "kubectl describe sct entra -n team",
+        }
+    ]
+    assert document["status"]["tenant"] == "entra"
