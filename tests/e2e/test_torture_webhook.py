@@ -65,10 +65,8 @@ def forgets_before_the_answer(patch: Patch) -> None:
 
 
 def breaks_the_order_of_a_resource(patch: Patch) -> None:
-    """Whatever is queued is due, the last first."""
-    columns = "SELECT change, message_id, type, at, resource_id, data, attempts FROM webhook_delivery"
-    due = columns + " WHERE webhook = ? AND due_at <= ? ORDER BY change DESC LIMIT ?"
-    patch.setattr(deliveries, "_DUE", due + " -- {order}")
+    """What is due comes in the wrong order."""
+    patch.setattr(deliveries, "_DUE", deliveries._DUE.replace("ORDER BY d.change", "ORDER BY d.change DESC"))
 
 
 def gives_ids_anew(patch: Patch) -> None:
