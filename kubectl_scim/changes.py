@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from kubectl_scim.scimtoken import GROUP, Credential, ScimToken
@@ -48,7 +48,8 @@ def rotate(token: ScimToken, now: datetime) -> Change:
             )
         return said
 
-    return Change(_annotated(ROTATE, stamp(now)), warning, is_done, done)
+    # To the microsecond: the same value once more asks for nothing.
+    return Change(_annotated(ROTATE, now.isoformat()), warning, is_done, done)
 
 
 def revoke(token: ScimToken, ids: Sequence[str], request: str, now: datetime) -> Change:
@@ -73,6 +74,19 @@ def revoke(token: ScimToken, ids: Sequence[str], request: str, now: datetime) ->
         return f"rejected from now on: {', '.join(ids)}{active}"
 
     return Change(_annotated(REVOKE, request), f"rejected at once: {uses}", is_done, done)
+
+
+def leak_limit(token: ScimToken, now: datetime) -> datetime:
+    """The least time of ``all-before`` that ends every credential; the status tells when one was issued to the second.
+
+    The operator refuses a time that has not come: whoever asks within that second waits for its end.
+
+    Args:
+        token: whose credentials.
+        now: where it has none.
+    """
+    issued = [one.issued_at for one in token.credentials if one.issued_at is not None]
+    return max(issued, default=now).replace(microsecond=0) + timedelta(seconds=1)
 
 
 def suspend(token: ScimToken) -> Change:

@@ -4,6 +4,7 @@ Only what a command needs is imported: a plugin is started again and again.
 """
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_CLOCKS: Final = 0.5
+"""Seconds by which this clock may be ahead of the database's."""
+_LONGEST_WAIT: Final = 2.0
 _WIDTH: Final = 200
 """Columns where there is no terminal."""
 _FLAGS: Final = (
@@ -173,7 +177,9 @@ def revoke(
     def chosen(token: ScimToken) -> "Change":
         live = [one for one in token.credentials if one.state != "Revoked"]
         if leaked:
-            return changes.revoke(token, [one.id for one in live], f"all-before/{stamp(now)}", now)
+            limit = changes.leak_limit(token, now)
+            time.sleep(min(max((limit - now).total_seconds() + _CLOCKS, 0.0), _LONGEST_WAIT))
+            return changes.revoke(token, [one.id for one in live], f"all-before/{stamp(limit)}", now)
         if all_superseded:
             ids = [one.id for one in live if one.state == "Superseded"]
             return changes.revoke(

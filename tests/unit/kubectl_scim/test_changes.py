@@ -1,5 +1,7 @@
 """What is asked for, what is rejected by it, and when it is done."""
 
+from datetime import timedelta
+
 from kubectl_scim import changes
 from kubectl_scim.scimtoken import ScimToken
 from support.scimtoken_objects import NOW, condition, credential, scimtoken
@@ -10,7 +12,9 @@ AFTER = ScimToken(scimtoken(credentials=(credential("t2"), credential("t1", "Sup
 
 def test_a_rotation_is_done_when_another_credential_is_active_and_ready() -> None:
     change = changes.rotate(BEFORE, NOW)
-    assert change.patch == {"metadata": {"annotations": {"scim-operator.io/rotate": "2026-11-30T12:00:00Z"}}}
+    assert change.patch == {
+        "metadata": {"annotations": {"scim-operator.io/rotate": "2026-11-30T12:00:00+00:00"}}
+    }
     assert change.warning is None
     assert not change.is_done(BEFORE)
     assert change.is_done(AFTER)
@@ -34,6 +38,17 @@ def test_a_revocation_says_who_uses_what_and_is_done_when_none_of_them_is_accept
     ended = ScimToken(scimtoken(credentials=(credential("t2"), credential("t1", "Revoked"))))
     assert change.is_done(ended)
     assert change.done(ended) == "rejected from now on: t0, t1; Secret entra-scim-token has t2"
+
+
+def test_two_rotations_within_a_second_are_two_requests() -> None:
+    later = changes.rotate(BEFORE, NOW + timedelta(milliseconds=1))
+    assert later.patch != changes.rotate(BEFORE, NOW).patch
+
+
+def test_a_leak_ends_what_was_issued_within_the_second_that_the_status_tells() -> None:
+    token = ScimToken(scimtoken(credentials=(credential(issuedAt="2026-11-30T12:00:00Z"), credential("t0"))))
+    assert changes.leak_limit(token, NOW) == NOW + timedelta(seconds=1)
+    assert changes.leak_limit(ScimToken(scimtoken(credentials=())), NOW) == NOW + timedelta(seconds=1)
 
 
 def test_rotation_is_suspended_and_resumed() -> None:
