@@ -3,9 +3,10 @@
 Only what a command needs is imported: a plugin is started again and again.
 """
 
+import contextlib
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
@@ -264,15 +265,13 @@ def _secret_problem(kubectl: Kubectl, token: ScimToken) -> str | None:
     return None
 
 
-class _told:  # noqa: N801 (a context manager that reads as a verb)
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
     """Errors of kubectl as messages, and exit code 2."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, KubectlError):
-            _fail(str(error))
+    try:
+        yield
+    except KubectlError as error:
+        _fail(str(error))
 
 
 def _fail(text: str) -> NoReturn:

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from scim_operator.api.custom_object import Key
+from scim_operator.reconcile_metrics import ReconcileMetrics
 
 _LABELS: Final = ("namespace", "name")
 
@@ -25,7 +26,7 @@ class EntraSample:
     last_success_at: datetime | None
 
 
-class EntraMetrics(Collector):
+class EntraMetrics(ReconcileMetrics, Collector):
     """Samples are made at each scrape, since there may be thousands of ScimTokens.
 
     Args:
@@ -40,31 +41,10 @@ class EntraMetrics(Collector):
             ["operation", "outcome"],
             registry=registry,
         )
-        self._reconciles = Counter(
-            "scim_operator_entra_reconcile_total", "Passes by result.", ["result"], registry=registry
-        )
-        self._seconds = Histogram(
-            "scim_operator_entra_reconcile_time_seconds",
-            "How long a pass takes.",
-            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
-            registry=registry,
-        )
-        self._depth = Gauge(
-            "scim_operator_entra_workqueue_depth",
-            "ScimTokens with spec.entra that are due now or later.",
-            registry=registry,
+        super().__init__(
+            registry, "scim_operator_entra", reconciles="Passes", objects="ScimTokens with spec.entra"
         )
         registry.register(self)
-
-    def reconciled(self, result: str, seconds: float) -> None:
-        """One pass ended."""
-        self._reconciles.labels(result).inc()
-        self._seconds.observe(seconds)
-
-    def workqueue(self, *, depth: int, active_workers: int) -> None:
-        """Depth of the workqueue."""
-        del active_workers
-        self._depth.set(depth)
 
     def requested(self, operation: str, outcome: str) -> None:
         """One request ended.

@@ -3,17 +3,18 @@
 from collections.abc import Iterable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from scim_operator.api.custom_object import Key
 from scim_operator.api.webhook_status import DELIVERING, ScimWebhookStatus
+from scim_operator.reconcile_metrics import ReconcileMetrics
 
 _LABELS: Final = ("namespace", "name")
 
 
-class WebhookMetrics(Collector):
+class WebhookMetrics(ReconcileMetrics, Collector):
     """Samples are made at each scrape.
 
     Args:
@@ -22,34 +23,10 @@ class WebhookMetrics(Collector):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._statuses: dict[Key, ScimWebhookStatus] = {}
-        self._reconciles = Counter(
-            "scim_operator_webhook_reconcile_total",
-            "Reconciles of ScimWebhooks by result.",
-            ["result"],
-            registry=registry,
-        )
-        self._seconds = Histogram(
-            "scim_operator_webhook_reconcile_time_seconds",
-            "How long a reconcile of a ScimWebhook takes.",
-            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
-            registry=registry,
-        )
-        self._depth = Gauge(
-            "scim_operator_webhook_workqueue_depth",
-            "ScimWebhooks that are due now or later.",
-            registry=registry,
+        super().__init__(
+            registry, "scim_operator_webhook", reconciles="Reconciles of ScimWebhooks", objects="ScimWebhooks"
         )
         registry.register(self)
-
-    def reconciled(self, result: str, seconds: float) -> None:
-        """One reconcile ended."""
-        self._reconciles.labels(result).inc()
-        self._seconds.observe(seconds)
-
-    def workqueue(self, *, depth: int, active_workers: int) -> None:
-        """Depth of the workqueue."""
-        del active_workers
-        self._depth.set(depth)
 
     def show(self, key: Key, status: ScimWebhookStatus | None) -> None:
         """What is known of one ScimWebhook; None takes it out."""

@@ -45,6 +45,7 @@ ELSEWHERE: Final = {
     "scim_operator.controller.hand_over_executor": "each step, through the reconciler that plans it: test_entra_reconciler.py",
     "scim_operator.planning.actions": "records without behaviour: what the planner may answer",
     "scim_operator.planning.entra.ports": "records and protocols without behaviour",
+    "scim_operator.reconcile_metrics": "what test_entra_metrics.py and test_webhook_metrics.py have in common",
     "scim_operator.planning.webhooks.ports": "protocols without behaviour",
 }
 """Modules without a test file of their own, and why."""

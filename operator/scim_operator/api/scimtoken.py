@@ -6,7 +6,7 @@ does not know: an older operator meets objects of a newer CRD during an upgrade.
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Final, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import (
     Field,
@@ -32,7 +32,7 @@ from scim_operator.api.custom_object import (
 from scim_operator.api.denied_metadata import without_denied
 from scim_operator.api.durations import OVERLAP_PATTERN, Until, parse_duration, parse_overlap
 from scim_operator.api.entra import EntraSpec
-from scim_operator.api.status import REQUEST_LIMIT, ApiModel, ScimTokenStatus
+from scim_operator.api.status import REQUEST_LIMIT, ApiModel, ScimTokenStatus, readable_part
 from scim_operator.api.status import format_time as format_time  # noqa: PLC0414  (re-exported: times of its objects)
 
 KIND: Final = "ScimToken"
@@ -187,14 +187,7 @@ class ScimToken(CustomObject):
     @field_validator("status", mode="wrap")
     @classmethod
     def _readable_part(cls, value: object, read: ValidatorFunctionWrapHandler) -> ScimTokenStatus:
-        """What of a status this version can read; the rest is made anew from the truth."""
-        try:
-            return cast("ScimTokenStatus", read(value))
-        except ValidationError as error:
-            if not isinstance(value, Mapping):
-                return ScimTokenStatus()
-            unreadable = {item["loc"][0] for item in error.errors(include_input=False)}
-            return ScimTokenStatus.model_validate({k: v for k, v in value.items() if k not in unreadable})
+        return readable_part(ScimTokenStatus, value, read)
 
     @classmethod
     def from_object(cls, body: Mapping[str, Any]) -> Self:

@@ -5,7 +5,7 @@ The docstring under a field is what ``kubectl explain`` prints.
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Final, Self, cast, get_args
+from typing import Annotated, Any, ClassVar, Final, Self, get_args
 
 from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
@@ -23,7 +23,7 @@ from scim_operator.api.custom_object import (
 )
 from scim_operator.api.denied_metadata import without_denied
 from scim_operator.api.durations import PATTERN, parse_duration
-from scim_operator.api.status import ApiModel
+from scim_operator.api.status import ApiModel, readable_part
 from scim_operator.api.webhook_status import ScimWebhookStatus
 
 KIND: Final = "ScimWebhook"
@@ -117,14 +117,7 @@ class ScimWebhook(CustomObject):
     @field_validator("status", mode="wrap")
     @classmethod
     def _readable_part(cls, value: object, read: ValidatorFunctionWrapHandler) -> ScimWebhookStatus:
-        """What of a status this version can read; the rest is made anew from the truth."""
-        try:
-            return cast("ScimWebhookStatus", read(value))
-        except ValidationError as error:
-            if not isinstance(value, Mapping):
-                return ScimWebhookStatus()
-            unreadable = {item["loc"][0] for item in error.errors(include_input=False)}
-            return ScimWebhookStatus.model_validate({k: v for k, v in value.items() if k not in unreadable})
+        return readable_part(ScimWebhookStatus, value, read)
 
     @classmethod
     def from_object(cls, body: Mapping[str, Any]) -> Self:

@@ -1,10 +1,11 @@
 """The status of a ScimToken, as the operator writes it; the base of all models of its objects."""
 
 import enum
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 from pydantic.alias_generators import to_camel
 
 
@@ -30,6 +31,26 @@ class ApiModel(BaseModel):
     )
 
 
+ModelT = TypeVar("ModelT", bound=ApiModel)
+
+
+def readable_part(model: type[ModelT], value: object, read: Callable[[object], object]) -> ModelT:
+    """What of a status this version can read; the rest is made anew from the truth.
+
+    Args:
+        model: of the status.
+        value: as the API server sent it.
+        read: pydantic's reader of the field.
+    """
+    try:
+        return cast("ModelT", read(value))
+    except ValidationError as error:
+        if not isinstance(value, Mapping):
+            return model()
+        unreadable = {item["loc"][0] for item in error.errors(include_input=False)}
+        return model.model_validate({k: v for k, v in value.items() if k not in unreadable})
+
+
 class Condition(ApiModel):
     """One thing that is so or is not so, and why; as in every Kubernetes API."""
 
@@ -45,6 +66,38 @@ class Condition(ApiModel):
     """When status changed last."""
     observed_generation: int | None = None
     """The metadata.generation that this was judged for."""
+
+    @classmethod
+    def judged(
+        cls,
+        before: Self | None,
+        now: datetime,
+        generation: int,
+        kind: str,
+        status: Literal["True", "False", "Unknown"],
+        reason: str,
+        message: str,
+    ) -> Self:
+        """A condition as it is judged now; ``lastTransitionTime`` moves only when ``status`` flips.
+
+        Args:
+            before: the one of the same type that the status has.
+            now: UTC.
+            generation: for which it is judged.
+            kind: its type.
+            status: whether it is so.
+            reason: in one word.
+            message: in a sentence.
+        """
+        since = before.last_transition_time if before is not None and before.status == status else now
+        return cls(
+            type=kind,
+            status=status,
+            reason=reason,
+            message=message,
+            last_transition_time=since,
+            observed_generation=generation,
+        )
 
 
 class TokenState(enum.StrEnum):

@@ -317,15 +317,7 @@ def _condition(
     token: ScimToken, now: datetime, kind: str, status: ConditionStatus, reason: str, message: str
 ) -> Condition:
     before = token.status.condition(kind)
-    since = before.last_transition_time if before is not None and before.status == status else now
-    return Condition(
-        type=kind,
-        status=status,
-        reason=reason,
-        message=message,
-        last_transition_time=since,
-        observed_generation=token.metadata.generation,
-    )
+    return Condition.judged(before, now, token.metadata.generation, kind, status, reason, message)
 
 
 def _token_statuses(outcome: ReconcileOutcome, now: datetime) -> tuple[TokenStatus, ...]:

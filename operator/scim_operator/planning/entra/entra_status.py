@@ -117,17 +117,7 @@ def conditions(
 
 
 def _condition(token: ScimToken, kind: str, fields: Fields, now: datetime) -> Condition:
-    before, (status, reason, message) = token.status.condition(kind), fields
-    return Condition(
-        type=kind,
-        status=status,
-        reason=reason,
-        message=message,
-        last_transition_time=before.last_transition_time
-        if before is not None and before.status == status
-        else now,
-        observed_generation=token.metadata.generation,
-    )
+    return Condition.judged(token.status.condition(kind), now, token.metadata.generation, kind, *fields)
 
 
 def _handed_over(token: ScimToken, state: HandOverState, error: EntraError | None) -> Fields:

@@ -275,12 +275,4 @@ def _condition(
     webhook: ScimWebhook, now: datetime, kind: str, status: ConditionStatus, reason: str, message: str
 ) -> Condition:
     before = webhook.status.condition(kind)
-    since = before.last_transition_time if before is not None and before.status == status else now
-    return Condition(
-        type=kind,
-        status=status,
-        reason=reason,
-        message=message,
-        last_transition_time=since,
-        observed_generation=webhook.metadata.generation,
-    )
+    return Condition.judged(before, now, webhook.metadata.generation, kind, status, reason, message)
