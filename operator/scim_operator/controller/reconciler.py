@@ -19,9 +19,9 @@ import structlog
 
 from scim_api.contract import tokens
 from scim_api.contract.admin import Connection
-from scim_api.contract.backoff import Backoff
 from scim_operator.api.scimtoken import FINALIZER, ScimToken
 from scim_operator.controller.action_executor import ActionExecutor, TokenIssuer
+from scim_operator.controller.conflicts import until_no_conflict
 from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.failures import Refused, Waiting, failure_of
 from scim_operator.controller.state import State, is_ours
@@ -36,7 +36,6 @@ from scim_operator.planning.ledger_signature import LedgerSigner
 from scim_operator.planning.ports import (
     AdminApi,
     Cluster,
-    Conflict,
     CredentialVerifier,
     Key,
     KubernetesRejected,
@@ -48,9 +47,6 @@ from scim_operator.planning.ports import (
 )
 
 log = structlog.get_logger(__name__)
-MAX_CONFLICTS: Final = 5
-"""How often a conflict is followed by another try at once, before the controller's backoff."""
-_CONFLICT_BACKOFF: Final = Backoff(first=0.02, longest=1.0, jitter=1.0)
 _ABOUT_THE_NAME: Final = ("SecretNotOwned", "SecretDeleting")
 """Refusals of the wanted Secret, not of the token: it goes on in the Secret that has it."""
 MAX_ACTIONS: Final = 32
@@ -124,16 +120,7 @@ class Reconciler:
             NotLeading: this process may not write any more.
             KubernetesUnreachable: Kubernetes does not answer, so that not even a status can be written.
         """
-        for attempt in range(1, MAX_CONFLICTS + 1):
-            try:
-                return await self._reconcile_once(key)
-            except Conflict as error:
-                log.debug("conflict; trying again", key=str(key), reason=str(error))
-                await self._pause(_CONFLICT_BACKOFF.seconds(attempt))
-            except KubernetesRejected as error:
-                log.warning("status not written", key=str(key), reason=str(error))
-                return Result(requeue=True, reason="KubernetesRejected")
-        return Result(requeue=True, reason="Conflict")
+        return await until_no_conflict(key, self._reconcile_once, self._pause)
 
     async def _reconcile_once(self, key: Key) -> Result:
         try:

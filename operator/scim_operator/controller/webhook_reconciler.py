@@ -16,13 +16,13 @@ from typing import Final
 import structlog
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
-from scim_api.contract.backoff import Backoff
 from scim_api.contract.sealing import key_id, seal
 from scim_api.contract.signing_secret import new_secret, secret_id
 from scim_api.contract.webhooks import SigningSecret, Webhook
 from scim_operator.api.custom_object import Key
 from scim_operator.api.scimwebhook import ANSWERED_ROTATE_ANNOTATION, ScimWebhook
 from scim_operator.api.webhook_status import ScimWebhookStatus
+from scim_operator.controller.conflicts import until_no_conflict
 from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning.conditions import local_now
@@ -39,13 +39,10 @@ from scim_operator.planning.webhooks.ports import WebhookApi, WebhookCluster
 from scim_operator.planning.webhooks.webhook_status import Failure, Outcome
 
 log = structlog.get_logger(__name__)
-MAX_CONFLICTS: Final = 5
-"""How often a conflict is followed by another try at once, before the controller's backoff."""
 MAX_ACTIONS: Final = 16
 """More than any reconcile needs; a bound, so that a mistake in the plan can't spin."""
 SOON: Final = timedelta(seconds=3)
 """Until one that waits for a dispatcher is looked at again."""
-_CONFLICT_BACKOFF: Final = Backoff(first=0.02, longest=1.0, jitter=1.0)
 
 
 @dataclasses.dataclass(slots=True)
@@ -113,16 +110,7 @@ class WebhookReconciler:
             NotLeading: this process may not write any more.
             KubernetesUnreachable: Kubernetes does not answer, so that not even a status can be written.
         """
-        for attempt in range(1, MAX_CONFLICTS + 1):
-            try:
-                return await self._reconcile_once(key)
-            except Conflict as error:
-                log.debug("conflict; trying again", webhook=str(key), reason=str(error))
-                await self._pause(_CONFLICT_BACKOFF.seconds(attempt))
-            except KubernetesRejected as error:
-                log.warning("webhook's status not written", webhook=str(key), reason=str(error))
-                return Result(requeue=True, reason="KubernetesRejected")
-        return Result(requeue=True, reason="Conflict")
+        return await until_no_conflict(key, self._reconcile_once, self._pause)
 
     async def _reconcile_once(self, key: Key) -> Result:
         self._trace("get-webhook")

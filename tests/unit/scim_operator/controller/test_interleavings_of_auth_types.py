@@ -210,7 +210,7 @@ def test_no_interleaving_of_two_reconcilers_refuses_what_the_secret_publishes(
     if (
         interfere is not nothing
     ):  # whoever has lost a write begins again with the next reconcile: fewer states
-        monkeypatch.setattr("scim_operator.controller.reconciler.MAX_CONFLICTS", 1)
+        monkeypatch.setattr("scim_operator.controller.conflicts.MAX_CONFLICTS", 1)
     count, fault = explore((begin, interfere), Reconciler, violated)
     assert fault is None
     assert count > 20
@@ -228,7 +228,7 @@ def test_each_end_of_a_change_is_settled_whoever_came_last(
     before: str, after: str, interfere: Interfere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One more reconcile, and all that was ever published is accepted, and nothing is half done."""
-    monkeypatch.setattr("scim_operator.controller.reconciler.MAX_CONFLICTS", 1)
+    monkeypatch.setattr("scim_operator.controller.conflicts.MAX_CONFLICTS", 1)
     worlds = ends((lambda: changing(before, after, ALWAYS), interfere), Reconciler)
     for world in worlds:
         run_to_end(reconciler(world, "last", Reconciler).reconcile(KEY))
