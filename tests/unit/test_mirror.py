@@ -32,6 +32,7 @@ ELSEWHERE: Final = {
     "scim_api.store.sql.connection_state": "records of rows; test_administration.py and test_connections.py read them",
     "scim_api.store.sql.credentials": "through the PUT that needs it: test_connections.py, test_tombstones.py, test_oauth.py",
     "scim_operator.adapters.admin_client": "each call and refusal, through test_admin_api.py and test_admin_webhooks.py",
+    "scim_operator.adapters.own_secret": "by the two keys that are kept so: test_admin_key.py, test_webhook_key.py",
     "scim_operator.api.access_rules": "rules of the CRD: test_crd.py",
     "scim_operator.api.crd_rules": "rules of the CRDs: test_crd.py, test_webhook_crd.py",
     "scim_operator.api.custom_object": "what test_scimtoken.py and test_scimwebhook.py have in common",

@@ -20,6 +20,7 @@ from kubernetes.aio.client import ApiException
 
 from scim_api.contract.signing import key_id, public_pem
 from scim_operator.adapters.api_certificate import ApiCertificateStore
+from scim_operator.adapters.own_secret import Data, OwnSecret
 from scim_operator.planning.ports import KubernetesRejected
 
 log = structlog.get_logger(__name__)
@@ -74,6 +75,7 @@ class AdminKeyStore:
         self._certificate = certificate
         self._core = client.CoreV1Api(api)
         self._namespace, self._guard = namespace, guard
+        self._secret = OwnSecret(self._core, namespace, SECRET_NAME, guard)
 
     async def ensure(self) -> AdminKey:
         """The installation's key, made when there is none, and its ConfigMap and certificate as they must be.
@@ -99,16 +101,12 @@ class AdminKeyStore:
         return key
 
     async def _read(self) -> AdminKey | None:
+        found = await self._secret.read()
+        return None if found is None else self._parsed(found)
+
+    def _parsed(self, found: Data) -> AdminKey:
         try:
-            secret = await self._core.read_namespaced_secret(
-                SECRET_NAME, self._namespace, _request_timeout=_REQUEST_SECONDS
-            )
-        except ApiException as error:
-            if error.status == 404:
-                return None
-            raise
-        try:
-            data = {name: base64.b64decode(value) for name, value in (secret.data or {}).items()}
+            data = {name: base64.b64decode(value) for name, value in found.items()}
             private = serialization.load_pem_private_key(data[PRIVATE_KEY], password=None)
             installation_id = data[INSTALLATION_ID].decode()
         except (KeyError, ValueError, TypeError) as error:
@@ -122,24 +120,10 @@ class AdminKeyStore:
         pem = key.private.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        self._guard()
-        try:
-            await self._core.create_namespaced_secret(
-                self._namespace,
-                client.V1Secret(
-                    metadata=client.V1ObjectMeta(name=SECRET_NAME, labels=_LABELS),
-                    type="Opaque",
-                    string_data={PRIVATE_KEY: pem.decode(), INSTALLATION_ID: key.installation_id},
-                ),
-                _request_timeout=_REQUEST_SECONDS,
-            )
-        except ApiException as error:
-            if error.status != 409:
-                raise
-            winner = await self._read()
-            if winner is None:
-                raise
-            return winner
+        data = {PRIVATE_KEY: pem.decode(), INSTALLATION_ID: key.installation_id}
+        winner = await self._secret.create(data, _LABELS)
+        if winner is not None:
+            return self._parsed(winner)
         log.info("made the key for the admin API", secret=f"{self._namespace}/{SECRET_NAME}")
         return key
 

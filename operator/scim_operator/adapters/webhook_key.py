@@ -13,6 +13,7 @@ from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
 from scim_api.contract.sealing import SealError, new_private_key, read_public_key
+from scim_operator.adapters.own_secret import Data, OwnSecret
 from scim_operator.planning.ports import KubernetesRejected
 
 log = structlog.get_logger(__name__)
@@ -20,7 +21,6 @@ log = structlog.get_logger(__name__)
 SECRET_NAME: Final = "scim-operator-webhook-key"  # noqa: S105 (a name)
 PRIVATE_KEY: Final = "private-key.pem"
 _LABELS: Final = {"app.kubernetes.io/name": "scim-operator", "app.kubernetes.io/component": "webhook-key"}
-_REQUEST_SECONDS: Final = 10.0
 
 
 class WebhookKeyStore:
@@ -33,7 +33,8 @@ class WebhookKeyStore:
     """
 
     def __init__(self, api: client.ApiClient, namespace: str, guard: Callable[[], None]) -> None:
-        self._core, self._namespace, self._guard = client.CoreV1Api(api), namespace, guard
+        self._namespace = namespace
+        self._secret = OwnSecret(client.CoreV1Api(api), namespace, SECRET_NAME, guard)
 
     async def ensure(self) -> X25519PublicKey:
         """The key to seal to, made when there is none. Whoever replaces the Secret's content by another key, or by one
@@ -55,41 +56,22 @@ class WebhookKeyStore:
             raise
 
     async def _read(self) -> X25519PublicKey | None:
+        data = await self._secret.read()
+        return None if data is None else self._parsed(data)
+
+    async def _make(self) -> X25519PublicKey:
+        pem = new_private_key()
+        winner = await self._secret.create({PRIVATE_KEY: pem.decode()}, _LABELS)
+        if winner is not None:
+            return self._parsed(winner)
+        log.info("made the key for webhooks", secret=f"{self._namespace}/{SECRET_NAME}")
+        return read_public_key(pem)
+
+    def _parsed(self, data: Data) -> X25519PublicKey:
         try:
-            secret = await self._core.read_namespaced_secret(
-                SECRET_NAME, self._namespace, _request_timeout=_REQUEST_SECONDS
-            )
-        except ApiException as error:
-            if error.status == 404:
-                return None
-            raise
-        try:
-            return read_public_key(base64.b64decode((secret.data or {})[PRIVATE_KEY]))
+            return read_public_key(base64.b64decode(data[PRIVATE_KEY]))
         except (KeyError, SealError, ValueError):
             raise KubernetesRejected(
                 f"Secret {self._namespace}/{SECRET_NAME} holds no usable X25519 key ({PRIVATE_KEY}). Restore it from a "
                 "backup, or delete it to have a new one made: signing secrets are then sealed anew"
             ) from None
-
-    async def _make(self) -> X25519PublicKey:
-        pem = new_private_key()
-        self._guard()
-        try:
-            await self._core.create_namespaced_secret(
-                self._namespace,
-                client.V1Secret(
-                    metadata=client.V1ObjectMeta(name=SECRET_NAME, labels=_LABELS),
-                    type="Opaque",
-                    string_data={PRIVATE_KEY: pem.decode()},
-                ),
-                _request_timeout=_REQUEST_SECONDS,
-            )
-        except ApiException as error:
-            if error.status != 409:
-                raise
-            winner = await self._read()
-            if winner is None:
-                raise
-            return winner
-        log.info("made the key for webhooks", secret=f"{self._namespace}/{SECRET_NAME}")
-        return read_public_key(pem)
