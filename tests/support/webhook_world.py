@@ -4,20 +4,15 @@ have it. Each call first passes ``point``, where a model test may switch to anot
 
 import copy
 import dataclasses
-import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
-
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from scim_api.contract.sealing import DispatcherKeys, key_id, new_private_key, read_public_key
 from scim_api.contract.signing_secret import secret_id
 from scim_api.contract.webhooks import Backlog, PutWebhook, SigningSecretStatus, Webhook, WebhookPage
 from scim_operator.api.custom_object import MANAGED_BY, MANAGED_BY_LABEL, CustomObject, Key
 from scim_operator.api.scimwebhook import WEBHOOK_LABEL, ScimWebhook
-from scim_operator.controller.deletions import Deletions
-from scim_operator.controller.webhook_reconciler import WebhookReconciler
 from scim_operator.planning.ports import (
     Conflict,
     KubernetesRejected,
@@ -364,39 +359,6 @@ def stored_secret(data: Mapping[str, str], owner: str | None = None, *, ours: bo
     """A Secret that is there before the operator comes."""
     labels = {MANAGED_BY_LABEL: MANAGED_BY, WEBHOOK_LABEL: KEY.name} if ours else {}
     return Stored(owner, dict(data), labels, {}, 1_000)
-
-
-def secrets_named(name: str) -> Callable[[], str]:
-    """Signing secrets that tell who made them."""
-    numbers = itertools.count()
-
-    def make() -> str:
-        return "whsec_" + f"{name}{next(numbers)}".rjust(32, "x")
-
-    return make
-
-
-async def no_pause(_seconds: float) -> None:
-    """A lost write is followed by another reconcile at once."""
-
-
-def reconciler(
-    world: WebhookWorld, name: str = "first", point: Point = straight_on, **more: Any
-) -> WebhookReconciler:
-    """One over ``world``; ``name`` is in all secrets that it makes."""
-
-    def sealing_key() -> X25519PublicKey:
-        return SEALING[world.key]
-
-    given = {"sealing_key": sealing_key, "deletions": Deletions(limit=None), **more}
-    return WebhookReconciler(
-        api=FakeWebhookApi(world, point),
-        cluster=FakeWebhookCluster(world, point),
-        make_secret=secrets_named(name),
-        pause=no_pause,
-        clock=lambda: world.now,
-        **given,
-    )
 
 
 def key_name(number: int) -> str:

@@ -14,7 +14,8 @@ from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.webhook_controller import WebhookController
 from scim_operator.planning.ports import KubernetesRejected, ScimApiUnreachable
 from scim_operator.settings import OperatorSettings
-from support.webhook_world import KEY, NOW, SEALING, FakeWebhookApi, WebhookWorld, key_name, reconciler
+from support.webhook_reconciling import reconciler
+from support.webhook_world import KEY, NOW, SEALING, FakeWebhookApi, WebhookWorld, key_name
 
 SETTINGS = OperatorSettings(endpoint_url="https://scim.example/scim/v2", admin_url="http://scim-api:8081")
 

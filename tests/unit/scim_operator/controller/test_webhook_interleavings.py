@@ -15,7 +15,8 @@ from scim_operator.api.scimwebhook import TEST_ANNOTATION
 from scim_operator.controller.webhook_reconciler import WebhookReconciler
 from support.explorer import Explorer
 from support.interleavings import AtOnce, quiet, run_to_end, switch
-from support.webhook_world import KEY, NAME, WebhookWorld, reconciler
+from support.webhook_reconciling import reconciler
+from support.webhook_world import KEY, NAME, WebhookWorld
 
 __all__ = ["quiet"]
 

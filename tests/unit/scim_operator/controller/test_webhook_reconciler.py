@@ -15,7 +15,8 @@ from scim_operator.controller.workqueue import Result
 from scim_operator.planning.deletion_limit import SETTLE, DeletionLimit
 from scim_operator.planning.ports import KubernetesRejected, ScimApiRejected, ScimApiUnreachable
 from scim_operator.planning.webhooks.signing_secrets import MAX_SUPERSEDED
-from support.webhook_world import KEY, NAME, NOW, WebhookWorld, key_name, reconciler, stored_secret
+from support.webhook_reconciling import reconciler
+from support.webhook_world import KEY, NAME, NOW, WebhookWorld, key_name, stored_secret
 
 
 @pytest.fixture
