@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -14,6 +15,8 @@ from typing import Any, Final
 SECONDS: Final = 30.0
 """For one call; a hung API server must not hang the terminal for ever."""
 Object = dict[str, Any]
+_KLOG: Final = re.compile(r"[EWIF]\d{4} \d\d:")
+"""How a line of kubectl's own log begins: it stands before what kubectl says to people."""
 
 
 class KubectlError(Exception):
@@ -125,7 +128,8 @@ class Watched:
 
 def _error(text: str) -> KubectlError:
     """What kubectl said, as the kind of error that it is."""
-    said = text.strip().removeprefix("Error from server ").strip()
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not _KLOG.match(line)]
+    said = "; ".join(lines).removeprefix("Error from server ").strip()
     if said.startswith("(NotFound)") or "(NotFound)" in said:
         return NotFound(said.partition("(NotFound): ")[2] or said)
     if "(Forbidden)" in said:

@@ -33,6 +33,11 @@ def test_each_call_has_the_callers_flags(played: PlayedKubectl, kubectl: Kubectl
         ('error: the server doesn\'t have a resource type "scimtokens"', KubectlError, "is the chart of scim-operator installed"),
         ("The connection to the server was refused", KubectlError, "refused"),
         ("", KubectlError, "did not say why"),
+        (
+            'E1130 03:54:02.918899    5995 memcache.go:265] "Unhandled Error" err="refused"\nThe connection was refused\n',
+            KubectlError,
+            "^The connection was refused$",
+        ),
     ],
 )  # fmt: skip
 def test_what_kubectl_says_is_told(
