@@ -9,7 +9,6 @@ import dataclasses
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,8 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
+
+from localcluster.ports import free_port
 
 ADMIN_KEYS_CONFIG_MAP: Final = "scim-operator-admin-keys"
 SCIM_API: Final = (sys.executable, "-m", "scim_api.cli.main")
@@ -33,13 +34,6 @@ Kubectl = Callable[..., str]
 
 class ProcessFailed(Exception):
     """A process ended or did not become ready in time; the message holds the end of its log."""
-
-
-def free_port() -> int:
-    """A TCP port on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclasses.dataclass

@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -20,6 +19,7 @@ from localcluster import pki
 from localcluster.build import Tools, build_tools
 from localcluster.daemon import Component, Identity, Reaper
 from localcluster.errors import ClusterError
+from localcluster.ports import free_port
 
 START_SECONDS: Final = 120.0
 ATTEMPTS: Final = 3
@@ -43,10 +43,7 @@ _ENDS_WITH_US: Final = () if _SETPRIV == "busybox" else ("setpriv", "--pdeathsig
 
 def _free_ports() -> tuple[int, int, int]:
     """Three that are free now: etcd's, etcd's for peers, the API server's."""
-    with socket.socket() as etcd, socket.socket() as peer, socket.socket() as api:
-        for probe in (etcd, peer, api):
-            probe.bind(("127.0.0.1", 0))
-        return etcd.getsockname()[1], peer.getsockname()[1], api.getsockname()[1]
+    return free_port(), free_port(), free_port()
 
 
 def _make(directory: Path) -> None:

@@ -14,7 +14,7 @@ from bench import contenders, loading
 from bench.load import Client, Exchange, Turns, UnexpectedAnswer, body_of
 from bench.population import changes, identity, person
 from bench.workloads import Asked
-from demo.processes import free_port
+from localcluster.ports import free_port
 from support.postgres import PostgresServer, fresh_database, own_server
 
 ENOUGH = 200

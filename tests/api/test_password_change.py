@@ -11,8 +11,9 @@ import asyncpg
 import httpx
 import pytest
 
+from localcluster.ports import free_port
 from support.postgres import PostgresServer, execute, own_server
-from support.serve_process import Serve, free_port
+from support.serve_process import Serve
 
 SECONDS = 30.0
 

@@ -24,7 +24,7 @@ from bench.contenders import ALL, BARE, OURS, Contender
 from bench.load import Client, Exchange, Turns
 from bench.results import Key, Results, inserted, latencies, raw, table, verdicts
 from bench.workloads import NAMES, READS_AND_PATCH, check, turns_of
-from demo.processes import free_port
+from localcluster.ports import free_port
 from support.postgres import PostgresServer, own_server
 
 WARM_UP_SECONDS = 0.4

@@ -20,7 +20,7 @@ from bench import loading
 from bench.load import Client
 from bench.population import identity
 from bench.workloads import Asked
-from demo.processes import free_port
+from localcluster.ports import free_port
 from support.postgres import PostgresServer, execute
 
 OURS: Final = ("ours, SQLite", "ours, PostgreSQL")

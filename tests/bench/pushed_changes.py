@@ -15,12 +15,12 @@ import orjson
 
 from bench.contenders import SERVE, Contender, process_of
 from bench.workloads import turns_of
+from localcluster.ports import free_port
 from scim_api.contract.sealing import seal
 from scim_api.contract.signing_secret import new_secret
 from scim_api.delivery.key_file import read_sealing_key, write_key
 from scim_api.store.factory import create_store
 from scim_api.store.webhooks import SealedSecret, WebhookSettings
-from support.processes import free_port
 
 _DELIVER: Final = (*SERVE[:3], "deliver", "--log-level", "warning")
 _ANSWER: Final = b"HTTP/1.1 204 No Content\r\n\r\n"

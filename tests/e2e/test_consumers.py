@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from demo.processes import free_port
+from localcluster.ports import free_port
 from scim_api.store.protocol import Store
 from support.postgres import PostgresServer
 from support.scim_service import Endpoint, ScimService, service_on

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from demo.processes import free_port
 from entra_standin.graph import MicrosoftCloud
+from localcluster.ports import free_port
 from support.hand_over import NAME, Handing, Reached, is_told, microsoft, rotate, wait_handed_over
 from support.microsoft import certificate_pem, key_pem, rsa_key
 from support.stack import Stack

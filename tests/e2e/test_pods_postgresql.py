@@ -18,10 +18,10 @@ from localcluster.errors import ClusterError
 from localcluster.node import Node
 from localcluster.node.layout import NODE_IP as NODE_ADDRESS
 from localcluster.node.layout import SERVICE_CIDR
+from localcluster.ports import free_port
 from support.example_pod import ExamplePod
 from support.pods import ROOT, Pods, build_images, commit_before
 from support.postgres import PostgresServer, execute, own_server
-from support.processes import free_port
 
 pytestmark = pytest.mark.timeout(600)
 THIS, BEFORE = "this", "before"

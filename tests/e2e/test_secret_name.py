@@ -48,7 +48,7 @@ class Named:
         def ready() -> bool:
             item = self.stack.object(self.namespace, NAME)
             condition = self.stack.condition(self.namespace, NAME)
-            return (condition["status"], condition["observedGeneration"], item["status"]["secretName"]) == (
+            return (condition["status"], condition["observedGeneration"], item["status"].get("secretName")) == (
                 "True", item["metadata"]["generation"], name,
             )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from demo.processes import free_port
+from localcluster.ports import free_port
 from scim_api.contract.sealing import seal
 from scim_api.contract.signing_secret import new_secret
 from scim_api.core.model import Resource

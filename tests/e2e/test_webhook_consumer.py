@@ -17,7 +17,8 @@ import yaml
 from click.testing import CliRunner
 from standardwebhooks.webhooks import Webhook
 
-from demo.processes import free_port, start_api
+from demo.processes import start_api
+from localcluster.ports import free_port
 from scim_api.cli.main import main
 from scim_api.delivery.key_file import write_key
 from scim_operator.api.scimwebhook import ScimWebhook

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from localcluster import ControlPlane, Tools
+from localcluster.ports import free_port
 from support.installed import ROOT
-from support.processes import Process, answers, free_port, start_operator
+from support.processes import Process, answers, start_operator
 from support.recording_proxy import recording_proxy
 
 SYSTEM = "scim-system"

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from localcluster.ports import free_port
 from support.debian import debian_program
 from support.postgres import UNPRIVILEGED, OwnServer
-from support.serve_process import free_port
 
 
 @contextlib.contextmanager

@@ -21,8 +21,9 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from demo.processes import Api, ConfigMapMirror, Process, free_port, start_api, start_operator
+from demo.processes import Api, ConfigMapMirror, Process, start_api, start_operator
 from localcluster import ClusterError, ControlPlane
+from localcluster.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATOR_NAMESPACE = "scim-system"

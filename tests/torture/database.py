@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
 
-from demo.processes import free_port
+from localcluster.ports import free_port
 from support.cut import Relay
 from support.postgres import OwnServer, execute
 

@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from demo.processes import Api, ConfigMapMirror, Process, free_port, start_api, start_operator
+from demo.processes import Api, ConfigMapMirror, Process, start_api, start_operator
 from localcluster import ControlPlane, Tools
+from localcluster.ports import free_port
 from scim_api.store.migrate import migrate
 from torture.balancer import Balancer
 from torture.database import RESTART_SECONDS, Database, database

@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from support.serve_process import PYTHON, Serve, free_port
+from localcluster.ports import free_port
+from support.serve_process import PYTHON, Serve
 
 
 @pytest.fixture

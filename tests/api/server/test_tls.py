@@ -12,8 +12,9 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from localcluster.ports import free_port
 from scim_operator.adapters.api_certificate import client_context, issue, trust
-from support.serve_process import PYTHON, Serve, free_port
+from support.serve_process import PYTHON, Serve
 
 HEAD_SECONDS = 2.0
 CONNECTIONS = 50

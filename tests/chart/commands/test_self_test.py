@@ -9,8 +9,8 @@ import pytest
 import yaml
 from kubernetes.aio import client
 
-from demo.processes import free_port
 from localcluster import ControlPlane
+from localcluster.ports import free_port
 from scim_operator.commands.self_test import NotYet, Scim, SelfTest, SelfTestFailed, Settings
 from scim_operator.planning.ports import Key
 from support.chart import HOST, NAMESPACE, Helm

@@ -11,7 +11,7 @@ from typing import Final
 
 import asyncpg
 
-from demo.processes import free_port
+from localcluster.ports import free_port
 from torture.changes.copy import Copy
 from torture.changes.dispatchers import Dispatchers
 from torture.changes.feed import Feed

@@ -11,7 +11,8 @@ from typing import Final, Literal
 
 import asyncpg
 
-from demo.processes import Api, ProcessFailed, free_port, start_api
+from demo.processes import Api, ProcessFailed, start_api
+from localcluster.ports import free_port
 from scim_api.contract.tokens import digest
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate

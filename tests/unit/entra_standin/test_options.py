@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from demo.processes import free_port
 from entra_standin.__main__ import main
 from entra_standin.client import EntraClient
 from entra_standin.options import add_options, credentials_of, sign_in_of
+from localcluster.ports import free_port
 from unit.entra_standin.faulty_service import TOKEN, URL
 from unit.entra_standin.served import served
 from unit.entra_standin.token_service import CLIENT_ID, CLIENT_SECRET, TOKEN_URL, World

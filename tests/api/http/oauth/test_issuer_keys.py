@@ -92,7 +92,7 @@ async def trusted(store: Store, place: KeyServer) -> None:
 @pytest.fixture
 async def running(store: Store, server: KeyServer) -> AsyncIterator[Process]:
     await trusted(store, server)
-    one = process(store, server, seconds=0.5)
+    one = process(store, server, seconds=2)
     yield one
     await one.end()
 
@@ -186,7 +186,7 @@ async def until_refused(one: Process) -> str:
 @pytest.mark.parametrize(
     ("behave", "reason"),
     [
-        (lambda it: it.drip(), "no answer within 0.5 seconds"),
+        (lambda it: it.drip(), "no answer within 2 seconds"),
         (lambda it: it.flood(), "more than 262144 bytes"),
         (lambda it: it.answer(b"", 302, Location="/keys2"), "status is 302"),
         (lambda it: it.answer(b"<html>"), "no JWK Set"),

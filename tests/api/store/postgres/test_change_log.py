@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from localcluster.ports import free_port
 from scim_api.store.change_log import Actor, FeedPosition, Unfinished
 from scim_api.store.errors import ChangesGone, Unavailable
 from scim_api.store.migrate import migrate
@@ -19,7 +20,6 @@ from scim_api.store.postgres.store import PostgresStore
 from scim_api.store.sql import change_log
 from support.change_rows import COLUMNS
 from support.postgres import execute, own_server, standby_of
-from support.serve_process import free_port
 from support.stored import prepared, retitle, tenant_of
 
 _WRITE = f"INSERT INTO change ({COLUMNS}) SELECT $1, $2, $3, $4, NULL, 1, NULL, NULL, 'writer', NULL"

@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from localcluster.ports import free_port
 from scim_api.store.errors import Unavailable
 from scim_api.store.postgres.connecting import Connection, Connector, Session, check_user, reason
 from scim_api.store.urls import parse_postgres
 from support.postgres import PostgresServer, execute, own_server
-from support.serve_process import free_port
 from support.tls_relay import TlsRelay
 
 SESSION = Session({"application_name": "scim-api"}, 5.0)

@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api.conftest import BASE, Scim
+from localcluster.ports import free_port
 from scim_api.http.admin.trusted_keys import TrustedKeys
 from scim_api.http.authentication import Authenticator
 from scim_api.http.internal import internal_app
@@ -28,7 +29,6 @@ from scim_api.store.postgres.connecting import Connector, Session
 from scim_api.store.postgres.read_only import ReadOnlyWatch, starts_read_only
 from support.cut import Relay
 from support.postgres import OwnServer, execute, own_server, standby_of
-from support.serve_process import free_port
 
 HEALED_SECONDS = 2.0
 """From when the primary is there until writes succeed and the service is ready."""

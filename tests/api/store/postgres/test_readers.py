@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from localcluster.ports import free_port
 from scim_api.store.errors import ReaderRefused
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
@@ -14,7 +15,6 @@ from scim_api.store.postgres import readers
 from scim_api.store.postgres.readers import Reader, ReaderState
 from scim_api.store.protocol import Store
 from support.postgres import PostgresServer, execute, own_server
-from support.processes import free_port
 from support.readers import drop_roles
 from support.stored import tenant_of
 

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from localcluster.ports import free_port
 from scim_operator.adapters import endpoint_probe
 from scim_operator.adapters.endpoint_probe import EndpointProbe, probe, verdict_of_exception
 from scim_operator.planning.endpoint_verdict import EndpointVerdict
 from support.loopback_server import serving
-from support.processes import free_port
 
 URL = "https://scim.example.com/scim/v2"
 SCIM_401 = b'{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"401","detail":"the token is missing"}'

@@ -8,9 +8,9 @@ import pytest
 from kubernetes.aio import client
 from structlog.testing import capture_logs
 
+from localcluster.ports import free_port
 from scim_operator.adapters.endpoint_probe import probe
 from scim_operator.adapters.proxies import ProxyRules, inside_client, kubernetes_client, outside_client
-from support.processes import free_port
 from support.recording_proxy import recording_proxy
 
 PROXY = "http://proxy.example.com:3128"
