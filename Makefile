@@ -67,7 +67,7 @@ test-java: install ## UnboundID's SCIM 2 SDK for Java against the API, on both d
 
 lint: install ## Lint, format check, types, layers
 	@echo "== ruff"; $(RUN) ruff check . && $(RUN) ruff format --check .
-	@echo "== mypy --strict"; $(RUN) mypy operator/scim_operator scim_api kubectl_scim dev tests
+	@echo "== mypy --strict"; $(RUN) mypy operator/scim_operator scim_api kubectl_scim scim_console dev tests
 	@echo "== import-linter"; $(RUN) lint-imports
 
 format: install ## Format and mend what can be mended

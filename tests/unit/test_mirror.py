@@ -10,10 +10,15 @@ PACKAGES: Final = {
     "scim_api": (ROOT / "scim_api", ("unit/scim_api", "api")),
     "scim_operator": (ROOT / "operator/scim_operator", ("unit/scim_operator", "operator", "chart")),
     "kubectl_scim": (ROOT / "kubectl_scim", ("unit/kubectl_scim",)),
+    "scim_console": (ROOT / "scim_console", ("unit/scim_console", "console")),
 }
 """Each package, and the folders below tests/ that mirror it: without I/O, and with real parts."""
 
 ELSEWHERE: Final = {
+    "kubectl_scim.commands.act": "what people type: tests/unit/kubectl_scim/test_main.py",
+    "kubectl_scim.commands.common": "what the commands share: tests/unit/kubectl_scim/test_main.py",
+    "kubectl_scim.commands.look": "what people type: tests/unit/kubectl_scim/test_main.py",
+    "scim_console.model": "records and protocols without behaviour",
     "scim_api.contract.change_types": "a list of names; tests/api/store/test_change_log.py makes each of them",
     "scim_api.core.limits": "constants: docs/reference.md and tests/api/test_bad_input.py hold each of them",
     "scim_api.core.model": "records without behaviour",

@@ -1,0 +1,72 @@
+"""What all commands share: kubectl's own flags, errors as messages, and how results are printed."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+
+import click
+
+from kubectl_scim.kubectl import Kubectl, KubectlError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+F = TypeVar("F", bound=Callable[..., Any])
+_WIDTH: Final = 200
+"""Columns where there is no terminal."""
+_FLAGS: Final = (
+    ("--kubeconfig", "FILE", "As kubectl has it."),
+    ("--context", "NAME", "Of the kubeconfig."),
+    ("--as", "USER", "Impersonate somebody."),
+)
+
+
+def kubernetes_options(command: F) -> F:
+    """Kubectl's own flags; kubectl takes none before a plugin's name."""
+    for flag, metavar, text in reversed(_FLAGS):
+        command = click.option(flag, f"flag_{flag.strip('-')}", metavar=metavar, help=text)(command)
+    return click.option("-n", "--namespace", metavar="NAME", help="Default: the context's.")(command)
+
+
+def kubectl_of(options: dict[str, Any]) -> Kubectl:
+    """Calls kubectl with the flags that ``kubernetes_options`` took, which are gone from ``options`` then."""
+    given = [(flag, options.pop(f"flag_{flag.strip('-')}")) for flag, _, _ in _FLAGS]
+    return Kubectl(tuple(f"{flag}={value}" for flag, value in given if value))
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Errors of kubectl as messages, and exit code 2."""
+    try:
+        yield
+    except KubectlError as error:
+        fail(str(error))
+
+
+def fail(text: str) -> NoReturn:
+    """Say why, and exit with 2."""
+    from kubectl_scim.text import plain
+
+    click.echo(f"Error: {plain(text)}", err=True)
+    sys.exit(2)
+
+
+def terminal() -> "Console":
+    """Colours on a terminal alone; what others wrote is never read as markup."""
+    from rich.console import Console
+
+    is_terminal = sys.stdout.isatty()
+    return Console(markup=False, highlight=False, emoji=False, width=None if is_terminal else _WIDTH)
+
+
+def print_document(document: Any, output: str) -> None:
+    """Print for programs, as ``json`` or ``yaml``."""
+    if output == "json":
+        import json
+
+        click.echo(json.dumps(document, indent=2))
+        return
+    import yaml
+
+    click.echo(yaml.safe_dump(document, sort_keys=False), nl=False)

@@ -1,0 +1,102 @@
+"""``status`` and ``credentials``: look, and change nothing."""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from kubectl_scim.commands.common import kubectl_of, kubernetes_options, print_document, terminal, told
+from kubectl_scim.kubectl import Forbidden, Kubectl, NotFound
+from kubectl_scim.scimtoken import KIND, ScimToken
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces.")
+@click.option("-o", "--output", type=click.Choice(["json", "yaml"]), help="For programs.")
+@kubernetes_options
+def status(
+    name: str | None, all_namespaces: bool, output: str | None, namespace: str | None, **options: Any
+) -> None:
+    """Show how ScimTokens are: one as a tree, or all as a table; what is wrong first, with the next command.
+
+    Exits with 0 when nothing is wrong, 1 when something is, and 2 when it can't be told.
+    """
+    kubectl, now = kubectl_of(options), datetime.now(UTC)
+    if name is not None and all_namespaces:
+        raise click.UsageError("name a ScimToken, or ask for --all-namespaces")
+    with told():
+        place = () if all_namespaces else ("-n", namespace or kubectl.namespace())
+        tokens = [ScimToken(kubectl.get(KIND, name, *place))] if name else _listed(kubectl, place)
+        secrets = (
+            [_secret_problem(kubectl, one) for one in tokens] if name or output else [None] * len(tokens)
+        )
+    if output is not None:
+        from kubectl_scim.status_view import as_document
+
+        documents = [as_document(one, secret, now) for one, secret in zip(tokens, secrets, strict=True)]
+        print_document(documents[0] if name else documents, output)
+    else:
+        from kubectl_scim import status_view
+
+        screen = terminal()
+        if name:
+            status_view.show_one(screen, tokens[0], secrets[0], now)
+        elif tokens:
+            status_view.show_all(screen, tokens, now, all_namespaces=all_namespaces)
+        else:
+            click.echo(
+                "no ScimTokens here; kubectl explain sct.spec tells how to make one, -A looks everywhere",
+                err=True,
+            )
+    if any(one.problems(now) for one in tokens) or any(secrets):
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--show", is_flag=True, help="Print the secret, too.")
+@kubernetes_options
+def credentials(name: str, show: bool, namespace: str | None, **options: Any) -> None:
+    """Show what to paste where in the Entra admin center, field by field as Microsoft names them.
+
+    It needs the right to read the Secret. What is secret is hidden, unless --show is given.
+    """
+    from kubectl_scim import portal
+
+    kubectl = kubectl_of(options)
+    with told():
+        place = ("-n", namespace or kubectl.namespace())
+        token = ScimToken(kubectl.get(KIND, name, *place))
+        secret = kubectl.get("secret", token.secret_name, *place)
+    try:
+        fields = portal.fields(token.auth_type, secret)
+    except KeyError as missing:
+        raise click.ClickException(
+            f"Secret {token.secret_name} has no {missing.args[0]} yet: kubectl scim status {token.name} -n {token.namespace}"
+        ) from None
+    from kubectl_scim.text import plain
+
+    click.echo(f"{portal.WHERE}: {portal.AUTHENTICATION.get(token.auth_type, token.auth_type)}")
+    width = max(len(field.name) for field in fields)
+    for field in fields:
+        click.echo(f"  {field.name:<{width}}  {plain(field.shown(show=show))}")
+    if not token.is_read_only and token.auth_type == "BearerToken":
+        click.echo("then Test Connection, and save")
+
+
+def _listed(kubectl: Kubectl, place: Sequence[str]) -> list[ScimToken]:
+    return [ScimToken(item) for item in kubectl.list(KIND, *(place or ("-A",)))]
+
+
+def _secret_problem(kubectl: Kubectl, token: ScimToken) -> str | None:
+    """What there is to say of its Secret; None: it is there."""
+    try:
+        kubectl.run("get", "secret", token.secret_name, "-n", token.namespace, "-o", "name")
+    except NotFound:
+        return "it does not exist"
+    except Forbidden as error:
+        return f"not looked at: {error}"
+    return None
