@@ -20,6 +20,7 @@ from kubernetes.aio.client import ApiException
 
 from scim_api.contract.signing import key_id, public_pem
 from scim_operator.adapters.api_certificate import ApiCertificateStore
+from scim_operator.adapters.core_v1 import CoreV1
 from scim_operator.adapters.own_secret import Data, OwnSecret
 from scim_operator.planning.ports import KubernetesRejected
 
@@ -73,7 +74,7 @@ class AdminKeyStore:
         certificate: ApiCertificateStore | None = None,
     ) -> None:
         self._certificate = certificate
-        self._core = client.CoreV1Api(api)
+        self._core = CoreV1(api)
         self._namespace, self._guard = namespace, guard
         self._secret = OwnSecret(self._core, namespace, SECRET_NAME, guard)
 

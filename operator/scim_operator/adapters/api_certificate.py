@@ -21,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
+from scim_operator.adapters.core_v1 import CoreV1
 from scim_operator.planning.ports import KubernetesRejected
 from scim_operator.settings import OperatorSettings
 
@@ -130,7 +131,7 @@ class ApiCertificateStore:
         guard: Callable[[], None],
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
-        self._core = client.CoreV1Api(api)
+        self._core = CoreV1(api)
         self._namespace, self._name = settings.namespace, settings.api_tls_secret or ""
         self._host, self._context, self._guard, self._clock = settings.admin_host, context, guard, clock
 

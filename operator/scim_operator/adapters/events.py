@@ -18,6 +18,7 @@ from kubernetes.aio import client
 
 from scim_api.contract import tokens
 from scim_api.contract.token_bucket import TokenBucket
+from scim_operator.adapters.core_v1 import CoreV1
 from scim_operator.api.custom_object import API_VERSION, FIELD_MANAGER, CustomObject
 from scim_operator.api.status import format_time
 
@@ -64,7 +65,7 @@ class EventRecorder:
         spam_filter: EventRateLimiter | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._core = client.CoreV1Api(api_client)
+        self._core = CoreV1(api_client)
         self._spam_filter = spam_filter or EventRateLimiter()
         self._clock = clock
         self._counts: OrderedDict[str, int] = OrderedDict()

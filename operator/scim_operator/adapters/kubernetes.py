@@ -13,6 +13,7 @@ import aiohttp
 from kubernetes.aio import client
 
 from scim_api.contract import tokens
+from scim_operator.adapters.core_v1 import CoreV1
 from scim_operator.adapters.events import EventRecorder
 from scim_operator.adapters.secret_objects import (
     adoption,
@@ -64,7 +65,7 @@ class KubernetesCluster:
             wrote: called with uid and resourceVersion of each Secret that was written.
         """
         self._wrote = wrote
-        self._core = client.CoreV1Api(api_client)
+        self._core = CoreV1(api_client)
         self._custom = client.CustomObjectsApi(api_client)
         self._guard = guard
         self._recorder = recorder

@@ -6,6 +6,8 @@ from typing import Final
 from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
+from scim_operator.adapters.core_v1 import CoreV1
+
 _REQUEST_SECONDS: Final = 10.0
 Data = Mapping[str, str | bytes]
 """Of a Secret, in base64."""
@@ -21,7 +23,7 @@ class OwnSecret:
         guard: raises ``NotLeading`` unless this process may write.
     """
 
-    def __init__(self, core: client.CoreV1Api, namespace: str, name: str, guard: Callable[[], None]) -> None:
+    def __init__(self, core: CoreV1, namespace: str, name: str, guard: Callable[[], None]) -> None:
         self._core, self._namespace, self._name, self._guard = core, namespace, name, guard
 
     async def read(self) -> Data | None:

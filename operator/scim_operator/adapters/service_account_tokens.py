@@ -6,6 +6,7 @@ from typing import Final, NoReturn
 import aiohttp
 from kubernetes.aio import client
 
+from scim_operator.adapters.core_v1 import CoreV1
 from scim_operator.adapters.kubernetes import CALL_TIMEOUT, server_message
 from scim_operator.planning.entra.ports import EntraError, Obstacle
 from scim_operator.planning.ports import KubernetesUnreachable
@@ -23,7 +24,7 @@ class ServiceAccountTokens:
     """
 
     def __init__(self, api_client: client.ApiClient) -> None:
-        self._core = client.CoreV1Api(api_client)
+        self._core = CoreV1(api_client)
 
     async def token(self, namespace: str, name: str, audience: str) -> str:
         """A token of the ServiceAccount for ``audience``, valid for ten minutes.

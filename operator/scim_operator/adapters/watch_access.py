@@ -10,6 +10,7 @@ import aiohttp
 from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
+from scim_operator.adapters.core_v1 import CoreV1
 from scim_operator.api.custom_object import GROUP, MANAGED_BY, MANAGED_BY_LABEL, VERSION
 
 Resource = Literal["scimtokens", "scimwebhooks", "secrets"]
@@ -55,28 +56,20 @@ class WatchAccess:
     """
 
     def __init__(self, api_client: client.ApiClient) -> None:
-        self._core, self._custom = client.CoreV1Api(api_client), client.CustomObjectsApi(api_client)
+        self._core, self._custom = CoreV1(api_client), client.CustomObjectsApi(api_client)
 
     async def obstacle(self, target: WatchTarget) -> Obstacle | None:
         """What is in the way of a watch; None when nothing is. Never raises what Kubernetes raises."""
         try:
             if target.resource == SECRETS:
-                await self._list_secrets(target.namespace)
+                await self._core.list_namespaced_secret(
+                    target.namespace, label_selector=SECRET_SELECTOR, limit=1, _request_timeout=_CALL_SECONDS
+                )
             else:
                 await self._list_custom(target.resource, target.namespace)
         except _ERRORS as error:
             return _obstacle(target, error)
         return None
-
-    async def _list_secrets(self, namespace: str | None) -> None:
-        if namespace is None:
-            await self._core.list_secret_for_all_namespaces(
-                label_selector=SECRET_SELECTOR, limit=1, _request_timeout=_CALL_SECONDS
-            )
-        else:
-            await self._core.list_namespaced_secret(
-                namespace, label_selector=SECRET_SELECTOR, limit=1, _request_timeout=_CALL_SECONDS
-            )
 
     async def _list_custom(self, plural: str, namespace: str | None) -> None:
         if namespace is None:

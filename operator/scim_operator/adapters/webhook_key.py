@@ -13,6 +13,7 @@ from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
 from scim_api.contract.sealing import SealError, new_private_key, read_public_key
+from scim_operator.adapters.core_v1 import CoreV1
 from scim_operator.adapters.own_secret import Data, OwnSecret
 from scim_operator.planning.ports import KubernetesRejected
 
@@ -34,7 +35,7 @@ class WebhookKeyStore:
 
     def __init__(self, api: client.ApiClient, namespace: str, guard: Callable[[], None]) -> None:
         self._namespace = namespace
-        self._secret = OwnSecret(client.CoreV1Api(api), namespace, SECRET_NAME, guard)
+        self._secret = OwnSecret(CoreV1(api), namespace, SECRET_NAME, guard)
 
     async def ensure(self) -> X25519PublicKey:
         """The key to seal to, made when there is none. Whoever replaces the Secret's content by another key, or by one

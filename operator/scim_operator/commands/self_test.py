@@ -20,6 +20,7 @@ from kubernetes.aio.client import ApiException
 
 from scim_api.contract.oauth import SCIM_PATH, TOKEN_PATH, token_endpoint
 from scim_api.contract.urns import CORE_USER, LIST_RESPONSE, PATCH_OP
+from scim_operator.adapters.core_v1 import CoreV1
 from scim_operator.adapters.endpoint_probe import verdict_of_exception
 from scim_operator.api.custom_object import API_VERSION, GROUP, VERSION, Key
 from scim_operator.api.scimtoken import KIND, PLURAL
@@ -72,7 +73,7 @@ class SelfTest:
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._pause = pause
-        self._custom, self._core = client.CustomObjectsApi(kube), client.CoreV1Api(kube)
+        self._custom, self._core = client.CustomObjectsApi(kube), CoreV1(kube)
         self._http, self._settings, self._key, self._say = http, settings, settings.key, say
         self._waiting_for = "Kubernetes"
 
