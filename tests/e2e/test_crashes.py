@@ -85,37 +85,37 @@ def crash_then_recover(
 
 @pytest.mark.parametrize("step", ISSUE_STEPS)
 def test_an_operator_killed_while_it_issues_the_first_token_is_followed_by_one_that_finishes(
-    alone: Stack, namespace: str, step: str
+    lonely: Stack, namespace: str, step: str
 ) -> None:
-    crash_then_recover(alone, namespace, step, lambda: alone.apply(namespace, NAME))
+    crash_then_recover(lonely, namespace, step, lambda: lonely.apply(namespace, NAME))
 
 
 @pytest.mark.parametrize(
     "step", ["write-next-token:2", "put-connection:2", "verify:2", "promote:2", "apply-status:2"]
 )
 def test_an_operator_killed_while_it_rotates_leaves_the_old_token_working(
-    alone: Stack, namespace: str, step: str
+    lonely: Stack, namespace: str, step: str
 ) -> None:
     first: dict[str, str] = {}
 
     def issue_and_rotate() -> None:
-        alone.apply(namespace, NAME)
+        lonely.apply(namespace, NAME)
         first.update(
             until(
                 "the first token",
-                lambda: (s := alone.secret(namespace, f"{NAME}-scim-token")).get("token") and s,
+                lambda: (s := lonely.secret(namespace, f"{NAME}-scim-token")).get("token") and s,
                 60,
             )
         )
-        alone.kubectl("annotate", "sct", NAME, "-n", namespace, "scim-operator.io/rotate=now")
+        lonely.kubectl("annotate", "sct", NAME, "-n", namespace, "scim-operator.io/rotate=now")
 
     def rotated() -> bool:
-        secret = alone.secret(namespace, f"{NAME}-scim-token")
+        secret = lonely.secret(namespace, f"{NAME}-scim-token")
         return secret["token"] != first["token"] and "next-token" not in secret
 
-    crash_then_recover(alone, namespace, step, issue_and_rotate, rotated)
-    assert alone.ask(first["token"]) == 200
-    states = sorted(item["state"] for item in alone.object(namespace, NAME)["status"]["tokens"])
+    crash_then_recover(lonely, namespace, step, issue_and_rotate, rotated)
+    assert lonely.ask(first["token"]) == 200
+    states = sorted(item["state"] for item in lonely.object(namespace, NAME)["status"]["tokens"])
     assert states == ["Active", "Superseded"]
 
 
@@ -140,28 +140,28 @@ TRUST = {
 @pytest.mark.parametrize("wanted", TYPES)
 @pytest.mark.parametrize("step", ["write-next-token:2", "put-connection:2", "promote:2"])
 def test_an_operator_killed_while_the_sign_in_changes_its_type_leaves_the_old_token_working(
-    alone: Stack, namespace: str, step: str, wanted: str
+    lonely: Stack, namespace: str, step: str, wanted: str
 ) -> None:
     first: dict[str, str] = {}
     auth = {"type": wanted, **({"workloadIdentity": TRUST} if wanted == "WorkloadIdentity" else {})}
 
     def issue_and_change() -> None:
-        alone.apply(namespace, NAME)
+        lonely.apply(namespace, NAME)
         first.update(
             until(
                 "the first token",
-                lambda: (s := alone.secret(namespace, f"{NAME}-scim-token")).get("token") and s,
+                lambda: (s := lonely.secret(namespace, f"{NAME}-scim-token")).get("token") and s,
                 60,
             )
         )
-        alone.apply(namespace, NAME, auth=auth)
+        lonely.apply(namespace, NAME, auth=auth)
 
     def changed() -> bool:
-        return alone.secret(namespace, f"{NAME}-scim-token").keys() == TYPES[wanted]
+        return lonely.secret(namespace, f"{NAME}-scim-token").keys() == TYPES[wanted]
 
-    crash_then_recover(alone, namespace, step, issue_and_change, changed)
-    assert alone.ask(first["token"]) == 200
-    listed = alone.object(namespace, NAME)["status"]["tokens"]
+    crash_then_recover(lonely, namespace, step, issue_and_change, changed)
+    assert lonely.ask(first["token"]) == 200
+    listed = lonely.object(namespace, NAME)["status"]["tokens"]
     assert sorted((item["kind"], item["state"]) for item in listed) == sorted(
         [("BearerToken", "Superseded"), ("ClientSecret" if "OAuth" in wanted else wanted, "Active")]
     )
