@@ -237,10 +237,9 @@ STEPS = [
 
 @pytest.mark.parametrize("step", STEPS)
 def test_an_operator_that_dies_at_a_step_is_followed_by_another_that_finishes(
-    alone: Stack, namespace: str, receiver: Receiver, step: str
+    usual_afterwards: Stack, namespace: str, receiver: Receiver, step: str
 ) -> None:
-    stack = alone
-    stack.start_operator()
+    stack = usual_afterwards
     stack.apply(namespace, "entra", matching="userName")
     token = stack.wait_ready(namespace, "entra")["token"]
     stack.stop_operators()

@@ -79,6 +79,7 @@ class Stack:
         self._operator_port = None if self.tls_dir is None else free_port()
         self.api: Api | None = None
         self.operators: list[Process] = []
+        self._usual: list[Process] = []
         self._mirror: ConfigMapMirror | None = None
         self._kubeconfig: Path | None = None
 
@@ -235,6 +236,8 @@ class Stack:
             environment={**self._settings(), **self.operator_settings, **(environment or {})},
         )
         self.operators.append(operator)
+        if command == "run" and crash_at is None and freeze_by is None and not environment:
+            self._usual.append(operator)
         if wait:
             operator.wait_ready()
         return operator
@@ -244,6 +247,13 @@ class Stack:
         for operator in self.operators:
             if operator.running:
                 operator.stop()
+
+    def have_the_usual_operator(self) -> None:
+        """One operator runs, and as ``start`` has it."""
+        running = [operator for operator in self.operators if operator.running]
+        if len(running) != 1 or running[0] not in self._usual:
+            self.stop_operators()
+            self.start_operator()
 
     def _settings(self) -> dict[str, str]:
         tls = {
@@ -324,9 +334,14 @@ def stack(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture
-def alone(stack: Stack) -> Iterator[Stack]:
-    """No operator runs but the one the test starts; afterwards the usual one does."""
-    stack.stop_operators()
+def usual_afterwards(stack: Stack) -> Iterator[Stack]:
+    """Whatever the test does with operators, the usual one runs afterwards."""
     yield stack
-    stack.stop_operators()
-    stack.start_operator()
+    stack.have_the_usual_operator()
+
+
+@pytest.fixture
+def alone(usual_afterwards: Stack) -> Stack:
+    """No operator runs but the one the test starts; afterwards the usual one does."""
+    usual_afterwards.stop_operators()
+    return usual_afterwards
