@@ -1,39 +1,39 @@
-"""The judge of the follower by webhook: faults that are planted in a dispatcher are found, and nothing else is."""
+"""The judge of the followers by webhook: faults that are planted in a dispatcher are found, and nothing else is.
+
+One webhook is sent everything, the other one what is about users.
+"""
 
 import asyncio
+import collections
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from localcluster.ports import free_port
-from scim_api.contract.sealing import seal
-from scim_api.contract.signing_secret import new_secret
-from scim_api.core.model import Resource
 from scim_api.delivery.dispatcher import Dispatcher
-from scim_api.delivery.key_file import read_private_keys, read_sealing_key, write_key
+from scim_api.delivery.key_file import read_private_keys
 from scim_api.delivery.metrics import DeliveryMetrics
 from scim_api.delivery.outcome import Outcome, Result
 from scim_api.delivery.sender import ReceiverRules, Sender
 from scim_api.outbound.addresses import AllowedNetworks
 from scim_api.store.postgres.store import PostgresStore
 from scim_api.store.sql import deliveries
-from scim_api.store.webhooks import Delivery, LeasedWebhook, SealedSecret, WebhookSettings
+from scim_api.store.sql.webhook_rows import to_settings
+from scim_api.store.webhooks import Delivery, LeasedWebhook
 from support.stored import prepared, retitle, tenant_of
-from support.webhooks import KEEP, NAME, NAMESPACE, WRITER
+from support.webhooks import KEEP, NAMESPACE, WRITER
 from torture.changes import dispatchers
-from torture.changes.copy import Copy
-from torture.changes.follower import Follower
+from torture.changes.copy import Reading, Told
 from torture.changes.pushed import Pushed
-from torture.changes.rules import Fault, Violation, differences, judge_deliveries
+from torture.changes.rules import USER_TYPES, Fault
 from torture.changes.sql import Table
-from torture.changes.tables import Tables
+from torture.changes.subscription import Subscribed, Subscription
 from torture.changes.world import World
 
-PEOPLE, TITLES = 6, 3
+PEOPLE, TITLES, REFUSED = 6, 3, 2
 SECONDS = 20.0
 Patch = pytest.MonkeyPatch
 
@@ -88,14 +88,34 @@ async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
     await store.close()
 
 
-class Fails(Pushed):
-    """Refuses the first messages, and takes what comes after them."""
+def sends_what_nobody_asked_for(patch: Patch) -> None:
+    """Changes of all types are queued."""
+    patch.setattr(
+        "scim_api.store.sql.deliveries.to_settings",
+        lambda row: dataclasses.replace(to_settings(row), types=frozenset[str]()),
+    )
 
-    refused = 0
 
-    def fate(self) -> str:
-        self.refused += 1
-        return "refuse" if self.refused <= 2 else "take"
+def reads_what_is_behind(patch: Patch) -> None:
+    """The receivers' copies have users as they were before."""
+    read = Table.read
+
+    async def wrong(self: Table, changes: Sequence[Told]) -> Mapping[str, Reading | None]:
+        found = await read(self, changes)
+        return {one: had and had._replace(version=had.version - 1) for one, had in found.items()}
+
+    patch.setattr(Table, "read", wrong)
+
+
+def refuses_the_first_messages(patch: Patch) -> None:
+    """Each receiver takes what comes after them."""
+    refused: collections.Counter[Pushed] = collections.Counter()
+
+    def fate(self: Pushed) -> str:
+        refused[self] += 1
+        return "refuse" if refused[self] <= REFUSED else "take"
+
+    patch.setattr(Pushed, "fate", fate)
 
 
 @contextlib.asynccontextmanager
@@ -119,55 +139,55 @@ async def delivering(store: PostgresStore, key: Path) -> AsyncIterator[None]:
         await running
 
 
-async def followed(store: PostgresStore, directory: Path) -> list[Violation]:
-    """People are made and changed before anything is delivered; what is wrong when all of it was."""
-    tenant, key, port = await tenant_of(store), directory / "webhook.key", free_port()
-    write_key(key)
-    secret = new_secret()
-    sealed = SealedSecret(seal(secret, read_sealing_key(key), f"{NAMESPACE}/{NAME}"))
-    wanted = WebhookSettings("contoso", f"http://127.0.0.1:{port}/hook")
-    await store.webhooks.create(NAMESPACE, NAME, wanted, sealed)
+async def followed(store: PostgresStore, directory: Path, patch: Patch) -> list[set[Fault]]:
+    """People and groups are made and changed before anything is delivered; what is wrong when all of it was: with who
+    follows everything, and with who follows users.
+    """
+    patch.setattr(dispatchers, "NAMESPACE", NAMESPACE)
+    tenant = Subscribed("contoso", await tenant_of(store), "none")
+    world = World(directory, store.url, None)
+    none = dispatchers.Dispatchers(world, ())
+    await none.start()
+    webhooks = [
+        Subscription("webhook", world, none),
+        Subscription("users", world, none, types=USER_TYPES),
+    ]
+    try:
+        for webhook in webhooks:
+            await webhook.begin(tenant, 1)
+        await _write(store, tenant.key)
+        async with delivering(store, directory / "webhook.key"):
+            found = await asyncio.gather(*(webhook.finish(SECONDS) for webhook in webhooks))
+        assert found == [[], []]
+        rows = await world.tables.log(tenant.key)
+        truth = await world.tables.state(tenant.key)
+        rows = [row._replace(committed=None) for row in rows]
+        return [{one.fault for one in webhook.judge(rows, truth)} for webhook in webhooks]
+    finally:
+        for webhook in webhooks:
+            await webhook.stop()
+        await none.stop()
 
-    async def backlog() -> int:
-        return (await store.webhooks.get(NAMESPACE, NAME, KEEP)).backlog.events
 
-    table = Table(store.url, tenant)
-    receiver = Fails(port, secret, 1, reads=table, copies=table, backlog=backlog)
-    receiver.hurry()
-    follower = Follower("webhook", receiver, Copy(directory / "copy.db"))
+async def _write(store: PostgresStore, tenant: int) -> None:
     people = [await store.create(tenant, "User", prepared(f"p{one}"), actor=WRITER) for one in range(PEOPLE)]
     for number in range(TITLES):
+        await store.create(tenant, "Group", prepared(f"team {number}"), actor=WRITER)
         for person in people:
-            await _retitle(store, tenant, person, str(number))
-    try:
-        async with delivering(store, key), asyncio.timeout(SECONDS):
-            while not await follower.follow():
-                pass
-    finally:
-        await follower.stop()
-    rows, truth = await Tables(store.url).log(tenant), await Tables(store.url).state(tenant)
-    state = follower.copy.state()
-    follower.copy.close()
-    return [
-        *receiver.failed,
-        *judge_deliveries([row._replace(committed=None) for row in rows], follower.told),
-        *differences(Fault.COPY, "webhook", state, truth),
-    ]
-
-
-async def _retitle(store: PostgresStore, tenant: int, person: Resource, title: str) -> None:
-    transform = retitle(lambda _: title)
-    await store.modify(tenant, "User", person.id, transform, actor=WRITER)
+            transform = retitle(lambda _, number=number: str(number))  # type: ignore[misc]
+            await store.modify(tenant, "User", person.id, transform, actor=WRITER)
 
 
 @pytest.mark.parametrize(
-    ("plant", "expected"),
+    ("plant", "everything", "users"),
     [
-        (nothing, set()),
-        (moves_the_position_without_queueing, {Fault.MISSED}),
-        (forgets_before_the_answer, {Fault.MISSED}),
-        (breaks_the_order_of_a_resource, {Fault.DISORDER}),
-        (gives_ids_anew, {Fault.INVENTED}),
+        (nothing, set(), set()),
+        (moves_the_position_without_queueing, {Fault.MISSED}, {Fault.MISSED}),
+        (forgets_before_the_answer, {Fault.MISSED}, {Fault.MISSED}),
+        (breaks_the_order_of_a_resource, {Fault.DISORDER}, {Fault.DISORDER}),
+        (gives_ids_anew, {Fault.INVENTED}, {Fault.INVENTED}),
+        (sends_what_nobody_asked_for, set(), {Fault.UNWANTED, Fault.COPY}),
+        (reads_what_is_behind, {Fault.COPY}, {Fault.COPY}),
     ],
 )
 async def test_a_fault_that_is_planted_in_a_dispatcher_is_found_and_no_other(
@@ -175,13 +195,13 @@ async def test_a_fault_that_is_planted_in_a_dispatcher_is_found_and_no_other(
     tmp_path: Path,
     monkeypatch: Patch,
     plant: Callable[[Patch], None],
-    expected: set[Fault],
+    everything: set[Fault],
+    users: set[Fault],
 ) -> None:
+    refuses_the_first_messages(monkeypatch)
     plant(monkeypatch)
 
-    found = await followed(store, tmp_path)
-
-    assert {one.fault for one in found} == expected, found
+    assert await followed(store, tmp_path, monkeypatch) == [everything, users]
 
 
 async def test_a_dispatcher_that_ends_by_itself_breaks_a_promise_and_one_that_is_killed_does_not(

@@ -13,8 +13,10 @@ from typing import Any, Final
 import asyncpg
 
 from support.postgres import OwnServer
+from torture.changes import users_webhook
 from torture.changes.client import Unanswered
 from torture.changes.copy import Copy
+from torture.changes.dispatchers import Dispatchers
 from torture.changes.feed import Feed, of_before_a_restore
 from torture.changes.follower import Follower
 from torture.changes.late import LateTransactions
@@ -31,6 +33,8 @@ from torture.changes.rules import (
 )
 from torture.changes.schedule import POSTGRESQL_FAULTS, SQLITE_FAULTS, Step, steps
 from torture.changes.sql import Table
+from torture.changes.subscription import Subscribed
+from torture.changes.users_webhook import UsersWebhook
 from torture.changes.webhook_side import WebhookSide
 from torture.changes.world import Database, World, ground
 from torture.changes.writers import Writers
@@ -41,6 +45,7 @@ BACKLOG: Final = 5_000
 """Changes that a follower may be behind before the writers wait for it."""
 CATCH_UP_SECONDS: Final = 120.0
 LATE_MEMBERS: Final = 20
+TENANT: Final = "staying"
 Say = Callable[[str], None]
 
 
@@ -128,8 +133,8 @@ async def _run(plan: Plan, directory: Path, url: str, server: OwnServer | None, 
     world = World(directory, url, server)
     try:
         await world.start()
-        tenant, token = await world.new_tenant("staying")
-        return await Campaign(plan, world, tenant, token, say).run()
+        tenant = Subscribed(TENANT, *await world.new_tenant(TENANT))
+        return await Campaign(plan, world, tenant, say).run()
     finally:
         await world.stop()
 
@@ -140,31 +145,35 @@ class Campaign:
     Args:
         plan: what is to be done.
         world: the processes.
-        tenant: that is written to and followed: its key.
-        token: of the tenant.
+        tenant: that is written to and followed.
         say: takes a line of progress.
     """
 
-    def __init__(self, plan: Plan, world: World, tenant: int, token: str, say: Say) -> None:
-        self._plan, self._world, self._tenant, self._say = plan, world, tenant, say
+    def __init__(self, plan: Plan, world: World, tenant: Subscribed, say: Say) -> None:
+        self._plan, self._world, self._tenant, self._say = plan, world, tenant.key, say
         self._dice = random.Random(plan.seed)
-        self._writers = Writers(world.ports, token, plan.seed, plan.crowd)
+        self._writers = Writers(world.ports, tenant.token, plan.seed, plan.crowd)
         self._leaving = Leaving(world, plan.seed)
-        self._late = LateTransactions(world.url, tenant)
-        sources = {name: Feed(world.ports, token, plan.seed) for name in ("feed", "newcomer")}
+        self._late = LateTransactions(world.url, tenant.key)
+        sources = {name: Feed(world.ports, tenant.token, plan.seed) for name in ("feed", "newcomer")}
         copies = {name: Copy(world.directory / f"{name}.db") for name in (*sources, "sql")}
         self._followers = {name: Follower(name, source, copies[name]) for name, source in sources.items()}
         if plan.database == "postgresql":
-            self._followers["sql"] = Follower("sql", Table(world.url, tenant), copies["sql"])
+            self._followers["sql"] = Follower("sql", Table(world.url, tenant.key), copies["sql"])
         self._background: set[asyncio.Task[None]] = set()
         self._last = 0
         self._kinds = POSTGRESQL_FAULTS if plan.database == "postgresql" else SQLITE_FAULTS
         names = [one.removeprefix("kill ") for one in self._kinds if one.startswith("kill dispatcher")]
-        self._side = WebhookSide(world, plan.seed, plan.database, names)
+        self._dispatchers = Dispatchers(world, tuple(names))
+        self._side = WebhookSide(world, self._dispatchers, plan.seed)
+        self._users = UsersWebhook(world, self._dispatchers, tenant, plan.seed)
+        self._webhooks = (self._users.subscription, self._side.subscription)
         self._faults: collections.Counter[str] = collections.Counter()
 
     async def run(self) -> Result:
         """From the first write to the verdict."""
+        await self._dispatchers.start()
+        await self._users.start()
         self._say(f"{self._plan.crowd:,} users")
         await self._writers.gather_crowd(self._plan.crowd)
         if self._plan.database == "postgresql":
@@ -186,20 +195,24 @@ class Campaign:
             for follower in self._followers.values():
                 await follower.stop()
                 follower.copy.close()
-            await self._side.stop()
+            for webhook in self._webhooks:
+                await webhook.stop()
+            await self._dispatchers.stop()
 
     async def _go_on(self, began: float) -> None:
         """Write and break until the campaign is over, and everything that lasts has ended."""
         stop = asyncio.Event()
         writing, pushing = self._do(self._writers.run(stop)), self._do(self._side.write(stop))
+        more = self._do(self._writers.run_users(stop, users_webhook.CONNECTIONS))
         watching = self._do(self._watch(stop, began))
         breaking = self._do(self._break())
         await asyncio.wait({writing, watching}, return_when=asyncio.FIRST_COMPLETED)
         stop.set()
         self._writers.go.set()
+        self._writers.go_users.set()
         breaking.cancel()
         self._say("writers and open transactions end, what was killed comes back, followers catch up")
-        await asyncio.wait({writing, pushing})
+        await asyncio.wait({writing, more, pushing})
         self._late.end()
         self._side.late.end()
         ended = await asyncio.gather(*self._background, return_exceptions=True)
@@ -209,18 +222,23 @@ class Campaign:
 
     async def _watch(self, stop: asyncio.Event, began: float) -> None:
         """Return when the campaign is over; let the writers wait for followers meanwhile."""
-        told = began
+        told, of_users = began, 0
         while not stop.is_set() and time.monotonic() < began + self._plan.seconds:
             with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 self._last = await self._world.tables.last_change(self._tenant)
+                of_users = await self._users.behind()
             if self._last >= self._plan.changes and self._faults.keys() == set(self._kinds):
                 return
             behind = max(self._last - one.told.reached for one in self._whole())
-            (self._writers.go.clear if behind > BACKLOG else self._writers.go.set)()
+            is_far = max(behind, of_users) > BACKLOG
+            (self._writers.go.clear if is_far else self._writers.go.set)()
+            is_far |= of_users > users_webhook.BACKLOG
+            (self._writers.go_users.clear if is_far else self._writers.go_users.set)()
             if time.monotonic() > told + PROGRESS_SECONDS:
                 told = time.monotonic()
                 self._say(
-                    f"{self._last:,} changes, {self._faults.total()} faults; {behind:,} to be delivered"
+                    f"{self._last:,} changes, {self._faults.total()} faults; {behind:,} to be delivered,"
+                    f" {of_users:,} by webhook"
                 )
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -241,7 +259,7 @@ class Campaign:
             case "kill" if target == "postgresql":
                 self._do(self._world.kill_postgresql(step.seconds))
             case "kill" if target.startswith("dispatcher"):
-                self._do(self._side.dispatchers.kill(target, step.seconds))
+                self._do(self._dispatchers.kill(target, step.seconds))
             case "kill":
                 self._do(self._world.kill_api(target, step.seconds))
             case "end":
@@ -250,7 +268,8 @@ class Campaign:
                 ):
                     await self._world.terminate_backends(self._dice)
             case "restart" if target == "webhook":
-                await self._side.follower.restart()
+                for webhook in self._webhooks:
+                    await webhook.follower.restart()
             case "restart":
                 await self._followers[target].restart()
             case "expire":
@@ -274,10 +293,11 @@ class Campaign:
         while not done:
             try:
                 group = await writers.form(client, ())
+                people = await writers.make(client, LATE_MEMBERS)
             except Unanswered:
                 await asyncio.sleep(LOOK_SECONDS)
             else:
-                done = group is not None and await late.here(group, members, seconds, commit=commit)
+                done = group is not None and await late.here(group, members, people, seconds, commit=commit)
         client.close()
 
     def _do(self, action: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
@@ -287,10 +307,11 @@ class Campaign:
 
     # -- the verdict ----------------------------------------------------------------------------------
     async def _judge(self, seconds: float) -> Result:
-        found = [*self._writers.failed, *await self._leaving.finish()]
+        found = [*self._writers.failed, *self._dispatchers.failed, *await self._leaving.finish()]
         for follower in self._followers.values():
             if not await follower.finish(CATCH_UP_SECONDS):
                 found.append(Violation(Fault.STUCK, follower.name))
+        found += await self._users.subscription.finish(CATCH_UP_SECONDS)
         pushed, wrong = await self._side.judge(CATCH_UP_SECONDS)
         found += wrong
         rows, truth = await self._world.tables.log(self._tenant), await self._world.tables.state(self._tenant)
@@ -299,7 +320,9 @@ class Campaign:
         for follower in self._followers.values():
             told.append(self._told(follower, rows))
             found += self._judge_follower(follower, rows, truth)
-        told.append(dataclasses.replace(self._told(self._side.follower, pushed), more=self._side.fates()))
+        found += self._users.subscription.judge(rows, truth)
+        for webhook, of in zip(self._webhooks, (rows, pushed), strict=True):
+            told.append(dataclasses.replace(self._told(webhook.follower, of), more=webhook.fates()))
         changes = len(rows) + len(pushed) + self._leaving.changes
         late = self._late.committed + self._side.late.committed
         done = (self._writers, self._side.writers)

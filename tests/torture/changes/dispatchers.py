@@ -1,9 +1,10 @@
-"""Dispatchers as real processes that can be killed, and the webhook that they deliver."""
+"""Dispatchers as real processes that can be killed, and the webhooks that they deliver."""
 
 import asyncio
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -24,11 +25,10 @@ _WATCH_SECONDS: Final = 0.1
 _START_SECONDS: Final = 10.0
 """In which a dispatcher may end by itself, since it finds no database."""
 NAMESPACE: Final = "demo"
-NAME: Final = "webhook"
 
 
 class Dispatchers:
-    """So many of them, and one webhook; whoever ends without being killed, as without a database, is started again.
+    """So many of them, and their webhooks; whoever ends without being killed, as without a database, is started again.
 
     Args:
         world: whose database they are at.
@@ -44,15 +44,18 @@ class Dispatchers:
         self._names, self._down = names, set[str]()
         self._watching: asyncio.Task[None] | None = None
 
-    async def start(self, tenant: str, url: str) -> str:
-        """Make the webhook, and begin to deliver; the signing secret."""
-        secret = new_secret()
+    async def start(self) -> None:
+        """Begin to deliver."""
         await asyncio.to_thread(write_key, self._key)
-        sealed = SealedSecret(seal(secret, read_sealing_key(self._key), f"{NAMESPACE}/{NAME}"))
-        wanted = WebhookSettings(tenant, url, timeout_seconds=TIMEOUT_SECONDS)
-        async with self._world.store() as store:
-            await store.webhooks.create(NAMESPACE, NAME, wanted, sealed)
         self._watching = asyncio.create_task(self._watch())
+
+    async def add(self, name: str, tenant: str, url: str, types: Collection[str]) -> str:
+        """A webhook of a tenant, which is sent what is committed from now on; the signing secret."""
+        secret = new_secret()
+        sealed = SealedSecret(seal(secret, read_sealing_key(self._key), f"{NAMESPACE}/{name}"))
+        wanted = WebhookSettings(tenant, url, frozenset(types), timeout_seconds=TIMEOUT_SECONDS)
+        async with self._world.store() as store:
+            await store.webhooks.create(NAMESPACE, name, wanted, sealed)
         return secret
 
     async def stop(self) -> None:
@@ -74,11 +77,11 @@ class Dispatchers:
         await asyncio.sleep(seconds)
         self._down.discard(name)
 
-    async def backlog(self) -> int:
-        """Changes that are still to be sent. Raises ``Unanswered``."""
+    async def backlog(self, name: str) -> int:
+        """Changes that are still to be sent to a webhook. Raises ``Unanswered``."""
         try:
             async with self._world.store() as store:
-                webhook = await store.webhooks.get(NAMESPACE, NAME, CHANGE_RETENTION)
+                webhook = await store.webhooks.get(NAMESPACE, name, CHANGE_RETENTION)
         except StoreError as error:
             raise Unanswered(str(error)) from error
         return webhook.backlog.events

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -24,6 +24,16 @@ SELECT $1, to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '
 FROM joined, moved JOIN resource r ON r.pk = moved.member
 """
 """tenant, group, users: they join it, as a PATCH would have it."""
+_RETITLE: Final = """
+WITH changed AS (
+    UPDATE resource SET version = version + 1 WHERE id = ANY ($2::text[]) AND kind = 'User' AND tenant + 0 = $1
+    RETURNING id, version
+)
+INSERT INTO change (tenant, at, type, resource_id, version, credential)
+SELECT $1, to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'user.updated', id, version, 'left open'
+FROM changed
+"""
+"""tenant, users: each has another version."""
 
 
 class LateTransactions:
@@ -66,8 +76,11 @@ class LateTransactions:
             finally:
                 session.terminate()
 
-    async def here(self, group: str, members: list[str], seconds: float, *, commit: bool) -> bool:
-        """Let users join a group that nobody else writes to, and commit that, or not, after so many seconds.
+    async def here(
+        self, group: str, members: list[str], people: list[str], seconds: float, *, commit: bool
+    ) -> bool:
+        """Let users join a group, and change people, and commit that, or not, after so many seconds. Nobody else writes to
+        this group and to these people.
 
         Returns:
             False when the server ended before.
@@ -75,24 +88,14 @@ class LateTransactions:
         try:
             session = await asyncpg.connect(self._url, timeout=10)
             try:
-                await self._join(session, group, members, seconds, commit=commit)
+                await session.execute("BEGIN")
+                await session.execute(JOIN, self._tenant, group, members)
+                await session.execute(_RETITLE, self._tenant, people)
+                await self._stay(seconds)
+                await session.execute("COMMIT" if commit else "ROLLBACK")
+                self.committed += len(members) + len(people) if commit else 0
             finally:
                 session.terminate()
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
         return True
-
-    async def _join(
-        self,
-        session: "asyncpg.Connection[Any]",
-        group: str,
-        members: list[str],
-        seconds: float,
-        *,
-        commit: bool,
-    ) -> None:
-        await session.execute("BEGIN")
-        await session.execute(JOIN, self._tenant, group, members)
-        await self._stay(seconds)
-        await session.execute("COMMIT" if commit else "ROLLBACK")
-        self.committed += len(members) if commit else 0

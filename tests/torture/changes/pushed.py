@@ -17,10 +17,12 @@ from torture.changes.rules import EVIDENCE, Fault, Violation
 LOOK_SECONDS: Final = 0.25
 """How long one look waits for messages."""
 SLOW_SECONDS: Final = 0.2
-FATES: Final = (
+Fates = Sequence[tuple[str, int]]
+"""What comes of a message, each with its weight."""
+FATES: Final[Fates] = (
     ("take", 958), ("refuse", 20), ("drop", 8), ("forget", 8), ("slow", 4), ("rest", 1), ("hang", 1),
 )  # fmt: skip
-"""What comes of a message. ``drop`` ends the connection before it is taken, ``forget`` afterwards, without an answer."""
+"""``drop`` ends the connection before it is taken, ``forget`` afterwards, without an answer."""
 _REASONS: Final = {
     204: "No Content",
     401: "Unauthorized",
@@ -47,6 +49,7 @@ class Pushed:
         reads: reads resources.
         copies: takes the snapshot.
         backlog: changes that are still to be sent. Raises ``Unanswered``.
+        fates: what comes of messages.
     """
 
     def __init__(
@@ -58,9 +61,11 @@ class Pushed:
         reads: Source,
         copies: Source,
         backlog: Callable[[], Awaitable[int]],
+        fates: Fates = FATES,
     ) -> None:
         self._port, self._webhook, self._dice = port, Webhook(secret), random.Random(seed)
         self._reads, self._copies, self._backlog = reads, copies, backlog
+        self._names, self._weights = [name for name, _ in fates], [weight for _, weight in fates]
         self.fates: collections.Counter[str] = collections.Counter()
         """What came of messages; ``again``: it was in the copy already."""
         self.failed: list[Violation] = []
@@ -160,8 +165,8 @@ class Pushed:
             self.failed.append(Violation(fault, detail))
 
     def fate(self) -> str:
-        """What comes of the next message: one of ``FATES``."""
-        [fate] = self._dice.choices([name for name, _ in FATES], [weight for _, weight in FATES])
+        """What comes of the next message: one of the ``Fates``."""
+        [fate] = self._dice.choices(self._names, self._weights)
         return fate
 
     # -- HTTP -----------------------------------------------------------------------------------------

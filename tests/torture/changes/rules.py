@@ -7,11 +7,14 @@ import array
 import bisect
 import dataclasses
 import enum
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 PATIENCE: Final = 5.0
 """Seconds after its commit within which a change has to be in an answer that says that this was all."""
+USER_TYPES: Final = frozenset(
+    f"user.{what}" for what in ("created", "updated", "activated", "deactivated", "deleted")
+)
 EVIDENCE: Final = 5
 """Examples that one broken promise is shown with, at most."""
 
@@ -23,6 +26,7 @@ class Fault(enum.StrEnum):
     REPEATED = "a change came twice without a restart"
     DISORDER = "changes of one resource came in another order"
     INVENTED = "what was delivered is not in the log"
+    UNWANTED = "a change of a type was delivered that was not asked for"
     HELD_UP = "a change was held up"
     COPY = "a copy differs from the database"
     LOG = "the log does not add up to the database"
@@ -59,6 +63,13 @@ class State:
     """The version of each."""
     memberships: set[tuple[str, str]] = dataclasses.field(default_factory=set)
     """Group and member."""
+
+
+def of_types(types: Collection[str], state: State) -> State:
+    """The part of a state that changes of these types tell of; none: all of it."""
+    kinds = {one.partition(".")[0] for one in types} or {"user", "group"}
+    users = state.users if "user" in kinds else {}
+    return State(users, state.groups, state.memberships) if "group" in kinds else State(users)
 
 
 class Deliveries:
@@ -118,7 +129,12 @@ class Outage(NamedTuple):
 
 
 def judge_deliveries(
-    rows: Sequence[Row], told: Deliveries, outages: Sequence[Outage] = (), *, is_whole: bool = True
+    rows: Sequence[Row],
+    told: Deliveries,
+    outages: Sequence[Outage] = (),
+    *,
+    is_whole: bool = True,
+    types: Collection[str] = (),
 ) -> list[Violation]:
     """What a follower was told, against the log.
 
@@ -127,8 +143,9 @@ def judge_deliveries(
         told: what the follower got.
         outages: times that nobody is to blame for.
         is_whole: it took no snapshot since it began: then everything has to have come.
+        types: that the follower asked for; none: all.
     """
-    expected = [row for row in rows if row.pk > told.began]
+    expected = [row for row in rows if row.pk > told.began and (not types or row.type in types)]
     if not is_whole:
         expected = [row for row in expected if told.received(row.pk) is not None]
     applied = set(told.applied)
@@ -138,6 +155,9 @@ def judge_deliveries(
         _told_of(Fault.REPEATED, _twice(told.applied)),
         _told_of(Fault.MISSED, (row.pk for row in expected if is_whole and row.pk not in applied)),
         _told_of(Fault.INVENTED, (pk for pk in applied if pk not in resources)),
+        _told_of(
+            Fault.UNWANTED, (row.pk for row in rows if types and row.type not in types and row.pk in applied)
+        ),
         _told_of(Fault.DISORDER, _out_of_order(told.applied, resources)),
         _told_of(Fault.HELD_UP, (row.pk for row in expected if _is_held_up(row, told, outages))),
     )

@@ -45,6 +45,14 @@ class Tables:
         [[number]] = await self._fetch(f"SELECT count(*) FROM change WHERE tenant = {tenant}")
         return int(number)
 
+    async def changes_of_users(self, tenant: int, after: int) -> tuple[int, int]:
+        """Rows of a tenant's log after a number that are about users, and the largest number."""
+        [[number, last]] = await self._fetch(
+            "SELECT count(CASE WHEN type LIKE 'user.%' THEN 1 END), coalesce(max(pk), 0)"
+            f" FROM change WHERE tenant = {tenant} AND pk > {after}"
+        )
+        return int(number), max(int(last), after)
+
     async def is_purged(self, tenant: int) -> bool:
         """Whether nothing is left of a tenant."""
         return not await self._fetch(f"SELECT 1 FROM tenant WHERE pk = {tenant}")

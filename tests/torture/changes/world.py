@@ -47,6 +47,11 @@ class World:
         self.tables = Tables(url)
 
     @property
+    def is_file(self) -> bool:
+        """Whether the database is SQLite's."""
+        return self.url.startswith("sqlite:")
+
+    @property
     def replicas(self) -> tuple[str, ...]:
         """Their names."""
         return tuple(self._ports)

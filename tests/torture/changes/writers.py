@@ -19,6 +19,9 @@ _MIX: Final = (
     ("create", 14), ("retitle", 18), ("enable", 14), ("delete", 6), ("bulk", 4), ("form", 2), ("disband", 1),
     ("join", 16), ("leave", 12), ("replace", 2), ("rename", 2),
 )  # fmt: skip
+_OF_USERS: Final = (
+    ("create", 8), ("retitle", 10), ("enable", 10), ("delete", 6), ("bulk", 1), ("retitle_many", 6),
+)  # fmt: skip
 
 
 class Writers:
@@ -42,8 +45,9 @@ class Writers:
         self.acknowledged = 0
         self.unanswered = 0
         self.failed: list[Violation] = []
-        self.go = asyncio.Event()
+        self.go, self.go_users = asyncio.Event(), asyncio.Event()
         self.go.set()
+        self.go_users.set()
 
     def client(self) -> Client:
         """One more connection."""
@@ -63,17 +67,22 @@ class Writers:
         await asyncio.gather(*(work() for _ in range(CONNECTIONS)))
 
     async def run(self, stop: asyncio.Event, connections: int = CONNECTIONS) -> None:
-        """Write until ``stop``."""
-        await asyncio.gather(*(self._write(stop) for _ in range(connections)))
+        """Write until ``stop``, when ``go`` lets them."""
+        await asyncio.gather(*(self._write(stop, self.go, _MIX) for _ in range(connections)))
 
-    async def _write(self, stop: asyncio.Event) -> None:
+    async def run_users(self, stop: asyncio.Event, connections: int) -> None:
+        """Write users alone until ``stop``, when ``go_users`` lets them."""
+        await asyncio.gather(*(self._write(stop, self.go_users, _OF_USERS) for _ in range(connections)))
+
+    async def _write(self, stop: asyncio.Event, go: asyncio.Event, mix: Sequence[tuple[str, int]]) -> None:
         client = self.client()
+        names, weights = [name for name, _ in mix], [weight for _, weight in mix]
         actions: dict[str, Callable[[Client], Awaitable[None]]] = {
-            name: getattr(self, f"_{name}") for name, _ in _MIX
+            name: getattr(self, f"_{name}") for name in names
         }
         while not stop.is_set():
-            await self.go.wait()
-            [name] = self._dice.choices([name for name, _ in _MIX], [weight for _, weight in _MIX])
+            await go.wait()
+            [name] = self._dice.choices(names, weights)
             try:
                 await actions[name](client)
             except Unanswered:
@@ -110,6 +119,17 @@ class Writers:
     async def _delete(self, client: Client) -> None:
         if len(self.users) > CONNECTIONS:
             await self.ask(client, "DELETE", f"/Users/{self._take(self.users)}")
+
+    async def make(self, client: Client, number: int) -> list[str]:
+        """So many new users to whom nobody else writes; fewer when somebody was first. Raises ``Unanswered``."""
+        return await self._send_bulk(client, [_post(self.person()) for _ in range(number)])
+
+    async def _retitle_many(self, client: Client) -> None:
+        value = {"Operations": [{"op": "replace", "path": "title", "value": f"title-{self._dice.random()}"}]}
+        await self._send_bulk(
+            client,
+            [{"method": "PATCH", "path": f"/Users/{self._anybody()}", "data": value} for _ in range(BULK)],
+        )
 
     async def _bulk(self, client: Client) -> None:
         operations: list[dict[str, Any]] = []

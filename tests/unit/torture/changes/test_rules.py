@@ -8,6 +8,7 @@ import pytest
 
 from torture.changes.rules import (
     PATIENCE,
+    USER_TYPES,
     Deliveries,
     Fault,
     Outage,
@@ -18,6 +19,7 @@ from torture.changes.rules import (
     differences,
     judge_deliveries,
     judge_log,
+    of_types,
 )
 from torture.changes.schedule import POSTGRESQL_FAULTS, steps
 
@@ -117,6 +119,32 @@ def test_one_who_is_behind_is_not_told_late() -> None:
 def test_who_took_a_snapshot_between_need_not_have_everything() -> None:
     assert judge_deliveries(LOG, told([1, 2, 5]), is_whole=False) == []
     assert faults(judge_deliveries(LOG, told([1, 5, 4]), is_whole=False)) == [Fault.DISORDER]
+
+
+@pytest.mark.parametrize(
+    ("pks", "found"),
+    [
+        ([1, 4, 5], []),
+        ([1, 4], [Fault.MISSED]),
+        ([4, 5], [Fault.MISSED]),
+        ([1, 5, 4], [Fault.DISORDER]),
+        ([1, 3, 4, 5], [Fault.UNWANTED]),
+        ([1, 4, 5, 6], [Fault.INVENTED]),
+    ],
+)
+def test_who_asked_for_changes_of_users_has_to_get_all_of_those_and_no_other(
+    pks: Sequence[int], found: list[Fault]
+) -> None:
+    assert faults(judge_deliveries(LOG, told(pks), types=USER_TYPES)) == found
+
+
+def test_who_hears_of_users_alone_has_to_have_the_users_alone() -> None:
+    users = of_types(USER_TYPES, TABLES)
+    assert differences(Fault.COPY, "users", State(TABLES.users), users) == []
+    assert of_types((), TABLES) == TABLES
+    assert of_types(["group.created"], TABLES) == State({}, TABLES.groups, TABLES.memberships)
+    for copy in (TABLES, State(), State({"ada": (True, 2)}), State({"ada": (False, 1)})):
+        assert Fault.COPY in faults(differences(Fault.COPY, "users", copy, users)), copy
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,47 @@
+"""The follower by webhook of the tenant that the others follow, too: of users alone, from the first change to the last.
+
+It asks for what examples/consumers/webhook.yaml asks for. Users are many and each is changed seldom, so their messages need
+not wait for each other, and a webhook keeps up with them.
+"""
+
+from typing import Final
+
+from torture.changes.dispatchers import Dispatchers
+from torture.changes.pushed import Fates
+from torture.changes.rules import USER_TYPES
+from torture.changes.subscription import Subscribed, Subscription
+from torture.changes.world import World
+
+CONNECTIONS: Final = 4
+"""Of those who write users alone, as many as the receiver keeps up with."""
+BACKLOG: Final = 500
+"""Messages that the receiver may be behind before they wait for it."""
+FATES: Final[Fates] = (("take", 9_980), ("refuse", 8), ("drop", 4), ("forget", 4), ("slow", 4))
+"""Fewer faults than with the other webhook: it is to get through a million changes."""
+
+
+class UsersWebhook:
+    """A webhook of a tenant's users.
+
+    Args:
+        world: the processes.
+        dispatchers: who delivers.
+        tenant: which has no change yet.
+        seed: of what comes of each message.
+    """
+
+    def __init__(self, world: World, dispatchers: Dispatchers, tenant: Subscribed, seed: int) -> None:
+        self._world, self._tenant, self._seed = world, tenant, seed
+        self.subscription = Subscription("users", world, dispatchers, types=USER_TYPES, fates=FATES)
+        self._wanted, self._last = 0, 0
+
+    async def start(self) -> None:
+        """Receive from now on. There is no snapshot: nothing happened before."""
+        (await self.subscription.begin(self._tenant, self._seed)).start()
+
+    async def behind(self) -> int:
+        """Messages that are to come, about: changes that were committed late are not counted."""
+        tables = self._world.tables
+        number, self._last = await tables.changes_of_users(self._tenant.key, self._last)
+        self._wanted += number
+        return self._wanted - len(self.subscription.follower.told.applied)
