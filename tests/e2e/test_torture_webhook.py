@@ -19,6 +19,8 @@ from scim_api.delivery.metrics import DeliveryMetrics
 from scim_api.delivery.outcome import Outcome, Result
 from scim_api.delivery.sender import ReceiverRules, Sender
 from scim_api.outbound.addresses import AllowedNetworks
+from scim_api.store.change_document import change_document
+from scim_api.store.change_log import Change
 from scim_api.store.postgres.store import PostgresStore
 from scim_api.store.sql import deliveries
 from scim_api.store.sql.webhook_rows import to_settings
@@ -94,6 +96,15 @@ def sends_what_nobody_asked_for(patch: Patch) -> None:
         "scim_api.store.sql.deliveries.to_settings",
         lambda row: dataclasses.replace(to_settings(row), types=frozenset[str]()),
     )
+
+
+def says_another_type(patch: Patch) -> None:
+    """Whatever was made is called updated."""
+
+    def wrong(change: Change) -> dict[str, object]:
+        return {**change_document(change), "type": change.type.replace("created", "updated")}
+
+    patch.setattr("scim_api.store.sql.deliveries.change_document", wrong)
 
 
 def reads_what_is_behind(patch: Patch) -> None:
@@ -187,6 +198,7 @@ async def _write(store: PostgresStore, tenant: int) -> None:
         (breaks_the_order_of_a_resource, {Fault.DISORDER}, {Fault.DISORDER}),
         (gives_ids_anew, {Fault.INVENTED}, {Fault.INVENTED}),
         (sends_what_nobody_asked_for, set(), {Fault.UNWANTED, Fault.COPY}),
+        (says_another_type, {Fault.INVENTED}, {Fault.INVENTED}),
         (reads_what_is_behind, {Fault.COPY}, {Fault.COPY}),
     ],
 )

@@ -5,7 +5,7 @@ import collections
 import contextlib
 import json
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
@@ -80,6 +80,11 @@ class Pushed:
         self._done: dict[str, Told] = {}
         self._arrived = asyncio.Event()
         self._is_hurried = False
+
+    @property
+    def taken(self) -> Collection[Told]:
+        """All that it has taken, as the messages said it."""
+        return self._done.values()
 
     # -- as the follower has it -----------------------------------------------------------------------
     async def news(self, cursor: str | None) -> News:

@@ -164,6 +164,16 @@ def judge_deliveries(
     return [one for one in found if one is not None]
 
 
+def judge_messages(
+    rows: Iterable[Row], said: Collection[tuple[int, str, str, str | None]]
+) -> list[Violation]:
+    """What messages say, against the log: number, type, resource and member of each change."""
+    expected = {one[0] for one in said}
+    log = {row[:4] for row in rows if row.pk in expected}
+    wrong = _told_of(Fault.INVENTED, (one[0] for one in said if one not in log))
+    return [] if wrong is None else [wrong]
+
+
 def delays(rows: Iterable[Row], told: Deliveries) -> list[float]:
     """Seconds from each commit to its delivery, the shortest first."""
     came = ((row.committed, told.received(row.pk)) for row in rows)

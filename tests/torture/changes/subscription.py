@@ -10,7 +10,16 @@ from torture.changes.dispatchers import Dispatchers
 from torture.changes.feed import Feed
 from torture.changes.follower import Follower
 from torture.changes.pushed import FATES, Fates, Pushed
-from torture.changes.rules import Fault, Row, State, Violation, differences, judge_deliveries, of_types
+from torture.changes.rules import (
+    Fault,
+    Row,
+    State,
+    Violation,
+    differences,
+    judge_deliveries,
+    judge_messages,
+    of_types,
+)
 from torture.changes.sql import Table
 from torture.changes.world import World
 
@@ -86,6 +95,7 @@ class Subscription:
         told, outages = self.follower.told, self._world.outages
         found = [
             *judge_deliveries(rows, told, outages, types=self._types),
+            *judge_messages(rows, self.receiver.taken),
             *self.receiver.failed,
         ]
         named = [Violation(one.fault, f"{self.name}: {one.detail}") for one in found]

@@ -19,6 +19,7 @@ from torture.changes.rules import (
     differences,
     judge_deliveries,
     judge_log,
+    judge_messages,
     of_types,
 )
 from torture.changes.schedule import POSTGRESQL_FAULTS, steps
@@ -136,6 +137,19 @@ def test_who_asked_for_changes_of_users_has_to_get_all_of_those_and_no_other(
     pks: Sequence[int], found: list[Fault]
 ) -> None:
     assert faults(judge_deliveries(LOG, told(pks), types=USER_TYPES)) == found
+
+
+def test_a_message_that_says_another_than_the_log_is_found() -> None:
+    said = [row[:4] for row in LOG[1:]]
+    assert judge_messages(LOG, said) == []
+    pk, kind, resource, member = said[1]
+    for wrong in (
+        (9, kind, resource, member),
+        (pk, "group.member_removed", resource, member),
+        (pk, kind, "crew", member),
+        (pk, kind, resource, "eve"),
+    ):
+        assert faults(judge_messages(LOG, [*said, wrong])) == [Fault.INVENTED], wrong
 
 
 def test_who_hears_of_users_alone_has_to_have_the_users_alone() -> None:
