@@ -230,10 +230,10 @@ class Campaign:
             if self._last >= self._plan.changes and self._faults.keys() == set(self._kinds):
                 return
             behind = max(self._last - one.told.reached for one in self._whole())
-            is_far = max(behind, of_users) > BACKLOG
+            is_far = behind > BACKLOG or of_users > users_webhook.BACKLOG
             (self._writers.go.clear if is_far else self._writers.go.set)()
-            is_far |= of_users > users_webhook.BACKLOG
-            (self._writers.go_users.clear if is_far else self._writers.go_users.set)()
+            is_enough = is_far or self._users.are_enough
+            (self._writers.go_users.clear if is_enough else self._writers.go_users.set)()
             if time.monotonic() > told + PROGRESS_SECONDS:
                 told = time.monotonic()
                 self._say(

@@ -13,9 +13,11 @@ from torture.changes.subscription import Subscribed, Subscription
 from torture.changes.world import World
 
 CONNECTIONS: Final = 4
-"""Of those who write users alone, as many as the receiver keeps up with."""
-BACKLOG: Final = 500
-"""Messages that the receiver may be behind before they wait for it."""
+"""Of those who write users alone."""
+PART: Final = 1 / 12
+"""Of all changes, up to which they write: without them hardly one in a hundred would be of a user."""
+BACKLOG: Final = 1_500
+"""Messages that the receiver may be behind before all writers wait for it: more than are queued at a time."""
 FATES: Final[Fates] = (("take", 9_980), ("refuse", 8), ("drop", 4), ("forget", 4), ("slow", 4))
 """Fewer faults than with the other webhook: it is to get through a million changes."""
 
@@ -34,6 +36,8 @@ class UsersWebhook:
         self._world, self._tenant, self._seed = world, tenant, seed
         self.subscription = Subscription("users", world, dispatchers, types=USER_TYPES, fates=FATES)
         self._wanted, self._last = 0, 0
+        self._began: tuple[int, int] | None = None
+        """How far both were at the first look, when there were users alone."""
 
     async def start(self) -> None:
         """Receive from now on. There is no snapshot: nothing happened before."""
@@ -44,4 +48,11 @@ class UsersWebhook:
         tables = self._world.tables
         number, self._last = await tables.changes_of_users(self._tenant.key, self._last)
         self._wanted += number
+        self._began = self._began or (self._wanted, self._last)
         return self._wanted - len(self.subscription.follower.told.applied)
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether more than ``PART`` of the changes since the first look are of users."""
+        wanted, last = self._began or (0, 0)
+        return self._wanted - wanted > (self._last - last) * PART

@@ -67,11 +67,11 @@ class Writers:
         await asyncio.gather(*(work() for _ in range(CONNECTIONS)))
 
     async def run(self, stop: asyncio.Event, connections: int = CONNECTIONS) -> None:
-        """Write until ``stop``, when ``go`` lets them."""
+        """Write until ``stop``, while ``go`` lets them."""
         await asyncio.gather(*(self._write(stop, self.go, _MIX) for _ in range(connections)))
 
     async def run_users(self, stop: asyncio.Event, connections: int) -> None:
-        """Write users alone until ``stop``, when ``go_users`` lets them."""
+        """Write users alone until ``stop``, while ``go_users`` lets them."""
         await asyncio.gather(*(self._write(stop, self.go_users, _OF_USERS) for _ in range(connections)))
 
     async def _write(self, stop: asyncio.Event, go: asyncio.Event, mix: Sequence[tuple[str, int]]) -> None:
