@@ -222,15 +222,15 @@ class Campaign:
 
     async def _watch(self, stop: asyncio.Event, began: float) -> None:
         """Return when the campaign is over; let the writers wait for followers meanwhile."""
-        told, of_users = began, 0
+        told = began
         while not stop.is_set() and time.monotonic() < began + self._plan.seconds:
             with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 self._last = await self._world.tables.last_change(self._tenant)
-                of_users = await self._users.behind()
+                await self._users.look()
             if self._last >= self._plan.changes and self._faults.keys() == set(self._kinds):
                 return
             behind = max(self._last - one.told.reached for one in self._whole())
-            is_far = behind > BACKLOG or of_users > users_webhook.BACKLOG
+            is_far = behind > BACKLOG or self._users.is_far_behind
             (self._writers.go.clear if is_far else self._writers.go.set)()
             is_enough = is_far or self._users.are_enough
             (self._writers.go_users.clear if is_enough else self._writers.go_users.set)()
@@ -238,7 +238,7 @@ class Campaign:
                 told = time.monotonic()
                 self._say(
                     f"{self._last:,} changes, {self._faults.total()} faults; {behind:,} to be delivered,"
-                    f" {of_users:,} by webhook"
+                    f" {self._users.behind:,} by webhook"
                 )
             await asyncio.sleep(LOOK_SECONDS)
 

@@ -16,8 +16,10 @@ CONNECTIONS: Final = 4
 """Of those who write users alone."""
 PART: Final = 1 / 12
 """Of all changes, up to which they write: without them hardly one in a hundred would be of a user."""
-BACKLOG: Final = 1_500
-"""Messages that the receiver may be behind before all writers wait for it: more than are queued at a time."""
+BACKLOG: Final = 1_000
+"""Messages that the receiver may be behind before all writers wait for it, besides those that it was behind at its best: at
+first all the users that there are.
+"""
 FATES: Final[Fates] = (("take", 9_980), ("refuse", 8), ("drop", 4), ("forget", 4), ("slow", 4))
 """Fewer faults than with the other webhook: it is to get through a million changes."""
 
@@ -38,18 +40,26 @@ class UsersWebhook:
         self._wanted, self._last = 0, 0
         self._began: tuple[int, int] | None = None
         """How far both were at the first look, when there were users alone."""
+        self.behind, self._least = 0, 0
+        """Messages that are to come, about (changes that were committed late are not counted), and the least so far."""
 
     async def start(self) -> None:
         """Receive from now on. There is no snapshot: nothing happened before."""
         (await self.subscription.begin(self._tenant, self._seed)).start()
 
-    async def behind(self) -> int:
-        """Messages that are to come, about: changes that were committed late are not counted."""
+    async def look(self) -> None:
+        """See how far it is behind."""
         tables = self._world.tables
         number, self._last = await tables.changes_of_users(self._tenant.key, self._last)
         self._wanted += number
+        self.behind = max(0, self._wanted - len(self.subscription.follower.told.applied))
+        self._least = self.behind if self._began is None else min(self._least, self.behind)
         self._began = self._began or (self._wanted, self._last)
-        return self._wanted - len(self.subscription.follower.told.applied)
+
+    @property
+    def is_far_behind(self) -> bool:
+        """Whether nobody should write."""
+        return self.behind > self._least + BACKLOG
 
     @property
     def are_enough(self) -> bool:
