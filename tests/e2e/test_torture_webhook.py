@@ -25,6 +25,7 @@ from scim_api.store.postgres.store import PostgresStore
 from scim_api.store.sql import deliveries
 from scim_api.store.sql.webhook_rows import to_settings
 from scim_api.store.webhooks import Delivery, LeasedWebhook
+from support.dispatcher_process import DELIVERING
 from support.stored import prepared, retitle, tenant_of
 from support.webhooks import KEEP, NAMESPACE, WRITER
 from torture.changes import dispatchers
@@ -216,25 +217,32 @@ async def test_a_fault_that_is_planted_in_a_dispatcher_is_found_and_no_other(
     assert await followed(store, tmp_path, monkeypatch) == [everything, users]
 
 
-async def test_a_dispatcher_that_ends_by_itself_breaks_a_promise_and_one_that_is_killed_does_not(
+async def test_a_dispatcher_that_ends_by_itself_breaks_a_promise_unless_it_found_no_database_or_was_killed(
     tmp_path: Path, monkeypatch: Patch
 ) -> None:
-    script = tmp_path / "dispatcher.py"
+    script, delivers = tmp_path / "dispatcher.py", f"print('{DELIVERING}', flush=True)\n"
     monkeypatch.setattr(dispatchers, "_SCRIPT", script)
-    monkeypatch.setattr(dispatchers, "_START_SECONDS", 0.0)
-    script.write_text("import time\ntime.sleep(60)\n", encoding="utf-8")
+    script.write_text("raise SystemExit('no database')\n", encoding="utf-8")
     pair = dispatchers.Dispatchers(World(tmp_path, "sqlite:///none", None), ("dispatcher-0",))
     watching = asyncio.create_task(pair._watch())
+
+    def starts(of: str) -> int:
+        log = tmp_path / "dispatcher-0.log"
+        return log.read_text(encoding="utf-8").count(of) if log.exists() else 0
+
     try:
         async with asyncio.timeout(SECONDS):
-            while "dispatcher-0" not in pair._processes:
+            while starts("no database") < 2:
                 await asyncio.sleep(0.01)
-            script.write_text("import time\ntime.sleep(0.3)\nraise SystemExit('broken')\n", encoding="utf-8")
+            script.write_text(f"{delivers}import time\ntime.sleep(60)\n", encoding="utf-8")
+            while not starts(DELIVERING):
+                await asyncio.sleep(0.01)
+            script.write_text(f"{delivers}raise SystemExit('broken')\n", encoding="utf-8")
             await pair.kill("dispatcher-0", 0)
             assert pair.failed == []
             while not pair.failed:
                 await asyncio.sleep(0.01)
-        assert [one.fault for one in pair.failed] == [Fault.FAILED]
+        assert [one.fault for one in pair.failed][:1] == [Fault.FAILED]
         assert "broken" in pair.failed[0].detail
     finally:
         watching.cancel()

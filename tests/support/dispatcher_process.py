@@ -15,6 +15,9 @@ from scim_api.outbound.addresses import AllowedNetworks
 from scim_api.store.change_log import CHANGE_RETENTION
 from scim_api.store.factory import create_store
 
+DELIVERING = "the dispatcher delivers"
+"""A line that it writes when it has its database."""
+
 
 async def main(url: str, key_file: str, lease_seconds: str = "0.6") -> None:
     store, keys = create_store(url), read_private_keys(Path(key_file))
@@ -29,6 +32,7 @@ async def main(url: str, key_file: str, lease_seconds: str = "0.6") -> None:
         claim_seconds=0.1,
         delay=lambda _failures, _chance: 0.05,
     )
+    print(DELIVERING, flush=True)
     await dispatcher.run(asyncio.Event())
 
 
