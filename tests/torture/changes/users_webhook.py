@@ -63,6 +63,8 @@ class UsersWebhook:
 
     @property
     def are_enough(self) -> bool:
-        """Whether more than ``PART`` of the changes since the first look are of users."""
+        """Whether nobody should write users alone: there are messages enough, or more than ``PART`` of the changes since the
+        first look are of users.
+        """
         wanted, last = self._began or (0, 0)
-        return self._wanted - wanted > (self._last - last) * PART
+        return self.behind > BACKLOG or self._wanted - wanted > (self._last - last) * PART
