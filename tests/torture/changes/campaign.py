@@ -323,6 +323,7 @@ class Campaign:
         found += self._users.subscription.judge(rows, truth)
         for webhook, of in zip(self._webhooks, (rows, pushed), strict=True):
             told.append(dataclasses.replace(self._told(webhook.follower, of), more=webhook.fates()))
+        found += [Violation(Fault.FAILED, text) for text in self._world.exceptions()]
         changes = len(rows) + len(pushed) + self._leaving.changes
         late = self._late.committed + self._side.late.committed
         done = (self._writers, self._side.writers)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import asyncpg
+import orjson
 
 from demo.processes import Api, ProcessFailed, start_api
 from localcluster.ports import free_port
@@ -72,6 +73,16 @@ class World:
         """End them."""
         for api in self._apis.values():
             await asyncio.to_thread(api.stop)
+
+    def exceptions(self) -> list[str]:
+        """What the replicas' logs say of requests that failed by a fault of theirs: where, and why."""
+        found = []
+        for name, api in self._apis.items():
+            for line in api.log_text().splitlines():
+                with contextlib.suppress(orjson.JSONDecodeError):
+                    if text := orjson.loads(line).get("exception"):
+                        found.append(f"{name}: {' | '.join(part.strip() for part in text.splitlines()[-5:])}")
+        return found
 
     def _start_api(self, name: str) -> None:
         directory = self.directory / name
