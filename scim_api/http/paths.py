@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from scim_api.contract.oauth import SCIM_PATH as SCIM_PATH  # noqa: PLC0414  (re-exported: it is one of the paths)
 
 CHANGES_PATH: Final = "/changes/v1"
+HISTORY_PATH: Final = "/changes/v1/history"
 
 _CANONICAL: Final = {
     name.lower(): name

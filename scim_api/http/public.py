@@ -1,4 +1,4 @@
-"""The public application: ``/scim/v2``, the feed of changes, the token endpoint, and nothing else.
+"""The public application: ``/scim/v2``, feed and history of changes, the token endpoint, and nothing else.
 
 FastAPI serves the internal port and the token endpoint, and isn't imported here: the SCIM API's paths need no
 parameters but an id.
@@ -12,9 +12,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from scim_api.contract.oauth import TOKEN_PATH
 from scim_api.core.errors import ScimError
 from scim_api.http.changes.feed import changes
+from scim_api.http.changes.history import history
 from scim_api.http.endpoint import ScimEndpoint
 from scim_api.http.oauth.assertion import AssertionVerifier
-from scim_api.http.paths import CHANGES_PATH, SCIM_PATH, PathNormaliser
+from scim_api.http.paths import CHANGES_PATH, HISTORY_PATH, SCIM_PATH, PathNormaliser
 from scim_api.http.request import ScimRequest, ServiceContext, discard_body
 from scim_api.http.response import ScimResponse, send_response
 from scim_api.http.scim import discovery
@@ -165,6 +166,7 @@ def public_endpoints(
     return {
         TOKEN_PATH: TokenEndpoint(service, assertions),
         CHANGES_PATH: ScimEndpoint(service, CHANGES_PATH, GET=changes),
+        HISTORY_PATH: ScimEndpoint(service, HISTORY_PATH, GET=history),
         **scim_endpoints(service),
     }
 

@@ -21,6 +21,8 @@ from scim_api.store.errors import (
 )
 
 MEDIA_TYPE: Final = b"application/scim+json"
+JSON: Final = b"application/json"
+"""Of what is beside SCIM: feed and history."""
 
 
 CACHE_CONTROL: Final = (b"cache-control", b"private, no-cache")

@@ -7,7 +7,7 @@ was taken. How that is done is in ``sql.change_log``.
 import dataclasses
 import zlib
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
 CHANGE_RETENTION: Final = timedelta(days=90)
@@ -109,6 +109,33 @@ class ChangePage:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class HistoryQuery:
+    """Which changes somebody looks for: those that meet all of it; None: any."""
+
+    resource: str | None = None
+    """Id of a user or group: its own changes, and those of memberships where it is the member."""
+    external_id: str | None = None
+    """Deletions of what had this externalId; their ``resource_id`` leads to the rest."""
+    credential: str | None = None
+    """Id of the one that made them."""
+    types: frozenset[str] = frozenset()
+    """Empty: all."""
+    since: datetime | None = None
+    until: datetime | None = None
+    """Without it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Changes, the newest first."""
+
+    changes: Sequence[Change]
+    next: int | None
+    """Where to go on: ``before`` of the next page; None: there is nothing older. A page may be short, or empty, and
+    still have one, since each looks at so many rows."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class LogMark:
     """How far somebody who watches the whole log has come; see ``ChangeLog.changed_tenants``."""
 
@@ -139,6 +166,21 @@ class ChangeLog(Protocol):
 
     async def head(self, tenant: int) -> FeedPosition:
         """The position after everything that is committed."""
+
+    async def history(
+        self, tenant: int, query: HistoryQuery, *, before: int | None = None, limit: int
+    ) -> HistoryPage:
+        """At most ``limit`` of a tenant's changes, from the newest back.
+
+        What was committed before the first page is on one page exactly. What is committed while somebody turns pages
+        may be on a later one or on none: who must not miss it reads ``page``.
+
+        Args:
+            tenant: surrogate key.
+            query: which of them.
+            before: the ``next`` of the page before; None: from the newest on.
+            limit: from 1 to ``CHANGE_PAGE``.
+        """
 
     async def forget(self, keep: timedelta, batch: int = 500) -> int:
         """Delete some ``batch`` changes that are older than ``keep``, and what was recorded of such age before there was

@@ -1,4 +1,4 @@
-"""A position in the feed as clients hold it: opaque, and refused when it is not one that was given out."""
+"""Positions in feed and history as clients hold them: opaque, and refused when they are none that were given out."""
 
 import base64
 import binascii
@@ -10,6 +10,7 @@ import orjson
 from scim_api.store.change_log import FeedPosition, LatePage, Unfinished
 
 _FORM: Final = 1
+_HISTORY_FORM: Final = 2
 _LARGEST: Final = 2**63 - 1
 
 
@@ -24,18 +25,13 @@ def encode(position: FeedPosition) -> str:
         _FORM, position.tenant, position.epoch, position.pk, position.mark, *_numbers(position.unfinished),
         [] if late is None else [late.after, *_numbers(late.of)],
     ]  # fmt: skip
-    payload = orjson.dumps(fields)
-    return base64.urlsafe_b64encode(_sum(payload) + payload).decode().rstrip("=")
+    return _seal(fields)
 
 
 def decode(cursor: str) -> FeedPosition:
     """The position of a cursor. Raises ``InvalidCursor``."""
     try:
-        data = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        payload = data[4:]
-        if data[:4] != _sum(payload):
-            raise InvalidCursor
-        form, tenant, epoch, pk, mark, listed, start, end, late = orjson.loads(payload)
+        form, tenant, epoch, pk, mark, listed, start, end, late = _unseal(cursor)
         if form != _FORM:
             raise InvalidCursor
         return FeedPosition(
@@ -46,8 +42,40 @@ def decode(cursor: str) -> FeedPosition:
             _unfinished(listed, start, end),
             None if late == [] else _late_page(*late),
         )
-    except (binascii.Error, UnicodeError, ValueError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise InvalidCursor from error
+
+
+def encode_history(before: int) -> str:
+    """The cursor for ``HistoryPage.next``."""
+    return _seal([_HISTORY_FORM, before])
+
+
+def decode_history(cursor: str) -> int:
+    """The ``before`` of a cursor of the history. Raises ``InvalidCursor``."""
+    try:
+        form, before = _unseal(cursor)
+    except (ValueError, TypeError) as error:
+        raise InvalidCursor from error
+    if form != _HISTORY_FORM:
+        raise InvalidCursor
+    return _number(before)
+
+
+def _seal(fields: list[Any]) -> str:
+    payload = orjson.dumps(fields)
+    return base64.urlsafe_b64encode(_sum(payload) + payload).decode().rstrip("=")
+
+
+def _unseal(cursor: str) -> Any:
+    try:
+        data = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, UnicodeError) as error:
+        raise InvalidCursor from error
+    payload = data[4:]
+    if data[:4] != _sum(payload):
+        raise InvalidCursor
+    return orjson.loads(payload)
 
 
 def _sum(payload: bytes) -> bytes:

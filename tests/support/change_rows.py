@@ -42,18 +42,20 @@ async def change_rows(store: Store) -> list[ChangeRow]:
         await connection.close()
 
 
-async def add_change_row(store: Store, row: ChangeRow) -> None:
-    """Write a row that no store would write now."""
+async def add_change_row(store: Store, *rows: ChangeRow) -> None:
+    """Write rows that no store would write now."""
+    columns = len(ChangeRow._fields)
     if store.dialect == "sqlite":
         writer = apsw.Connection(store.url.removeprefix("sqlite:///"))
         try:
-            writer.execute(_INSERT.format(", ".join("?" * len(row))), row)
+            with writer:
+                writer.executemany(_INSERT.format(", ".join("?" * columns)), rows)
         finally:
             writer.close()
         return
     connection = await asyncpg.connect(store.url)
     try:
-        places = ", ".join(f"${number}" for number, _ in enumerate(row, 1))
-        await connection.execute(_INSERT.format(places), *row)
+        places = ", ".join(f"${number}" for number in range(1, columns + 1))
+        await connection.executemany(_INSERT.format(places), rows)
     finally:
         await connection.close()

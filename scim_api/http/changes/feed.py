@@ -8,25 +8,23 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Mapping
-from typing import Final, get_args
+from typing import Final
 
 import orjson
 
-from scim_api.contract.change_types import ChangeType
-from scim_api.core.errors import ScimError, invalid_value, quoted
+from scim_api.core.errors import ScimError
+from scim_api.http.changes.parameters import check_names, integer_of, types_of
 from scim_api.http.request import ScimRequest
-from scim_api.http.response import UNAUTHORIZED, ScimResponse
+from scim_api.http.response import JSON, UNAUTHORIZED, ScimResponse
 from scim_api.store.change_document import change_document
 from scim_api.store.change_log import CHANGE_PAGE, ChangePage, FeedPosition
 from scim_api.store.errors import ChangesGone
 from scim_api.store.feed_cursor import InvalidCursor, decode, encode
 
-JSON: Final = b"application/json"
 DEFAULT_LIMIT: Final = 100
 MAX_WAIT_SECONDS: Final = 30
 NOW: Final = "now"
 """In the place of a cursor: the one after everything that has happened."""
-_TYPES: Final = get_args(ChangeType)
 _PARAMETERS: Final = ("after", "limit", "types", "wait")
 
 
@@ -47,19 +45,14 @@ class FeedQuery:
 
 def read_query(parameters: Mapping[str, str]) -> FeedQuery:
     """What query parameters, by lower-case names, ask for. Raises ``ScimError`` 400."""
-    for name in parameters:
-        if name not in _PARAMETERS:
-            raise invalid_value(f"{quoted(name)} is no parameter here; these are: {', '.join(_PARAMETERS)}.")
+    check_names(parameters, _PARAMETERS)
     after = parameters.get("after", "")
-    types = frozenset(filter(None, parameters.get("types", "").split(",")))
-    for name in sorted(types.difference(_TYPES)):
-        raise invalid_value(f"types has {quoted(name)}; there are: {', '.join(_TYPES)}.")
     return FeedQuery(
         after=None if after in {"", NOW} else _position(after),
         is_head=after == NOW,
-        limit=_integer(parameters, "limit", DEFAULT_LIMIT, 1, CHANGE_PAGE),
-        types=types,
-        wait=_integer(parameters, "wait", 0, 0, MAX_WAIT_SECONDS),
+        limit=integer_of(parameters, "limit", DEFAULT_LIMIT, 1, CHANGE_PAGE),
+        types=types_of(parameters),
+        wait=integer_of(parameters, "wait", 0, 0, MAX_WAIT_SECONDS),
     )
 
 
@@ -73,15 +66,6 @@ def _position(cursor: str) -> FeedPosition:
             " on, or nothing for the oldest that is kept.",
             "invalidCursor",
         ) from None
-
-
-def _integer(parameters: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
-    text = parameters.get(name, "")
-    if not text:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
-        raise invalid_value(f"{name} is {quoted(text)}; send a whole number from {least} to {most}.")
-    return int(text)
 
 
 async def changes(request: ScimRequest) -> ScimResponse:

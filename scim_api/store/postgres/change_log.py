@@ -1,10 +1,11 @@
-"""The log of changes in PostgreSQL: each page is one statement, and so one snapshot."""
+"""The log of changes in PostgreSQL: each page of the feed is one statement, and so one snapshot."""
 
 from datetime import timedelta
 
-from scim_api.store.change_log import ChangePage, FeedPosition, LogMark
+from scim_api.store.change_log import ChangePage, FeedPosition, HistoryPage, HistoryQuery, LogMark
+from scim_api.store.postgres import pool as postgres_pool
 from scim_api.store.postgres.database import Database
-from scim_api.store.sql import change_log
+from scim_api.store.sql import change_history, change_log
 from scim_api.store.sql.timestamps import text_after
 
 
@@ -26,6 +27,15 @@ class PostgresChangeLog:
         """The position after everything that is committed."""
         sql, parameters = change_log.head_statement("postgresql", tenant)
         return change_log.read_head("postgresql", tenant, await self._database.read(sql, *parameters))
+
+    async def history(
+        self, tenant: int, query: HistoryQuery, *, before: int | None = None, limit: int
+    ) -> HistoryPage:
+        """At most ``limit`` changes, from the newest back."""
+        async with self._database.borrow() as connection:
+            return await postgres_pool.run_script(
+                connection, change_history.history("postgresql", tenant, query, before, limit)
+            )
 
     async def forget(self, keep: timedelta, batch: int = 500) -> int:
         """Delete some changes that are older than ``keep``; how many."""

@@ -37,7 +37,8 @@ from scim_api.store.sql.transaction_script import Row, Statement, TransactionScr
 ADMINISTRATION: Final = 0
 """The tenant of changes that belong to none: of connections and of tenants themselves."""
 
-_COLUMNS: Final = "pk, at, type, resource_id, external_id, version, paths, member, credential, scim_token"
+COLUMNS: Final = "pk, at, type, resource_id, external_id, version, paths, member, credential, scim_token"
+"""Of a ``Change``, in its order."""
 _INSERT: Final = (
     "INSERT INTO change (tenant, at, type, resource_id, external_id, version, paths, member, credential,"
     " scim_token) VALUES "
@@ -75,7 +76,7 @@ def type_of(kind: ResourceKind, what: str) -> str:
 
 
 _LATE: Final = f"""
-SELECT {_COLUMNS} FROM (
+SELECT {COLUMNS} FROM (
     SELECT * FROM change WHERE xid = ANY ($3::text[]::xid8[]) AND tenant = $1 AND pk > $8 AND pk <= $2
     UNION ALL
     SELECT * FROM change WHERE xid >= $4::text::xid8 AND xid < $5::text::xid8 AND tenant = $1 AND pk > $8
@@ -95,7 +96,7 @@ _ANY_TRANSACTION: Final = 2**63 - 1
 
 POSTGRESQL_PAGE: Final = f"""
 WITH late AS MATERIALIZED ({_LATE}), news AS MATERIALIZED (
-    SELECT {_COLUMNS} FROM change WHERE tenant = $1 AND pk > $2 ORDER BY pk LIMIT $7
+    SELECT {COLUMNS} FROM change WHERE tenant = $1 AND pk > $2 ORDER BY pk LIMIT $7
 )
 SELECT pg_current_snapshot()::text, {_NEXT_TRANSACTION}, {_POSTGRESQL_EPOCH},
     {_HORIZON.format(tenant="$1")}, {_MARK.format(tenant="$1", pk="$2")}, c.*
@@ -115,7 +116,7 @@ SELECT pg_current_snapshot()::text, ARRAY(
 SQLITE_PAGE: Final = f"""
 SELECT {_HORIZON.format(tenant="?1")}, {_MARK.format(tenant="?1", pk="?2")}, c.*
 FROM (SELECT 1) AS one LEFT JOIN (
-    SELECT {_COLUMNS} FROM change WHERE tenant = ?1 AND pk > ?2 ORDER BY pk LIMIT ?3
+    SELECT {COLUMNS} FROM change WHERE tenant = ?1 AND pk > ?2 ORDER BY pk LIMIT ?3
 ) AS c ON true ORDER BY c.pk
 """
 SQLITE_HEAD: Final = f"""
@@ -153,7 +154,7 @@ def forget(dialect: Dialect, oldest: str, batch: int) -> TransactionScript[int]:
 
 
 class FoundRows(NamedTuple):
-    """What the database says for a page: rows of ``_COLUMNS``, in order of ``pk``, and where it stands."""
+    """What the database says for a page: rows of ``COLUMNS``, in order of ``pk``, and where it stands."""
 
     rows: Sequence[Row]
     unfinished: Unfinished
@@ -271,7 +272,7 @@ def checksum(text: str | None) -> int:
 
 
 def mark_of(row: Row) -> int:
-    """The mark of a row of ``_COLUMNS``."""
+    """The mark of a row of ``COLUMNS``."""
     return Change(*row).mark
 
 

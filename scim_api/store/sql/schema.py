@@ -9,6 +9,7 @@ import dataclasses
 from typing import Final
 
 from scim_api.store.sql import published
+from scim_api.store.sql.history_schema import HISTORY
 from scim_api.store.sql.webhook_schema import WEBHOOK_OWNERS, WEBHOOKS
 
 
@@ -319,6 +320,7 @@ _SQLITE: Final = {
     "table": " STRICT", "table_without_rowid": " STRICT, WITHOUT ROWID",
     "xid": "", "change_serial": "INTEGER PRIMARY KEY AUTOINCREMENT", "change_key": "",
     "change_indexes": "CREATE INDEX change_of_tenant ON change (tenant, pk);",
+    "change_order": "",  # each entry of an index ends in it
     "audit_type": _AUDIT_TYPE.format(row=""),
 }  # fmt: skip
 _POSTGRESQL: Final = {
@@ -330,66 +332,40 @@ _POSTGRESQL: Final = {
     # Before the number: no number is given to a transaction that has no id yet.
     "xid": "    xid         xid8 NOT NULL DEFAULT pg_current_xact_id(),\n",
     "change_serial": "bigint GENERATED ALWAYS AS IDENTITY", "change_key": ",\n    PRIMARY KEY (tenant, pk)",
-    "change_indexes": "CREATE INDEX change_by_transaction ON change (xid, pk);",
+    "change_indexes": "CREATE INDEX change_by_transaction ON change (xid, pk);", "change_order": ", pk",
     "audit_type": _AUDIT_TYPE.format(row=""),
 }  # fmt: skip
 
+
+def _migration(number: int, name: str, sql: str, *, sqlite: str = "", postgresql: str = "") -> Migration:
+    """The same step on both databases, in their words, and what only one of them has."""
+    return Migration(number, name, sql.format_map(_SQLITE) + sqlite, sql.format_map(_POSTGRESQL) + postgresql)
+
+
 MIGRATIONS: Final = (
-    Migration(
-        number=1,
-        name="first schema",
-        sqlite=_TABLES.format_map(_SQLITE),
-        postgresql=_TABLES.format_map(_POSTGRESQL),
+    _migration(1, "first schema", _TABLES),
+    _migration(
+        2,
+        "keys by simple case folding",
+        _KEY_REBUILD,
+        sqlite=_KEY_TRIGGERS_SQLITE,
+        postgresql=_KEY_TRIGGERS_POSTGRESQL,
     ),
-    Migration(
-        number=2,
-        name="keys by simple case folding",
-        sqlite=_KEY_REBUILD.format_map(_SQLITE) + _KEY_TRIGGERS_SQLITE,
-        postgresql=_KEY_REBUILD.format_map(_POSTGRESQL) + _KEY_TRIGGERS_POSTGRESQL,
+    _migration(3, "every work e-mail is unique", _UNIQUE_EMAILS),
+    _migration(4, "owners by uid", _OWNERS),
+    _migration(5, "a bounded number of tombstones", _KEPT_TOMBSTONES),
+    _migration(6, "OAuth clients", _OAUTH),
+    _migration(
+        7,
+        "a log of changes",
+        _CHANGES,
+        sqlite=_AUDIT_TRIGGER_SQLITE,
+        postgresql=_AUDIT_TRIGGER_POSTGRESQL,
     ),
-    Migration(
-        number=3,
-        name="every work e-mail is unique",
-        sqlite=_UNIQUE_EMAILS.format_map(_SQLITE),
-        postgresql=_UNIQUE_EMAILS.format_map(_POSTGRESQL),
-    ),
-    Migration(
-        number=4,
-        name="owners by uid",
-        sqlite=_OWNERS.format_map(_SQLITE),
-        postgresql=_OWNERS.format_map(_POSTGRESQL),
-    ),
-    Migration(
-        number=5,
-        name="a bounded number of tombstones",
-        sqlite=_KEPT_TOMBSTONES.format_map(_SQLITE),
-        postgresql=_KEPT_TOMBSTONES.format_map(_POSTGRESQL),
-    ),
-    Migration(
-        number=6,
-        name="OAuth clients",
-        sqlite=_OAUTH.format_map(_SQLITE),
-        postgresql=_OAUTH.format_map(_POSTGRESQL),
-    ),
-    Migration(
-        number=7,
-        name="a log of changes",
-        sqlite=_CHANGES.format_map(_SQLITE) + _AUDIT_TRIGGER_SQLITE,
-        postgresql=_CHANGES.format_map(_POSTGRESQL) + _AUDIT_TRIGGER_POSTGRESQL,
-    ),
-    Migration(number=8, name="published views", sqlite="", postgresql=published.SCHEMA),
-    Migration(
-        number=9,
-        name="webhooks",
-        sqlite=WEBHOOKS.format_map(_SQLITE),
-        postgresql=WEBHOOKS.format_map(_POSTGRESQL),
-    ),
-    Migration(
-        number=10,
-        name="owners of webhooks",
-        sqlite=WEBHOOK_OWNERS.format_map(_SQLITE),
-        postgresql=WEBHOOK_OWNERS.format_map(_POSTGRESQL),
-    ),
+    _migration(8, "published views", "", postgresql=published.SCHEMA),
+    _migration(9, "webhooks", WEBHOOKS),
+    _migration(10, "owners of webhooks", WEBHOOK_OWNERS),
+    _migration(11, "history and inspections", HISTORY),
 )
 """All steps, in order, numbered from 1 without gaps."""
 

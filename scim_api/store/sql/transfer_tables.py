@@ -64,7 +64,7 @@ TABLES: Final = (
         ("id",),
         (
             "connection", "kind", "parent", "digest", "issued_at", "expires_at", "retires_at", "revoked_at",
-            "last_used_at", "user_agent", "trust",
+            "last_used_at", "user_agent", "trust", "inspected_at",
         ),
     ),
     Table(

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
-from scim_api.store.change_log import ChangePage, FeedPosition, LogMark
-from scim_api.store.sql import change_log
+from scim_api.store.change_log import ChangePage, FeedPosition, HistoryPage, HistoryQuery, LogMark
+from scim_api.store.sql import change_history, change_log
 from scim_api.store.sql.timestamps import text_after
 from scim_api.store.sql.transaction_script import Row, TransactionScript
 
@@ -15,14 +15,16 @@ class SqliteChangeLog:
     Args:
         read: runs one statement in the event loop, which takes microseconds.
         write_script: runs a script as a transaction.
+        snapshot: runs a script that reads in another thread.
     """
 
     def __init__(
         self,
         read: Callable[..., Sequence[Row]],
         write_script: Callable[[Callable[[str], TransactionScript[int]]], Awaitable[int]],
+        snapshot: Callable[[Callable[[str], TransactionScript[HistoryPage]]], Awaitable[HistoryPage]],
     ) -> None:
-        self._read, self._write_script = read, write_script
+        self._read, self._write_script, self._snapshot = read, write_script, snapshot
 
     async def page(
         self, tenant: int, after: FeedPosition | None, *, limit: int, types: frozenset[str] = frozenset()
@@ -35,6 +37,14 @@ class SqliteChangeLog:
         """The position after everything that is committed."""
         sql, parameters = change_log.head_statement("sqlite", tenant)
         return change_log.read_head("sqlite", tenant, self._read(sql, *parameters))
+
+    async def history(
+        self, tenant: int, query: HistoryQuery, *, before: int | None = None, limit: int
+    ) -> HistoryPage:
+        """At most ``limit`` changes, from the newest back; it may look at some thousands."""
+        return await self._snapshot(
+            lambda _now: change_history.history("sqlite", tenant, query, before, limit)
+        )
 
     async def forget(self, keep: timedelta, batch: int = 500) -> int:
         """Delete some changes that are older than ``keep``; how many."""

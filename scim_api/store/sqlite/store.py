@@ -102,7 +102,7 @@ class SqliteStore:
         self._search_locks = TenantSearchLocks()
         self._data_version: int | None = None
         self._generation = 0
-        self.change_log = SqliteChangeLog(self._read, self._write_script)
+        self.change_log = SqliteChangeLog(self._read, self._write_script, self._snapshot)
         write = self._write_script
         self.webhooks = SqlWebhooks(ScriptRunners("sqlite", write, write, self._snapshot))
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from scim_api.http.change_watch import ChangeWatch, most_waiting
-from scim_api.store.change_log import ChangePage, FeedPosition, LogMark
+from scim_api.store.change_log import ChangePage, FeedPosition, HistoryPage, HistoryQuery, LogMark
 from scim_api.store.errors import Unavailable
 
 
@@ -33,6 +33,11 @@ class Log:
         raise NotImplementedError
 
     async def head(self, tenant: int) -> FeedPosition:
+        raise NotImplementedError
+
+    async def history(
+        self, tenant: int, query: HistoryQuery, *, before: int | None = None, limit: int
+    ) -> HistoryPage:
         raise NotImplementedError
 
     async def forget(self, keep: timedelta, batch: int = 500) -> int:

@@ -1,4 +1,4 @@
-"""Cursors of the feed: what was given out comes back as it was, and nothing else is taken."""
+"""Cursors of feed and history: what was given out comes back as it was, and nothing else is taken."""
 
 import base64
 import zlib
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scim_api.store.change_log import FeedPosition, LatePage, Unfinished
-from scim_api.store.feed_cursor import InvalidCursor, decode, encode
+from scim_api.store.feed_cursor import InvalidCursor, decode, decode_history, encode, encode_history
 
 NUMBERS = st.integers(0, 2**63 - 1)
 UNFINISHED = st.builds(Unfinished, st.lists(NUMBERS, max_size=5).map(tuple), NUMBERS, NUMBERS)
@@ -68,3 +68,23 @@ def test_one_that_lost_or_changed_a_character_is_refused(position: FeedPosition,
 def test_one_whose_checksum_is_right_and_whose_fields_are_not_is_refused(fields: Any) -> None:
     with pytest.raises(InvalidCursor):
         decode(sealed(fields))
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_a_place_in_the_history_comes_back_from_its_cursor(before: int) -> None:
+    assert decode_history(encode_history(before)) == before
+    with pytest.raises(InvalidCursor):
+        decode(encode_history(before))
+
+
+@given(POSITIONS)
+def test_a_cursor_of_the_feed_is_none_of_the_history(position: FeedPosition) -> None:
+    with pytest.raises(InvalidCursor):
+        decode_history(encode(position))
+
+
+@pytest.mark.parametrize("fields", [[2], [2, -1], [2, 2**63], [2, "1"], [2, True], [1, 1], {"2": 1}, None, 2])
+def test_a_place_in_the_history_that_was_never_given_out_is_refused(fields: Any) -> None:
+    for cursor in (sealed(fields), str(fields), "é", ""):
+        with pytest.raises(InvalidCursor):
+            decode_history(cursor)
