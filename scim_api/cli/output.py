@@ -118,7 +118,8 @@ def _row(item: Connection) -> dict[str, Any]:
                 "tokenId": credential.id,
                 "kind": credential.kind,
                 "expiresAt": rfc3339(credential.expires_at),
-                "lastUsedAt": None if credential.last_used_at is None else rfc3339(credential.last_used_at),
+                "lastUsedAt": _moment(credential.last_used_at),
+                "lastInspectedAt": _moment(credential.last_inspected_at),
             }
             for credential in item.credentials
         ],
@@ -131,6 +132,10 @@ def _row(item: Connection) -> dict[str, Any]:
             "received": refusal.received,
         },
     }
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else rfc3339(at)
 
 
 def _lines(row: Mapping[str, Any]) -> list[tuple[str, ...]]:

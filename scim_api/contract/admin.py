@@ -151,6 +151,9 @@ class CredentialStatus(Credential):
     last_used_at: datetime | None = None
     user_agent: str | None = None
     """Family of the client that used it last, such as ``Azure-AD-SCIM``; at most 64 characters."""
+    last_inspected_at: datetime | None = None
+    """When a person looked with it last (``kubectl scim``, the console), which is no use. None: never, or an API that
+    does not know of it answered."""
 
 
 class PutConnection(ContractModel):

@@ -27,6 +27,8 @@ from scim_api.store.protocol import Access, AuthGeneration, CredentialUse, Store
 FRESH_SECONDS: Final = 1.0
 """How long a reading of the auth generation counts, in seconds."""
 MAX_ENTRIES: Final = 50_000
+INSPECTOR: Final = "kubectl-scim"
+"""Family of the clients by which a person looks: what only reads with it is no use of a credential, and shown apart."""
 
 
 class OperatorKeys(Protocol):
@@ -93,6 +95,7 @@ class Authenticator:
         self._read_at = float("-inf")
         self._offset: float | None = None
         self._uses: dict[str, tuple[float, str | None]] = {}
+        self._inspections: dict[str, float] = {}
 
     def now(self) -> float:
         """The database's clock, estimated from its readings: a POSIX time in seconds."""
@@ -144,7 +147,7 @@ class Authenticator:
         return self.now()
 
     async def authenticate(
-        self, token: str, user_agent: str | None, proof: OperatorProof | None = None
+        self, token: str, user_agent: str | None, proof: OperatorProof | None = None, *, reads: bool = False
     ) -> Access | None:
         """The access that a token gives, or None for 401.
 
@@ -152,6 +155,7 @@ class Authenticator:
             token: as the client sent it; empty without one.
             user_agent: family of the client, noted with the token's last use.
             proof: of a request that says to be the operator's own.
+            reads: whether the request can change nothing.
 
         Raises:
             Unavailable: the database had to be asked and did not answer.
@@ -163,7 +167,10 @@ class Authenticator:
         if access is None and opens_scim(token):
             access = await self._look_up(digest)
         if access is not None and (proof is None or not proof.holds(self._operator_keys, digest)):
-            self._uses[access.credential] = (self.now(), user_agent)
+            if reads and user_agent == INSPECTOR:
+                self._inspections[access.credential] = self.now()
+            else:
+                self._uses[access.credential] = (self.now(), user_agent)
         return access
 
     async def is_accepted(self, access: Access) -> bool:
@@ -176,7 +183,9 @@ class Authenticator:
     def count_use(
         self, credential: str, digest: bytes, user_agent: str | None, proof: OperatorProof | None = None
     ) -> None:
-        """Note the use of a credential that was accepted elsewhere, unless it was the operator's own.
+        """Note that a client signed in elsewhere, for an access token: a use, an inspection, or the operator's own.
+
+        What is done with the access token counts for itself.
 
         Args:
             credential: its id.
@@ -184,7 +193,11 @@ class Authenticator:
             user_agent: family of the client.
             proof: of a request that says to be the operator's own.
         """
-        if proof is None or not proof.holds(self._operator_keys, digest):
+        if proof is not None and proof.holds(self._operator_keys, digest):
+            return
+        if user_agent == INSPECTOR:
+            self._inspections[credential] = self.now()
+        else:
             self._uses[credential] = (self.now(), user_agent)
 
     async def _look_up(self, digest: bytes) -> Access | None:
@@ -202,17 +215,23 @@ class Authenticator:
         return access if self.now() < access.ends_at else None
 
     async def write_uses(self) -> None:
-        """Write the last uses gathered since the last call; they are kept for the next call when that fails."""
+        """Write what was gathered since the last call; it is kept for the next call when that fails."""
         used, self._uses = self._uses, {}
-        if not used:
+        inspected, self._inspections = self._inspections, {}
+        if not used and not inspected:
             return
         try:
             await self._store.record_use(
                 [
-                    CredentialUse(name, datetime.fromtimestamp(at, UTC), agent)
-                    for name, (at, agent) in used.items()
+                    *(CredentialUse(name, _utc(at), agent) for name, (at, agent) in used.items()),
+                    *(CredentialUse(name, _utc(at), is_inspection=True) for name, at in inspected.items()),
                 ]
             )
         except Exception:
             self._uses = {**used, **self._uses}
+            self._inspections = {**inspected, **self._inspections}
             raise
+
+
+def _utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -91,6 +91,7 @@ class ScimEndpoint:
         if "GET" in handlers:
             self._handlers = {"GET": handlers["GET"], "HEAD": handlers["GET"], **handlers}
         self._writes = self._handlers.keys() - _SAFE - set(reads)
+        self._reads = self._handlers.keys() - self._writes
         self._allow = ", ".join(self._handlers).encode()
 
     @property
@@ -132,6 +133,7 @@ class ScimEndpoint:
                 token.strip().decode("latin-1") if scheme.lower() == b"bearer" else "",
                 agent_family(headers.get(b"user-agent")),
                 operator_proof(scope, headers[_PROOF_HEADER]) if _PROOF_HEADER in headers else None,
+                reads=scope["method"] in self._reads,
             )
             if access is None:
                 return UNAUTHORIZED

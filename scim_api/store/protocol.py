@@ -147,11 +147,13 @@ nothing is written. It may be called again when another write came between."""
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CredentialUse:
-    """A credential was used; written in batches, never per request."""
+    """A credential was used, or inspected; written in batches, never per request."""
 
     credential: str
     at: datetime
     user_agent: str | None = None
+    is_inspection: bool = False
+    """Whether a person looked with it, which leaves last use and client as they are."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -232,7 +234,7 @@ class Store(Protocol):
         """The credential with this digest, if it is not revoked; the caller checks ``ends_at``."""
 
     async def record_use(self, uses: Sequence[CredentialUse]) -> None:
-        """Write last uses; never moves one back. Does not change the auth generation."""
+        """Write last uses and inspections; never moves one back. Does not change the auth generation."""
 
     # -- the token endpoint -----------------------------------------------------------------------
     async def token_client(self, client_id: str) -> TokenClient | None:

@@ -114,7 +114,8 @@ class Life:
             now = datetime.now(UTC)
             await store.put_connection("demo", "entra", self.wanted(now, 0, 1, 2), if_match=None)
             await store.put_connection("demo", "entra", self.wanted(now, 0, 1), if_match=None)  # 2 is revoked
-            await store.record_use([CredentialUse(self.ids[0], now, "Entra")])
+            looked = CredentialUse(self.ids[0], now, is_inspection=True)
+            await store.record_use([CredentialUse(self.ids[0], now, "Entra"), looked])
             await store.webhooks.create(
                 "demo", "app", WebhookSettings("contoso", BASE), SealedSecret("v1.kid.sealed")
             )

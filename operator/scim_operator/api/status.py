@@ -126,6 +126,9 @@ class TokenStatus(ApiModel):
     """From when on it is not accepted."""
     last_used_at: Time | None = None
     """When a request came with it last, to the day."""
+    last_inspected_at: Time | None = None
+    """When a person looked with it last, by kubectl scim or its console, to the day. That is no use: nothing is decided
+    by it."""
 
 
 class RefusedSignIn(ApiModel):

@@ -31,7 +31,7 @@ from scim_operator.planning.sign_in_refusals import (
 from scim_operator.planning.token_usage import SupersededTokenInUse
 
 LAST_USE_RESOLUTION: Final = timedelta(days=1)
-"""``lastUsedAt`` moves in steps of a day: every write of a status is a write to etcd."""
+"""``lastUsedAt`` and ``lastInspectedAt`` move in steps of a day: every write of a status is a write to etcd."""
 Stage = Literal["Registered", "Published"]
 ConditionStatus = Literal["True", "False", "Unknown"]
 ConditionFields = tuple[str, ConditionStatus, str, str]
@@ -337,8 +337,12 @@ def _token_statuses(outcome: ReconcileOutcome, now: datetime) -> tuple[TokenStat
             state=TokenState.ACTIVE if item.id == shown_id else TokenState.SUPERSEDED,
             issued_at=item.issued_at,
             expires_at=item.ends_at,
-            last_used_at=_last_used_at(
-                item.last_used_at, None if item.id in newly_in_use else before.get(item.id)
+            last_used_at=_in_steps(
+                item.last_used_at,
+                before[item.id].last_used_at if item.id in before and item.id not in newly_in_use else None,
+            ),
+            last_inspected_at=_in_steps(
+                item.last_inspected_at, before[item.id].last_inspected_at if item.id in before else None
             ),
         )
         for item in connection.credentials
@@ -358,11 +362,11 @@ def _listed_order(item: TokenStatus) -> tuple[bool, datetime, str]:
     return (item.state is TokenState.ACTIVE, item.issued_at, item.id)
 
 
-def _last_used_at(at: datetime | None, before: TokenStatus | None) -> datetime | None:
-    old = before.last_used_at if before is not None else None
-    if at is None or old is None:
-        return at or old
-    return at if at - old >= LAST_USE_RESOLUTION else old
+def _in_steps(at: datetime | None, shown: datetime | None) -> datetime | None:
+    """The time to show, when one is shown already."""
+    if at is None or shown is None:
+        return at or shown
+    return at if at - shown >= LAST_USE_RESOLUTION else shown
 
 
 def is_same_status(one: ScimTokenStatus, other: ScimTokenStatus) -> bool:

@@ -7,7 +7,7 @@ import structlog
 
 from scim_api.contract.admin import TokenRefusal
 from scim_api.contract.tokens import digest, new_token, new_token_id
-from scim_api.http.authentication import OperatorProof
+from scim_api.http.authentication import INSPECTOR, OperatorProof
 from scim_api.http.oauth.assertion import AssertionRefused, AssertionVerifier
 from scim_api.http.oauth.client_secrets import accepted_secret, revoked_meanwhile
 from scim_api.http.oauth.token_error import Check, TokenError, invalid_client
@@ -89,7 +89,8 @@ class TokenIssuer:
         if expiry is None:
             raise revoked_meanwhile(client, Check.ASSERTION if request.secret is None else Check.SECRET)
         authenticator.count_use(credential.id, credential.digest, caller.user_agent, caller.proof)
-        self._service.token_refusals.forget(client.client_id)
+        if caller.user_agent != INSPECTOR:  # that a person got in says nothing of why Entra did not
+            self._service.token_refusals.forget(client.client_id)
         self._service.metrics.token_requests.labels("issued").inc()
         log.info("access token issued", client=client.name, credential=credential.id)
         return IssuedToken(token, client.access_token_seconds, request.scope)

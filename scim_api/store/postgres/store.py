@@ -44,14 +44,14 @@ from scim_api.store.sql.statements import (
     ACCESS,
     GET,
     MEMBERS,
-    RECORD_USE,
     groups_of,
     list_page,
     lookup,
     rendered_users,
     search_page,
+    use_rows,
 )
-from scim_api.store.sql.timestamps import from_text, to_text
+from scim_api.store.sql.timestamps import from_text
 from scim_api.store.sql.transaction_script import number_placeholders
 from scim_api.store.sql.webhook_store import ScriptRunners, SqlWebhooks
 
@@ -137,19 +137,9 @@ class PostgresStore:
         return to_access(rows[0]) if rows else None
 
     async def record_use(self, uses: Sequence[CredentialUse]) -> None:
-        """Write last uses; never moves one back."""
-        values = sorted((use.credential, to_text(use.at), use.user_agent) for use in uses)
-        if not values:
-            return
-        # In one order everywhere, so that two replicas cannot wait for each other.
-        sql = number_placeholders(RECORD_USE)
-        rows = [(at, agent, credential, at) for credential, at, agent in values]
-
-        async def attempt() -> None:
-            async with self._database.borrow() as connection:
-                await connection.executemany(sql, rows)
-
-        await postgres_pool.with_retries(attempt)
+        """Write last uses and inspections; never moves one back."""
+        for sql, rows in use_rows(uses):
+            await self._execute_many(sql, rows)
 
     # -- the token endpoint -----------------------------------------------------------------------
     async def token_client(self, client_id: str) -> TokenClient | None:
@@ -166,13 +156,7 @@ class PostgresStore:
 
     async def record_token_refusals(self, refusals: Mapping[str, TokenRefusal | None]) -> None:
         """Write why each client was refused last."""
-        rows = oauth.refusals(refusals)
-
-        async def attempt() -> None:
-            async with self._database.borrow() as connection:
-                await connection.executemany(number_placeholders(oauth.REFUSAL), rows)
-
-        await postgres_pool.with_retries(attempt)
+        await self._execute_many(oauth.REFUSAL, oauth.refusals(refusals))
 
     async def issuer_keys(self, url: str) -> IssuerKeys | None:
         """What was kept of the keys published at an address."""
@@ -312,3 +296,10 @@ class PostgresStore:
     async def purge(self, batch: int = 500) -> int:
         """Delete up to ``batch`` resources of tenants marked for purging; how many were deleted."""
         return await self._database.write_script(lambda now: administration.purge(batch, now))
+
+    async def _execute_many(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
+        async def attempt() -> None:
+            async with self._database.borrow() as connection:
+                await connection.executemany(number_placeholders(sql), rows)
+
+        await postgres_pool.with_retries(attempt)

@@ -36,7 +36,7 @@ SELECT c.pk, c.namespace, c.name, c.revision, c.state, c.access, c.owner_uid, c.
 FROM connection c LEFT JOIN tenant t ON t.pk = c.tenant"""
 _CREDENTIAL: Final = """
 SELECT k.id, k.connection, k.kind, k.digest, k.issued_at, k.expires_at, k.retires_at, k.revoked_at,
-    k.last_used_at, k.user_agent, k.trust
+    k.last_used_at, k.user_agent, k.trust, k.inspected_at
 FROM credential k"""
 _SIBLING: Final = """
 SELECT c.namespace, c.name FROM connection c
@@ -341,6 +341,7 @@ def _status(credential: StoredCredential) -> CredentialStatus:
         retires_at=from_text(credential.retires_at) if credential.retires_at else None,
         last_used_at=from_text(credential.last_used_at) if credential.last_used_at else None,
         user_agent=credential.user_agent,
+        last_inspected_at=from_text(credential.inspected_at) if credential.inspected_at else None,
         trust=None
         if credential.trust is None
         else WorkloadIdentityTrust.model_validate_json(credential.trust),

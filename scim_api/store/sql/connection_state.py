@@ -35,6 +35,7 @@ class StoredCredential:
     user_agent: str | None
     trust: str | None = None
     """Of kind WorkloadIdentity, as JSON."""
+    inspected_at: str | None = None
 
     def ended(self, now: str) -> bool:
         """Whether its time is over, by expiry or retirement."""

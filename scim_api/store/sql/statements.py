@@ -9,8 +9,9 @@ from scim_api.core.model import Lookup, ResourceWrite
 from scim_api.core.predicate import Predicate
 from scim_api.core.types import ResourceKind
 from scim_api.store.dialect import Dialect
-from scim_api.store.protocol import ListQuery
+from scim_api.store.protocol import CredentialUse, ListQuery
 from scim_api.store.sql.filter_compiler import Where, compile_filter, compile_sort
+from scim_api.store.sql.timestamps import to_text
 from scim_api.store.sql.transaction_script import Statement
 
 RESOURCE: Final = "r.id, r.version, r.created, r.modified, r.doc, r.pk, r.kind"
@@ -32,6 +33,27 @@ RECORD_USE: Final = """
 UPDATE credential SET last_used_at = ?, user_agent = coalesce(?, user_agent)
 WHERE id = ? AND (last_used_at IS NULL OR last_used_at < ?)
 """
+
+RECORD_INSPECTION: Final = """
+UPDATE credential SET inspected_at = ? WHERE id = ? AND (inspected_at IS NULL OR inspected_at < ?)
+"""
+
+
+def use_rows(uses: Sequence[CredentialUse]) -> list[tuple[str, list[tuple[str | None, ...]]]]:
+    """What writes uses and inspections: statements, each with the parameters of its rows, and none without rows.
+
+    In one order everywhere, so that two replicas cannot wait for each other.
+    """
+    used: list[tuple[str | None, ...]] = []
+    inspected: list[tuple[str | None, ...]] = []
+    for use in sorted(uses, key=lambda use: use.credential):
+        at = to_text(use.at)
+        if use.is_inspection:
+            inspected.append((at, use.credential, at))
+        else:
+            used.append((at, use.user_agent, use.credential, at))
+    return [(sql, rows) for sql, rows in ((RECORD_USE, used), (RECORD_INSPECTION, inspected)) if rows]
+
 
 # "tenant + 0" is what the keys' indexes hold; the reason is in `schema`.
 GET: Final = f"SELECT {RESOURCE} FROM resource r WHERE r.tenant + 0 = ? AND r.kind = ? AND r.id = ?"

@@ -43,14 +43,14 @@ from scim_api.store.sql.statements import (
     ACCESS,
     GET,
     MEMBERS,
-    RECORD_USE,
     groups_of,
     list_page,
     lookup,
     rendered_users,
     search_page,
+    use_rows,
 )
-from scim_api.store.sql.timestamps import from_text, text_of_posix, to_text
+from scim_api.store.sql.timestamps import from_text, text_of_posix
 from scim_api.store.sql.transaction_script import Row, Statement, TransactionScript
 from scim_api.store.sql.webhook_store import ScriptRunners, SqlWebhooks
 from scim_api.store.sqlite import resources
@@ -173,10 +173,9 @@ class SqliteStore:
         return to_access(rows[0]) if rows else None
 
     async def record_use(self, uses: Sequence[CredentialUse]) -> None:
-        """Write last uses; never moves one back."""
-        values = [(to_text(use.at), use.user_agent, use.credential, to_text(use.at)) for use in uses]
-        if values:
-            await self._write(lambda connection: _execute_many(connection, RECORD_USE, values))
+        """Write last uses and inspections; never moves one back."""
+        for sql, rows in use_rows(uses):
+            await self._write(functools.partial(_execute_many, sql=sql, values=rows))
 
     # -- the token endpoint -----------------------------------------------------------------------
     async def token_client(self, client_id: str) -> TokenClient | None:

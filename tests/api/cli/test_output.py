@@ -16,7 +16,12 @@ def test_the_list_has_a_row_for_each_live_token_and_never_a_token(command: Comma
 
     async def use(store: Store) -> None:
         [first, *_] = (await store.connection("demo", "entra")).credentials
-        await store.record_use([CredentialUse(first.id, first.issued_at)])
+        await store.record_use(
+            [
+                CredentialUse(first.id, first.issued_at),
+                CredentialUse(first.id, first.expires_at, is_inspection=True),
+            ]
+        )
         access = await store.access(digest(issued[0]["token"]))
         assert access is not None
         await store.create(access.tenant, "User", prepared("ada"), actor=Actor("c"))
@@ -65,6 +70,8 @@ def test_the_list_has_a_row_for_each_live_token_and_never_a_token(command: Comma
     }
     assert {token["tokenId"] for token in entra["tokens"]} == {one["tokenId"] for one in issued}
     assert sum(token["lastUsedAt"] is None for token in entra["tokens"]) == 1
+    [inspected] = [token for token in entra["tokens"] if token["lastInspectedAt"] is not None]
+    assert (inspected["lastUsedAt"] is None, inspected["lastInspectedAt"]) == (False, inspected["expiresAt"])
 
 
 def test_an_empty_list_says_how_a_connection_is_made(command: Command) -> None:

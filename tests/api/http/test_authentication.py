@@ -229,6 +229,65 @@ async def test_the_operators_own_sign_in_is_told_apart_by_its_signature(
     assert await last_use(scim) is not None, "it was signed for another request"
 
 
+LOOKING = {"user-agent": "kubectl-scim/0.1.0 (linux)"}
+SEARCH = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]}
+BULK = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": []}
+PERSON = {"userName": "ada", "emails": [{"type": "work", "value": "ada@contoso.com"}]}
+
+
+async def seen(scim: Scim, name: str = "entra") -> tuple[bool, bool, str | None]:
+    """Whether the credential of a connection was used, and inspected; and by which client it was used."""
+    await scim.service.authenticator.write_uses()
+    [held] = (await scim.service.store.connection("demo", name)).credentials
+    return held.last_used_at is not None, held.last_inspected_at is not None, held.user_agent
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", ASK, None), ("HEAD", ASK, None), ("GET", f"{BASE}/Users/nobody", None), ("GET", f"{BASE}/Schemas", None),
+        ("POST", f"{BASE}/.search", SEARCH), ("POST", f"{BASE}/Users/.search", SEARCH),
+        ("GET", "https://scim.test/changes/v1", None), ("GET", "https://scim.test/changes/v1/history", None),
+    ],
+    ids=["filter", "head", "one that is missing", "discovery", "search", "search of users", "feed", "history"],
+)  # fmt: skip
+async def test_what_a_person_looks_at_is_an_inspection_and_no_use(
+    scim: Scim, entra: dict[str, str], method: str, path: str, body: Any
+) -> None:
+    assert (await scim.client.request(method, path, json=body, headers={**entra, **LOOKING})).status_code in {
+        200,
+        404,
+    }
+    assert await seen(scim) == (False, True, None)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", f"{BASE}/Users", PERSON), ("PUT", f"{BASE}/Users/nobody", PERSON), ("DELETE", f"{BASE}/Users/nobody", None),
+        ("PATCH", f"{BASE}/Users/nobody", {}), ("POST", f"{BASE}/Bulk", BULK), ("PURGE", ASK, None),
+    ],
+    ids=["post", "put", "delete", "patch", "bulk", "unknown"],
+)  # fmt: skip
+async def test_whatever_may_change_something_is_a_use_whoever_it_says_to_be(
+    scim: Scim, entra: dict[str, str], method: str, path: str, body: Any
+) -> None:
+    assert (
+        await scim.client.request(method, path, json=body, headers={**entra, **LOOKING})
+    ).status_code != 401
+    assert await seen(scim) == (True, False, "kubectl-scim")
+
+
+@pytest.mark.parametrize(
+    "agent", ["kubectl-scimmer/1", "x kubectl-scim/1", "KUBECTL-SCIM/1", "(kubectl-scim)", ""]
+)
+async def test_a_client_of_a_similar_name_uses_what_it_reads_with(
+    scim: Scim, entra: dict[str, str], agent: str
+) -> None:
+    await scim.client.get(ASK, headers={**entra, "user-agent": agent})
+    assert (await seen(scim))[:2] == (True, False)
+
+
 async def test_its_user_agent_alone_is_no_proof(scim: Scim, entra: dict[str, str]) -> None:
     await scim.client.get(ASK, headers={**entra, "user-agent": PROOF_AGENT})
     assert await last_use(scim) is not None

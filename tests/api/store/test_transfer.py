@@ -51,6 +51,7 @@ async def test_every_token_gets_the_same_answers_afterwards(way: Way, person: An
         after = await store.connection("demo", "entra")
         assert after.model_copy(update={"now": connection.now}) == connection
         assert any(one.last_used_at is not None for one in after.credentials)
+        assert any(one.last_inspected_at is not None for one in after.credentials)
         assert (await store.connection("apps", "gone")).revision == tombstone.revision
         assert await store.claim("another") == "an-installation"
         assert await store.public_url() == BASE

@@ -26,6 +26,7 @@ from support.token_requests import (
     a_second_later,
     ask,
     bearer,
+    last_refusal,
     last_uses,
     opens,
     put_secrets,
@@ -183,6 +184,23 @@ async def test_a_use_of_a_token_is_one_of_its_secret(scim: Scim, client: SecretC
     token = bearer(await ask(scim.client, client.form(), {"user-agent": "first"}))
     await scim.client.get(ASK, headers={**token, "user-agent": "second"})
     assert await last_uses(scim) == {client.credential: "second"}
+
+
+async def test_a_person_who_looks_inspects_the_secret_and_hides_no_refusal(
+    scim: Scim, client: SecretClient
+) -> None:
+    await ask(scim.client, client.form(client_secret=new_token("ClientSecret")))
+    looking = {"user-agent": "kubectl-scim/0.1.0"}
+    token = bearer(await ask(scim.client, client.form(), looking))
+    await scim.client.get(ASK, headers={**token, **looking})
+
+    assert await last_uses(scim) == {}
+    [held] = (await scim.service.store.connection("demo", "entra")).credentials
+    assert held.last_inspected_at is not None
+    assert await last_refusal(scim) is not None
+
+    await scim.client.get(ASK, headers={**token, "user-agent": "another"})
+    assert await last_uses(scim) == {client.credential: "another"}
 
 
 async def test_the_operators_own_proof_of_a_secret_and_its_token_is_no_use(

@@ -50,7 +50,10 @@ class TestPutConnection:
         assert (access.credential, access.digest) == ("c1", digest_of("c1"))
         assert (access.settings, access.settings_hash) == (settings, answer.settings_hash)
         assert answer.settings == settings
-        assert answer.credentials[0].model_dump(exclude={"last_used_at", "user_agent"}) == given.model_dump()
+        assert (
+            answer.credentials[0].model_dump(exclude={"last_used_at", "user_agent", "last_inspected_at"})
+            == given.model_dump()
+        )
 
     async def test_an_unknown_digest_opens_nothing(self, store: Store) -> None:
         assert await store.access(digest_of("nobody")) is None
@@ -271,6 +274,27 @@ class TestLastUse:
 
         [held] = (await store.connection("apps", "entra")).credentials
         assert (held.last_used_at, held.user_agent) == (now, "Azure-AD-SCIM")
+
+
+class TestInspection:
+    async def test_it_is_kept_apart_from_uses_and_never_moves_back(self, store: Store) -> None:
+        await connect(store, credential(), credential("c2"))
+        before, now = await store.generation(), datetime.now(UTC)
+
+        await store.record_use(
+            [
+                CredentialUse("c1", now - DAY, "Azure-AD-SCIM"),
+                CredentialUse("c1", now, is_inspection=True),
+                CredentialUse("c2", now, is_inspection=True),
+            ]
+        )
+        await store.record_use([CredentialUse("c1", now - DAY, "kubectl-scim", is_inspection=True)])
+
+        assert {
+            held.id: (held.last_used_at, held.user_agent, held.last_inspected_at)
+            for held in (await store.connection("apps", "entra")).credentials
+        } == {"c1": (now - DAY, "Azure-AD-SCIM", now), "c2": (None, None, now)}
+        assert (await store.generation()).number == before.number
 
 
 class TestDeletion:

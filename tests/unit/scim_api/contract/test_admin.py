@@ -68,7 +68,14 @@ CONNECTION: Final[dict[str, Any]] = {
     "access": "ReadWrite",
     "settings": PUT["settings"],
     "settingsHash": "f00",
-    "credentials": [{**CREDENTIAL, "lastUsedAt": "2026-11-24T14:00:00Z", "userAgent": "Azure-AD-SCIM"}],
+    "credentials": [
+        {
+            **CREDENTIAL,
+            "lastUsedAt": "2026-11-24T14:00:00Z",
+            "userAgent": "Azure-AD-SCIM",
+            "lastInspectedAt": None,
+        }
+    ],
     "revoked": ["t0"],
     "revokedBefore": "2026-01-01T00:00:00Z",
     "resources": 3,

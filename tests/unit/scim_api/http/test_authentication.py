@@ -14,7 +14,7 @@ from scim_api.contract.admin import TenantSettings
 from scim_api.contract.signing import PROOF_AGENT, key_id, sign_proof
 from scim_api.contract.tokens import digest, new_token
 from scim_api.http import authentication
-from scim_api.http.authentication import FRESH_SECONDS, Authenticator, OperatorProof
+from scim_api.http.authentication import FRESH_SECONDS, INSPECTOR, Authenticator, OperatorProof
 from scim_api.store.change_log import Actor
 from scim_api.store.errors import Unavailable
 from scim_api.store.protocol import Access, AuthGeneration, CredentialUse, Store
@@ -255,6 +255,25 @@ async def test_last_uses_are_written_once_with_the_databases_time_and_the_client
     await credentials.write_uses()
     await credentials.write_uses()
     assert store.uses == [CredentialUse(TOKEN, datetime.fromtimestamp(100.25, UTC), "last")]
+
+
+async def test_an_inspection_is_written_apart_and_a_use_stays_what_it_was(
+    credentials: Authenticator, store: FakeStore, clock: Clock
+) -> None:
+    used = datetime.fromtimestamp(clock.now, UTC)
+    await credentials.authenticate(TOKEN, "Entra", reads=True)
+    clock.now += 0.25
+    await credentials.authenticate(TOKEN, INSPECTOR, reads=True)
+    store.fault = Unavailable("gone")
+    with pytest.raises(Unavailable):
+        await credentials.write_uses()
+    store.fault = None
+    await credentials.write_uses()
+    await credentials.write_uses()
+    assert store.uses == [
+        CredentialUse(TOKEN, used, "Entra"),
+        CredentialUse(TOKEN, datetime.fromtimestamp(100.25, UTC), is_inspection=True),
+    ]
 
 
 class Keys:

@@ -153,6 +153,19 @@ def test_the_last_use_moves_in_days_so_that_a_used_token_is_not_a_stream_of_writ
     assert is_same_status(after, before) is not moves
 
 
+@pytest.mark.parametrize(("later", "moves"), [(DAY - timedelta(seconds=1), False), (DAY, True)])
+def test_an_inspection_is_told_apart_and_moves_in_days_too(later: timedelta, moves: bool) -> None:
+    first = NOW - timedelta(hours=30)
+    before = told(scim_token(), seen=connection(NEW.model_copy(update={"last_inspected_at": first})))
+    assert (before.tokens[0].last_inspected_at, before.tokens[0].last_used_at) == (first, None)
+    assert before.last_used_at is None
+    after = told(
+        scim_token(before), seen=connection(NEW.model_copy(update={"last_inspected_at": first + later}))
+    )
+    assert is_same_status(after, before) is not moves
+    assert told(scim_token(before), seen=connection(NEW)).tokens[0].last_inspected_at == first
+
+
 def test_the_same_again_writes_nothing_even_much_later() -> None:
     token = scim_token(well())
     assert is_same_status(told(token, seen=connection(OLD, NEW, resources=7), now=NOW + DAY), token.status)

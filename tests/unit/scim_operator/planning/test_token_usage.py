@@ -60,6 +60,12 @@ def test_who_and_when_are_told() -> None:
     assert (found.client, found.last_used_at, found.since, found.ends_at) == (ENTRA, END - DAY, START, END)
 
 
+def test_an_inspection_is_no_use_of_the_old_one_and_no_move_to_the_new_one() -> None:
+    looked = {"last_inspected_at": END - HOUR}
+    assert warned(END - HOUR, used("old", None).model_copy(update=looked)) == []
+    assert warned(END - HOUR, used("old", END - DAY), new(None).model_copy(update=looked)) == ["old"]
+
+
 def test_one_never_used_or_only_before_it_was_replaced_is_not_told() -> None:
     assert warned(END - HOUR, used("old", None)) == []
     short = SupersededToken("old", START, START + HOUR)

@@ -77,6 +77,18 @@ def test_it_ends_exactly_when_its_successor_was_used_after_it_and_it_was_idle_fo
     assert ends(action) is (followed and idle and entra is not False)
 
 
+def test_an_inspection_neither_hands_over_nor_keeps_a_superseded_credential() -> None:
+    old, new = entry("old", NOW - 20 * DAY, NOW - DAY), entry("new", NOW - 9 * DAY)
+
+    def ends_with(old_one: dict[str, Any], new_one: dict[str, Any]) -> bool:
+        registered = known(old, **old_one), known(new, **new_one)
+        return ends(decide(observed(new, old, credentials=registered, overlap="untilInUse")))
+
+    just_now = {"last_inspected_at": NOW - MINUTE}
+    assert not ends_with({}, just_now)
+    assert ends_with(just_now, {"last_used_at": NOW - HOUR})
+
+
 @settings(max_examples=EXAMPLES)
 @given(KINDS, ages, uses, past, past, ages)
 def test_an_observation_that_is_late_ends_nothing_that_the_present_one_does_not(
