@@ -9,7 +9,7 @@ import dataclasses
 from typing import Final
 
 from scim_api.store.sql import published
-from scim_api.store.sql.history_schema import HISTORY
+from scim_api.store.sql.history_schema import BUCKET, HISTORY
 from scim_api.store.sql.webhook_schema import WEBHOOK_OWNERS, WEBHOOKS
 
 
@@ -320,7 +320,7 @@ _SQLITE: Final = {
     "table": " STRICT", "table_without_rowid": " STRICT, WITHOUT ROWID",
     "xid": "", "change_serial": "INTEGER PRIMARY KEY AUTOINCREMENT", "change_key": "",
     "change_indexes": "CREATE INDEX change_of_tenant ON change (tenant, pk);",
-    "change_order": "",  # each entry of an index ends in it
+    "change_order": "", "change_resource": f"pk / {BUCKET}, resource_id",  # each entry of an index ends in pk
     "audit_type": _AUDIT_TYPE.format(row=""),
 }  # fmt: skip
 _POSTGRESQL: Final = {
@@ -333,6 +333,7 @@ _POSTGRESQL: Final = {
     "xid": "    xid         xid8 NOT NULL DEFAULT pg_current_xact_id(),\n",
     "change_serial": "bigint GENERATED ALWAYS AS IDENTITY", "change_key": ",\n    PRIMARY KEY (tenant, pk)",
     "change_indexes": "CREATE INDEX change_by_transaction ON change (xid, pk);", "change_order": ", pk",
+    "change_resource": "resource_id, pk",
     "audit_type": _AUDIT_TYPE.format(row=""),
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The history of a tenant: whatever is looked for, pages have each row once, and an index leads to it."""
 
+import contextlib
 import random
 import re
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from scim_api.store.postgres import pool as postgres_pool
 from scim_api.store.protocol import Store
 from scim_api.store.sql import change_history
 from scim_api.store.sql.timestamps import from_text, to_text
-from scim_api.store.sql.transaction_script import Statement, number_placeholders
+from scim_api.store.sql.transaction_script import Row, number_placeholders
 from support.change_rows import ChangeRow, add_change_row, change_rows
 from support.stored import prepared, tenant_of
 
@@ -74,10 +75,13 @@ class TestPages:
     async def test_together_they_have_what_a_look_at_every_row_finds(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        """With so many of others between them that they are in several buckets of SQLite's index."""
         monkeypatch.setattr(change_history, "LOOKED_AT", 5)
+        monkeypatch.setattr(change_history, "BUCKETS", 1)
         dice = random.Random(5)
         rows = [_row(dice, second) for second in range(120)]
-        await add_change_row(store, *rows)
+        others = [ChangeRow(at(0), STRANGER, "user.created", "a")] * 40
+        await add_change_row(store, *(one for row in rows for one in (row, *others)))
         for query in [HistoryQuery(), *(_query(dice) for _ in range(60))]:
             expected = [row for row in reversed(rows) if _meets(row, query)]
             for limit in (1, 4, 200):
@@ -112,6 +116,24 @@ class TestPages:
             [change.resource_id for change in page]
             for page in await pages(store, HistoryQuery(credential="rare"))
         ] == [[], [], ["u1"]]
+
+    async def test_a_page_of_memberships_and_own_changes_goes_as_far_back_as_both_were_looked_at(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(change_history, "LOOKED_AT", 2)
+        await add_change_row(
+            store,
+            ChangeRow(at(0), TENANT, "user.created", "ada"),
+            *(ChangeRow(at(n), TENANT, "group.member_added", f"g{n}", member="ada") for n in range(1, 6)),
+        )
+
+        found = await pages(store, HistoryQuery(resource="ada", credential="writer"))
+
+        assert [[change.resource_id for change in page] for page in found] == [
+            ["g5", "g4"],
+            ["g3", "g2"],
+            ["g1", "ada"],
+        ]
 
     async def test_what_is_kept_no_longer_is_not_there_and_pages_end(self, store: Store) -> None:
         await add_change_row(
@@ -212,14 +234,15 @@ class TestWhatIsFound:
 
 def _row(dice: random.Random, second: int) -> ChangeRow:
     """Of few resources, so that many filters meet; a third is another tenant's."""
-    kind = dice.choice(["user.created", "user.deleted", "group.deleted", "group.member_added"])
+    joins = dice.random() < 0.6
+    kind = "group.member_added" if joins else dice.choice(["user.created", "user.deleted", "group.deleted"])
     return ChangeRow(
         at(second),
         dice.choice([TENANT, TENANT, STRANGER]),
         kind,
-        dice.choice("abc"),
+        dice.choice("gga" if joins else "abc"),
         dice.choice(["x", "y", None]),
-        member=dice.choice("abc") if kind == "group.member_added" else None,
+        member=dice.choice("abc") if joins else None,
         credential=dice.choice(["k1", "k2"]),
     )
 
@@ -263,8 +286,8 @@ FROM {numbers}
 """
 _LOOKED_FOR = {
     "anything": (HistoryQuery(), {"change_of_tenant"}),
-    "resource": (HistoryQuery(resource="u77"), {"change_of_resource", "change_of_member"}),
-    "large group": (HistoryQuery(resource="staff"), {"change_of_resource", "change_of_member"}),
+    "resource": (HistoryQuery(resource="u77"), {"change_of_tenant", "change_of_resource", "change_of_member"}),
+    "large group": (HistoryQuery(resource="staff"), {"change_of_tenant", "change_of_resource", "change_of_member"}),
     "externalId": (HistoryQuery(external_id="e77"), {"change_of_external"}),
     "credential": (HistoryQuery(credential="k1"), {"change_of_tenant"}),
     "times": (HistoryQuery(since=NOON, until=NOON + SECOND), {"change_of_tenant"}),
@@ -276,51 +299,52 @@ _LOOKED_FOR = {
 """What is looked for, and by which indexes."""
 
 
-def _statements(store: Store, query: HistoryQuery) -> Sequence[Statement]:
-    """Those behind a page."""
-    script = change_history.history(store.dialect, TENANT, query, None, 100)
-    found = [next(script)]
-    while True:
-        try:
-            found.append(script.send([(COUNT // 2,)] if "max(pk)" in found[-1].sql else []))
-        except StopIteration:
-            return found
-
-
 @pytest.mark.parametrize("statistics", ["young", "fresh"])
 async def test_whatever_is_looked_for_an_index_has_it_in_order(store: Store, statistics: str) -> None:
     numbers = f"(WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {COUNT}) SELECT n FROM c) AS x"
-    wanted = {name: (_statements(store, query), indexes) for name, (query, indexes) in _LOOKED_FOR.items()}
-    found = {}
+    fill = [_FILL.format(numbers=numbers), *(["ANALYZE"] if statistics == "fresh" else [])]
+    found: dict[str, str] = {}
     if store.dialect == "sqlite":
         database = apsw.Connection(store.url.removeprefix("sqlite:///"))
-        for statement in [_FILL.format(numbers=numbers), *(["ANALYZE"] if statistics == "fresh" else [])]:
-            database.execute(statement)
-        for name, (statements, _) in wanted.items():
-            found[name] = "\n".join(
-                str(step[3])
-                for sql, values in statements
-                for step in database.execute(f"EXPLAIN QUERY PLAN {sql}", values)
-            )
+        for sql in fill:
+            database.execute(sql)
+        for name, (query, _) in _LOOKED_FOR.items():
+
+            def explained(sql: str, values: Sequence[Any], name: str = name) -> list[Row]:
+                plan = [str(step[3]) for step in database.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+                found[name] = "\n".join([found.get(name, ""), *plan])
+                return list(database.execute(sql, values))
+
+            script = change_history.history("sqlite", TENANT, query, None, 100)
+            with contextlib.suppress(StopIteration):
+                statement = next(script)
+                while True:
+                    statement = script.send(explained(*statement))
         database.close()
         searched = r"SEARCH (?:change|c) USING (?:COVERING )?INDEX (\w+)"
-        scans = r"SCAN (?:change|c)\b|SEARCH (?:change|c) USING INTEGER PRIMARY KEY"
+        scans = r"SCAN (?:change|c)\b|SEARCH (?:change|c) USING INTEGER PRIMARY KEY \(rowid[<>]"
     else:
         session = await asyncpg.connect(store.url, server_settings=dict(postgres_pool.INDEX_ONLY_PLANNER))
         await session.execute("ALTER TABLE change SET (autovacuum_enabled = false)")
-        for statement in [_FILL.format(numbers=numbers), *(["ANALYZE"] if statistics == "fresh" else [])]:
-            await session.execute(statement)
+        for sql in fill:
+            await session.execute(sql)
         for mode in ("force_custom_plan", "force_generic_plan"):
             await session.execute(f"SET plan_cache_mode = {mode}")
-            for name, (statements, _) in wanted.items():
-                for sql, values in statements:
-                    rows = await session.fetch(f"EXPLAIN (ANALYZE) {number_placeholders(sql)}", *values)
-                    found[name] = "\n".join([found.get(name, ""), *(str(row[0]) for row in rows)])
+            for name, (query, _) in _LOOKED_FOR.items():
+                script = change_history.history("postgresql", TENANT, query, None, 100)
+                with contextlib.suppress(StopIteration):
+                    sql, values = next(script)
+                    while True:
+                        sql = number_placeholders(sql)
+                        plan = await session.fetch(f"EXPLAIN (ANALYZE) {sql}", *values)
+                        found[name] = "\n".join([found.get(name, ""), *(str(row[0]) for row in plan)])
+                        rows = [tuple(row) for row in await session.fetch(sql, *values)]
+                        sql, values = script.send(rows)
         await session.close()
         searched = r"Index (?:Only )?Scan (?:Backward )?using (\w+) on change"
         scans = r"Seq Scan on change|Bitmap|Sort  \("
 
-    for name, (_, indexes) in wanted.items():
+    for name, (_, indexes) in _LOOKED_FOR.items():
         names = {
             index.replace("change_pkey", "change_of_tenant") for index in re.findall(searched, found[name])
         }

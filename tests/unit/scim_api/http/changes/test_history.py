@@ -89,7 +89,7 @@ def test_whatever_is_sent_is_read_or_refused_with_400_and_what_is_read_can_be_as
     except ScimError as refusal:
         assert refusal.status == 400
         return
-    script = change_history.history("sqlite", 1, query, before, limit)
+    script = change_history.history("postgresql", 1, query, before, limit)
     statement = next(script)
     while True:
         values = [value for value in statement.parameters if isinstance(value, str)]
