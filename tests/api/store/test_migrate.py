@@ -9,7 +9,7 @@ import apsw
 import asyncpg
 import pytest
 
-from scim_api.store.change_log import CHANGE_RETENTION, FeedPosition
+from scim_api.store.change_log import CHANGE_RETENTION, FeedPosition, HistoryQuery
 from scim_api.store.errors import Unavailable
 from scim_api.store.factory import create_store
 from scim_api.store.feed_cursor import encode
@@ -185,3 +185,28 @@ async def test_a_webhook_that_the_release_before_made_is_nobodys_and_is_read(emp
         ("b", None, None, None),
     ]
     assert [secret.id for item in page.items for secret in item.secrets] == ["", ""]
+
+
+async def test_the_release_before_goes_on_writing_to_a_log_that_has_indexes_by_now(empty_url: str) -> None:
+    """What it wrote before and after the migration is found by them."""
+    insert = (
+        "INSERT INTO change (tenant, at, type, resource_id, external_id, version, paths, member, credential, scim_token)"
+        " VALUES (7, '{at}', 'user.{what}', 'ada', 'e-1', 1, NULL, NULL, 'k', NULL)"
+    )
+    before = tuple(step for step in MIGRATIONS if step.number < 11)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("scim_api.store.migrate.MIGRATIONS", before)
+        await migrate(empty_url)
+    await run_sql(empty_url, insert.format(at="2026-01-01", what="created"))
+    await migrate(empty_url)
+    await run_sql(empty_url, insert.format(at="2026-01-02", what="deleted"))
+
+    store = create_store(empty_url)
+    await store.open()
+    try:
+        life = await store.change_log.history(7, HistoryQuery(resource="ada"), limit=10)
+        deletions = await store.change_log.history(7, HistoryQuery(external_id="e-1"), limit=10)
+    finally:
+        await store.close()
+    assert [change.type for change in life.changes] == ["user.deleted", "user.created"]
+    assert [change.type for change in deletions.changes] == ["user.deleted"]
