@@ -61,7 +61,7 @@ class Kubectl:
                 f"kubectl did not answer within {SECONDS:g} s; is the cluster reachable?"
             ) from None
         if done.returncode:
-            raise _error(done.stderr)
+            raise error_of(done.stderr)
         return done.stdout
 
     def get(self, kind: str, name: str, *more: str) -> Object:
@@ -81,15 +81,32 @@ class Kubectl:
             return found or "default"
         return "default"
 
+    def start(self, *arguments: str, outlives_interrupt: bool = False) -> "subprocess.Popen[str]":
+        """A kubectl that goes on, with pipes; whoever starts it ends it.
+
+        Args:
+            arguments: after the caller's flags.
+            outlives_interrupt: Ctrl-C in the terminal reaches this process and not kubectl.
+
+        Raises:
+            KubectlError: there is none.
+        """
+        try:
+            return subprocess.Popen(
+                [self.program, *self.flags, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                process_group=0 if outlives_interrupt and os.name == "posix" else -1,
+            )
+        except FileNotFoundError:
+            raise KubectlError(f"{self.program} is not installed, or not on PATH") from None
+
     @contextlib.contextmanager
     def watching(self, kind: str, name: str, *more: str) -> Iterator["Watched"]:
         """An object as it is and each time that it has changed, until the block ends."""
-        process = subprocess.Popen(
-            [self.program, *self.flags, "get", kind, name, "-o", "json", "--watch", *more],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        process = self.start("get", kind, name, "-o", "json", "--watch", *more)
         try:
             yield Watched(process)
         finally:
@@ -123,16 +140,18 @@ class Watched:
                 yield json.loads("".join(lines))
                 lines.clear()
         if not self._is_ended:
-            raise _error(self._process.stderr.read())
+            raise error_of(self._process.stderr.read())
 
 
-def _error(text: str) -> KubectlError:
+def error_of(text: str) -> KubectlError:
     """What kubectl said, as the kind of error that it is."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not _KLOG.match(line)]
     said = "; ".join(lines).removeprefix("Error from server ").strip()
     if said.startswith("(NotFound)") or "(NotFound)" in said:
         return NotFound(said.partition("(NotFound): ")[2] or said)
-    if "(Forbidden)" in said:
+    if (
+        "(Forbidden)" in said or " is forbidden: " in said
+    ):  # port-forward says it without the word in brackets
         return Forbidden(said.partition("(Forbidden): ")[2] or said)
     if "doesn't have a resource type" in said:
         return KubectlError(f"{said}: is the chart of scim-operator installed in this cluster?")

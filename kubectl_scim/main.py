@@ -13,6 +13,10 @@ CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 10
 COMMANDS: Final[Mapping[str, str]] = {
     "status": "look",
     "credentials": "look",
+    "users": "people",
+    "groups": "people",
+    "whois": "people",
+    "log": "people",
     "rotate": "act",
     "revoke": "act",
     "suspend": "act",
@@ -47,6 +51,10 @@ def cli() -> None:
         kubectl scim status              all of this namespace, what is wrong first
         kubectl scim status entra        one, with the next command to type
         kubectl scim credentials entra   what to paste where
+    Then at people:
+        kubectl scim users entra lovelace            who is there
+        kubectl scim whois entra ada@example.com     one user, their groups, and what happened to them
+        kubectl scim log entra --follow              what happens, when, and by which credential
     Then act; each waits until it is done:
         kubectl scim rotate entra
         kubectl scim revoke entra --all-superseded

@@ -29,6 +29,14 @@ def kubernetes_options(command: F) -> F:
     return click.option("-n", "--namespace", metavar="NAME", help="Default: the context's.")(command)
 
 
+def installation_option(command: F) -> F:
+    """Where the SCIM API is, for who may not look for it."""
+    return click.option(
+        "--installation-namespace", "installation", metavar="NAME", envvar="KUBECTL_SCIM_INSTALLATION_NAMESPACE",
+        show_envvar=True, help="Where the chart is installed. Default: what the cluster says, or scim-system.",
+    )(command)  # fmt: skip
+
+
 def kubectl_of(options: dict[str, Any]) -> Kubectl:
     """Calls kubectl with the flags that ``kubernetes_options`` took, which are gone from ``options`` then."""
     given = [(flag, options.pop(f"flag_{flag.strip('-')}")) for flag, _, _ in _FLAGS]

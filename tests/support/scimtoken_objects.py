@@ -1,5 +1,6 @@
 """ScimTokens as the API server sends them, for those who look at them."""
 
+import base64
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,4 +49,13 @@ def scimtoken(
             "tokens": list(credentials),
             **status,
         },
+    }
+
+
+def secret(**entries: str) -> dict[str, Any]:
+    """A Secret with these entries, ``_`` for ``-``."""
+    return {
+        "data": {
+            key.replace("_", "-"): base64.b64encode(value.encode()).decode() for key, value in entries.items()
+        }
     }

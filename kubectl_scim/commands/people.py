@@ -1,0 +1,306 @@
+"""``users``, ``groups``, ``whois`` and ``log``: who is there, and what happened to them."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+
+import click
+
+from kubectl_scim.commands.common import (
+    fail,
+    installation_option,
+    kubectl_of,
+    kubernetes_options,
+    print_document,
+    terminal,
+    told,
+)
+from kubectl_scim.kubectl import Kubectl
+from kubectl_scim.scimtoken import KIND, ScimToken
+
+if TYPE_CHECKING:
+    from kubectl_scim.people import About, Person
+    from kubectl_scim.scim_service import ScimService
+    from scim_console.model import HistoryQuery
+
+F = TypeVar("F", bound=Callable[..., Any])
+_SHOWN: Final = 50
+_OF_A_PERSON: Final = 20
+
+
+def _options(command: F) -> F:
+    command = click.option(
+        "-o", "--output", type=click.Choice(["json", "yaml"]), help="For programs; times are in UTC."
+    )(command)
+    return installation_option(kubernetes_options(command))
+
+
+@click.command()
+@click.argument("name")
+@click.argument("filter", required=False)
+@click.option("--limit", type=click.IntRange(1), default=_SHOWN, show_default=True, help="Users at most.")
+@_options
+def users(name: str, filter: str | None, limit: int, output: str | None, **options: Any) -> None:
+    """List the users of a ScimToken's tenant: all, those with a text in them, or those whom a SCIM filter finds.
+
+    \b
+    kubectl scim users entra
+    kubectl scim users entra lovelace
+    kubectl scim users entra 'active eq false and meta.lastModified gt "2026-11-23T00:00:00Z"'
+
+    A text is looked for in userName, displayName and e-mail addresses.
+    """  # noqa: D301 (click reads the backspace)
+    from kubectl_scim import people
+    from kubectl_scim.search import users_filter
+
+    with _directory(name, options) as directory:
+        page = people.users(directory, users_filter(filter), limit)
+    if output is not None:
+        print_document({"totalResults": page.total, "Resources": list(page.resources)}, output)
+        return
+    from kubectl_scim.people_view import show_users
+
+    if page.resources:
+        show_users(terminal(), page.resources)
+    _count("user", len(page.resources), page.total, filter)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("filter", required=False)
+@click.option("--limit", type=click.IntRange(1), default=_SHOWN, show_default=True, help="Groups at most.")
+@_options
+def groups(name: str, filter: str | None, limit: int, output: str | None, **options: Any) -> None:
+    """List the groups of a ScimToken's tenant: all, those with a text in their name, or those that a SCIM filter finds.
+
+    Members are not shown: kubectl scim users NAME 'groups.value eq "ID"' lists them.
+    """
+    from kubectl_scim import people
+    from kubectl_scim.search import groups_filter
+
+    with _directory(name, options) as directory:
+        page = people.groups(directory, groups_filter(filter), limit)
+    if output is not None:
+        print_document({"totalResults": page.total, "Resources": list(page.resources)}, output)
+        return
+    from kubectl_scim.people_view import show_groups
+
+    if page.resources:
+        show_groups(terminal(), page.resources)
+    _count("group", len(page.resources), page.total, filter)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("value")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=_OF_A_PERSON,
+    show_default=True,
+    help="Lines of the log at most.",
+)
+@_options
+def whois(name: str, value: str, limit: int, output: str | None, **options: Any) -> None:
+    """Show one user: attributes as they were sent, groups, and what happened to them, when and by which credential.
+
+    VALUE is a userName, e-mail address, externalId or id. Who was deleted is found by externalId or id.
+    Exits with 0 when somebody is there, 1 when nobody is or was, or they were deleted, and 2 when it can't be told.
+    """
+    from kubectl_scim import people
+    from scim_console.model import HistoryQuery
+
+    query = HistoryQuery(limit=limit)
+    with _directory(name, options) as directory:
+        found = people.matching(directory, value)
+        if len(found) > 1:
+            ids = ", ".join(f"{one.get('userName')} (id {one.get('id')})" for one in found)
+            fail(f"{value} names {len(found)} users: {ids}; ask by id")
+        person = (
+            people.present(directory, found[0], query) if found else people.former(directory, value, query)
+        )
+        names = {} if person is None or output else people.Names(directory).of(person.log.changes)
+    if person is None:
+        _nobody(name, value)
+    if output is not None:
+        print_document(_document(person), output)
+    else:
+        from kubectl_scim.people_view import show_person
+
+        show_person(terminal(), person, names)
+    if person.user is None:
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("name")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now on.")
+@click.option(
+    "--about", metavar="VALUE", help="A user or group: userName, e-mail, displayName, externalId or id."
+)
+@click.option("--type", "types", multiple=True, help="Such as user.deleted; several times for several.")
+@click.option("--since", "begin", metavar="TIME", help="2h, 7d, or RFC 3339.")
+@click.option("--credential", metavar="ID", help="By which it was done; kubectl scim status NAME lists them.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=_SHOWN,
+    show_default=True,
+    help="The last ones, so many at most.",
+)
+@_options
+def log(
+    name: str, follow: bool, about: str | None, types: tuple[str, ...], begin: str | None, credential: str | None, limit: int,
+    output: str | None, **options: Any,
+) -> None:  # fmt: skip
+    """Show what happened to users and groups, the newest last: what, to whom, when and by which credential.
+
+    \b
+    kubectl scim log entra --follow
+    kubectl scim log entra --about ada@example.com
+    kubectl scim log entra --type user.deleted --since 7d
+    """  # noqa: D301 (click reads the backspace)
+    from kubectl_scim import people
+    from kubectl_scim.search import since
+    from scim_console.model import HistoryQuery
+
+    try:
+        start = since(begin, datetime.now().astimezone()) if begin is not None else None
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--since") from None
+    query = HistoryQuery(credential=credential, types=frozenset(types), since=start, limit=limit)
+    with _directory(name, options) as directory:
+        whom = people.About()
+        if about is not None:
+            found = people.whom(directory, about)
+            if len(found) > 1:
+                fail(
+                    f"{about} names {len(found)} users: kubectl scim users {name} {about} lists them; ask by id"
+                )
+            whom = found[0]
+        head = directory.head() if follow else ""
+        last = people.history(directory, whom, query)
+        show = _shown(directory, output, follow=follow)
+        show(list(reversed(last.changes)))
+        if not last.changes and not follow:
+            click.echo(_nothing(about), err=True)
+        if not last.is_whole and not follow:
+            click.echo(f"the last {len(last.changes)}; --limit shows more", err=True)
+        if follow:
+            _follow(directory, head, whom, query, {str(one.get("id")) for one in last.changes}, show)
+
+
+def _follow(
+    directory: "ScimService", head: str, whom: "About", query: "HistoryQuery", shown: set[str], show: Callable[[list[Any]], None]
+) -> None:  # fmt: skip
+    import threading
+
+    from kubectl_scim import people
+
+    with contextlib.suppress(KeyboardInterrupt):
+        changes = directory.follow(threading.Event(), query.types, head)
+        for one in people.following(changes, whom, query, shown):
+            show([one])
+
+
+def _shown(directory: "ScimService", output: str | None, *, follow: bool) -> Callable[[list[Any]], None]:
+    """Prints changes, the newest last."""
+    if output is not None:
+        return _written(output) if follow else lambda changes: print_document(changes, output)
+    from kubectl_scim.people import Names
+    from kubectl_scim.people_view import log_line
+
+    names, screen = Names(directory), terminal()
+
+    def lines(changes: Iterable[Mapping[str, Any]]) -> None:
+        called = names.of(changes)
+        for one in changes:
+            screen.print(log_line(one, called), soft_wrap=True)
+
+    return lines
+
+
+def _written(output: str) -> Callable[[list[Any]], None]:
+    """For what does not end: an object a line, or a document each."""
+
+    def each(changes: Iterable[Any]) -> None:
+        for one in changes:
+            if output == "json":
+                import json
+
+                click.echo(json.dumps(one))
+            else:
+                click.echo("---")
+                print_document(one, output)
+
+    return each
+
+
+@contextlib.contextmanager
+def _directory(name: str, options: dict[str, Any]) -> Iterator["ScimService"]:
+    """The people of a ScimToken's tenant; whatever goes wrong is told."""
+    from kubectl_scim.reading import reading
+    from kubectl_scim.text import plain
+    from scim_console.model import Denied, Missing, Unreachable
+
+    installation, namespace = options.pop("installation"), options.pop("namespace")
+    kubectl: Kubectl = kubectl_of(options)
+    try:
+        with told():
+            token = ScimToken(kubectl.get(KIND, name, "-n", namespace or kubectl.namespace()))
+            with reading(
+                kubectl, token, installation, lambda text: click.echo(plain(text), err=True)
+            ) as directory:
+                yield directory
+    except (Denied, Missing, Unreachable, ValueError) as error:
+        fail(str(error))
+
+
+def _count(noun: str, shown: int, total: int, filter: str | None) -> None:
+    """How many there are more, and what to do where there are none; beside what is printed."""
+    from kubectl_scim.search import is_filter
+    from kubectl_scim.text import plain
+
+    if shown < total:
+        click.echo(f"{shown} of {total} {noun}s; --limit shows more", err=True)
+    elif not total and filter is None:
+        click.echo(f"no {noun}s: has provisioning begun? kubectl scim log NAME tells", err=True)
+    elif not total and filter is not None:
+        what = (
+            "for which that filter holds" if is_filter(filter) else f"with {filter} in its name or an address"
+        )
+        click.echo(plain(f"no {noun} {what}"), err=True)
+
+
+def _nothing(about: str | None) -> str:
+    kept = "the log is kept for 90 days, unless SCIM_API_CHANGE_RETENTION_DAYS says otherwise"
+    if about is None:
+        return f"nothing; {kept}"
+    return f"nothing about {about}; {kept}. Who was deleted is found by externalId or id"
+
+
+def _nobody(name: str, value: str) -> NoReturn:
+    from kubectl_scim.search import TRIED
+    from kubectl_scim.text import plain
+
+    click.echo(
+        plain(
+            f"nobody has {value} as {TRIED}, and nobody deleted had it as externalId or id, as far back as the log goes. "
+            f"Next: kubectl scim users {name} TEXT looks for a part of a name; kubectl scim log {name} --type user.deleted "
+            "lists who was deleted; in Entra, Provision on demand says why somebody is left out"
+        ),
+        err=True,
+    )
+    sys.exit(1)
+
+
+def _document(person: "Person") -> Mapping[str, Any]:
+    return {
+        "user": person.user,
+        "groups": list(person.groups),
+        "deletion": person.deletion,
+        "log": list(reversed(person.log.changes)),
+        "isWholeLog": person.log.is_whole,
+    }

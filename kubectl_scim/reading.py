@@ -1,0 +1,105 @@
+"""From a ScimToken to its tenant's people: which credential, and which way to the SCIM API."""
+
+import contextlib
+import functools
+import ipaddress
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+from kubectl_scim import credential as credentials
+from kubectl_scim import port_forward
+from kubectl_scim.credential import Credential
+from kubectl_scim.kubectl import Forbidden, Kubectl, KubectlError
+from kubectl_scim.scim_service import SCIM, USER_AGENT, Connection, ScimService
+from kubectl_scim.scimtoken import ScimToken
+
+Say = Callable[[str], object]
+
+
+@contextlib.contextmanager
+def reading(kubectl: Kubectl, token: ScimToken, installation: str | None, say: Say) -> Iterator[ScimService]:
+    """The tenant's people, read through a port-forward, or over the network where the caller may not forward.
+
+    Args:
+        kubectl: with the caller's rights.
+        token: whose tenant.
+        installation: namespace of the installation; None: find it.
+        say: told when it goes over the network, and why.
+
+    Raises:
+        KubectlError: there is no credential that the caller may read, or no way; the message says what to do.
+    """
+    first = credentials.for_reading(kubectl, token)
+    present = _present(first, functools.partial(credentials.for_reading, kubectl, token))
+    with contextlib.ExitStack() as stack:
+        try:
+            forward = stack.enter_context(port_forward.to_installation(kubectl, installation))
+        except KubectlError as error:
+            if installation is not None and not isinstance(error, Forbidden):
+                raise
+            root = _root(first)
+            say(
+                f"no port-forward to the SCIM API ({error}); asked over the network instead: {first.endpoint}"
+            )
+            connection = Connection(lambda: root, present, over_network=True)
+        else:
+            connection = Connection(forward.url, present)
+        stack.callback(connection.close)
+        yield ScimService(connection)
+
+
+@contextlib.contextmanager
+def using(
+    kubectl: Kubectl, token: ScimToken, *, agent: str, through_cluster: bool, installation: str | None
+) -> Iterator[Connection]:
+    """Requests with a ScimToken's own credential, as whoever it was issued for sends them.
+
+    Args:
+        kubectl: with the caller's rights.
+        token: whose.
+        agent: User-Agent.
+        through_cluster: by a port-forward, and not to the Secret's endpoint.
+        installation: namespace of the installation; None: find it.
+
+    Raises:
+        KubectlError: there is no credential that the caller may read, or no way.
+    """
+    if agent == USER_AGENT:
+        raise ValueError("a use of a credential is not to pass for a look")
+    first = credentials.read(kubectl, token)
+    present = _present(first, functools.partial(credentials.read, kubectl, token))
+    with contextlib.ExitStack() as stack:
+        if through_cluster:
+            way = port_forward.to_installation(kubectl, installation, outlives_interrupt=True)
+            connection = Connection(stack.enter_context(way).url, present, agent=agent)
+        else:
+            root = _root(first)
+            connection = Connection(lambda: root, present, agent=agent, over_network=True)
+        stack.callback(connection.close)
+        yield connection
+
+
+def _present(first: Credential, again: Callable[[], Credential]) -> Callable[[], Credential]:
+    """The one that was read already, and from then on what the Secret has."""
+    waiting = [first]
+    return lambda: waiting.pop() if waiting else again()
+
+
+def _root(credential: Credential) -> str:
+    """Where the endpoint is, without ``/scim/v2``. Raises ``KubectlError``: a credential does not go there in clear."""
+    url = urlsplit(credential.endpoint)
+    if url.scheme != "https" and not _is_here(url.hostname or ""):
+        raise KubectlError(
+            f"the endpoint {credential.endpoint} of Secret {credential.secret_name} is not https, and a credential does not "
+            "go there in clear"
+        )
+    return credential.endpoint.rstrip("/").removesuffix(SCIM)
+
+
+def _is_here(host: str) -> bool:
+    """Whether it is this machine."""
+    if host == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False

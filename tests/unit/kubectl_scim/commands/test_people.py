@@ -1,0 +1,215 @@
+"""``users``, ``groups``, ``whois`` and ``log`` as people type them."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from kubectl_scim.main import cli
+from scim_console.model import Denied
+from support.played_directory import PlayedDirectory, change, user
+from support.played_kubectl import PlayedKubectl
+from support.scimtoken_objects import scimtoken
+
+GONE = change("2", "user.deleted", "gone")
+
+
+class World:
+    """What the commands find, and what they were told to look at."""
+
+    def __init__(self) -> None:
+        shared = [{"type": "work", "value": "team@example.com"}]
+        self.directory = PlayedDirectory(
+            [
+                user("1", "ada@example.com"),
+                user("2", "bob", emails=shared),
+                user("3", "carol", emails=shared),
+            ],
+            [{"id": "g1", "displayName": "Engineers", "members": [{"value": "1"}]}],
+            [change("3", "user.updated", "1", paths=["title"]), GONE, change("1", "user.created", "1")],
+        )
+        self.read: list[Any] = []
+
+    @contextlib.contextmanager
+    def reading(
+        self, kubectl: object, token: Any, installation: str | None, say: Any
+    ) -> Iterator[PlayedDirectory]:
+        self.read.append((token.namespace, token.name, installation))
+        say("over the network \x1b[31m")
+        yield self.directory
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    played = PlayedKubectl(tmp_path)
+    monkeypatch.setenv("KUBECTL", str(played.program))
+    played.answer("config", out="team")
+    played.answer("get", out=scimtoken())
+    world = World()
+    monkeypatch.setattr("kubectl_scim.reading.reading", world.reading)
+    return world
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments))
+
+
+def test_users_are_listed_with_how_many_there_are_more(world: World) -> None:
+    result = run("users", "entra", "--limit", "2", "--installation-namespace", "identity")
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["USERNAME", "ada@example.com", "bob"]
+    assert "2 of 3 users; --limit shows more" in result.stderr
+    assert "over the network \\x1b[31m" in result.stderr
+    assert world.read == [("team", "entra", "identity")]
+
+
+def test_users_are_looked_for_by_a_text_and_by_a_filter(world: World) -> None:
+    assert "ada@example.com" in run("users", "entra", "ADA").stdout
+    assert "bob" in run("users", "entra", 'userName eq "bob"').stdout
+    assert [one[0] for one in world.directory.asked] == [
+        'userName co "ADA" or displayName co "ADA" or emails.value co "ADA"',
+        'userName eq "bob"',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("users", "entra", "zoe"), "no user with zoe in its name or an address"),
+        (("users", "entra", 'userName eq "zoe"'), "no user for which that filter holds"),
+        (("groups", "entra", "zoe"), "no group with zoe"),
+    ],
+)
+def test_where_nobody_is_found_it_is_told(world: World, arguments: tuple[str, ...], said: str) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert said in result.stderr
+
+
+def test_a_tenant_without_people_says_what_to_look_at(world: World) -> None:
+    world.directory = PlayedDirectory()
+    assert "has provisioning begun?" in run("users", "entra").stderr
+
+
+@pytest.mark.parametrize(("form", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_lists_are_written_for_programs(world: World, form: str, read: Any) -> None:
+    users = read(run("users", "entra", "-o", form).stdout)
+    assert (users["totalResults"], users["Resources"][0]["meta"]["lastModified"]) == (
+        3,
+        "2026-11-30T09:00:00Z",
+    )
+    groups = read(run("groups", "entra", "-o", form).stdout)
+    assert groups["Resources"][0]["displayName"] == "Engineers"
+    person = read(run("whois", "entra", "1", "-o", form).stdout)
+    assert person["user"]["userName"] == "ada@example.com"
+    assert [one["id"] for one in person["log"]] == ["1", "3"]
+    assert (person["isWholeLog"], person["deletion"]) == (True, None)
+    log = read(run("log", "entra", "-o", form).stdout)
+    assert [one["id"] for one in log] == ["1", "2", "3"]
+
+
+def test_groups_are_listed(world: World) -> None:
+    assert "Engineers" in run("groups", "entra").stdout
+
+
+def test_whois_shows_one_with_groups_and_log(world: World) -> None:
+    result = run("whois", "entra", "ada@example.com")
+    assert result.exit_code == 0
+    assert 'emails[type eq "work"].value' in result.stdout
+    assert "Engineers" in result.stdout
+    assert result.stdout.rstrip().endswith("changed         ada@example.com  title  by team/entra t1")
+
+
+def test_whois_of_somebody_deleted_says_when_and_by_whom_and_fails(world: World) -> None:
+    result = run("whois", "entra", "e-gone")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("e-gone  deleted at ")
+    assert "by team/entra t1" in result.stdout
+    assert json.loads(run("whois", "entra", "e-gone", "-o", "json").stdout)["deletion"]["id"] == "2"
+
+
+def test_whois_of_nobody_says_what_was_tried_and_what_next(world: World) -> None:
+    result = run("whois", "entra", "zoe@example.com")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "nobody has zoe@example.com as userName, e-mail, externalId or id" in result.stderr
+    assert "kubectl scim log entra --type user.deleted" in result.stderr
+
+
+def test_whois_of_several_lists_them(world: World) -> None:
+    result = run("whois", "entra", "team@example.com")
+    assert result.exit_code == 2
+    assert "names 2 users: bob (id 2), carol (id 3); ask by id" in result.stderr
+
+
+def test_the_log_has_the_newest_last_and_names(world: World) -> None:
+    lines = run("log", "entra").stdout.splitlines()
+    assert [line[21:].split("  by")[0].split() for line in lines] == [
+        ["created", "ada@example.com"],
+        ["deleted", "externalId", "e-gone"],
+        ["changed", "ada@example.com", "title"],
+    ]
+
+
+def test_the_log_is_asked_for_what_was_said(world: World) -> None:
+    run("log", "entra", "--about", "ada@example.com", "--type", "user.updated", "--type", "user.created",
+        "--credential", "t1", "--since", "2026-11-30T00:00:00Z", "--limit", "1")  # fmt: skip
+    query = next(one for one in world.directory.asked if not isinstance(one, tuple))
+    assert (query.about, query.credential, query.types) == ("1", "t1", {"user.updated", "user.created"})
+    assert query.since.isoformat() == "2026-11-30T00:00:00+00:00"
+    result = run("log", "entra", "--limit", "1")
+    assert "the last 1; --limit shows more" in result.stderr
+
+
+def test_an_empty_log_says_how_far_it_goes_back(world: World) -> None:
+    result = run("log", "entra", "--about", "nobody")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "nothing about nobody; the log is kept for 90 days" in result.stderr
+    assert "names 2 users" in run("log", "entra", "--about", "team@example.com").stderr
+
+
+def test_a_log_that_is_followed_goes_on_where_it_was_and_shows_nothing_twice(world: World) -> None:
+    world.directory.coming = [
+        change("3", "user.updated", "1"),
+        change("4", "user.deactivated", "1"),
+        change("5", "user.created", "2"),
+    ]
+    result = run("log", "entra", "--follow", "--about", "1", "-o", "json")
+    assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == ["1", "3", "4"]
+    assert world.directory.asked[-1] == ("follow", frozenset(), "head")
+    assert [one["id"] for one in yaml.safe_load_all(run("log", "entra", "-f", "-o", "yaml").stdout)] == [
+        "1", "2", "3", "4", "5",
+    ]  # fmt: skip
+    assert "disabled        ada@example.com" in run("log", "entra", "-f").stdout
+
+
+def test_a_log_that_is_followed_ends_quietly(world: World) -> None:
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    world.directory.follow = interrupted  # type: ignore[method-assign, assignment]
+    result = run("log", "entra", "--follow")
+    assert result.exit_code == 0
+    assert "Aborted" not in result.output
+
+
+def test_a_time_that_is_none_is_told(world: World) -> None:
+    result = run("log", "entra", "--since", "yesterday")
+    assert result.exit_code == 2
+    assert "yesterday is no time: 2h" in result.stderr
+
+
+def test_what_is_refused_is_told_and_moves_no_cursor(world: World) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise Denied("kubectl scim rotate entra \x1b[31m")
+
+    world.directory.users = refuse  # type: ignore[method-assign, assignment]
+    for command in ("users", "whois"):
+        result = run(command, "entra", "x")
+        assert result.exit_code == 2
+        assert result.stderr.endswith("Error: kubectl scim rotate entra \\x1b[31m\n")
+        assert result.stdout == ""
