@@ -17,6 +17,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "groups": "people",
     "whois": "people",
     "log": "people",
+    "simulate": "simulate",
     "rotate": "act",
     "revoke": "act",
     "suspend": "act",
@@ -55,6 +56,8 @@ def cli() -> None:
         kubectl scim users entra lovelace            who is there
         kubectl scim whois entra ada@example.com     one user, their groups, and what happened to them
         kubectl scim log entra --follow              what happens, when, and by which credential
+    Or try what Entra does, from here:
+        kubectl scim simulate entra
     Then act; each waits until it is done:
         kubectl scim rotate entra
         kubectl scim revoke entra --all-superseded
