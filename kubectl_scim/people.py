@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from kubectl_scim.search import ids_filter, person_filters, quoted
-from scim_console.model import Directory, HistoryQuery, ResourcePage
+from scim_console.model import Directory, HistoryQuery, ResourcePage, Unreachable
 
 PAGE: Final = 200
 """Resources of one answer at most."""
@@ -26,7 +26,7 @@ class About:
 
     id: str | None = None
     external_id: str | None = None
-    """In the place of an id, of somebody who is not there any more."""
+    """In the place of an id, of somebody who is not there yet, or not any more."""
 
     def fits(self, change: Resource) -> bool:
         """Whether a change is theirs, or of a membership of theirs."""
@@ -42,11 +42,13 @@ class Log:
     changes: Sequence[Resource]
     is_whole: bool
     """Whether there are no older ones."""
+    obstacle: str | None = None
+    """Why it could not be read, and is empty."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Person:
-    """A user, present or deleted."""
+    """A user, present or deleted, or a group that was deleted."""
 
     about: About
     user: Resource | None
@@ -59,7 +61,8 @@ class Person:
         """The change that deleted them."""
         if self.user is not None:
             return None
-        return next((one for one in self.log.changes if one.get("type") == "user.deleted"), None)
+        deleted = ("user.deleted", "group.deleted")
+        return next((one for one in self.log.changes if one.get("type") in deleted), None)
 
 
 def users(directory: Directory, filter: str | None, limit: int) -> ResourcePage:
@@ -91,19 +94,17 @@ def present(directory: Directory, user: Resource, log: HistoryQuery) -> Person:
     """
     about = About(id=str(user["id"]))
     joined = groups(directory, f"members[value eq {quoted(str(user['id']))}]", PAGE).resources
-    return Person(about, user, joined, history(directory, about, log))
+    try:
+        found = history(directory, about, log)
+    except Unreachable as error:  # over the network there is none
+        found = Log((), is_whole=True, obstacle=str(error))
+    return Person(about, user, joined, found)
 
 
 def former(directory: Directory, value: str, log: HistoryQuery) -> Person | None:
     """Somebody who was deleted, by id or externalId: the log has no other name of theirs. None: nobody."""
-    candidates = [About(external_id=value)]
-    if _is_id(value):
-        candidates.insert(0, About(id=value))
-    for about in candidates:
-        found = history(directory, about, log)
-        if found.changes:
-            return Person(about, None, (), found)
-    return None
+    about = _departed(directory, value)
+    return None if about is None else Person(about, None, (), history(directory, about, log))
 
 
 def whom(directory: Directory, value: str) -> Sequence[About]:
@@ -116,9 +117,7 @@ def whom(directory: Directory, value: str) -> Sequence[About]:
                 break
     if found:
         return [About(id=str(one["id"])) for one in found]
-    # Entra's object ids look like ours, and are externalIds.
-    is_ours = _is_id(value) and history(directory, About(id=value), HistoryQuery(limit=1)).changes
-    return [About(id=value) if is_ours else About(external_id=value)]
+    return [_departed(directory, value) or About(external_id=value)]
 
 
 def history(directory: Directory, about: About, query: HistoryQuery) -> Log:
@@ -129,7 +128,8 @@ def history(directory: Directory, about: About, query: HistoryQuery) -> Log:
         about: whose.
         query: which, and how many.
     """
-    query, wanted = dataclasses.replace(query, about=about.id, external_id=about.external_id), query.limit
+    external_id = about.external_id if about.id is None else None
+    query, wanted = dataclasses.replace(query, about=about.id, external_id=external_id), query.limit
     found: list[Resource] = []
     for _ in range(_ENOUGH_PAGES):
         page = directory.history(dataclasses.replace(query, limit=min(wanted - len(found), _MOST)))
@@ -194,6 +194,14 @@ class Names:
             with contextlib.suppress(ValueError):  # too many people for that: ids are shown
                 for one in listed(ids_filter(some), 1, PAGE).resources:
                     self._known[str(one["id"])] = str(one.get(attribute) or "")
+
+
+def _departed(directory: Directory, value: str) -> About | None:
+    """Who had this id, or this externalId when they were deleted. Entra's object ids look like our ids, and are externalIds."""
+    if _is_id(value) and history(directory, About(id=value), HistoryQuery(limit=1)).changes:
+        return About(id=value)
+    deletions = history(directory, About(external_id=value), HistoryQuery(limit=1)).changes
+    return About(id=str(deletions[0]["resourceId"]), external_id=value) if deletions else None
 
 
 def _pages(listed: Any, filter: str | None, limit: int) -> ResourcePage:

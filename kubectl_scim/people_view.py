@@ -81,6 +81,9 @@ def show_person(console: Console, person: Person, names: Mapping[str, str]) -> N
             console.print(Text(f"  {plain(group.get('displayName'))}  "), Text(plain(group.get("id")), "dim"))
     else:
         console.print(_departed(person))
+    if person.log.obstacle is not None:
+        console.print(Text.assemble(("log: ", "bold"), (plain(person.log.obstacle), "yellow")))
+        return
     _titled(console, "log", len(person.log.changes))
     show_log(console, person.log.changes, names)
     if not person.log.is_whole:
@@ -159,14 +162,16 @@ def _text(value: object) -> str:
 
 def _departed(person: Person) -> Text:
     gone, newest = person.deletion, person.log.changes[0]
-    whom = person.about.id or person.about.external_id
+    whom = person.about.external_id or person.about.id
     name = Text.assemble((plain(whom), "bold"), "  ")
     if gone is None:
         last = plain(newest.get("type"))
         return name.append(f"is not there; the last that is known of them was {last}", "yellow")
     line = name.append("deleted", "red").append(f" at {local(gone.get('at'))} by {plain(by(gone))}")
-    external = gone.get("externalId")
-    return line.append(f", externalId {plain(external)}") if external and external != whom else line
+    external, resource = gone.get("externalId"), gone.get("resourceId")
+    if whom != resource:
+        return line.append(f", id {plain(resource)}")
+    return line.append(f", externalId {plain(external)}") if external else line
 
 
 def _called(resource_id: object, names: Mapping[str, str], external: object) -> str:

@@ -240,8 +240,8 @@ class ScimService:
         answer = self._connection.send("GET", HISTORY, {key: value for key, value in named.items() if value})
         if answer.status == httpx.codes.NOT_FOUND:
             raise Unreachable(
-                f"there is no {HISTORY} there: the SCIM API is of a release before it, or what leads to it lets "
-                "/changes/v1 alone through"
+                f"there is no {HISTORY} there. The endpoint that Entra asks does not lead to it: that takes a port-forward, so "
+                "create on pods/portforward in the installation's namespace; or the SCIM API is of an earlier release"
             )
         found = _successful(answer)
         return HistoryPage(found.get("changes") or [], found.get("next"))

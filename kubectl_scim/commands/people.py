@@ -21,7 +21,7 @@ from kubectl_scim.kubectl import Kubectl
 from kubectl_scim.scimtoken import KIND, ScimToken
 
 if TYPE_CHECKING:
-    from kubectl_scim.people import About, Person
+    from kubectl_scim.people import About, Log, Person
     from kubectl_scim.scim_service import ScimService
     from scim_console.model import HistoryQuery
 
@@ -181,7 +181,7 @@ def log(
                 )
             whom = found[0]
         head = directory.head() if follow else ""
-        last = people.history(directory, whom, query)
+        last = _last(directory, whom, query, follow=follow)
         show = _shown(directory, output, follow=follow)
         show(list(reversed(last.changes)))
         if not last.changes and not follow:
@@ -190,6 +190,21 @@ def log(
             click.echo(f"the last {len(last.changes)}; --limit shows more", err=True)
         if follow:
             _follow(directory, head, whom, query, {str(one.get("id")) for one in last.changes}, show)
+
+
+def _last(directory: "ScimService", whom: "About", query: "HistoryQuery", *, follow: bool) -> "Log":
+    """What was; where only what will be can be read, that is enough to follow."""
+    from kubectl_scim import people
+    from kubectl_scim.text import plain
+    from scim_console.model import Unreachable
+
+    try:
+        return people.history(directory, whom, query)
+    except Unreachable as error:
+        if not follow:
+            raise
+        click.echo(plain(f"only what happens from now on: {error}"), err=True)
+        return people.Log((), is_whole=True)
 
 
 def _follow(
@@ -303,4 +318,5 @@ def _document(person: "Person") -> Mapping[str, Any]:
         "deletion": person.deletion,
         "log": list(reversed(person.log.changes)),
         "isWholeLog": person.log.is_whole,
+        "noLog": person.log.obstacle,
     }

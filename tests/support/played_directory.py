@@ -111,7 +111,10 @@ class PlayedDirectory:
 def _fits(change: Resource, query: HistoryQuery) -> bool:
     return (
         (query.about is None or query.about in {change["resourceId"], change.get("member")})
-        and (query.external_id is None or change["externalId"] == query.external_id)
+        and (
+            query.external_id is None
+            or (change["externalId"] == query.external_id and change["type"].endswith(".deleted"))
+        )
         and (query.credential is None or change["actor"]["credential"] == query.credential)
         and (not query.types or change["type"] in query.types)
     )

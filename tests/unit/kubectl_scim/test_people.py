@@ -6,7 +6,7 @@ import pytest
 
 from kubectl_scim import people
 from kubectl_scim.people import About, Names
-from scim_console.model import Directory, HistoryQuery
+from scim_console.model import Directory, HistoryQuery, Unreachable
 from support.played_directory import PlayedDirectory, change, user
 
 ADA, BOB = "2819c223-7f76-453a-919d-413861904646", "9a0cb3de-52ea-4d2c-8a3c-34f2f0f20e9b"
@@ -37,6 +37,10 @@ def directory() -> PlayedDirectory:
         CHANGES,
         page=2,
     )
+
+
+def unreachable(_query: object) -> None:
+    raise Unreachable("it takes a port-forward")
 
 
 def ids(changes: object) -> list[str]:
@@ -81,8 +85,8 @@ def test_an_external_id_that_looks_like_an_id_is_found_too() -> None:
     directory = PlayedDirectory(changes=[change("1", "user.deleted", "x", externalId=entras)])
     person = people.former(directory, entras, HistoryQuery())
     assert person is not None
-    assert person.about == About(external_id=entras)
-    assert people.whom(directory, entras) == [About(external_id=entras)]
+    assert person.about == About("x", entras)
+    assert people.whom(directory, entras) == [About("x", entras)]
     assert people.former(directory, "never", HistoryQuery()) is None
 
 
@@ -94,6 +98,7 @@ def test_an_external_id_that_looks_like_an_id_is_found_too() -> None:
         ("Engineers", [About(id="g1")]),
         ("g2", [About(id="g2")]),
         (GONE, [About(id=GONE)]),
+        (f"e-{GONE}", [About(GONE, f"e-{GONE}")]),
         ("gone", [About(external_id="gone")]),
     ],
 )
@@ -101,6 +106,14 @@ def test_what_the_log_is_about_is_named_as_people_do(
     directory: PlayedDirectory, value: str, found: list[About]
 ) -> None:
     assert people.whom(directory, value) == found
+
+
+def test_a_person_is_shown_where_the_log_can_not_be_read(directory: PlayedDirectory) -> None:
+    directory.history = unreachable  # type: ignore[method-assign, assignment]
+    person = people.present(directory, directory.user(ADA), HistoryQuery())
+    assert (person.log.changes, person.log.obstacle) == ((), "it takes a port-forward")
+    with pytest.raises(Unreachable):
+        people.former(directory, GONE, HistoryQuery())
 
 
 def test_a_log_is_read_over_short_and_empty_pages_up_to_its_limit(directory: PlayedDirectory) -> None:
@@ -120,6 +133,7 @@ def test_of_what_comes_is_shown_what_was_asked_for() -> None:
     assert shown(About()) == ["2", "3", "4", "5"]
     assert shown(About(id=ADA)) == ["3", "5"]
     assert shown(About(external_id=f"e-{GONE}")) == ["2", "4"]
+    assert shown(About(GONE, "e")) == ["2", "4"]
     assert shown(About(), credential="t2") == ["3"]
     assert shown(About(), types=frozenset({"user.deleted"})) == ["4"]
 

@@ -98,6 +98,14 @@ def test_who_was_deleted_is_told_with_when_and_by_whom() -> None:
     text = shown(show_person, Person(About(id="1"), None, (), log), {})
     assert text.splitlines()[0] == "1  deleted at 2026-11-30 10:00:00 by team/entra t1, externalId e-1"
     assert "--limit" not in text
+    by_external = Person(About("1", "e-1"), None, (), log)
+    assert shown(show_person, by_external, {}).startswith(
+        "e-1  deleted at 2026-11-30 10:00:00 by team/entra t1, id 1\n"
+    )
+    without = Person(
+        About(id="1"), user("1", "ada"), (), Log((), is_whole=True, obstacle="it takes a port-forward")
+    )
+    assert "log: it takes a port-forward" in shown(show_person, without, {})
     rest = Log([change("1", "user.created", "1")], is_whole=False)
     assert "the last that is known of them was user.created" in shown(
         show_person, Person(About(external_id="e-1"), None, (), rest), {}

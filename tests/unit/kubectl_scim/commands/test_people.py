@@ -11,7 +11,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from kubectl_scim.main import cli
-from scim_console.model import Denied
+from scim_console.model import Denied, Unreachable
 from support.played_directory import PlayedDirectory, change, user
 from support.played_kubectl import PlayedKubectl
 from support.scimtoken_objects import scimtoken
@@ -185,6 +185,20 @@ def test_a_log_that_is_followed_goes_on_where_it_was_and_shows_nothing_twice(wor
         "1", "2", "3", "4", "5",
     ]  # fmt: skip
     assert "disabled        ada@example.com" in run("log", "entra", "-f").stdout
+
+
+def test_where_there_is_no_log_it_is_told_and_what_comes_is_followed(world: World) -> None:
+    def unreachable(_query: object) -> None:
+        raise Unreachable("it takes a port-forward")
+
+    world.directory.history = unreachable  # type: ignore[method-assign, assignment]
+    world.directory.coming = [change("4", "user.deactivated", "1")]
+    refused, followed = run("log", "entra"), run("log", "entra", "-f")
+    assert (refused.exit_code, followed.exit_code) == (2, 0)
+    assert "Error: it takes a port-forward" in refused.stderr
+    assert "only what happens from now on: it takes a port-forward" in followed.stderr
+    assert "disabled" in followed.stdout
+    assert "it takes a port-forward" in run("whois", "entra", "1").stdout
 
 
 def test_a_log_that_is_followed_ends_quietly(world: World) -> None:
