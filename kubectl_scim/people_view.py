@@ -23,7 +23,9 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "group.member_removed": ("left", ""),
 }
 """What happened in a person's words, and its colour; other types are shown as they are."""
-_HIDDEN: Final = frozenset({"schemas", "groups"})
+_HIDDEN: Final = frozenset({"schemas", "groups", "meta"})
+_PATH: Final = 32
+"""Characters of an attribute's name; longer ones, with a URN, push their value aside."""
 _ENTERPRISE: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 _PATHS: Final = 6
 """Paths of a change that are shown."""
@@ -72,10 +74,11 @@ def show_person(console: Console, person: Person, names: Mapping[str, str]) -> N
         user = person.user
         state = Text("active", "green") if user.get("active") is not False else Text("disabled", "yellow")
         console.print(Text.assemble((plain(user.get("userName")), "bold"), "  ", state))
-        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
-        for path, value in attributes(user):
-            table.add_row(Text(plain(path), "dim"), Text(plain(value)))
-        console.print(table)
+        meta = user.get("meta") or {}
+        times = [("created", local(meta.get("created"))), ("last changed", local(meta.get("lastModified")))]
+        for path, value in [*attributes(user), *times]:
+            line = Text.assemble((f"  {plain(path):<{_PATH}}", "dim"), "  ", plain(value))
+            console.print(line, soft_wrap=True)
         _titled(console, "groups", len(person.groups))
         for group in person.groups:
             console.print(Text(f"  {plain(group.get('displayName'))}  "), Text(plain(group.get("id")), "dim"))

@@ -4,12 +4,14 @@ import contextlib
 import functools
 import ipaddress
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from kubectl_scim import credential as credentials
 from kubectl_scim import port_forward
 from kubectl_scim.credential import Credential
 from kubectl_scim.kubectl import Forbidden, Kubectl, KubectlError
+from kubectl_scim.port_forward import PortForward
 from kubectl_scim.scim_service import SCIM, USER_AGENT, Connection, ScimService
 from kubectl_scim.scimtoken import ScimToken
 
@@ -29,11 +31,14 @@ def reading(kubectl: Kubectl, token: ScimToken, installation: str | None, say: S
     Raises:
         KubectlError: there is no credential that the caller may read, or no way; the message says what to do.
     """
-    first = credentials.for_reading(kubectl, token)
-    present = _present(first, functools.partial(credentials.for_reading, kubectl, token))
     with contextlib.ExitStack() as stack:
+        # Both take several calls of kubectl, each a process.
+        opening = stack.enter_context(ThreadPoolExecutor(1)).submit(_opened, kubectl, installation)
+        stack.callback(_close, opening)
+        first = credentials.for_reading(kubectl, token)
+        present = _present(first, functools.partial(credentials.for_reading, kubectl, token))
         try:
-            forward = stack.enter_context(port_forward.to_installation(kubectl, installation))
+            forward = opening.result()
         except KubectlError as error:
             if installation is not None and not isinstance(error, Forbidden):
                 raise
@@ -46,6 +51,15 @@ def reading(kubectl: Kubectl, token: ScimToken, installation: str | None, say: S
             connection = Connection(forward.url, present)
         stack.callback(connection.close)
         yield ScimService(connection)
+
+
+def _opened(kubectl: Kubectl, installation: str | None) -> PortForward:
+    return port_forward.to_installation(kubectl, installation).__enter__()
+
+
+def _close(opening: "Future[PortForward]") -> None:
+    if opening.exception() is None:
+        opening.result().__exit__()
 
 
 @contextlib.contextmanager

@@ -86,7 +86,8 @@ def test_a_person_has_attributes_groups_and_log() -> None:
         About(id="1"), user("1", "ada@example.com"), [{"id": "g", "displayName": "Engineers"}], log
     )
     text = shown(show_person, person, {"1": "ada@example.com"})
-    assert "ada@example.com  active" in text
+    assert text.startswith("ada@example.com  active\n  id                                1\n")
+    assert "last changed                      2026-11-30 10:00:00" in text
     assert "groups (1)" in text
     assert "Engineers" in text
     assert text.index("created") < text.index("disabled"), "the newest last"
