@@ -4,7 +4,11 @@ The tests are one story, in this order, told by one release.
 """
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -120,6 +124,54 @@ def test_helm_test_plays_a_life_of_its_own_and_cleans_up(pods: Pods) -> None:
         raise AssertionError(f"{error}\n{logs}") from None
     names = [item["metadata"]["name"] for item in pods.get("sct")["items"]]
     assert "helm-test" not in names
+
+
+LOOKS = [
+    {"apiGroups": ["scim-operator.io"], "resources": ["scimtokens"], "verbs": ["get"]},
+    {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
+]
+FORWARDS = [
+    {"apiGroups": [""], "resources": ["services", "pods"], "verbs": ["list", "get"]},
+    {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["create"]},
+]
+"""What docs/kubectl.md says that ``users`` and the like need, in the ScimToken's namespace and in the installation's."""
+
+
+def test_the_plugin_reads_people_through_a_port_forward_with_the_rights_that_are_documented(
+    pods: Pods, node: Node
+) -> None:
+    pods.apply_token("people")
+    for name, rules in (("looker", [*LOOKS, *FORWARDS]), ("stranger", LOOKS)):
+        role = {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "Role",
+            "metadata": {"name": name},
+            "rules": rules,
+        }
+        pods.kubectl("apply", "-f", "-", input=json.dumps(role))
+        pods.kubectl("create", "rolebinding", name, f"--role={name}", f"--user={name}")
+    environment = {**os.environ, "KUBECONFIG": str(node.kubeconfig), "KUBECTL": str(node.tools / "kubectl")}
+
+    def scim(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        program = Path(sys.executable).parent / "kubectl-scim"
+        return subprocess.run(
+            [program, *arguments, "-n", pods.namespace],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    played = scim("simulate", "people", "--yes", "--through-the-cluster")
+    assert played.returncode == 0, played.stdout + played.stderr
+    there = ("--installation-namespace", pods.namespace)
+    done = scim("log", "people", "--as", "looker", "--type", "user.deleted", *there)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "deleted         externalId scim-simulate  by" in done.stdout
+    refused = scim("users", "people", "--as", "stranger", *there)
+    assert 'cannot list resource "services"' in refused.stderr
+    assert f"over the network instead: https://{HOST}/scim/v2" in refused.stderr
 
 
 def test_a_rotation_under_traffic_rejects_nothing_with_the_old_token_nor_with_the_new(pods: Pods) -> None:

@@ -43,6 +43,7 @@ def test_a_read_only_scim_token_of_the_tenant_is_preferred(played: PlayedKubectl
     others = [reader("other", tenant="other"), scimtoken(), reader("reports")]
     played.answer("scimtokens.scim-operator.io", out={"items": others})
     played.answer("reports-scim-token", out=READERS)
+    played.answer("secret", out=secret(endpoint="https://x", token="sct_another"))
     found = for_reading(kubectl, ENTRA)
     assert (found.name, found.token, found.is_read_only) == ("reports", "sct_reports", True)
     assert "sct_" not in repr(found)

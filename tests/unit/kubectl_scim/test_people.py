@@ -87,7 +87,9 @@ def test_an_external_id_that_looks_like_an_id_is_found_too() -> None:
     assert person is not None
     assert person.about == About("x", entras)
     assert people.whom(directory, entras) == [About("x", entras)]
+    directory.asked.clear()
     assert people.former(directory, "never", HistoryQuery()) is None
+    assert [query.about for query in directory.asked] == [None], "no id looks like that"
 
 
 @pytest.mark.parametrize(

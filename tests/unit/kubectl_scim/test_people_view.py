@@ -90,7 +90,8 @@ def test_a_person_has_attributes_groups_and_log() -> None:
     assert "last changed                      2026-11-30 10:00:00" in text
     assert "groups (1)" in text
     assert "Engineers" in text
-    assert text.index("created") < text.index("disabled"), "the newest last"
+    log_part = text.partition("log (2)")[2]
+    assert 0 < log_part.index("created") < log_part.index("disabled"), "the newest last"
     assert "--limit" in text
 
 
@@ -150,6 +151,7 @@ def test_what_others_wrote_moves_no_cursor() -> None:
         ],
         is_whole=True,
     )
+    deleted = Log([{**log.changes[0], "type": "user.deleted"}], is_whole=True)
     whole = Person(About(id="1"), person, [{"id": evil, "displayName": evil}], log)
     text = "".join(
         (
@@ -158,6 +160,7 @@ def test_what_others_wrote_moves_no_cursor() -> None:
             shown(show_person, whole, {evil: evil}),
             shown(show_person, Person(About(external_id=evil), None, (), log), {}),
             shown(show_log, log.changes, {}),
+            shown(show_person, Person(About(external_id=evil), None, (), deleted), {}),
         )
     )
     assert not set(text) & {"\x1b", "\x07", "\r"}
