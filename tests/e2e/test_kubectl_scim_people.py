@@ -4,9 +4,11 @@ A port-forward needs a kubelet, which is not there: kubectl is the real one but 
 port. tests/e2e/test_pods.py has the real one.
 """
 
+import contextlib
 import json
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -223,3 +225,13 @@ def test_people_are_read_with_each_way_to_sign_in(stack: Stack, namespace: str, 
     stack.kubectl("apply", "-f", "-", input=shlex.split(command)[1])
     stack.wait_ready(namespace, "federated-reader")
     assert "ada@example.com" in admin.types("users", "federated").stdout
+
+    reader = stack.secret(namespace, "federated-reader-scim-token")["token-id"]
+
+    def uses() -> tuple[bool, bool]:
+        with contextlib.closing(sqlite3.connect(stack.directory / "scim.db")) as database:
+            asked = "SELECT inspected_at IS NOT NULL, last_used_at IS NOT NULL FROM credential WHERE id = ?"
+            found: tuple[bool, bool] = database.execute(asked, (reader,)).fetchone()
+        return found
+
+    until("a look is an inspection, and no use", lambda: uses() == (True, False), shown=uses)
