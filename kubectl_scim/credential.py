@@ -67,6 +67,13 @@ def read(kubectl: Kubectl, token: ScimToken) -> Credential:
             f"Secret {token.secret_name} has no endpoint and no credential yet: "
             f"kubectl scim status {token.name} -n {token.namespace}"
         )
+    # Who may write Secrets and not read them is not to be sent what is in one.
+    stated = str(token.status.get("endpoint") or endpoint)
+    if stated.rstrip("/") != endpoint.rstrip("/"):
+        raise NothingToReadWith(
+            f"Secret {token.secret_name} has the endpoint {endpoint}, and the operator says {stated}: nothing is sent "
+            f"until they agree, which the operator sees to: kubectl scim status {token.name} -n {token.namespace}"
+        )
     if bearer is None and client_secret is None:
         raise NothingToReadWith(_needs_a_reader(token))
     named = (token.namespace, token.name, token.secret_name, token.is_read_only, endpoint)

@@ -100,6 +100,19 @@ def test_with_a_workload_identity_the_manifest_of_a_reader_is_told(
     assert manifest["spec"] == {"tenant": "entra", "access": "ReadOnly"}
 
 
+def test_an_endpoint_that_is_not_the_operators_is_sent_nothing(
+    played: PlayedKubectl, kubectl: Kubectl
+) -> None:
+    played.answer("secret", out=ENTRAS)
+    same = ScimToken(scimtoken(endpoint="https://scim.example.com/scim/v2/"))
+    assert read(kubectl, same).token == "sct_entra"
+    other = ScimToken(scimtoken(endpoint="https://scim.example.org/scim/v2"))
+    with pytest.raises(
+        NothingToReadWith, match=r"the operator says https://scim\.example\.org.*nothing is sent"
+    ):
+        read(kubectl, other)
+
+
 @pytest.mark.parametrize("entries", [{}, {"token": "sct_1"}, {"endpoint": "https://x"}])
 def test_a_secret_that_is_not_filled_yet_is_told(
     played: PlayedKubectl, kubectl: Kubectl, entries: dict[str, str]
