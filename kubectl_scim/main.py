@@ -18,6 +18,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "whois": "people",
     "log": "people",
     "simulate": "simulate",
+    "doctor": "doctor",
     "rotate": "act",
     "revoke": "act",
     "suspend": "act",
@@ -58,6 +59,7 @@ def cli() -> None:
         kubectl scim log entra --follow              what happens, when, and by which credential
     Or try what Entra does, from here:
         kubectl scim simulate entra
+        kubectl scim doctor              everything that a supporter would check
     Then act; each waits until it is done:
         kubectl scim rotate entra
         kubectl scim revoke entra --all-superseded

@@ -5,11 +5,14 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from support.stack import Stack
+from support.installation_objects import deployment
+from support.stack import OPERATOR_NAMESPACE, Stack
 
 PLUGINS = Path(sys.executable).parent
 """Where the console script ``kubectl-scim`` is."""
@@ -163,3 +166,57 @@ def test_nothing_of_another_namespace_appears(stack: Stack, namespace: str, toke
         assert "entra" not in other.types("status").stdout
     finally:
         stack.kubectl("delete", "namespace", f"{namespace}-other", "--wait=false")
+
+
+@pytest.fixture
+def installed(stack: Stack) -> Iterator[None]:
+    """Deployments of operator and API as the chart makes them; what they stand for runs as processes here."""
+    made = [deployment("operator"), deployment("api", replicas=2, ready=1)]
+    for body in made:
+        stack.kubectl(
+            "apply", "-f", "-", input=json.dumps({**body, "spec": {**body["spec"], **_selecting(body)}})
+        )
+        ready = json.dumps({"status": {"replicas": body["spec"]["replicas"], **body["status"]}})
+        name = body["metadata"]["name"]
+        stack.kubectl(
+            "patch", "deployment", name, "-n", OPERATOR_NAMESPACE, "--subresource=status", "--type=merge", "-p", ready
+        )  # fmt: skip
+    yield
+    for body in made:
+        stack.kubectl("delete", "deployment", body["metadata"]["name"], "-n", OPERATOR_NAMESPACE)
+
+
+def _selecting(body: dict[str, Any]) -> dict[str, Any]:
+    labels = body["metadata"]["labels"]
+    return {
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, **body["spec"]["template"]},
+    }
+
+
+def test_doctor_tells_what_is_well_and_what_is_not(
+    stack: Stack, namespace: str, token: str, admin: Person, installed: None
+) -> None:
+    done = admin.types("doctor", "entra", expect=1)
+    print(done.stdout)
+    checks = {
+        one["name"]: one for one in json.loads(admin.types("doctor", "-o", "json", expect=1).stdout)["checks"]
+    }
+    mine = f"{namespace}/entra"
+    passed = {name for name, one in checks.items() if one["outcome"] == "passed"}
+    assert passed >= {
+        "kubectl and server",
+        "clock of this machine",
+        "custom resources",
+        "operator runs",
+        "operator leads",
+        f"{mine}: operator",
+        f"{mine}: Ready",
+        f"{mine}: Secret entra-scim-token",
+        f"{mine}: credential in the Secret",
+        "endpoint from here",
+    }
+    assert "1 of 2 ready" in checks["SCIM API runs"]["message"]
+    assert "without the chart" in checks["CRD scimtokens"]["message"]
+    assert "without TLS" in checks["endpoint's certificate"]["message"]
+    assert token not in done.stdout + str(checks)

@@ -17,6 +17,7 @@ PACKAGES: Final = {
 ELSEWHERE: Final = {
     "kubectl_scim.commands.act": "what people type: tests/unit/kubectl_scim/test_main.py",
     "kubectl_scim.commands.common": "what the commands share: tests/unit/kubectl_scim/test_main.py",
+    "kubectl_scim.commands.doctor": "what people type: tests/unit/kubectl_scim/test_main.py",
     "kubectl_scim.commands.look": "what people type: tests/unit/kubectl_scim/test_main.py",
     "scim_console.model": "records and protocols without behaviour",
     "scim_api.contract.change_types": "a list of names; tests/api/store/test_change_log.py makes each of them",

@@ -154,6 +154,21 @@ def test_a_rotation_asks_only_where_requests_are_rejected(played: PlayedKubectl)
     assert run("suspend", "entra", "--timeout", "0.3").exit_code == 2  # the operator does nothing here
 
 
+def test_doctor_prints_each_line_with_what_to_do_and_exits_with_the_outcome(played: PlayedKubectl) -> None:
+    played.answer("version", "--client", out={"clientVersion": {"gitVersion": "v1.37.2"}})
+    played.answer("/version", err="no answer \x1b[31m from there", code=1)
+    result = run("doctor", "entra")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        r"✗ kubectl and server  no answer \x1b[31m from there",
+        "  next: kubectl cluster-info; is the context the right one?",
+        "1 failed",
+    ]
+    document = json.loads(run("doctor", "-o", "json").stdout)
+    assert document["exitCode"] == 1
+    assert [(one["name"], one["outcome"]) for one in document["checks"]] == [("kubectl and server", "failed")]
+
+
 def test_it_starts_without_what_it_does_not_use() -> None:
     program = "import sys, kubectl_scim.main; print([one for one in sys.modules if one.split('.')[0] in ('rich', 'yaml', 'httpx', 'kubernetes', 'pydantic')])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -162,6 +177,6 @@ def test_it_starts_without_what_it_does_not_use() -> None:
 
 def test_help_teaches() -> None:
     text = run("--help").stdout
-    for command in ("status", "credentials", "rotate", "revoke", "suspend", "resume"):
+    for command in ("status", "credentials", "doctor", "rotate", "revoke", "suspend", "resume"):
         assert command in text
         assert "--context" in run(command, "--help").stdout
