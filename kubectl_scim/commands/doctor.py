@@ -3,13 +3,17 @@
 import contextlib
 import dataclasses
 import importlib.metadata
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from kubectl_scim.commands.common import (
+    fail,
     installation_option,
     kubectl_of,
     kubernetes_options,
@@ -21,6 +25,7 @@ from kubectl_scim.commands.common import (
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from kubectl_scim.bundle.collection import Collector
     from scim_console.model import Check
 
 _MARKS: Final = {"passed": ("✓", "green"), "failed": ("✗", "red"), "not checkable": ("?", "yellow")}
@@ -29,11 +34,27 @@ _MARKS: Final = {"passed": ("✓", "green"), "failed": ("✗", "red"), "not chec
 @click.command()
 @click.argument("name", required=False)
 @click.option("-o", "--output", type=click.Choice(["json", "yaml"]), help="For programs.")
+@click.option(
+    "--bundle",
+    "archive",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.tar.gz",
+    help="Write a support archive.",
+)
+@click.option(
+    "--lines", type=click.IntRange(min=0), default=1000, show_default=True, help="Of each log, for --bundle."
+)
+@click.option(
+    "--without", multiple=True, metavar="NAME", help="Leave this file out of the archive; may be repeated."
+)
 @installation_option
 @kubernetes_options
 def doctor(
     name: str | None,
     installation: str | None,
+    archive: Path | None,
+    lines: int,
+    without: tuple[str, ...],
     output: str | None,
     namespace: str | None,
     **options: Any,
@@ -42,11 +63,17 @@ def doctor(
 
     A line says passed, failed with what to do, or not checkable with the right that is missing.
 
+    --bundle also writes what a supporter needs: objects, Events and logs, without a secret and without personal data. What is
+    written is searched for both before; it is not written while something looks like either.
+
     Exits with 0 when all passed, 1 when something failed, and 2 when nothing failed but something could not be told.
     """
+    from kubectl_scim.bundle.collection import Collector
     from kubectl_scim.doctor import ask_endpoint
     from kubectl_scim.doctor.run import Doctor, exit_code
 
+    if archive is not None and archive.exists():
+        raise click.UsageError(f"{archive} exists")
     kubectl, screen = kubectl_of(options), terminal()
     release = importlib.metadata.version("scim-operator")
     place = namespace or kubectl.namespace()
@@ -63,6 +90,10 @@ def doctor(
             checks.append(one)
             if output is None:
                 _show(screen, one)
+        written = None
+        if archive is not None:
+            collector = Collector(kubectl, place, name, installation, lines, say)
+            written = _write(archive, collector, checks, without)
     code = exit_code(checks)
     if output is not None:
         document = {"exitCode": code, "checks": [dataclasses.asdict(one) for one in checks]}
@@ -70,7 +101,34 @@ def doctor(
     else:
         counts = {kind: sum(one.outcome == kind for one in checks) for kind in _MARKS}
         screen.print(", ".join(f"{number} {kind}" for kind, number in counts.items() if number))
+    if written is not None:
+        click.echo(_plain(written), err=True)
     sys.exit(code)
+
+
+def _write(path: Path, collector: "Collector", checks: Sequence["Check"], without: Sequence[str]) -> str:
+    """Write the archive; what to say of it."""
+    from kubectl_scim.bundle.archive import Refused, build
+
+    collection = collector.collect(checks, datetime.now(UTC))
+    unknown = [one for one in without if one not in collection.files]
+    if unknown:
+        fail(f"--without {unknown[0]}: the archive has no such file; it has {', '.join(collection.files)}")
+    files = {file: text for file, text in collection.files.items() if file not in without}
+    try:
+        content, redactor = build(files, collection.values)
+    except Refused as refused:
+        fail(f"{refused}. Leave that file out with --without, or report it so that it is taken out")
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+    except OSError as error:
+        fail(f"{path} can't be written: {error.strerror}")
+    missing = f"; {len(collection.unread)} could not be read, see not-read.json" if collection.unread else ""
+    return (
+        f"{path}: {len(files)} files, {redactor.secrets} secrets and {redactor.people} people taken out{missing}. "
+        f"Look at it before you send it: tar -xzOf {path}"
+    )
 
 
 def _show(screen: "Console", one: "Check") -> None:

@@ -4,6 +4,7 @@ import base64
 import json
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from kubectl_scim.main import cli
+from support.installation_objects import pod
 from support.played_kubectl import PlayedKubectl
 from support.scimtoken_objects import condition, credential, scimtoken
 
@@ -167,6 +169,50 @@ def test_doctor_prints_each_line_with_what_to_do_and_exits_with_the_outcome(play
     document = json.loads(run("doctor", "-o", "json").stdout)
     assert document["exitCode"] == 1
     assert [(one["name"], one["outcome"]) for one in document["checks"]] == [("kubectl and server", "failed")]
+
+
+@pytest.fixture
+def small(played: PlayedKubectl, monkeypatch: pytest.MonkeyPatch) -> PlayedKubectl:
+    """A cluster whose server does not answer the doctor, and that has one log."""
+    played.answer("version", "--client", out={"clientVersion": {"gitVersion": "v1.37.2"}})
+    played.answer("/version", err="no answer", code=1)
+    played.answer("pods", out={"items": [pod("api", "api-1")]})
+    played.answer("get", out={"items": []})
+    monkeypatch.setattr("kubectl_scim.commands.doctor.kubectl_of", lambda _options: played.in_process())
+    return played
+
+
+def test_a_bundle_is_written_for_its_owner_alone_and_never_over_another_file(
+    small: PlayedKubectl, tmp_path: Path
+) -> None:
+    small.answer("logs", out="ada@example.com came with Bearer abc12345\n")
+    archive = tmp_path / "out.tar.gz"
+    result = run("doctor", "--bundle", str(archive))
+    assert result.exit_code == 1
+    assert "1 secrets and 1 people taken out" in result.stderr
+    assert archive.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(archive) as tar:
+        log = tar.extractfile("kubectl-scim-bundle/logs/scim-system/api-1/main.log")
+        assert log is not None
+        assert log.read() == b"person-1@redacted came with [redacted: Authorization header]\n"
+    again = run("doctor", "--bundle", str(archive))
+    assert (again.exit_code, again.stdout) == (2, "")
+    assert "exists" in again.stderr
+
+
+def test_a_bundle_with_something_suspicious_is_not_written_until_that_file_is_left_out(
+    small: PlayedKubectl, tmp_path: Path
+) -> None:
+    small.answer("logs", out="well\nit was aB1aB1aB1aB1aB1aB1aB1aB1aB1aB1aB1aB1\n")
+    archive, log = tmp_path / "out.tar.gz", "logs/scim-system/api-1/main.log"
+    refused = run("doctor", "--bundle", str(archive))
+    assert refused.exit_code == 2
+    assert f"{log} line 2: long random text" in refused.stderr
+    assert not archive.exists()
+    assert "it has README.txt" in run("doctor", "--bundle", str(archive), "--without", "x").stderr
+    assert run("doctor", "--bundle", str(archive), "--without", log).exit_code == 1
+    with tarfile.open(archive) as tar:
+        assert not any(name.endswith(".log") for name in tar.getnames())
 
 
 def test_it_starts_without_what_it_does_not_use() -> None:

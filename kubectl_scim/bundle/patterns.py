@@ -1,0 +1,91 @@
+"""What must not be in a support archive, by its form: secrets, credentials in URLs and headers, e-mail addresses, names.
+
+Texts may be JSON in JSON in a log line, or percent-encoded in a URL, so each pattern allows for escapes. Pure.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+TOKEN: Final = re.compile(r"sc[tsa]_[0-9A-Za-z]{49}")
+"""Our credentials (``scim_api.contract.tokens``)."""
+_QUOTE: Final = r"(?:\\*[\"']|%22|%27)"
+_SPACE: Final = r"(?:\s|\+|%20)"
+_SETTING: Final = (
+    r"(?:pass(?:word|wd|phrase)?|pwd|client[_-]?secret|(?:access|refresh|id|bearer|auth)[_-]?token|api[_-]?key|private[_-]?key|"
+    r"(?:client[_-]?)?assertion|signature|sig|cookie|set-cookie)"
+)
+SECRETS: Final[Sequence[tuple[str, re.Pattern[str]]]] = (
+    (
+        "private key or certificate",
+        re.compile(r"-----BEGIN[^-]{1,60}-----.*?(?:-----END[^-]{1,60}-----|\Z)", re.DOTALL),
+    ),
+    ("token of this SCIM API", re.compile(r"sc[tsa]_[0-9A-Za-z]{20,}")),
+    ("signing secret", re.compile(r"wh(?:sec|sk|pk)_[0-9A-Za-z+/=_-]{8,}")),
+    ("JSON Web Token", re.compile(r"eyJ[0-9A-Za-z_-]{4,}(?:(?:\.|%2[eE])[0-9A-Za-z_-]*){1,4}")),
+    (
+        "Authorization header",
+        re.compile(
+            rf"(?:proxy-)?authorization{_QUOTE}?(?:\s|%20)*(?:[:=,]|%3[aA])\s*\[?\s*(?:b?{_QUOTE})?[^\r\n\"'\\,;}}\]]+",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "Authorization header",
+        re.compile(
+            rf"\b(?i:bearer|basic|negotiate){_SPACE}+(?=[a-z]*[0-9A-Z+/=._~%-])[0-9A-Za-z+/=._~%-]{{8,}}"
+        ),
+    ),
+    ("credentials in a URL", re.compile(r"(?<=://)[^\s/\"'@?#]*:[^\s/\"'?#]*@(?=[\w.\[-])")),
+    (
+        "value of a secret setting",
+        re.compile(
+            rf"(?<![a-z0-9]){_SETTING}{_QUOTE}?\s*(?:[:=]|%3[dD])\s*(?:{_QUOTE}[^\r\n\"']+|[^\s\"'&,;{{}}\[\]]+)",
+            re.IGNORECASE,
+        ),
+    ),
+)
+"""What each is called, and how it looks."""
+_ESCAPED: Final = r"\\+u[0-9a-fA-F]{4}"
+_CODED: Final = r"%(?!20|22|27|2[cCfF6]|3[a-fA-F]|40)[0-9a-fA-F]{2}|%(?![0-9a-fA-F]{2})"
+"""Percent-encoded characters that do not end an address."""
+_ATOM: Final = rf"(?:{_ESCAPED}|{_CODED}|[^\s\"'`<>()\[\]{{}}\\,;:|/=&?@%])"
+EMAIL: Final = re.compile(
+    rf"(?<!%)(?<!%[0-9a-fA-F])(?<!\\(?=[nrtbf]))(?:\\*\"[^\"\n]{{1,64}}\\*\"|{_ATOM}{{1,256}})(?:@|%40|\\+u0040)(?!sha(?:256|512):){_ATOM}{{0,255}}(?:{_ESCAPED}|{_CODED}|\w)"
+)
+"""With or without a dot in the domain; ``repository@sha256:...`` is an image."""
+EMAIL_STEMS: Final = ("@", "%40", "u0040")
+"""A line without any of them has none: most have not, and this is quickly seen."""
+_NAME_KEYS: Final = (
+    r"(?:user[_-]?name|display[_-]?name|given[_-]?name|family[_-]?name|middle[_-]?name|nick[_-]?name|formatted|external[_-]?id|"
+    r"user[_-]?principal[_-]?name|upn|mail[_-]?nickname|e?mails?|preferred[_-]?username|phone[_-]?numbers?|full[_-]?name)"
+)
+_END: Final = r"[^\s\"'&,;{}\\]"
+_INNER: Final = r"[^\s\"&,;{}\\]"
+"""Characters of a value without quotes; it does not begin nor end with an apostrophe."""
+NAME_STEMS: Final = ("name", "formatted", "external", "upn", "mail", "phone")
+"""Likewise, in lower case."""
+NAMES: Final[Sequence[re.Pattern[str]]] = (
+    re.compile(
+        rf"(?P<q>\\*[\"']){_NAME_KEYS}(?P=q)\s*:\s*(?P=q)(?P<value>[^\n]*?)(?<!\\)(?P=q)", re.IGNORECASE
+    ),
+    re.compile(
+        rf"\b{_NAME_KEYS}{_SPACE}+(?:eq|ne|co|sw|ew|gt|ge|lt|le){_SPACE}+(?P<q>\\*\"|%22)(?P<value>[^\n]*?)(?<!\\)(?P=q)",
+        re.IGNORECASE,
+    ),
+    re.compile(rf"(?<![\w-]){_NAME_KEYS}(?:=|:\s+)\\*(?P<q>[\"'])(?P<value>[^\n]*?)(?P=q)", re.IGNORECASE),
+    re.compile(rf"(?<![\w-]){_NAME_KEYS}=(?P<value>{_END}(?:{_INNER}*{_END})?)", re.IGNORECASE),
+    re.compile(rf"(?<![\w-]){_NAME_KEYS}:[ \t]+(?P<value>[^\s\"'\\][^\n\"',;{{}}\\]*)", re.IGNORECASE),
+)
+"""Where what names a person stands: JSON, SCIM filters, and settings of a log line."""
+RANDOM: Final = re.compile(r"[0-9A-Za-z+/_=-]{32,}")
+"""May be a secret of a form that nobody has foreseen, see ``is_random``."""
+
+
+def is_random(text: str) -> bool:
+    """Whether what ``RANDOM`` has found is no name, id or digest, which are written in one case or have few digits."""
+    return (
+        any(one.isupper() for one in text)
+        and any(one.islower() for one in text)
+        and sum(one.isdigit() for one in text) >= 3
+    )

@@ -1,0 +1,120 @@
+"""What must not be in a support archive is recognised by its form, and what belongs into one is not."""
+
+import pytest
+
+from kubectl_scim.bundle import patterns
+from scim_api.contract import signing_secret, tokens
+
+BASIC = "dXNlcjpwYXNzd29yZA=="
+
+
+@pytest.mark.parametrize("kind", tokens.PREFIXES)
+def test_our_tokens_are_those_of_the_contract(kind: tokens.TokenKind) -> None:
+    made = tokens.new_token(kind)
+    assert patterns.TOKEN.fullmatch(made)
+    assert tokens.PATTERN.fullmatch(made)
+    assert {one[0] for one in tokens.PREFIXES.values()} == {"s"}
+    assert not patterns.TOKEN.fullmatch(made[:-1])
+
+
+def _found(text: str) -> set[str]:
+    return {what for what, pattern in patterns.SECRETS if pattern.search(text)}
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (f"came with {tokens.new_token()}", "token of this SCIM API"),
+        ("came with sct_0123456789012345678901 cut short", "token of this SCIM API"),
+        (f"signed with {signing_secret.new_secret()}", "signing secret"),
+        ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln", "JSON Web Token"),
+        ("x=eyJhbGciOiJSUzI1NiJ9%2EeyJzdWIiOiJ4In0", "JSON Web Token"),
+        (
+            "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\n-----END EC PRIVATE KEY-----",
+            "private key or certificate",
+        ),
+        (r'"-----BEGIN PRIVATE KEY-----\nMHcCAQEE"', "private key or certificate"),
+        (f"Authorization: Basic {BASIC}", "Authorization header"),
+        (rf'{{"headers": {{"authorization": "{BASIC}"}}}}', "Authorization header"),
+        (rf'"msg": "{{\"Authorization\": \"{BASIC}\"}}"', "Authorization header"),
+        (f"[(b'authorization', b'Basic {BASIC}')]", "Authorization header"),
+        (f"it sent Basic {BASIC}", "Authorization header"),
+        ("it sent bearer abcdefgh1", "Authorization header"),
+        ("postgresql://scim:hunter2@db.example.com/scim", "credentials in a URL"),
+        ("postgresql://scim:p%40ss@[::1]:5432/scim", "credentials in a URL"),
+        ("?sslmode=require&password=hunter2", "value of a secret setting"),
+        ('"client_secret": "hunter2"', "value of a secret setting"),
+        ("client_assertion%3Dabc", "value of a secret setting"),
+    ],
+)
+def test_secrets_are_recognised_by_their_form(text: str, what: str) -> None:
+    assert what in _found(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"spec": {"secret": {"name": "entra-scim-token"}, "auth": {"type": "BearerToken"}}',
+        "entra.microsoft.com: Bearer authentication",
+        "https://scim.example.com/scim/v2 answers as a SCIM API and asks for a token",
+        "Secret entra-scim-token has 1d400894c9f85db4",
+        '"keys": ["client-secret", "password", "token"]',
+        "image: registry.example.com/scim-api:0.1.0@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6",
+    ],
+)
+def test_what_belongs_into_an_archive_is_no_secret_and_nobody(text: str) -> None:
+    assert not _found(text)
+    assert not patterns.EMAIL.search(text)
+    assert not any(patterns.is_random(one[0]) for one in patterns.RANDOM.finditer(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("to ada@example.com.", "ada@example.com"),
+        ("<ada.l+x@mail.example.co.uk>", "ada.l+x@mail.example.co.uk"),
+        ("?filter=userName%20eq%20%22ada%40example.com%22", "ada%40example.com"),
+        (r"\"m\u00fcller@example.com\"", r"m\u00fcller@example.com"),
+        ("mueller@bücher.example", "mueller@bücher.example"),
+        ("ada@corp", "ada@corp"),
+        ('"ada lovelace"@example.com', '"ada lovelace"@example.com'),
+    ],
+)
+def test_addresses_are_found_whole_in_each_spelling(text: str, address: str) -> None:
+    found = patterns.EMAIL.search(text)
+    assert found is not None
+    assert found[0] == address
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('{"userName": "ada"}', "ada"),
+        (r'"body": "{\"userName\":\"ada\",\"active\":true}"', "ada"),
+        (r'"userName": "a \"countess\" l"', r"a \"countess\" l"),
+        ("{'userName': 'ada'}", "ada"),
+        ('filter=userName eq "ada"', "ada"),
+        ("filter=externalId%20eq%20%22ada%22&count=1", "ada"),
+        ("userName+eq+%22ada%22", "ada"),
+        ('userName eq "o\'hara"', "o'hara"),
+        ("'user_name=o'hara'", "o'hara"),
+        ("user_name=ada status=200", "ada"),
+        ('displayName="Ada Lovelace" status=200', "Ada Lovelace"),
+        ("displayName: Ada Lovelace, active", "Ada Lovelace"),
+    ],
+)
+def test_names_of_people_are_found_where_they_are_said_to_be_names(text: str, name: str) -> None:
+    assert name in {found["value"] for pattern in patterns.NAMES for found in pattern.finditer(text)}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("k" * 20 + "K1" * 10, True),
+        ("9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6", False),
+        ("SCIM_OPERATOR_REQUESTED_ROTATION_SECONDS_1234", False),
+        ("OAuthClientCredentialsGrantWithCertificate1", False),
+    ],
+)
+def test_random_text_has_both_cases_and_digits(text: str, expected: bool) -> None:
+    assert patterns.is_random(text) is expected
