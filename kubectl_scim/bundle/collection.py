@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from kubectl_scim.bundle import reduction
 from kubectl_scim.kubectl import Kubectl, KubectlError, Object
+from kubectl_scim.port_forward import PART_OF, installation_namespace
 from kubectl_scim.scimtoken import KIND, ScimToken
 from kubectl_scim.scimwebhook import WEBHOOK_KIND
 from scim_console.model import Check
 
-PARTS: Final = "app.kubernetes.io/part-of=scim-operator"
 LINES: Final = 1000
 """Of each log, the last ones."""
 _PUBLIC: Final = frozenset(
@@ -56,7 +56,7 @@ class Collector:
         kubectl: of the caller.
         namespace: whose ScimTokens.
         name: of one of them; None: all.
-        installation: where the chart is installed; None: it is searched for.
+        installation: where the chart is installed; None: what the cluster says.
         lines: of each log.
         say: told what is being read.
     """
@@ -78,8 +78,11 @@ class Collector:
         found = Collection({"README.txt": _ABOUT})
         found.files["checks.json"] = _text([dataclasses.asdict(one) for one in checks])
         tokens = self._scimtokens(found)
-        self._installation(found)
-        places = {self.namespace, *self._installed_in(found)}
+        places = {self.namespace}
+        installation = self._namespace(found)
+        if installation is not None:
+            self._installation(found, installation)
+            places.add(installation)
         for place in sorted(places):
             self._events(found, place)
             self._secrets(found, place, tokens if place == self.namespace else [], now)
@@ -100,14 +103,20 @@ class Collector:
         found.files["scimwebhooks.json"] = _text([reduction.reduced(body) for body in webhooks])
         return [ScimToken(body) for body in one]
 
-    def _installation(self, found: Collection) -> None:
+    def _namespace(self, found: Collection) -> str | None:
+        try:
+            return self.installation or installation_namespace(self.kubectl)
+        except KubectlError as error:
+            found.unread.append({"what": "the installation", "why": str(error)})
+            return None
+
+    def _installation(self, found: Collection, place: str) -> None:
         self.say("the installation")
-        place = ("-A",) if self.installation is None else ("-n", self.installation)
         for kind in ("deployments.apps", "pods"):
             bodies = self._read(
                 found,
                 kind,
-                lambda kind=kind: self.kubectl.list(kind, *place, "-l", PARTS),  # type: ignore[misc]
+                lambda kind=kind: self.kubectl.list(kind, "-n", place, "-l", PART_OF),  # type: ignore[misc]
             )
             found.files[f"installation/{kind.partition('.')[0]}.json"] = _text(
                 [reduction.reduced(body) for body in bodies]
@@ -115,13 +124,6 @@ class Collector:
             if kind == "pods":
                 for body in bodies:
                     self._logs(found, body)
-
-    def _installed_in(self, found: Collection) -> Iterator[str]:
-        if self.installation is not None:
-            yield self.installation
-        for kind in ("deployments", "pods"):
-            for body in json.loads(found.files[f"installation/{kind}.json"]):
-                yield str(body["metadata"]["namespace"])
 
     def _logs(self, found: Collection, pod: Object) -> None:
         place, name = pod["metadata"]["namespace"], pod["metadata"]["name"]

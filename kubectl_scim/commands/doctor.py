@@ -70,6 +70,7 @@ def doctor(
     """
     from kubectl_scim.bundle.collection import Collector
     from kubectl_scim.doctor import ask_endpoint
+    from kubectl_scim.doctor.acceptance import Acceptance
     from kubectl_scim.doctor.run import Doctor, exit_code
 
     if archive is not None and archive.exists():
@@ -84,7 +85,7 @@ def doctor(
             progress = stack.enter_context(screen.status(""))
             say = lambda text: progress.update(_plain(text))  # noqa: E731
         examination = Doctor(
-            kubectl, place, name, release, lambda url: ask_endpoint.ask(url, release), installation, say=say
+            kubectl, place, name, release, lambda url: ask_endpoint.ask(url, release), installation, accepts=stack.enter_context(Acceptance(kubectl, installation)), say=say
         )  # fmt: skip
         for one in examination.checks():
             checks.append(one)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from kubectl_scim.doctor.facts import Unread, failed, not_checkable, passed, unread
+from kubectl_scim.port_forward import PART_OF
 from kubectl_scim.text import length, moment, seen, stamp
 from scim_console.model import Check
 
@@ -15,8 +16,6 @@ CLOCKS: Final = timedelta(seconds=60)
 """By how much this machine's clock may differ from the API server's."""
 VERSION_LABEL: Final = "app.kubernetes.io/version"
 COMPONENT_LABEL: Final = "app.kubernetes.io/component"
-PARTS: Final = "app.kubernetes.io/part-of=scim-operator"
-"""Selects what belongs to an installation."""
 RESOURCES: Final = ("scimtokens", "scimwebhooks")
 _INSTALL: Final = "install or upgrade the chart; without it: kubectl apply --server-side -f crds/"
 _LEASE_SECONDS: Final = 15
@@ -137,8 +136,8 @@ def workloads(
         if not mine and component != "deliver":
             yield failed(
                 f"{what} runs",
-                f"there is no Deployment with {PARTS},{COMPONENT_LABEL}={component}",
-                "install the chart; if it is in a namespace of its own: --installation-namespace",
+                f"there is no Deployment with {PART_OF},{COMPONENT_LABEL}={component}",
+                "install the chart, or say where it is: --installation-namespace",
             )
         for one in mine:
             its_pods = pods if isinstance(pods, Unread) else of_component(pods, component)
@@ -214,7 +213,7 @@ def leader(lease: Object | Unread, namespace: str, now: datetime) -> Check:
     """
     name, look = (
         "operator leads",
-        f"kubectl logs -n {namespace} -l {PARTS},{COMPONENT_LABEL}=operator --tail=50",
+        f"kubectl logs -n {namespace} -l {PART_OF},{COMPONENT_LABEL}=operator --tail=50",
     )
     if isinstance(lease, Unread):
         if lease.why == "missing":

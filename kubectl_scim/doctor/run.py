@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from kubectl_scim.doctor import checks_cluster, checks_endpoint, checks_token, checks_webhook
 from kubectl_scim.doctor.facts import Answer, Unread, failed, not_checkable, read, unread
 from kubectl_scim.kubectl import Kubectl, Object
+from kubectl_scim.port_forward import PART_OF, installation_namespace
 from kubectl_scim.scimtoken import GROUP, KIND, ScimToken
 from kubectl_scim.scimwebhook import WEBHOOK_KIND, ScimWebhook
 from kubectl_scim.text import moment
@@ -30,7 +31,7 @@ class Doctor:
         name: of one of them; None: all.
         release: of this plugin.
         ask: asks an endpoint without a credential.
-        installation: where the installation is; None: it is searched for.
+        installation: where the chart is installed; None: what the cluster says.
         accepts: tries a credential; None: that is left out.
         say: told what is being looked at.
     """
@@ -75,28 +76,20 @@ class Doctor:
             yield checks_cluster.definition_release(kind, crd, self.release)
 
     def _installation(self, skew: timedelta) -> Iterator[Check]:
+        """Only where the cluster's administrator, or the caller, says that it is: labels anybody can set."""
         self.say("operator and SCIM API")
-        place = ("-A",) if self.installation is None else ("-n", self.installation)
-        deployments = read(lambda: self.kubectl.list("deployments.apps", *place, "-l", checks_cluster.PARTS))
-        pods = read(lambda: self.kubectl.list("pods", *place, "-l", checks_cluster.PARTS))
+        place = read(lambda: self.installation or installation_namespace(self.kubectl))
+        if isinstance(place, Unread):
+            yield unread("installation", place)
+            return
+        parts = ("-n", place, "-l", PART_OF)
+        deployments = read(lambda: self.kubectl.list("deployments.apps", *parts))
+        pods = read(lambda: self.kubectl.list("pods", *parts))
         yield from checks_cluster.workloads(deployments, pods, self.release)
-        for namespace, lease in self._leases(deployments):
-            found = read(
-                lambda namespace=namespace, lease=lease: self.kubectl.get(  # type: ignore[misc]
-                    "leases.coordination.k8s.io", lease, "-n", namespace
-                )
-            )
-            yield checks_cluster.leader(found, namespace, datetime.now(UTC) + skew)
-
-    def _leases(self, deployments: Sequence[Object] | Unread) -> Iterator[tuple[str, str]]:
-        """Namespace and name of the operators' Leases."""
-        operators = (
-            [] if isinstance(deployments, Unread) else checks_cluster.of_component(deployments, "operator")
+        lease = read(
+            lambda: self.kubectl.get("leases.coordination.k8s.io", _lease_name(deployments), "-n", place)
         )
-        if not operators and self.installation is not None:
-            yield self.installation, LEASE
-        for one in operators:
-            yield one["metadata"]["namespace"], _lease_name(one)
+        yield checks_cluster.leader(lease, place, datetime.now(UTC) + skew)
 
     def _tokens(self, skew: timedelta) -> Iterator[Check]:
         self.say("ScimTokens")
@@ -173,9 +166,12 @@ def _json(text: str) -> Object:
     return found if isinstance(found, dict) else {}
 
 
-def _lease_name(deployment: Mapping[str, Any]) -> str:
-    for container in deployment["spec"]["template"]["spec"].get("containers") or ():
-        for variable in container.get("env") or ():
-            if variable.get("name") == "SCIM_OPERATOR_LEASE_NAME":
-                return str(variable.get("value") or LEASE)
+def _lease_name(deployments: Sequence[Object] | Unread) -> str:
+    """The Lease of the operators."""
+    known = [] if isinstance(deployments, Unread) else checks_cluster.of_component(deployments, "operator")
+    for deployment in known:
+        for container in deployment["spec"]["template"]["spec"].get("containers") or ():
+            for variable in container.get("env") or ():
+                if variable.get("name") == "SCIM_OPERATOR_LEASE_NAME":
+                    return str(variable.get("value") or LEASE)
     return LEASE

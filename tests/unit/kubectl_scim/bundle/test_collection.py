@@ -31,6 +31,8 @@ def _usual(played: PlayedKubectl) -> None:
     played.answer("scimwebhooks.scim-operator.io", out={"items": [scimwebhook()]})
     played.answer("deployments.apps", out={"items": [deployment("api", SCIM_API_LOG_LEVEL="info")]})
     played.answer("pods", out={"items": [pod("api", "api-1", restarts=1)]})
+    bound = {"kind": "ServiceAccount", "namespace": "scim-system"}
+    played.answer("clusterrolebindings", out={"items": [{"subjects": [bound]}]})
     played.answer("logs", "--previous", out="it ended: ada@example.com\n")
     played.answer("logs", out=f"came with {PLAIN}\nuserName=lovelace\n")
     events = [
@@ -107,7 +109,6 @@ def test_what_may_not_be_read_is_named_and_the_scimtokens_own_secret_is_tried_by
         "logs/scim-system/api-1/main.log",
         "logs/scim-system/api-1/main.previous.log",
         "Secrets in mine",
-        "Secrets in scim-system",
         "Secrets in team",
     ]
     assert all("forbidden" in one["why"] for one in unread)
@@ -121,3 +122,12 @@ def test_what_may_not_be_read_is_named_and_the_scimtokens_own_secret_is_tried_by
         "-l",
         "app.kubernetes.io/part-of=scim-operator",
     ] in played.calls
+
+
+def test_logs_are_read_of_one_installation_alone(played: PlayedKubectl) -> None:
+    bindings = [{"subjects": [{"kind": "ServiceAccount", "namespace": place}]} for place in ("one", "two")]
+    played.answer("clusterrolebindings", out={"items": bindings})
+    _usual(played)
+    found = _collect(played)
+    assert not any(name.startswith(("logs/", "installation/")) for name in found.files)
+    assert [one["what"] for one in found.unread] == ["the installation"]

@@ -59,6 +59,8 @@ def _usual(played: PlayedKubectl) -> None:
         out={"items": [deployment("operator", SCIM_OPERATOR_LEASE_NAME="ours"), deployment("api")]},
     )
     played.answer("pods", out={"items": []})
+    bound = {"kind": "ServiceAccount", "namespace": "scim-system"}
+    played.answer("clusterrolebindings", out={"items": [{"subjects": [bound]}]})
     held = {"holderIdentity": "operator-a", "renewTime": now.isoformat(), "leaseDurationSeconds": 3600}
     played.answer("ours", "-n", "scim-system", out={"spec": held})
     played.answer("secret", out=_secret())
@@ -122,6 +124,7 @@ def test_an_endpoint_of_several_scimtokens_is_asked_once_and_all_webhooks_are_lo
 
 
 def test_without_rights_the_rest_is_checked_and_what_is_missing_is_named(played: PlayedKubectl) -> None:
+    played.answer("leases.coordination.k8s.io", err="Error from server (NotFound): none", code=1)
     for kind in ("crd", "deployments.apps", "pods", "secret", "scimwebhooks.scim-operator.io", "whoami"):
         played.answer(kind, err=FORBIDDEN.format(kind), code=1)
     _usual(played)
@@ -159,6 +162,16 @@ def test_the_lease_is_looked_for_where_the_caller_says_that_the_operator_is(play
         "-l",
         "app.kubernetes.io/part-of=scim-operator",
     ] in played.calls
+
+
+def test_labels_of_a_namespace_that_is_no_installation_are_not_believed(played: PlayedKubectl) -> None:
+    bindings = [{"subjects": [{"kind": "ServiceAccount", "namespace": place}]} for place in ("one", "two")]
+    played.answer("clusterrolebindings", out={"items": bindings})
+    _usual(played)
+    [check] = [one for one in _checks(played) if one.name == "installation"]
+    assert check.outcome == "not checkable"
+    assert "one, two" in check.message
+    assert not any("deployments.apps" in call for call in played.calls)
 
 
 def test_it_ends_where_there_is_no_answer(played: PlayedKubectl) -> None:
