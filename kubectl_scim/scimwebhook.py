@@ -38,13 +38,14 @@ class ScimWebhook:
         return _mapping(self.body.get("spec"))
 
     @property
-    def _status(self) -> Mapping[str, Any]:
+    def status(self) -> Mapping[str, Any]:
+        """What the operator says."""
         return _mapping(self.body.get("status"))
 
     @property
     def tenant(self) -> str:
         """Whose changes it sends."""
-        return str(self._status.get("tenant") or self._spec.get("tenant") or self.name)
+        return str(self.status.get("tenant") or self._spec.get("tenant") or self.name)
 
     @property
     def is_suspended(self) -> bool:
@@ -54,28 +55,28 @@ class ScimWebhook:
     @property
     def is_observed(self) -> bool:
         """Whether the status is of this spec."""
-        observed = self._status.get("observedGeneration", -1)
+        observed = self.status.get("observedGeneration", -1)
         return isinstance(observed, int) and observed >= int(self.body["metadata"].get("generation", 0))
 
     @property
     def waiting(self) -> int | None:
         """How many changes are to be sent; None: not known."""
-        found = _mapping(self._status.get("backlog")).get("events")
+        found = _mapping(self.status.get("backlog")).get("events")
         return found if isinstance(found, int) else None
 
     @property
     def failing_since(self) -> datetime | None:
         """Since when the receiver has not taken everything."""
-        return moment(self._status.get("failingSince"))
+        return moment(self.status.get("failingSince"))
 
     @property
     def last_delivered_at(self) -> datetime | None:
         """When the receiver took something last, to the minute."""
-        return moment(self._status.get("lastDeliveredAt"))
+        return moment(self.status.get("lastDeliveredAt"))
 
     def condition(self, kind: str) -> Condition | None:
         """One of its conditions, if it was ever set."""
-        conditions = self._status.get("conditions")
+        conditions = self.status.get("conditions")
         for item in conditions if isinstance(conditions, list) else ():
             if isinstance(item, Mapping) and item.get("type") == kind:
                 return Condition(
@@ -91,7 +92,7 @@ class ScimWebhook:
     def _problems(self) -> Iterator[Problem]:
         if not self.is_observed:
             yield Problem(
-                "error" if "observedGeneration" not in self._status else "warning",
+                "error" if "observedGeneration" not in self.status else "warning",
                 f"ScimWebhook {self.name}",
                 "the operator has not seen it as it is now",
                 "kubectl get pods -A -l app.kubernetes.io/component=operator",

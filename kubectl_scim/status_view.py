@@ -10,6 +10,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from kubectl_scim.scimtoken import Credential, Problem, ScimToken
+from kubectl_scim.scimwebhook import ScimWebhook
 from kubectl_scim.text import moment, plain, seen, stamp
 
 _BAR: Final = 24
@@ -27,7 +28,13 @@ _STAGES: Final = (
 _FINE: Final = "True"
 
 
-def show_one(console: Console, token: ScimToken, secret: str | None, now: datetime) -> None:
+def show_one(
+    console: Console,
+    token: ScimToken,
+    secret: str | None,
+    now: datetime,
+    webhooks: Sequence[ScimWebhook] = (),
+) -> None:
     """One ScimToken.
 
     Args:
@@ -35,10 +42,15 @@ def show_one(console: Console, token: ScimToken, secret: str | None, now: dateti
         token: which.
         secret: what there is to say of its Secret; None: it is there.
         now: the time.
+        webhooks: of its tenant.
     """
-    problems = token.problems(now)
+    found = [*token.problems(now), *(problem for one in webhooks for problem in one.problems)]
+    problems = sorted(found, key=lambda one: one.severity != "error")
     parts: list[Any] = [_problem(one) for one in problems]
-    parts.append(_tree(token, secret, problems, now))
+    tree = _tree(token, secret, problems, now)
+    for one in webhooks:
+        tree.add(_webhook(one))
+    parts.append(tree)
     console.print(Group(*parts))
 
 
@@ -66,6 +78,46 @@ def show_all(console: Console, tokens: Sequence[ScimToken], now: datetime, *, al
     console.print(table)
 
 
+def show_webhooks(
+    console: Console, webhooks: Sequence[ScimWebhook], now: datetime, *, all_namespaces: bool
+) -> None:
+    """ScimWebhooks, those with something wrong first."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    names = ("NAMESPACE",) if all_namespaces else ()
+    for name in (*names, "WEBHOOK", "", "TENANT", "WAITING", "DELIVERED", "FAILING SINCE", "WHAT IS WRONG"):
+        table.add_column(name, overflow="fold")
+    for one in sorted(webhooks, key=lambda one: (not one.problems, one.namespace, one.name)):
+        problems = one.problems
+        first = problems[0] if problems else None
+        cells: list[Any] = [Text(plain(one.namespace))] if all_namespaces else []
+        cells += [
+            Text(plain(one.name)),
+            _mark(first.severity) if first is not None else Text("✓", "green"),
+            Text(plain(one.tenant)),
+            "-" if one.waiting is None else f"{one.waiting:,}",
+            seen(one.last_delivered_at, now),
+            seen(one.failing_since, now, "-"),
+            Text(plain(_summary(first, len(problems)))),
+        ]
+        table.add_row(*cells)
+    console.print(table)
+    for one in webhooks:
+        for problem in one.problems:
+            if problem.command:
+                console.print(Text.assemble("next: ", (plain(problem.command), "bold")))
+
+
+def webhook_document(one: ScimWebhook) -> dict[str, Any]:
+    """A ScimWebhook for programs."""
+    return {
+        "namespace": one.namespace,
+        "name": one.name,
+        "tenant": one.tenant,
+        "problems": [_problem_document(problem) for problem in one.problems],
+        "status": dict(one.status),
+    }
+
+
 def as_document(token: ScimToken, secret: str | None, now: datetime) -> dict[str, Any]:
     """One for programs."""
     return {
@@ -74,17 +126,23 @@ def as_document(token: ScimToken, secret: str | None, now: datetime) -> dict[str
         "tenant": token.tenant,
         "secret": token.secret_name,
         "secretProblem": secret,
-        "problems": [
-            {
-                "severity": one.severity,
-                "subject": one.subject,
-                "message": one.message,
-                "command": one.command,
-            }
-            for one in token.problems(now)
-        ],
+        "problems": [_problem_document(one) for one in token.problems(now)],
         "status": dict(token.status),
     }
+
+
+def _problem_document(one: Problem) -> dict[str, Any]:
+    return {"severity": one.severity, "subject": one.subject, "message": one.message, "command": one.command}
+
+
+def _webhook(one: ScimWebhook) -> Text:
+    """A line of the tree."""
+    delivering = one.condition("Delivering")
+    text = Text.assemble("ScimWebhook ", (plain(one.name), "bold"), "  ")
+    if delivering is None:
+        return text.append("no status yet", "dim")
+    colour = "green" if delivering.status == _FINE else "yellow"
+    return text.append(plain(delivering.reason), colour).append("  " + plain(delivering.message), "dim")
 
 
 def _tree(token: ScimToken, secret: str | None, problems: Sequence[Problem], now: datetime) -> Tree:

@@ -139,7 +139,7 @@ def _show(screen: "Console", one: "Check") -> None:
     line = Text.assemble((mark, colour), " ", (_plain(one.name), "bold"), "  ", _plain(one.message))
     if one.remedy is not None:
         line.append("\n  next: ").append(_plain(one.remedy), "bold")
-    screen.print(line)
+    screen.print(line, soft_wrap=True)
 
 
 def _plain(text: str) -> str:

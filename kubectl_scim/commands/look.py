@@ -8,8 +8,10 @@ from typing import Any
 import click
 
 from kubectl_scim.commands.common import kubectl_of, kubernetes_options, print_document, terminal, told
-from kubectl_scim.kubectl import Forbidden, Kubectl, NotFound
+from kubectl_scim.kubectl import Forbidden, Kubectl, KubectlError, NotFound
 from kubectl_scim.scimtoken import KIND, ScimToken
+from kubectl_scim.scimwebhook import WEBHOOK_KIND, ScimWebhook
+from kubectl_scim.text import plain
 
 
 @click.command()
@@ -33,17 +35,17 @@ def status(
         secrets = (
             [_secret_problem(kubectl, one) for one in tokens] if name or output else [None] * len(tokens)
         )
+        webhooks, unread = _webhooks(kubectl, place)
+    if name:
+        webhooks = [one for one in webhooks if one.tenant == tokens[0].tenant]
     if output is not None:
-        from kubectl_scim.status_view import as_document
-
-        documents = [as_document(one, secret, now) for one, secret in zip(tokens, secrets, strict=True)]
-        print_document(documents[0] if name else documents, output)
+        _print_status(tokens, secrets, webhooks, unread, now, output, is_one=name is not None)
     else:
         from kubectl_scim import status_view
 
         screen = terminal()
         if name:
-            status_view.show_one(screen, tokens[0], secrets[0], now)
+            status_view.show_one(screen, tokens[0], secrets[0], now, webhooks)
         elif tokens:
             status_view.show_all(screen, tokens, now, all_namespaces=all_namespaces)
         else:
@@ -51,8 +53,31 @@ def status(
                 "no ScimTokens here; kubectl explain sct.spec tells how to make one, -A looks everywhere",
                 err=True,
             )
-    if any(one.problems(now) for one in tokens) or any(secrets):
+        if webhooks and not name:
+            click.echo()
+            status_view.show_webhooks(screen, webhooks, now, all_namespaces=all_namespaces)
+        if unread is not None:
+            click.echo(plain(unread), err=True)
+    if any(one.problems(now) for one in tokens) or any(secrets) or any(one.problems for one in webhooks):
         sys.exit(1)
+
+
+def _print_status(
+    tokens: Sequence[ScimToken],
+    secrets: Sequence[str | None],
+    webhooks: Sequence[ScimWebhook],
+    unread: str | None,
+    now: datetime,
+    output: str,
+    *,
+    is_one: bool,
+) -> None:
+    """For programs: the one with its webhooks, or all ScimTokens and all ScimWebhooks."""
+    from kubectl_scim.status_view import as_document, webhook_document
+
+    documents = [as_document(one, secret, now) for one, secret in zip(tokens, secrets, strict=True)]
+    hooks = {"scimWebhooks": [webhook_document(one) for one in webhooks], "scimWebhooksNotRead": unread}
+    print_document({**documents[0], **hooks} if is_one else {"scimTokens": documents, **hooks}, output)
 
 
 @click.command()
@@ -77,8 +102,6 @@ def credentials(name: str, show: bool, namespace: str | None, **options: Any) ->
         raise click.ClickException(
             f"Secret {token.secret_name} has no {missing.args[0]} yet: kubectl scim status {token.name} -n {token.namespace}"
         ) from None
-    from kubectl_scim.text import plain
-
     click.echo(f"{portal.WHERE}: {portal.AUTHENTICATION.get(token.auth_type, token.auth_type)}")
     width = max(len(field.name) for field in fields)
     for field in fields:
@@ -89,6 +112,14 @@ def credentials(name: str, show: bool, namespace: str | None, **options: Any) ->
 
 def _listed(kubectl: Kubectl, place: Sequence[str]) -> list[ScimToken]:
     return [ScimToken(item) for item in kubectl.list(KIND, *(place or ("-A",)))]
+
+
+def _webhooks(kubectl: Kubectl, place: Sequence[str]) -> tuple[Sequence[ScimWebhook], str | None]:
+    """Those that are there, and why there are none to be seen."""
+    try:
+        return [ScimWebhook(item) for item in kubectl.list(WEBHOOK_KIND, *(place or ("-A",)))], None
+    except KubectlError as error:
+        return [], f"ScimWebhooks not looked at: {error}"
 
 
 def _secret_problem(kubectl: Kubectl, token: ScimToken) -> str | None:

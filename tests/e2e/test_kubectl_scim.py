@@ -1,9 +1,11 @@
 """``kubectl scim`` as people type it: the plugin, started by kubectl, against operator, API and Kubernetes."""
 
+import base64
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from support.installation_objects import deployment
+from support.played_kubectl import PlayedKubectl
 from support.stack import OPERATOR_NAMESPACE, Stack
 
 PLUGINS = Path(sys.executable).parent
@@ -28,10 +31,18 @@ class Person:
     """
 
     def __init__(self, stack: Stack, namespace: str, kubeconfig: Path) -> None:
+        self.stack = stack
         self._kubectl = Path(stack.control_plane.tools.path("kubectl"))
         self._namespace = namespace
         path = os.pathsep.join([str(PLUGINS), str(self._kubectl.parent), os.environ["PATH"]])
         self._environment = {**os.environ, "PATH": path, "KUBECONFIG": str(kubeconfig), "NO_COLOR": "1"}
+
+    def forwards_to_the_api(self, place: Path) -> None:
+        """Port-forwards of theirs lead to the API, which is a process here and no pod; all else is the real kubectl's."""
+        played = PlayedKubectl(place, otherwise=self._kubectl)
+        played.answer("services", out={"items": [{"metadata": {"name": "scim-api"}}]})
+        played.answer("port-forward", relay=int(self.stack.scim_url.split(":")[2].partition("/")[0]))
+        self._environment["KUBECTL"] = str(played.program)
 
     def types(
         self, *arguments: str, answer: str | None = None, expect: int = 0
@@ -194,11 +205,39 @@ def _selecting(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@pytest.fixture
+def webhook(stack: Stack, namespace: str, token: str) -> str:
+    """A ScimWebhook of the tenant, which is Ready; nothing delivers it here."""
+    manifest = {
+        "apiVersion": "scim-operator.io/v1alpha1",
+        "kind": "ScimWebhook",
+        "metadata": {"name": "directory", "namespace": namespace},
+        "spec": {"url": "https://app.example.com/changes", "tenant": "entra"},
+    }
+    stack.kubectl("apply", "-f", "-", input=json.dumps(manifest))
+    stack.kubectl("wait", "--for=condition=Ready", "scw/directory", "-n", namespace, "--timeout=30s")
+    [secret] = [
+        one
+        for one in json.loads(stack.kubectl("get", "secrets", "-n", namespace, "-o", "json"))["items"]
+        if "signing-secret" in one["data"]
+    ]
+    return base64.b64decode(secret["data"]["signing-secret"]).decode()
+
+
+def test_status_shows_the_webhooks_of_a_scimtoken(webhook: str, admin: Person) -> None:
+    tree = admin.types("status", "entra").stdout
+    assert "ScimWebhook directory  Pending" in tree
+    table = admin.types("status").stdout
+    assert table.splitlines()[-1].split()[:4] == ["directory", "✓", "entra", "0"]
+    assert webhook not in tree + table
+
+
 def test_doctor_tells_what_is_well_and_what_is_not(
-    stack: Stack, namespace: str, token: str, admin: Person, installed: None
+    stack: Stack, namespace: str, token: str, webhook: str, admin: Person, installed: None, tmp_path: Path
 ) -> None:
-    done = admin.types("doctor", "entra", expect=1)
-    print(done.stdout)
+    archive = tmp_path / "support.tar.gz"
+    admin.forwards_to_the_api(tmp_path)
+    done = admin.types("doctor", "entra", "--bundle", str(archive), expect=1)
     checks = {
         one["name"]: one for one in json.loads(admin.types("doctor", "-o", "json", expect=1).stdout)["checks"]
     }
@@ -214,9 +253,18 @@ def test_doctor_tells_what_is_well_and_what_is_not(
         f"{mine}: Ready",
         f"{mine}: Secret entra-scim-token",
         f"{mine}: credential in the Secret",
+        f"{mine}: credential at the SCIM API",
         "endpoint from here",
+        f"ScimWebhook {namespace}/directory: Ready",
     }
     assert "1 of 2 ready" in checks["SCIM API runs"]["message"]
     assert "without the chart" in checks["CRD scimtokens"]["message"]
     assert "without TLS" in checks["endpoint's certificate"]["message"]
     assert token not in done.stdout + str(checks)
+    with tarfile.open(archive) as tar:
+        files = {one.name.partition("/")[2]: tar.extractfile(one).read().decode() for one in tar.getmembers()}  # type: ignore[union-attr]
+    assert json.loads(files["scimtokens.json"])[0]["status"]["tokens"][0]["state"] == "Active"
+    assert "Issued" in files[f"events/{namespace}.json"]
+    assert "entra-scim-token" in files[f"secrets/{namespace}.json"]
+    assert token not in str(files)
+    assert webhook not in str(files)

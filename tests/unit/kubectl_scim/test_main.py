@@ -12,7 +12,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from kubectl_scim.main import cli
-from support.installation_objects import pod
+from support.installation_objects import pod, scimwebhook
 from support.played_kubectl import PlayedKubectl
 from support.scimtoken_objects import condition, credential, scimtoken
 
@@ -44,6 +44,7 @@ def run(*arguments: str, input: str | None = None) -> Result:
 @pytest.mark.parametrize(("body", "code"), [(FINE, 0), (WRONG, 1)])
 def test_status_exits_with_whether_something_is_wrong(played: PlayedKubectl, body: object, code: int) -> None:
     played.answer("secret")
+    played.answer("scimwebhooks.scim-operator.io", out={"items": []})
     played.answer("get", out=body)
     result = run("status", "entra")
     assert result.exit_code == code
@@ -51,21 +52,61 @@ def test_status_exits_with_whether_something_is_wrong(played: PlayedKubectl, bod
 
 
 def test_status_of_all_is_a_table_of_the_namespace(played: PlayedKubectl) -> None:
+    played.answer("scimwebhooks.scim-operator.io", out={"items": []})
     played.answer("get", out={"items": [FINE, WRONG]})
     result = run("status", "-n", "other", "--context", "there")
     assert result.exit_code == 1
     assert len(result.stdout.splitlines()) == 3
     assert played.calls == [
-        ["--context=there", "get", "scimtokens.scim-operator.io", "-o", "json", "-n", "other"]
+        ["--context=there", "get", f"{kind}.scim-operator.io", "-o", "json", "-n", "other"]
+        for kind in ("scimtokens", "scimwebhooks")
     ]
 
 
 @pytest.mark.parametrize(("form", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
 def test_status_is_written_for_programs(played: PlayedKubectl, form: str, read: object) -> None:
     played.answer("secret")
+    played.answer("scimwebhooks.scim-operator.io", out={"items": []})
     played.answer("get", out=WRONG)
     document = read(run("status", "entra", "-o", form).stdout)  # type: ignore[operator]
     assert [one["subject"] for one in document["problems"]] == ["Ready: SecretNotOwned"]
+
+
+def test_status_has_the_webhooks_of_the_tenant_or_all(played: PlayedKubectl) -> None:
+    played.answer("secret")
+    failing = scimwebhook(condition("Delivering", "False", "Failing", "503"))
+    others = scimwebhook(name="others", tenant="another")
+    played.answer("scimwebhooks.scim-operator.io", out={"items": [failing, others]})
+    played.answer("scimtokens.scim-operator.io", "entra", out=FINE)
+    played.answer("scimtokens.scim-operator.io", out={"items": [FINE]})
+    one, all_ = run("status", "entra"), run("status")
+    assert (one.exit_code, all_.exit_code) == (1, 1)
+    assert "ScimWebhook app  Failing" in one.stdout
+    assert "others" not in one.stdout
+    assert "others" in all_.stdout
+    document = json.loads(run("status", "-o", "json").stdout)
+    assert [one["name"] for one in document["scimTokens"]] == ["entra"]
+    assert [one["name"] for one in document["scimWebhooks"]] == ["app", "others"]
+    assert document["scimWebhooks"][0]["problems"][0]["subject"] == "ScimWebhook app: Failing"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'error: the server doesn\'t have a resource type "scimwebhooks"',
+        'Error from server (Forbidden): scimwebhooks is forbidden: User "x" cannot list',
+    ],
+)
+def test_status_says_why_there_are_no_webhooks_to_be_seen_and_does_not_fail(
+    played: PlayedKubectl, said: str
+) -> None:
+    played.answer("secret")
+    played.answer("scimwebhooks.scim-operator.io", err=said, code=1)
+    played.answer("get", out=FINE)
+    result = run("status", "entra")
+    assert result.exit_code == 0
+    assert "ScimWebhooks not looked at: " in result.stderr
+    assert "ScimToken team/entra  ✓ nothing is wrong" in result.stdout
 
 
 def test_without_the_right_to_read_secrets_status_works_and_says_what_is_missing(
@@ -74,6 +115,7 @@ def test_without_the_right_to_read_secrets_status_works_and_says_what_is_missing
     played.answer(
         "secret", err='Error from server (Forbidden): secrets "entra-scim-token" is forbidden', code=1
     )
+    played.answer("scimwebhooks.scim-operator.io", out={"items": []})
     played.answer("get", out=FINE)
     result = run("status", "entra")
     assert "not looked at: secrets" in result.stdout

@@ -6,6 +6,8 @@ from rich.console import Console
 
 from kubectl_scim import status_view
 from kubectl_scim.scimtoken import ScimToken
+from kubectl_scim.scimwebhook import ScimWebhook
+from support.installation_objects import scimwebhook
 from support.scimtoken_objects import NOW, condition, credential, scimtoken
 
 
@@ -71,3 +73,37 @@ def test_a_document_for_programs_has_the_problems_and_the_status() -> None:
         }
     ]
     assert document["status"]["tenant"] == "entra"
+
+
+FAILING = ScimWebhook(
+    scimwebhook(
+        condition("Delivering", "False", "Failing", "503\x1b[2J since 10:00"),
+        name="zeta",
+        backlog={"events": 1234},
+        failingSince="2026-11-30T10:00:00Z",
+        lastDeliveredAt="2026-11-30T09:00:00Z",
+    )
+)
+
+
+def test_webhooks_are_a_table_with_the_worst_first_and_what_to_type_next() -> None:
+    file = io.StringIO()
+    console = Console(file=file, markup=False, highlight=False, emoji=False, width=200)
+    status_view.show_webhooks(console, [ScimWebhook(scimwebhook()), FAILING], NOW, all_namespaces=True)
+    header, first, second, following = file.getvalue().splitlines()
+    assert header.split()[:3] == ["NAMESPACE", "WEBHOOK", "TENANT"]
+    assert first.split()[:11] == ["team", "zeta", "✗", "entra", "1,234", "3", "h", "ago", "2", "h", "ago"]
+    assert "ScimWebhook zeta: Failing: 503\\x1b[2J since 10:00" in first
+    assert second.split() == ["team", "app", "✓", "entra", "0", "never", "-"]
+    assert following == "next: kubectl describe scimwebhook zeta -n team"
+
+
+def test_a_tree_has_the_webhooks_of_its_tenant_and_what_is_wrong_with_them() -> None:
+    file = io.StringIO()
+    console = Console(file=file, markup=False, highlight=False, emoji=False, width=200)
+    status_view.show_one(console, ScimToken(scimtoken()), None, NOW, [ScimWebhook(scimwebhook()), FAILING])
+    text = file.getvalue()
+    assert text.startswith("✗ ScimWebhook zeta: Failing  503\\x1b[2J since 10:00\n  next: kubectl describe")
+    assert "nothing is wrong" not in text
+    assert "── ScimWebhook app  Fine  it is so" in text
+    assert "── ScimWebhook zeta  Failing  503" in text
