@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "revoke": "act",
     "suspend": "act",
     "resume": "act",
+    "completion": "completion",
 }
 """Each command, in the order of ``--help``, and the module of ``kubectl_scim.commands`` that has it."""
 

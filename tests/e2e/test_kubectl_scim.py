@@ -44,6 +44,16 @@ class Person:
         played.answer("port-forward", relay=int(self.stack.scim_url.split(":")[2].partition("/")[0]))
         self._environment["KUBECTL"] = str(played.program)
 
+    def completes(self, *words: str) -> list[str]:
+        """What kubectl's own completion offers for the last word after ``kubectl scim``."""
+        done = subprocess.run(
+            [str(self._kubectl), "__complete", "scim", *words],
+            env=self._environment, capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        *offered, directive = done.stdout.splitlines()
+        assert directive == ":4", "no names of files"
+        return offered
+
     def types(
         self, *arguments: str, answer: str | None = None, expect: int = 0
     ) -> "subprocess.CompletedProcess[str]":
@@ -162,6 +172,14 @@ def test_without_the_right_to_read_secrets_status_works_and_the_rest_says_what_i
         refused = looker.types(*arguments, expect=2)
         assert "forbidden" in refused.stderr
         assert token not in refused.stdout + refused.stderr
+
+
+def test_kubectl_completes_names_and_ids(stack: Stack, namespace: str, token: str, admin: Person) -> None:
+    del token
+    assert "suspend\tFreeze rotation" in admin.completes("")
+    assert admin.completes("status", "-n", namespace, "e") == ["entra"]
+    [active] = stack.object(namespace, "entra")["status"]["tokens"]
+    assert admin.completes("revoke", "entra", "-n", namespace, "") == [f"{active['id']}\tActive"]
 
 
 def test_what_is_not_there_is_told(admin: Person) -> None:
