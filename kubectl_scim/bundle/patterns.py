@@ -63,7 +63,7 @@ _NAME_KEYS: Final = (
 _END: Final = r"[^\s\"'&,;{}\\]"
 _INNER: Final = r"[^\s\"&,;{}\\]"
 """Characters of a value without quotes; it does not begin nor end with an apostrophe."""
-NAME_STEMS: Final = ("name", "formatted", "external", "upn", "mail", "phone")
+NAME_STEMS: Final = ("name", "formatted", "external", "upn", "mail", "phone", "user ")
 """Likewise, in lower case."""
 NAMES: Final[Sequence[re.Pattern[str]]] = (
     re.compile(
@@ -76,8 +76,9 @@ NAMES: Final[Sequence[re.Pattern[str]]] = (
     re.compile(rf"(?<![\w-]){_NAME_KEYS}(?:=|:\s+)\\*(?P<q>[\"'])(?P<value>[^\n]*?)(?P=q)", re.IGNORECASE),
     re.compile(rf"(?<![\w-]){_NAME_KEYS}=(?P<value>{_END}(?:{_INNER}*{_END})?)", re.IGNORECASE),
     re.compile(rf"(?<![\w-]){_NAME_KEYS}:[ \t]+(?P<value>[^\s\"'\\][^\n\"',;{{}}\\]*)", re.IGNORECASE),
+    re.compile(r"\bUser (?P<q>\\*\")(?!system:)(?P<value>[^\n]*?)(?<!\\)(?P=q)"),
 )
-"""Where what names a person stands: JSON, SCIM filters, and settings of a log line."""
+"""Where what names a person stands: JSON, SCIM filters, settings of a log line, and whom Kubernetes refuses."""
 RANDOM: Final = re.compile(r"[0-9A-Za-z+/_=-]{32,}")
 """May be a secret of a form that nobody has foreseen, see ``is_random``."""
 

@@ -58,6 +58,7 @@ def test_secrets_are_recognised_by_their_form(text: str, what: str) -> None:
         "entra.microsoft.com: Bearer authentication",
         "https://scim.example.com/scim/v2 answers as a SCIM API and asks for a token",
         "Secret entra-scim-token has 1d400894c9f85db4",
+        'pods is forbidden: User "system:serviceaccount:team:looker" cannot list resource "pods"',
         '"keys": ["client-secret", "password", "token"]',
         "image: registry.example.com/scim-api:0.1.0@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6",
     ],
@@ -65,6 +66,7 @@ def test_secrets_are_recognised_by_their_form(text: str, what: str) -> None:
 def test_what_belongs_into_an_archive_is_no_secret_and_nobody(text: str) -> None:
     assert not _found(text)
     assert not patterns.EMAIL.search(text)
+    assert not any(pattern.search(text) for pattern in patterns.NAMES)
     assert not any(patterns.is_random(one[0]) for one in patterns.RANDOM.finditer(text))
 
 
@@ -101,6 +103,8 @@ def test_addresses_are_found_whole_in_each_spelling(text: str, address: str) -> 
         ("user_name=ada status=200", "ada"),
         ('displayName="Ada Lovelace" status=200', "Ada Lovelace"),
         ("displayName: Ada Lovelace, active", "Ada Lovelace"),
+        ('pods is forbidden: User "ada" cannot list resource "pods"', "ada"),
+        (r'"why": "pods is forbidden: User \"ada\" cannot list resource \"pods\""', "ada"),
     ],
 )
 def test_names_of_people_are_found_where_they_are_said_to_be_names(text: str, name: str) -> None:
