@@ -121,7 +121,7 @@ class _Line:
 
     def place(self) -> Sequence[str]:
         """The namespace that stands on the line; kubectl knows its own."""
-        found = self.given.get("-n") or self.given.get("--namespace")
+        found = self.given.get("-n")
         return ("-n", found) if found else ()
 
 

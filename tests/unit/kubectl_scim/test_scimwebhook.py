@@ -50,6 +50,14 @@ def test_what_is_wrong_is_told_with_what_to_type_next(body: Any, subjects: list[
 
 
 @pytest.mark.parametrize(
+    ("body", "severity"),
+    [(scimwebhook(observedGeneration=0), "warning"), ({"metadata": {"name": "app"}}, "error")],
+)
+def test_one_that_no_operator_has_seen_is_worse_than_one_that_was_changed(body: Any, severity: str) -> None:
+    assert [one.severity for one in ScimWebhook(body).problems] == [severity]
+
+
+@pytest.mark.parametrize(
     ("body", "tenant"),
     [
         ({"metadata": {"name": "app"}}, "app"),

@@ -39,7 +39,7 @@ def _usual(played: PlayedKubectl) -> None:
         {"involvedObject": {"kind": kind}, "message": f"{kind} of ada@example.com"}
         for kind in ("ScimToken", "Pod")
     ]
-    played.answer("events", out={"items": events})
+    played.answer("events", out={"items": [*events, {"message": "of nothing"}]})
     played.answer("secret", out=_secret("entra-scim-token", "ScimToken", token=PLAIN))
     secrets = [
         _secret("entra-scim-token", "ScimToken", token=PLAIN, endpoint="https://scim.example.com/scim/v2"),
@@ -103,6 +103,8 @@ def test_what_may_not_be_read_is_named_and_the_scimtokens_own_secret_is_tried_by
     _usual(played)
     found = _collect(played, "entra", "mine")
     assert PLAIN.encode() in found.values
+    assert ["get", "secret", "entra-scim-token", "-o", "json", "-n", "team"] in played.calls
+    assert ["get", "secret", "entra-scim-token", "-o", "json", "-n", "mine"] not in played.calls
     unread = json.loads(found.files["not-read.json"])
     assert [one["what"] for one in unread] == [
         "deployments.apps",

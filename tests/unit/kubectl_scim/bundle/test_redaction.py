@@ -81,7 +81,10 @@ def test_what_looks_like_a_pseudonym_at_work_is_no_way_out() -> None:
 
 def test_a_cleaned_text_has_nothing_suspicious_left() -> None:
     redactor = Redactor([b"hunter2"])
-    files = {"a": "ada@example.com with hunter2, Authorization: Basic dXNlcjpwYXNz and userName=grace"}
+    files = {
+        "image": "x@sha256:0a1b",
+        "a": "ada@example.com with hunter2, Authorization: Basic dXNlcjpwYXNz and userName=grace",
+    }
     assert list(redactor.suspicions(redactor.cleaned(files))) == []
     assert redactor.secrets == 2
 
@@ -99,5 +102,7 @@ def test_a_cleaned_text_has_nothing_suspicious_left() -> None:
 def test_what_escaped_is_told_with_its_line(text: str, what: str) -> None:
     redactor = Redactor([b"hunter2"])
     redactor.cleaned({"log": "userName=grace"})
-    [found] = redactor.suspicions({"log": f"well\nperson-1@redacted [redacted: signing secret]\n{text}"})
-    assert (found.file, found.line, found.what) == ("log", 3, what)
+    [found] = redactor.suspicions(
+        {"log": "well\n" * 40 + f"person-1@redacted [redacted: signing secret]\n{text}"}
+    )
+    assert (found.file, found.line, found.what) == ("log", 42, what)

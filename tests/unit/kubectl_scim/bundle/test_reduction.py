@@ -40,6 +40,8 @@ def test_a_scimtoken_keeps_spec_and_status_without_what_people_wrote_at_will() -
 
 def test_a_deployment_keeps_our_settings_and_of_other_variables_the_names() -> None:
     body = deployment("api", SCIM_API_LOG_LEVEL="info", MY_PASSWORD="hunter2")
+    toleration = {"key": "dedicated", "operator": "Equal", "value": "scim"}
+    body["spec"]["template"]["spec"]["tolerations"] = [toleration]
     body["spec"]["template"]["metadata"] = {
         "annotations": {"checksum/database": "abc"},
         "labels": {"team": "lovelace"},
@@ -49,6 +51,7 @@ def test_a_deployment_keeps_our_settings_and_of_other_variables_the_names() -> N
         {"name": "SCIM_API_LOG_LEVEL", "value": "info"},
         {"name": "MY_PASSWORD", "value": "[left out]"},
     ]
+    assert template["spec"]["tolerations"] == [toleration]
     assert template["metadata"] == {
         "annotations": {"checksum/database": "[left out]"},
         "labels": {"team": "[left out]"},

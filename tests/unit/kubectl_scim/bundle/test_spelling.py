@@ -55,6 +55,7 @@ def test_a_value_is_found_in_base64_at_each_offset(before: str, value: bytes) ->
 
 def test_a_short_value_is_not_searched_for_and_a_long_one_in_pieces() -> None:
     assert list(needles(b"short")) == []
+    assert Needle("longer") in needles(b"longer")
     long = "0123456789" * 200
     assert all(len(one.text) <= 512 for one in needles(long.encode()))
     assert all(

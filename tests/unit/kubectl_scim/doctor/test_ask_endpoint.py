@@ -1,5 +1,6 @@
 """One request to the endpoint: what is seen of it, over real TLS."""
 
+import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kubectl_scim.doctor import ask_endpoint
 from kubectl_scim.doctor.ask_endpoint import ask
 from kubectl_scim.doctor.facts import Answer, Failure
 from localcluster.ports import free_port
@@ -21,14 +23,17 @@ class Service(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.owner.append((self.path, dict(self.headers)))  # type: ignore[attr-defined]
-        status = {"/scim/v2": 401, "/moved": 302, "/other": 200}[
+        status = {"/scim/v2": 401, "/list": 401, "/proxy": 401, "/moved": 302, "/other": 200}[
             self.path.removesuffix("/ServiceProviderConfig")
         ]
         self.send_response(status)
-        self.send_header("content-length", str(len(SCIM_401)))
+        body = {"/list": b"[]", "/proxy": b'{"schemas": []}'}.get(
+            self.path.removesuffix("/ServiceProviderConfig"), SCIM_401
+        )
+        self.send_header("content-length", str(len(body)))
         self.send_header("location", "https://elsewhere.example.com/")
         self.end_headers()
-        self.wfile.write(SCIM_401)
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """No log."""
@@ -62,6 +67,19 @@ def test_redirects_are_told_and_not_followed(tmp_path: Path) -> None:
     assert (moved.status, moved.location) == (302, "https://elsewhere.example.com/")
     assert (other.status, other.is_scim_error) == (200, False)
     assert len(asked) == 2
+
+
+def test_only_an_error_of_a_scim_api_counts_as_one() -> None:
+    with serving(Service, []) as port:
+        answers = [ask(f"http://127.0.0.1:{port}/{path}", "1") for path in ("list", "proxy", "scim/v2")]
+    assert [(one.status, one.is_scim_error) for one in answers] == [(401, False), (401, False), (401, True)]
+
+
+def test_who_does_not_answer_in_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ask_endpoint, "SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        answer = ask(f"http://127.0.0.1:{listening.getsockname()[1]}", "1")
+    assert (answer.failure, answer.detail) == (Failure.TIMEOUT, "within 0.2 s")
 
 
 def test_why_no_answer_came_is_told_apart(tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ def _crd(version: str | None = "0.1.0", established: str = "True") -> dict[str, 
         (_crd("0.2.0"), "failed", "this plugin is 0.1.0"),
         (_crd(None), "not checkable", "without the chart"),
         (_crd(established="False"), "failed", "it is being installed"),
+        ({"metadata": {}, "status": _crd()["status"]}, "not checkable", "without the chart"),
         (DENIED, "not checkable", "cannot list"),
     ],
 )
@@ -152,6 +153,17 @@ def test_what_is_not_there_scaled_to_zero_or_of_another_release_fails() -> None:
     ]
 
 
+def test_a_deployment_that_says_nothing_is_one_pod_that_is_not_ready() -> None:
+    body = {"metadata": {"name": "x", "namespace": "y", "labels": {"app.kubernetes.io/component": "api"}}}
+    unlabelled = {"metadata": {"name": "z", "namespace": "y"}}
+    assert ("SCIM API runs", "failed", "y/x: 0 of 1 ready") in _workloads([body, unlabelled])
+
+
+def test_another_release_says_what_to_do() -> None:
+    check = checks_cluster.definition_release("scimtokens", _crd("0.2.0"), "0.1.0")
+    assert check.remedy == "use the plugin of 0.2.0, or upgrade the chart to 0.1.0"
+
+
 @pytest.mark.parametrize(
     ("found", "outcome", "said"),
     [
@@ -160,6 +172,7 @@ def test_what_is_not_there_scaled_to_zero_or_of_another_release_fails() -> None:
         (lease("operator-a", 16), "passed", "operator-a"),
         (lease("operator-a", 18), "failed", "2026-11-30T11:59:42Z (18 s ago)"),
         (lease("", 1), "failed", "nobody holds"),
+        ({"spec": {"holderIdentity": "operator-a"}}, "failed", "nobody holds"),
         (MISSING, "failed", "no operator has ever led"),
         (DENIED, "not checkable", "cannot list"),
     ],

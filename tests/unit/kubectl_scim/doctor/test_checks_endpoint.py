@@ -14,6 +14,11 @@ URL = "https://scim.example.com/scim/v2"
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
+        (Answer(URL, 200, is_scim_error=True), "answers 200 where a SCIM API asks"),
+        (Answer(URL, 407), "asks for a login of its own"),
+        (Answer(URL, 500), "the SCIM API behind it is not"),
+        (Answer(URL, 300), "sends on to another address"),
+        (Answer(URL, 400), "answers 400 where a SCIM API asks"),
         (Answer(URL, 200), "answers 200 where a SCIM API asks"),
         (Answer(URL, 401), "asks for a login of its own"),
         (Answer(URL, 403), "a firewall"),
@@ -55,7 +60,7 @@ def test_what_may_be_this_machines_network_alone_is_no_failure_where_the_operato
 
 @pytest.mark.parametrize(
     ("lasts", "left", "outcome"),
-    [(90, 22, "passed"), (90, 20, "failed"), (47, 16, "passed"), (47, 15, "failed"), (6, 3, "passed")],
+    [(90, 21, "passed"), (90, 20, "failed"), (47, 16, "passed"), (47, 15, "failed"), (6, 3, "passed")],
 )
 def test_a_certificate_is_renewed_three_weeks_before_its_end_or_in_the_last_third_of_a_short_life(
     lasts: int, left: int, outcome: str
@@ -65,6 +70,11 @@ def test_a_certificate_is_renewed_three_weeks_before_its_end_or_in_the_last_thir
     check = certificate(Answer(URL, 401, certificate=found), NOW)
     assert check.outcome == outcome
     assert f"for scim.example.com, a, b, …, ends at {ends:%Y-%m-%dT}12:00:00Z (in {left} d)" in check.message
+
+
+def test_three_names_of_a_certificate_are_told_whole() -> None:
+    found = Certificate(NOW, NOW + timedelta(days=90), ("a", "b", "c"))
+    assert certificate(Answer(URL, 401, certificate=found), NOW).message.startswith("for a, b, c, ends at")
 
 
 def test_an_endpoint_without_a_trusted_certificate_fails() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kubectl_scim.doctor.checks_token import LEDGER
-from kubectl_scim.doctor.facts import Answer, passed
+from kubectl_scim.doctor.facts import Answer, Failure, passed
 from kubectl_scim.doctor.run import Doctor, exit_code
 from scim_console.model import Check
 from support.installation_objects import deployment, scimwebhook
@@ -121,6 +121,31 @@ def test_an_endpoint_of_several_scimtokens_is_asked_once_and_all_webhooks_are_lo
     assert names.count("endpoint from here") == 1
     assert names.count("team/entra: Ready") == 2
     assert "ScimWebhook team/others: Ready" in names
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [(("Unknown", "True"), "not checkable"), (("Unknown", "False"), "failed"), ((), "failed")],
+)
+def test_a_timeout_from_here_is_no_failure_where_one_scimtoken_says_that_the_endpoint_is_reached(
+    played: PlayedKubectl, said: tuple[str, ...], outcome: str
+) -> None:
+    url = "https://scim.example.com/scim/v2"
+    bodies = [scimtoken(condition("EndpointReachable", one), endpoint=url) for one in said] or [
+        scimtoken(endpoint=url)
+    ]
+    played.answer("scimtokens.scim-operator.io", out={"items": bodies})
+    _usual(played)
+    doctor = Doctor(
+        played.in_process(),
+        "team",
+        None,
+        "0.1.0",
+        lambda url: Answer(url, failure=Failure.TIMEOUT),
+        "scim-system",
+    )
+    [check] = [one for one in doctor.checks() if one.name == "endpoint from here"]
+    assert check.outcome == outcome
 
 
 def test_without_rights_the_rest_is_checked_and_what_is_missing_is_named(played: PlayedKubectl) -> None:
