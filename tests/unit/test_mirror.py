@@ -19,6 +19,8 @@ ELSEWHERE: Final = {
     "kubectl_scim.commands.common": "what the commands share: tests/unit/kubectl_scim/test_main.py",
     "kubectl_scim.commands.doctor": "what people type: tests/unit/kubectl_scim/test_main.py",
     "kubectl_scim.commands.look": "what people type: tests/unit/kubectl_scim/test_main.py",
+    "scim_console.access": "what a request has to bring, through the guard that asks for it: test_guard.py",
+    "scim_console.app": "all of it put together: test_guard.py and pages/ ask it",
     "scim_console.model": "records and protocols without behaviour",
     "scim_api.contract.change_types": "a list of names; tests/api/store/test_change_log.py makes each of them",
     "scim_api.core.limits": "constants: docs/reference.md and tests/api/test_bad_input.py hold each of them",

@@ -1,0 +1,167 @@
+"""What a console looks at, written down by a test: each answer, or the refusal that comes instead."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from scim_console.model import (
+    Check,
+    Condition,
+    Credential,
+    Directory,
+    Event,
+    Field,
+    Missing,
+    Problem,
+    Token,
+)
+
+T = TypeVar("T")
+NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
+
+
+def credential(id: str = "fb8c8bfa672c14f3", state: str = "Active", **fields: Any) -> Credential:
+    """A third of whose life is over."""
+    usual: dict[str, Any] = {
+        "kind": "BearerToken",
+        "issued_at": NOW - timedelta(days=30),
+        "superseded_at": None,
+        "ends_at": NOW + timedelta(days=60),
+        "last_used_at": NOW - timedelta(hours=3),
+    }
+    return Credential(id=id, state=state, **{**usual, **fields})
+
+
+def token(name: str = "entra", namespace: str = "team", **fields: Any) -> Token:
+    """One with which nothing is wrong."""
+    usual: dict[str, Any] = {
+        "tenant": name,
+        "auth_type": "BearerToken",
+        "is_read_only": False,
+        "is_suspended": False,
+        "secret_name": f"{name}-scim-token",
+        "endpoint": "https://scim.example.com/scim/v2",
+        "next_rotation": NOW + timedelta(days=30),
+        "credentials": (credential(),),
+        "conditions": (Condition("Ready", "True", "Ready", "all is as wanted", NOW - timedelta(days=1)),),
+        "problems": (),
+        "entra": {},
+    }
+    return Token(namespace=namespace, name=name, **{**usual, **fields})
+
+
+def problem(message: str = "it is another's", **fields: Any) -> Problem:
+    """One with a next command."""
+    usual: dict[str, Any] = {
+        "severity": "error",
+        "subject": "Ready: SecretNotOwned",
+        "command": "kubectl get secret x",
+    }
+    return Problem(message=message, **{**usual, **fields})
+
+
+class PlayedSource:
+    """Answers what its attributes have; an exception there is raised."""
+
+    noun = "ScimToken"
+    place = "kind · team"
+
+    def __init__(self, *tokens: Token) -> None:
+        self.all: Sequence[Token] | Exception = tokens
+        self.portal: Sequence[Field] | Exception = (
+            Field("Tenant URL", "https://scim.example.com/scim/v2"),
+            Field("Secret Token", "sct_secret", is_secret=True),
+        )
+        self.happened: Sequence[Event] | Exception = ()
+        self.checked: Sequence[Check | Exception] = ()
+        self.people: dict[str, Directory] | Exception = {}
+        """By name of the ScimToken."""
+        self.changes: Callable[[threading.Event], Iterator[None]] = lambda stop: iter(())
+
+    def tokens(self) -> Sequence[Token]:
+        return _answer(self.all)
+
+    def token(self, namespace: str, name: str) -> Token:
+        for one in _answer(self.all):
+            if (one.namespace, one.name) == (namespace, name):
+                return one
+        raise Missing(f'scimtokens "{name}" not found')
+
+    def fields(self, namespace: str, name: str) -> Sequence[Field]:
+        self.token(namespace, name)
+        return _answer(self.portal)
+
+    def events(self, namespace: str, name: str) -> Sequence[Event]:
+        return _answer(self.happened)
+
+    def directory(self, namespace: str, name: str) -> AbstractContextManager[Directory]:
+        return contextlib.nullcontext(_answer(self.people)[name])
+
+    def checks(self) -> Iterator[Check]:
+        for one in self.checked:
+            yield _answer(one)
+
+    def watch(self, stop: threading.Event) -> Iterator[None]:
+        return self.changes(stop)
+
+
+def _answer(value: T | Exception) -> T:
+    if isinstance(value, Exception):
+        raise value
+    return value
+
+
+def world() -> PlayedSource:
+    """Several ScimTokens in several states, for a look."""
+    old = credential(
+        "e9bc3f5c781a9144",
+        "Superseded",
+        issued_at=NOW - timedelta(days=85),
+        superseded_at=NOW - timedelta(days=30),
+        ends_at=NOW + timedelta(days=5),
+        last_used_at=NOW - timedelta(minutes=6),
+    )
+    in_use = problem(
+        "Entra still comes with e9bc3f5c781a9144, which ends in 5 days: paste the new token",
+        severity="warning",
+        subject="SupersededTokenInUse",
+        command="kubectl scim credentials entra -n identity",
+    )
+    entra = token("entra", "identity", credentials=(credential(), old), problems=(in_use,))
+    staging = token(
+        "staging",
+        "identity",
+        credentials=(),
+        problems=(
+            problem(
+                "Secret entra-scim-token belongs to ScimToken entra; it was not touched. Choose another spec.secret.name"
+            ),
+        ),
+        next_rotation=None,
+    )
+    trust = credential(
+        "3f0b22d81c5a7e90",
+        kind="WorkloadIdentity",
+        ends_at=None,
+        issued_at=NOW - timedelta(days=120),
+        last_used_at=NOW - timedelta(days=1),
+    )
+    wif = token("partner", "identity", auth_type="WorkloadIdentity", credentials=(trust,))
+    hours = credential(
+        "77aa01bc9d8e2f11",
+        issued_at=NOW - timedelta(hours=7),
+        ends_at=NOW + timedelta(hours=17),
+        last_used_at=NOW - timedelta(seconds=40),
+    )
+    reports = token(
+        "reports",
+        "reporting",
+        is_read_only=True,
+        credentials=(hours,),
+        next_rotation=NOW + timedelta(hours=9),
+    )
+    return PlayedSource(replace(entra), staging, wif, reports)
