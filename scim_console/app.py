@@ -14,10 +14,10 @@ from scim_console.access import Access
 from scim_console.guard import Guard
 from scim_console.live import Streams, Watch
 from scim_console.model import Source
-from scim_console.pages import health, live, tokens
+from scim_console.pages import health, live, token, tokens
 from scim_console.rendering import HERE, Console, Trouble, environment
 
-ROUTERS: Final = (live.router, tokens.router, health.router)
+ROUTERS: Final = (live.router, tokens.router, token.router, health.router)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

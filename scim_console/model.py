@@ -105,6 +105,10 @@ class Token:
     """The worst first."""
     entra: Mapping[str, Any]
     """``status.entra`` of a ScimToken: the hand-over and the provisioning job. Empty without."""
+    auth_name: str | None = None
+    """The choice under "Authentication method" in the portal."""
+    form: Sequence[str] = ()
+    """Names of what ``Source.fields`` reads, in the portal's order: known without reading any of it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

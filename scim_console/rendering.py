@@ -1,12 +1,14 @@
 """Pages from templates, and the parts of them that could not be had."""
 
 import dataclasses
+import functools
 import logging
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Generic, TypeVar
+from urllib.parse import quote
 
 import jinja2
 from fastapi import Depends, Request
@@ -19,6 +21,8 @@ from scim_console.timeline import timeline
 
 T = TypeVar("T")
 HERE: Final = Path(__file__).resolve().parent
+NOWHERE: Final = "-"
+"""In the place of a namespace, where there is none."""
 NAVIGATION: Final = (("/", "tokens", "Tokens"), ("/health", "health", "Health"))
 """Address, the page's ``section``, and its name."""
 _TITLES: Final[Mapping[type[Exception], str]] = {
@@ -94,6 +98,7 @@ class Console:
         return HTMLResponse(self.render(template, **context), status)
 
 
+@functools.cache
 def environment() -> jinja2.Environment:
     """Templates in which every expression is text, unless it is ``Markup``."""
     made = jinja2.Environment(
@@ -108,8 +113,13 @@ def environment() -> jinja2.Environment:
     made.filters.update(
         absolute=text.absolute, relative=text.relative, stamp=text.stamp, distance=text.distance
     )
-    made.globals.update(timeline=timeline)
+    made.globals.update(timeline=timeline, path_of=path_of)
     return made
+
+
+def path_of(namespace: str, name: str) -> str:
+    """The end of an address that is about one token. Without Kubernetes it is in no namespace, and a path needs something there."""
+    return f"{quote(namespace or NOWHERE, safe='')}/{quote(name, safe='')}"
 
 
 def _console(request: Request) -> Console:

@@ -10,8 +10,10 @@ from scim_console.model import Credential
 _STEPS: Final = tuple(
     timedelta(days=days) for days in (1 / 24, 1 / 8, 1 / 4, 1 / 2, 1, 2, 7, 14, 30, 61, 91, 182, 365, 730)
 )
-_TICKS: Final = 5
+_TICKS: Final = 8
 """At most so many on a line."""
+_HOURS: Final = timedelta(hours=36)
+"""Up to here a scale has hours, and days beyond."""
 _LEAST: Final = timedelta(hours=1)
 
 
@@ -67,7 +69,7 @@ class Timeline:
     @property
     def form(self) -> str:
         """Of the ticks, for ``strftime``."""
-        return {"hour": "%d %b %H:%M", "day": "%d %b", "month": "%b %Y"}[self.unit]
+        return {"hour": "%H:%M", "day": "%d %b", "month": "%b %Y"}[self.unit]
 
 
 def timeline(credentials: Sequence[Credential], now: datetime) -> Timeline | None:
@@ -105,7 +107,7 @@ def timeline(credentials: Sequence[Credential], now: datetime) -> Timeline | Non
             )
         )
     unit: Literal["hour", "day", "month"] = (
-        "hour" if whole < timedelta(days=5) else "day" if whole < timedelta(days=300) else "month"
+        "hour" if whole < _HOURS else "day" if whole < timedelta(days=300) else "month"
     )
     return Timeline(place(now), bars, [Tick(place(at), at) for at in _ticks(first, last)], unit)
 
@@ -116,7 +118,9 @@ def _end(one: Credential) -> datetime | None:
 
 
 def _ticks(first: datetime, last: datetime) -> Sequence[datetime]:
-    step = next((one for one in _STEPS if (last - first) / one <= _TICKS), (last - first) / _TICKS)
+    whole = last - first
+    steps = [one for one in _STEPS if whole < _HOURS or one >= timedelta(days=1)]
+    step = next((one for one in steps if whole / one <= _TICKS), whole / _TICKS)
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     at = epoch + ((first - epoch) // step + 1) * step
     found = []

@@ -13,7 +13,7 @@
 
   const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
   const ticks = {
-    hour: new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }),
+    hour: new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" }),
     day: new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" }),
     month: new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric" }),
   };
@@ -43,7 +43,20 @@
     for (const one of root.querySelectorAll("[data-tick]")) {
       one.textContent = ticks[one.dataset.tick].format(new Date(one.dataset.at));
     }
+    for (const axis of root.querySelectorAll(".axis svg")) thin(axis);
   }
+
+  // Of the times on a scale as many as there is room for; "now" always.
+  function thin(axis) {
+    const taken = [axis.querySelector(".now").getBoundingClientRect()];
+    for (const one of axis.querySelectorAll("[data-tick]")) {
+      one.removeAttribute("visibility");
+      const box = one.getBoundingClientRect();
+      if (taken.some((other) => box.left < other.right + 8 && box.right > other.left - 8)) one.setAttribute("visibility", "hidden");
+      else taken.push(box);
+    }
+  }
+  window.addEventListener("resize", () => document.querySelectorAll(".axis svg").forEach(thin));
   setInterval(() => localTimes(document), 15 * SECOND);
 
   // Said to those who don't see it.
@@ -61,7 +74,7 @@
   }
 
   function reason(error) {
-    return error instanceof TypeError ? "The console has ended. Start it again: kubectl scim console" : error.message;
+    return error instanceof TypeError ? "The console has ended: start it again" : error.message;
   }
 
   // Regions: parts of a page that come later, or again.
@@ -180,12 +193,14 @@
 
   // A secret is asked for when somebody wants to see it, and by POST alone.
   async function reveal(button) {
-    const region = document.getElementById(button.dataset.into);
+    const { reveal: address, method, into } = button.dataset;
     button.disabled = true;
     try {
-      region.innerHTML = await ask(button.dataset.reveal, { method: "POST" });
-      localTimes(region);
-      (region.querySelector("button") ?? region).focus();
+      const html = await ask(address, { method });
+      const region = document.getElementById(into);
+      swap(region, html);
+      region.querySelector("[data-reveal]")?.focus();
+      say(method === "POST" ? "Shown" : "Hidden");
     } catch (error) {
       off(reason(error));
       button.disabled = false;
@@ -210,7 +225,7 @@
     events.addEventListener("state", (event) => off(`Not live: ${JSON.parse(event.data).message}`));
     events.addEventListener("error", () => {
       if (events.readyState === EventSource.CLOSED) {
-        off("Not live: the console has ended. Start it again: kubectl scim console");
+        off("Not live: the console has ended. Start it again");
       } else {
         off("Not live: the console does not answer. Is it still running?");
       }

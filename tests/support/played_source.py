@@ -4,7 +4,6 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -50,6 +49,8 @@ def token(name: str = "entra", namespace: str = "team", **fields: Any) -> Token:
         "conditions": (Condition("Ready", "True", "Ready", "all is as wanted", NOW - timedelta(days=1)),),
         "problems": (),
         "entra": {},
+        "auth_name": "Bearer authentication",
+        "form": ("Tenant URL", "Secret Token"),
     }
     return Token(namespace=namespace, name=name, **{**usual, **fields})
 
@@ -115,6 +116,48 @@ def _answer(value: T | Exception) -> T:
     return value
 
 
+CONDITIONS = (
+    Condition(
+        "Ready", "True", "Ready", "the Secret holds a token that is accepted", NOW - timedelta(days=30)
+    ),
+    Condition("Registered", "True", "Registered", "the SCIM API accepts the tokens listed here", NOW),
+    Condition("Published", "True", "Published", "Secret entra-scim-token holds endpoint and token", NOW),
+    Condition("SupersededTokenInUse", "True", "InUse", "Entra still comes with e9bc3f5c781a9144", NOW),
+    Condition(
+        "EndpointReachable",
+        "True",
+        "Reachable",
+        "https://scim.example.com/scim/v2 answers as a SCIM API",
+        NOW,
+    ),
+    Condition(
+        "HandedOver", "Unknown", "WaitingForUse", "Entra has saved it, and has not come with it yet", NOW
+    ),
+    Condition(
+        "Provisioning", "False", "Quarantined", "the job is in quarantine: Entra tries once a day", NOW
+    ),
+)
+ENTRA = {
+    "jobID": "customappsso.1b2c3d4e",
+    "jobState": "Quarantine",
+    "handedOver": {
+        "credentialID": "fb8c8bfa672c14f3",
+        "servicePrincipalID": "6f2d1c4a-0000-4000-8000-000000000001",
+        "endpoint": "https://scim.example.com/scim/v2",
+        "at": "2026-11-30T11:00:00Z",
+    },
+    "lastCycle": {
+        "state": "Failed",
+        "endedAt": "2026-11-30T10:40:00Z",
+        "exported": 12,
+        "error": "InvalidCredentials",
+    },
+    "quarantine": {"reason": "EncounteredQuarantineException", "since": "2026-11-29T10:00:00Z"},
+    "recoveries": 2,
+    "ofALaterRelease": {"x": 1},
+}
+
+
 def world() -> PlayedSource:
     """Several ScimTokens in several states, for a look."""
     old = credential(
@@ -131,7 +174,14 @@ def world() -> PlayedSource:
         subject="SupersededTokenInUse",
         command="kubectl scim credentials entra -n identity",
     )
-    entra = token("entra", "identity", credentials=(credential(), old), problems=(in_use,))
+    entra = token(
+        "entra",
+        "identity",
+        credentials=(credential(last_inspected_at=NOW - timedelta(minutes=2)), old),
+        problems=(in_use,),
+        conditions=CONDITIONS,
+        entra=ENTRA,
+    )
     staging = token(
         "staging",
         "identity",
@@ -164,4 +214,35 @@ def world() -> PlayedSource:
         credentials=(hours,),
         next_rotation=NOW + timedelta(hours=9),
     )
-    return PlayedSource(replace(entra), staging, wif, reports)
+    source = PlayedSource(entra, staging, wif, reports)
+    source.happened = (
+        Event(
+            NOW - timedelta(minutes=4),
+            "Warning",
+            "SupersededTokenInUse",
+            "Entra still comes with e9bc3f5c781a9144",
+            3,
+        ),
+        Event(
+            NOW - timedelta(minutes=50),
+            "Normal",
+            "TokenIssued",
+            "token fb8c8bfa672c14f3 is in Secret entra-scim-token",
+        ),
+    )
+    source.checked = (
+        Check(
+            "kubectl and server",
+            "passed",
+            "kubectl v1.37.2, Kubernetes v1.37.2 (1.30 or newer is supported)",
+            None,
+        ),
+        Check(
+            "operator",
+            "failed",
+            "no replica leads",
+            "kubectl get pods -A -l app.kubernetes.io/component=operator",
+        ),
+        Check("Entra's job", "not checkable", "no ScimToken has spec.entra", "see docs/entra-handover.md"),
+    )
+    return source
