@@ -13,6 +13,7 @@ CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 10
 COMMANDS: Final[Mapping[str, str]] = {
     "status": "look",
     "credentials": "look",
+    "console": "console",
     "users": "people",
     "groups": "people",
     "whois": "people",
@@ -54,6 +55,8 @@ def cli() -> None:
         kubectl scim status              all of this namespace, what is wrong first
         kubectl scim status entra        one, with the next command to type
         kubectl scim credentials entra   what to paste where
+        kubectl scim console             all of that, and people, as pages in the browser
+        kubectl scim doctor              everything that a supporter would check
     Then at people:
         kubectl scim users entra lovelace            who is there
         kubectl scim whois entra ada@example.com     one user, their groups, and what happened to them

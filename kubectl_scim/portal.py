@@ -51,6 +51,11 @@ def fields(auth_type: str, secret: Mapping[str, Any]) -> Sequence[Field]:
     ]
 
 
+def names(auth_type: str) -> Sequence[str]:
+    """The form's fields, known without the Secret."""
+    return [name for name, _, _ in _FIELDS.get(auth_type, _FIELDS["BearerToken"])]
+
+
 def _decoded(value: str) -> str:
     try:
         return base64.b64decode(value, validate=True).decode()

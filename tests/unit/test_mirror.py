@@ -18,6 +18,7 @@ ELSEWHERE: Final = {
     "kubectl_scim.commands.act": "what people type: tests/unit/kubectl_scim/test_main.py",
     "kubectl_scim.commands.common": "what the commands share: tests/unit/kubectl_scim/test_main.py",
     "kubectl_scim.commands.doctor": "what people type: tests/unit/kubectl_scim/test_main.py",
+    "kubectl_scim.commands.console": "what people type: tests/unit/kubectl_scim/test_main.py",
     "kubectl_scim.commands.look": "what people type: tests/unit/kubectl_scim/test_main.py",
     "scim_console.access": "what a request has to bring, through the guard that asks for it: test_guard.py",
     "scim_console.app": "all of it put together: test_guard.py and pages/ ask it",

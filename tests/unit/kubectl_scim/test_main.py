@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from kubectl_scim.main import cli
 from support.installation_objects import pod, scimwebhook
+from scim_console.server import PortInUse
 from support.played_kubectl import PlayedKubectl
 from support.scimtoken_objects import condition, credential, scimtoken
 
@@ -268,3 +270,38 @@ def test_help_teaches() -> None:
     for command in ("status", "credentials", "doctor", "rotate", "revoke", "suspend", "resume"):
         assert command in text
         assert "--context" in run(command, "--help").stdout
+
+
+def test_the_console_is_opened_in_a_browser_unless_it_is_not_wanted(
+    played: PlayedKubectl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[tuple[str, int, bool]] = []
+
+    def serve(source: Any, port: int, announce: Any, open_browser: object) -> None:
+        served.append((source.place, port, open_browser is not None))
+        announce("http://127.0.0.1:4711/open?key=x")
+
+    monkeypatch.setattr("scim_console.server.serve", serve)
+    result = run("console")
+    assert (result.exit_code, result.stdout) == (0, "http://127.0.0.1:4711/open?key=x\n")
+    assert "opens the console once" in result.stderr
+    run("console", "--no-browser", "--port", "4711", "-n", "other")
+    run("console", "-A")
+    assert served == [
+        ("team · team", 0, True),
+        ("team · other", 4711, False),
+        ("team · all namespaces", 0, True),
+    ]
+    assert run("console", "-A", "-n", "x").exit_code == 2
+
+
+def test_a_port_that_the_console_cannot_have_is_told(
+    played: PlayedKubectl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def serve(*_arguments: object) -> None:
+        raise PortInUse("port 4711 of 127.0.0.1 is not free: leave --port out")
+
+    monkeypatch.setattr("scim_console.server.serve", serve)
+    result = run("console", "--port", "4711")
+    assert result.exit_code == 2
+    assert result.stderr == "Error: port 4711 of 127.0.0.1 is not free: leave --port out\n"

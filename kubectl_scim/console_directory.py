@@ -1,0 +1,99 @@
+"""People for the console: each tenant's way to the SCIM API is opened once, and errors are those that pages understand."""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kubectl_scim.kubectl import Forbidden, Kubectl, KubectlError, NotFound
+from kubectl_scim.reading import Say, reading
+from kubectl_scim.scimtoken import ScimToken
+from scim_console import model
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """What kubectl said, as the console's errors."""
+    try:
+        yield
+    except Forbidden as error:
+        raise model.Denied(f"{error}. Whoever administers the cluster can grant it") from None
+    except NotFound as error:
+        raise model.Missing(str(error)) from None
+    except KubectlError as error:
+        raise model.Unreachable(str(error)) from None
+
+
+class TranslatedDirectory:
+    """A directory whose errors are the console's.
+
+    Args:
+        directory: whose may be kubectl's.
+    """
+
+    def __init__(self, directory: model.Directory) -> None:
+        self._directory = directory
+
+    def users(self, filter: str | None, start_index: int, count: int) -> model.ResourcePage:
+        """Users whom a SCIM filter matches."""
+        with translated():
+            return self._directory.users(filter, start_index, count)
+
+    def groups(self, filter: str | None, start_index: int, count: int) -> model.ResourcePage:
+        """Groups likewise."""
+        with translated():
+            return self._directory.groups(filter, start_index, count)
+
+    def user(self, id: str) -> Mapping[str, Any]:
+        """One user."""
+        with translated():
+            return self._directory.user(id)
+
+    def group(self, id: str) -> Mapping[str, Any]:
+        """One group with its members."""
+        with translated():
+            return self._directory.group(id)
+
+    def history(self, query: model.HistoryQuery) -> model.HistoryPage:
+        """What happened, the newest first."""
+        with translated():
+            return self._directory.history(query)
+
+    def follow(self, stop: threading.Event) -> Iterator[Mapping[str, Any]]:
+        """Changes from now on, until ``stop`` is set."""
+        with translated():
+            yield from self._directory.follow(stop)
+
+
+class Directories:
+    """What leads to the tenants, opened when it is first asked for. A search as one types has no time for a port-forward.
+
+    Args:
+        kubectl: with the caller's rights.
+        installation: namespace of the installation; None: it is searched for.
+        say: told when people are read over the network, and why.
+    """
+
+    def __init__(self, kubectl: Kubectl, installation: str | None, say: Say) -> None:
+        self._kubectl, self._installation, self._say = kubectl, installation, say
+        self._opening = threading.Lock()
+        self._opened: dict[tuple[str, str, str], model.Directory] = {}
+        self._stack = contextlib.ExitStack()
+
+    def close(self) -> None:
+        """End all of them."""
+        with self._opening:
+            self._opened.clear()
+            self._stack.close()
+
+    def of(self, token: ScimToken) -> model.Directory:
+        """That of a ScimToken's tenant. Raises the console's errors; what failed is tried anew the next time."""
+        key = (token.namespace, token.name, token.secret_name)
+        with self._opening:
+            if key not in self._opened:
+                with translated():
+                    found = self._stack.enter_context(
+                        reading(self._kubectl, token, self._installation, self._say)
+                    )
+                self._opened[key] = TranslatedDirectory(found)
+            return self._opened[key]

@@ -1,0 +1,98 @@
+"""People for the console: opened once, and with errors that pages understand."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kubectl_scim import console_directory as module
+from kubectl_scim.console_directory import Directories
+from kubectl_scim.kubectl import Forbidden, Kubectl, KubectlError, NotFound
+from kubectl_scim.scimtoken import ScimToken
+from scim_console import model
+from support.scimtoken_objects import scimtoken
+
+
+class Reading:
+    """Plays what opens a way to a tenant's people."""
+
+    def __init__(self) -> None:
+        self.opened, self.closed, self.error = list[str](), list[str](), list[Exception]()
+
+    @contextlib.contextmanager
+    def __call__(self, _kubectl: Kubectl, token: ScimToken, *_rest: Any) -> Iterator["Reading"]:
+        self._fail()
+        self.opened.append(token.secret_name)
+        yield self
+        self.closed.append(token.secret_name)
+
+    def _fail(self, *_arguments: Any) -> str:
+        for error in self.error:
+            raise error
+        return "asked"
+
+    users = groups = user = group = history = _fail
+
+    def follow(self, _stop: threading.Event) -> Iterator[str]:
+        yield "change"
+        self._fail()
+
+
+@pytest.fixture
+def reading(monkeypatch: pytest.MonkeyPatch) -> Reading:
+    reading = Reading()
+    monkeypatch.setattr(module, "reading", reading)
+    return reading
+
+
+def test_the_way_to_a_tenant_is_opened_once_and_ends_with_the_console(reading: Reading) -> None:
+    directories = Directories(Kubectl(), None, print)
+    first, other = ScimToken(scimtoken()), ScimToken(scimtoken(secretName="another"))
+    assert directories.of(first) is directories.of(first)
+    assert directories.of(other) is not directories.of(first)
+    assert reading.opened == ["entra-scim-token", "another"]
+    assert reading.closed == []
+    directories.close()
+    assert sorted(reading.closed) == ["another", "entra-scim-token"]
+
+
+def test_what_failed_to_open_is_tried_anew(reading: Reading) -> None:
+    directories = Directories(Kubectl(), None, print)
+    reading.error.append(Forbidden('User "dev" cannot create resource "pods/portforward"'))
+    with pytest.raises(model.Denied, match="pods/portforward"):
+        directories.of(ScimToken(scimtoken()))
+    reading.error.clear()
+    directories.of(ScimToken(scimtoken()))
+    assert len(reading.opened) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Forbidden("no right"), model.Denied),
+        (NotFound("not there"), model.Missing),
+        (KubectlError("gone"), model.Unreachable),
+        (model.Denied("refused"), model.Denied),
+        (ValueError("no filter"), ValueError),
+    ],
+)
+def test_errors_of_each_question_are_the_consoles(
+    reading: Reading, error: Exception, told: type[Exception]
+) -> None:
+    directory = Directories(Kubectl(), None, print).of(ScimToken(scimtoken()))
+    query = model.HistoryQuery()
+    assert directory.users(None, 1, 1) == directory.groups(None, 1, 1) == directory.user("x") == "asked"  # type: ignore[comparison-overlap]
+    assert directory.group("x") == directory.history(query) == "asked"  # type: ignore[comparison-overlap]
+    reading.error.append(error)
+    for ask in (
+        lambda: directory.users(None, 1, 1),
+        lambda: directory.groups(None, 1, 1),
+        lambda: directory.user("x"),
+        lambda: directory.group("x"),
+        lambda: directory.history(query),
+        lambda: list(directory.follow(threading.Event())),
+    ):
+        with pytest.raises(told, match=str(error)):
+            ask()
