@@ -2,11 +2,10 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kubectl_scim.kubectl import Forbidden, Kubectl, KubectlError, NotFound
-from kubectl_scim.reading import Say, reading
 from kubectl_scim.scimtoken import ScimToken
 from scim_console import model
 
@@ -74,7 +73,7 @@ class Directories:
         say: told when people are read over the network, and why.
     """
 
-    def __init__(self, kubectl: Kubectl, installation: str | None, say: Say) -> None:
+    def __init__(self, kubectl: Kubectl, installation: str | None, say: Callable[[str], object]) -> None:
         self._kubectl, self._installation, self._say = kubectl, installation, say
         self._opening = threading.Lock()
         self._opened: dict[tuple[str, str, str], model.Directory] = {}
@@ -91,6 +90,8 @@ class Directories:
         key = (token.namespace, token.name, token.secret_name)
         with self._opening:
             if key not in self._opened:
+                from kubectl_scim.reading import reading
+
                 with translated():
                     found = self._stack.enter_context(
                         reading(self._kubectl, token, self._installation, self._say)

@@ -1,4 +1,7 @@
-"""The console's ``Source`` by the caller's kubectl: what it shows is what the caller may read."""
+"""The console's ``Source`` by the caller's kubectl: what it shows is what the caller may read.
+
+What a page needs that nobody has opened yet is not imported.
+"""
 
 import contextlib
 import importlib.metadata
@@ -11,10 +14,7 @@ from typing import Any, Final
 
 from kubectl_scim import portal
 from kubectl_scim.console_directory import Directories, translated
-from kubectl_scim.doctor import ask_endpoint
-from kubectl_scim.doctor.run import Doctor
 from kubectl_scim.kubectl import Kubectl, KubectlError, error_of
-from kubectl_scim.reading import Say
 from kubectl_scim.scimtoken import KIND, Credential, ScimToken
 from kubectl_scim.text import moment
 from scim_console import model
@@ -53,7 +53,7 @@ class ClusterSource:
         context: str,
         namespace: str | None,
         installation: str | None,
-        say: Say,
+        say: Callable[[str], object],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.place = f"{context} · {namespace or 'all namespaces'}"
@@ -105,6 +105,9 @@ class ClusterSource:
 
     def checks(self) -> Iterator[model.Check]:
         """What ``kubectl scim doctor`` checks, of each namespace with ScimTokens."""
+        from kubectl_scim.doctor import ask_endpoint
+        from kubectl_scim.doctor.run import Doctor
+
         release = importlib.metadata.version("scim-operator")
         namespaces = [self._namespace] if self._namespace is not None else self._namespaces()
         seen: set[model.Check] = set()

@@ -7,14 +7,15 @@ from typing import Final, Literal
 
 from scim_console.model import Credential
 
-_STEPS: Final = tuple(
-    timedelta(days=days) for days in (1 / 24, 1 / 8, 1 / 4, 1 / 2, 1, 2, 7, 14, 30, 61, 91, 182, 365, 730)
+_STEPS: Final = (
+    *(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720)),
+    *(timedelta(days=days) for days in (1, 2, 7, 14, 30, 61, 91, 182, 365, 730)),
 )
 _TICKS: Final = 8
 """At most so many on a line."""
 _HOURS: Final = timedelta(hours=36)
 """Up to here a scale has hours, and days beyond."""
-_LEAST: Final = timedelta(hours=1)
+_LEAST: Final = timedelta(seconds=10)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

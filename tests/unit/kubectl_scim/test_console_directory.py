@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_scim import console_directory as module
+from kubectl_scim import reading as module
 from kubectl_scim.console_directory import Directories
 from kubectl_scim.kubectl import Forbidden, Kubectl, KubectlError, NotFound
 from kubectl_scim.scimtoken import ScimToken

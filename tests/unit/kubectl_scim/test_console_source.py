@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_scim import console_source as module
 from kubectl_scim.console_source import ClusterSource, context_of, event_of
 from kubectl_scim.kubectl import Kubectl
 from scim_console import model
@@ -182,7 +181,7 @@ def test_checks_are_doctors_each_once(played: PlayedKubectl, monkeypatch: pytest
         def checks(self) -> list[model.Check]:
             return [model.Check("clock", "passed", "", None), model.Check(self.namespace, "passed", "", None)]
 
-    monkeypatch.setattr(module, "Doctor", Doctor)
+    monkeypatch.setattr("kubectl_scim.doctor.run.Doctor", Doctor)
     other = {**scimtoken(), "metadata": {"name": "b", "namespace": "alpha"}}
     played.answer("scimtokens.scim-operator.io", out={"items": [scimtoken(), other, scimtoken()]})
     assert [one.name for one in of(played, None).checks()] == ["clock", "alpha", "team"]
