@@ -13,6 +13,7 @@ from starlette.responses import Response
 from scim_console.access import Access
 from scim_console.guard import Guard
 from scim_console.live import Streams, Watch
+from scim_console.memory import Memory
 from scim_console.model import Source
 from scim_console.pages import health, live, token, tokens
 from scim_console.rendering import HERE, Console, Trouble, environment
@@ -25,6 +26,8 @@ class Application:
     """What a server runs."""
 
     asgi: Guard
+    warm: Callable[[], None]
+    """Asks for what the first page shows; it may take its time."""
     close: Callable[[], None]
     """Ends all that pages follow; from any thread. A server that ends calls it first."""
 
@@ -41,9 +44,9 @@ def create_app(source: Source, access: Access, now: Callable[[], datetime] = _no
         access: who may look.
         now: the clock.
     """
-    watch, streams = Watch(source), Streams()
+    memory, watch, streams = Memory(source), Watch(source), Streams()
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    app.state.console = Console(source, watch, streams, access.csrf, now, environment())
+    app.state.console = Console(source, memory, watch, streams, access.csrf, now, environment())
     app.mount("/static", StaticFiles(directory=HERE / "static"), "static")
     for router in ROUTERS:
         app.include_router(router)
@@ -53,7 +56,7 @@ def create_app(source: Source, access: Access, now: Callable[[], datetime] = _no
         watch.close()
         streams.close()
 
-    return Application(Guard(app, access), close)
+    return Application(Guard(app, access), memory.warm, close)
 
 
 def _not_found(request: Request, error: Exception) -> Response:

@@ -16,6 +16,7 @@ from fastapi.responses import HTMLResponse
 
 from scim_console import text
 from scim_console.live import Streams, Watch
+from scim_console.memory import Memory
 from scim_console.model import Denied, Missing, Source, Unreachable
 from scim_console.timeline import timeline
 
@@ -76,6 +77,7 @@ class Console:
     """What all pages share."""
 
     source: Source
+    memory: Memory
     watch: Watch
     streams: Streams
     csrf: str

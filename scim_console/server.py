@@ -68,6 +68,7 @@ def serve(
             timeout_graceful_shutdown=_GRACE,
             ws="none",
         )
+        threading.Thread(target=app.warm, daemon=True).start()
         announce(access.url)
         if open_browser is not None:
             threading.Thread(target=open_browser, args=(access.url,), daemon=True).start()

@@ -21,8 +21,9 @@ Namespace = Annotated[str, Depends(_namespace)]
 
 @router.get("/tokens/{namespace}/{name}")
 def page(console: Shared, namespace: Namespace, name: str) -> HTMLResponse:
-    """The page."""
-    found = attempt(lambda: console.source.token(namespace, name))
+    """The page, with what is remembered; its script asks for the rest."""
+    known = console.memory.last_token(namespace, name)
+    found = Part(known) if known is not None else attempt(lambda: console.memory.token(namespace, name))
     status = 404 if found.trouble is not None and found.trouble.title == "Not found" else 200
     return console.page(
         "token.html", status, section="tokens", namespace=namespace, name=name, **_context(found)
@@ -33,7 +34,7 @@ def page(console: Shared, namespace: Namespace, name: str) -> HTMLResponse:
 def head(console: Shared, namespace: Namespace, name: str) -> HTMLResponse:
     """What needs a person, and how far it has come."""
     return console.page(
-        "parts/token_head.html", **_context(attempt(lambda: console.source.token(namespace, name)))
+        "parts/token_head.html", **_context(attempt(lambda: console.memory.token(namespace, name)))
     )
 
 
@@ -41,7 +42,7 @@ def head(console: Shared, namespace: Namespace, name: str) -> HTMLResponse:
 def state(console: Shared, namespace: Namespace, name: str) -> HTMLResponse:
     """Credentials, Entra and conditions."""
     return console.page(
-        "parts/token_state.html", **_context(attempt(lambda: console.source.token(namespace, name)))
+        "parts/token_state.html", **_context(attempt(lambda: console.memory.token(namespace, name)))
     )
 
 
@@ -55,14 +56,14 @@ def events(console: Shared, namespace: Namespace, name: str) -> HTMLResponse:
 @router.get("/parts/form/{namespace}/{name}")
 def form(console: Shared, namespace: Namespace, name: str) -> HTMLResponse:
     """What to paste where, with all that is read from the Secret hidden: it isn't read for this."""
-    found = attempt(lambda: console.source.token(namespace, name))
+    found = attempt(lambda: console.memory.token(namespace, name))
     return console.page("parts/form.html", token=found.value, trouble=found.trouble)
 
 
 @router.post("/parts/form/{namespace}/{name}")
 def filled_form(console: Shared, namespace: Namespace, name: str) -> HTMLResponse:
     """The same, shown."""
-    found = attempt(lambda: console.source.token(namespace, name))
+    found = attempt(lambda: console.memory.token(namespace, name))
     fields = attempt(lambda: console.source.fields(namespace, name))
     return console.page(
         "parts/form.html", token=found.value, fields=fields.value, trouble=fields.trouble or found.trouble

@@ -7,25 +7,28 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from scim_console.model import Problem, Token
-from scim_console.rendering import Console, Part, Shared, attempt
+from scim_console.rendering import Part, Shared, attempt
 
 router = APIRouter()
 
 
 @router.get("/")
 def page(console: Shared, q: str = "") -> HTMLResponse:
-    """The page."""
-    return console.page("tokens.html", section="tokens", q=q, **_context(console, q))
+    """The page, with what is remembered; its script asks for the rest."""
+    known = console.memory.last_tokens()
+    found = Part(known)
+    return console.page(
+        "tokens.html", section="tokens", q=q, is_known=known is not None, **_context(found, q)
+    )
 
 
 @router.get("/parts/tokens")
 def part(console: Shared, q: str = "") -> HTMLResponse:
     """What changes."""
-    return console.page("parts/tokens.html", q=q, **_context(console, q))
+    return console.page("parts/tokens.html", q=q, **_context(attempt(console.memory.tokens), q))
 
 
-def _context(console: Console, q: str) -> dict[str, Any]:
-    found: Part[Sequence[Token]] = attempt(console.source.tokens)
+def _context(found: Part[Sequence[Token]], q: str) -> dict[str, Any]:
     everything = found.value or ()
     shown = sorted((one for one in everything if _matches(one, q)), key=_rank)
     problems: list[tuple[Token, Problem]] = [(one, problem) for one in shown for problem in one.problems]

@@ -18,6 +18,7 @@ HOST: Final = f"127.0.0.1:{PORT}"
 def stranger(source: Source, access: Access | None = None, now: datetime = NOW) -> TestClient:
     """Somebody who has no session."""
     app = create_app(source, access or Access(PORT), lambda: now)
+    app.warm()
     return TestClient(
         app.asgi, base_url=f"http://{HOST}", follow_redirects=False, raise_server_exceptions=False
     )

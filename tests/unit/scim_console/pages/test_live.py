@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 
 from scim_console.live import Streams, Watch
+from scim_console.memory import Memory
 from scim_console.model import Denied
 from scim_console.pages.live import _events
 from scim_console.rendering import Console, environment
@@ -12,7 +13,7 @@ from support.played_source import NOW, PlayedSource
 
 
 def _console(source: PlayedSource) -> Console:
-    return Console(source, Watch(source), Streams(), "csrf", lambda: NOW, environment())
+    return Console(source, Memory(source), Watch(source), Streams(), "csrf", lambda: NOW, environment())
 
 
 async def test_a_change_is_an_event_and_so_is_the_end_of_the_watch() -> None:

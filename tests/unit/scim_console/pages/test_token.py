@@ -88,7 +88,8 @@ def test_a_source_that_fails_is_told_in_place() -> None:
     source = world()
     client = browser(source)
     source.all = Unreachable("is the VPN up?")
-    for address in (PAGE, "/parts/head/identity/entra", "/parts/form/identity/entra"):
+    assert client.get(PAGE).status_code == 200
+    for address in ("/tokens/identity/not-known", "/parts/head/identity/entra", "/parts/form/identity/entra"):
         answer = client.get(address)
         assert answer.status_code == 200
         assert "is the VPN up?" in answer.text

@@ -63,10 +63,23 @@ def test_a_missing_right_and_a_cluster_that_is_gone_are_told_in_place() -> None:
     client = browser(source)
     for error in (Denied("you need list on scimtokens"), Unreachable("the cluster is gone: is the VPN up?")):
         source.all = error
-        answer = client.get("/")
+        answer = client.get("/parts/tokens")
         assert answer.status_code == 200
         assert str(error) in answer.text
         assert "No ScimTokens yet" not in answer.text
+
+
+def test_the_page_does_not_wait_for_the_source() -> None:
+    source = PlayedSource(token())
+    source.all = Unreachable("it takes its time")
+    client = browser(source)
+    assert "Looking for ScimTokens" in client.get("/").text
+    source.all = (token(),)
+    assert "Credentials in time" in client.get("/parts/tokens").text
+    source.all = Unreachable("it takes its time")
+    page = client.get("/").text
+    assert "Credentials in time" in page
+    assert "data-lazy" in page
 
 
 def test_what_others_wrote_is_text() -> None:
