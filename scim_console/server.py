@@ -1,6 +1,7 @@
 """The console's server: on this machine alone, for the person who started it."""
 
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -65,6 +66,7 @@ def serve(
             log_level="warning",
             access_log=False,  # it would have the key
             server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=_GRACE,
             ws="none",
         )
@@ -81,7 +83,8 @@ def _listening(port: int) -> socket.socket:
     """Listening already, so that whoever is told the address is answered."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # on Windows it would let another program listen there, too
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((ADDRESS, port))
         listener.listen(128)
     except OSError as error:

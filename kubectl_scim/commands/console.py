@@ -1,11 +1,16 @@
 """``console``: pages in the browser, with the caller's rights."""
 
 import contextlib
-from typing import Any
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, Final
 
 import click
 
 from kubectl_scim.commands.common import fail, installation_option, kubectl_of, kubernetes_options
+
+_SCREENS: Final = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
 
 
 @click.command()
@@ -29,8 +34,6 @@ def console(
     It listens on this machine alone, and the address that it prints opens it once. It looks with your own rights, says which
     one is missing where something is not shown, and changes nothing. Ctrl-C ends it.
     """
-    import webbrowser
-
     from kubectl_scim.console_source import ClusterSource, context_of
     from kubectl_scim.text import plain
     from scim_console.server import PortInUse, serve
@@ -46,10 +49,25 @@ def console(
     def announce(url: str) -> None:
         click.echo(url)
         say("This address opens the console once; Ctrl-C ends it.")
+        if browser is None and not no_browser:
+            port = url.split(":")[2].split("/", maxsplit=1)[0]
+            say(
+                f"There is no browser here. From another machine: ssh -L {port}:127.0.0.1:{port} to this one, then open it there."
+            )
 
+    browser = None if no_browser else _browser()
     source = ClusterSource(kubectl, context_of(kubectl), place, installation, say)
     with contextlib.closing(source):
         try:
-            serve(source, port or 0, announce, None if no_browser else webbrowser.open)
+            serve(source, port or 0, announce, browser)
         except PortInUse as error:
             fail(str(error))
+
+
+def _browser() -> Callable[[str], object] | None:
+    """What opens a page; None: there is no screen, where one for terminals would take this one over."""
+    if sys.platform.startswith("linux") and not any(os.environ.get(one) for one in _SCREENS):
+        return None
+    import webbrowser
+
+    return webbrowser.open

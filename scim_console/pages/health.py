@@ -1,5 +1,6 @@
 """What ``doctor`` checks, each line when it is done."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator
 
 from fastapi import APIRouter
@@ -21,16 +22,22 @@ def page(console: Shared) -> HTMLResponse:
 
 @router.get("/health/checks")
 async def checks(console: Shared) -> StreamingResponse:
-    """An ``item`` for each check, then ``end``."""
+    """An ``item`` for each check, then ``end`` with how many came out how."""
     return stream(_events(console))
 
 
 async def _events(console: Console) -> AsyncGenerator[str, None]:
+    outcomes: Counter[str] = Counter()
     try:
         async for check in console.streams.items(lambda _stop: console.source.checks()):
+            outcomes[check.outcome] += 1
             yield event("item", console.render("parts/check.html", check=check))
     except Exception as error:  # noqa: BLE001 (the last line says why there are no more)
         trouble = trouble_of(error)
+        outcomes["not checkable"] += 1
         last = Check(trouble.title, "not checkable", trouble.message, None)
         yield event("item", console.render("parts/check.html", check=last))
-    yield event("end")
+    summary = ", ".join(
+        f"{outcomes[one]} {one}" for one in ("passed", "failed", "not checkable") if outcomes[one]
+    )
+    yield event("end", summary or "nothing was checked")

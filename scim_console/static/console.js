@@ -123,8 +123,23 @@
     return `:scope > ${steps.join(" > ")}`;
   }
 
+  // What is empty is asked for at once. What was remembered is renewed together with the first news of the watch.
   function begin(root) {
-    for (const region of root.querySelectorAll("[data-region][data-lazy]")) refresh(region);
+    for (const region of root.querySelectorAll("[data-region][data-lazy]")) {
+      if (region.querySelector(":scope > .loading")) refresh(region);
+      else renew();
+    }
+  }
+
+  let settling;
+
+  function renew() {
+    clearTimeout(settling);
+    settling = setTimeout(() => {
+      for (const region of document.querySelectorAll("[data-region][data-live], [data-region][data-lazy]")) {
+        if (region.hasAttribute("data-live") || !shown.has(region)) refresh(region);
+      }
+    }, SETTLING);
   }
 
   // Search as you type: the region's address has what the form has.
@@ -210,17 +225,13 @@
   // Live. Hidden pages let go: a browser has six connections for all of them.
 
   let events;
-  let settling;
 
   function connect() {
     if (events || document.hidden || !document.querySelector("[data-live]")) return;
     events = new EventSource("/live");
     events.addEventListener("changed", () => {
       on();
-      clearTimeout(settling);
-      settling = setTimeout(() => {
-        for (const region of document.querySelectorAll("[data-region][data-live]")) refresh(region);
-      }, SETTLING);
+      renew();
     });
     events.addEventListener("state", (event) => off(`Not live: ${JSON.parse(event.data).message}`));
     events.addEventListener("error", () => {
@@ -276,7 +287,12 @@
       source.close();
       list.removeAttribute("aria-busy");
     };
-    source.addEventListener("end", end);
+    const summary = document.getElementById(list.dataset.summary);
+    if (summary) summary.textContent = "";
+    source.addEventListener("end", (event) => {
+      end();
+      if (summary) summary.textContent = event.data;
+    });
     source.addEventListener("error", () => {
       if (source.readyState === EventSource.CLOSED || !list.hasAttribute("data-newest-first")) {
         end();

@@ -282,6 +282,8 @@ def test_the_console_is_opened_in_a_browser_unless_it_is_not_wanted(
         announce("http://127.0.0.1:4711/open?key=x")
 
     monkeypatch.setattr("scim_console.server.serve", serve)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("DISPLAY", ":0")
     result = run("console")
     assert (result.exit_code, result.stdout) == (0, "http://127.0.0.1:4711/open?key=x\n")
     assert "opens the console once" in result.stderr
@@ -293,6 +295,11 @@ def test_the_console_is_opened_in_a_browser_unless_it_is_not_wanted(
         ("team · all namespaces", 0, True),
     ]
     assert run("console", "-A", "-n", "x").exit_code == 2
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    assert "ssh -L 4711:127.0.0.1:4711" in run("console").stderr
+    assert "ssh" not in run("console", "--no-browser").stderr
+    assert [one[2] for one in served[-2:]] == [False, False]
 
 
 def test_a_port_that_the_console_cannot_have_is_told(

@@ -22,6 +22,7 @@ def test_each_check_is_an_item_and_the_last_event_ends_it() -> None:
         word in one for one, word in zip(events, ("Passed", "Failed", "Not checkable"), strict=False)
     ] == [True] * 3
     assert "kubectl get pods" in events[1]
+    assert events[3] == "event: end\ndata: 1 passed, 1 failed, 1 not checkable"
 
 
 def test_checks_that_break_off_say_why() -> None:
@@ -30,4 +31,8 @@ def test_checks_that_break_off_say_why() -> None:
     text = browser(source).get("/health/checks").text
     assert "the cluster is gone" in text
     assert "&lt;b&gt;" in text
-    assert text.endswith("event: end\ndata: \n\n")
+    assert text.endswith("event: end\ndata: 1 passed, 1 not checkable\n\n")
+
+
+def test_no_checks_are_told_as_such() -> None:
+    assert browser(PlayedSource()).get("/health/checks").text == "event: end\ndata: nothing was checked\n\n"
