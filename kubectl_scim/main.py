@@ -63,7 +63,6 @@ def cli() -> None:
         kubectl scim log entra --follow              what happens, when, and by which credential
     Or try what Entra does, from here:
         kubectl scim simulate entra
-        kubectl scim doctor              everything that a supporter would check
     Then act; each waits until it is done:
         kubectl scim rotate entra
         kubectl scim revoke entra --all-superseded

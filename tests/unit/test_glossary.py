@@ -15,7 +15,8 @@ RETIRED: Final = (
 
 
 def _sources() -> list[Path]:
-    return [*(ROOT / "scim_api").rglob("*.py"), *(ROOT / "operator/scim_operator").rglob("*.py")]
+    packages = ("scim_api", "operator/scim_operator", "kubectl_scim", "scim_console")
+    return [path for package in packages for path in (ROOT / package).rglob("*.py")]
 
 
 def _names(path: Path) -> set[str]:
