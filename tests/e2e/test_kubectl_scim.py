@@ -6,13 +6,16 @@ import os
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.console_process import OpenedConsole, opened
 from support.installation_objects import deployment
 from support.played_kubectl import PlayedKubectl
 from support.stack import OPERATOR_NAMESPACE, Stack
@@ -64,6 +67,11 @@ class Person:
         )  # fmt: skip
         assert done.returncode == expect, f"{done.stdout}\n{done.stderr}"
         return done
+
+    def looks(self) -> AbstractContextManager[OpenedConsole]:
+        """``kubectl scim console`` in the namespace, opened."""
+        command = [str(self._kubectl), "scim", "console", "-n", self._namespace]
+        return opened(command, self._environment)
 
 
 @pytest.fixture
@@ -172,6 +180,12 @@ def test_without_the_right_to_read_secrets_status_works_and_the_rest_says_what_i
         refused = looker.types(*arguments, expect=2)
         assert "forbidden" in refused.stderr
         assert token not in refused.stdout + refused.stderr
+    with looker.looks() as console:
+        assert "<bdi>entra" in console.get("/parts/tokens")
+        page = console.post(f"/parts/form/{namespace}/entra")
+        assert "A right is missing" in page
+        assert "cannot get resource &#34;secrets&#34;" in page
+        assert token not in page
 
 
 def test_kubectl_completes_names_and_ids(stack: Stack, namespace: str, token: str, admin: Person) -> None:
@@ -286,3 +300,22 @@ def test_doctor_tells_what_is_well_and_what_is_not(
     assert "entra-scim-token" in files[f"secrets/{namespace}.json"]
     assert token not in str(files)
     assert webhook not in str(files)
+
+
+def test_the_console_shows_what_there_is_and_what_changes(namespace: str, token: str, admin: Person) -> None:
+    with admin.looks() as console:
+        assert f"<bdi>{namespace}</bdi>/</span><bdi>entra</bdi>" in console.get("/parts/tokens")
+        assert "Table of credentials" in console.get(f"/parts/state/{namespace}/entra")
+        assert "Published" in console.get(f"/parts/events/{namespace}/entra")
+        assert token not in console.get(f"/tokens/{namespace}/entra")
+        assert token in console.post(f"/parts/form/{namespace}/entra")
+        with console.open("/live") as events:
+            assert events.readline() == b"event: changed\n"
+            rotating = threading.Thread(target=admin.types, args=("rotate", "entra"))
+            rotating.start()
+            while "life superseded" not in console.get(f"/parts/state/{namespace}/entra"):
+                for _ in range(3):  # lines: it is looked at again when there is news, and not before
+                    assert events.readline()
+            rotating.join(60)
+        with console.open("/health/checks") as checks:
+            assert f"{namespace}/entra: Ready" in checks.read().decode()

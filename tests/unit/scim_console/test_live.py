@@ -40,21 +40,25 @@ async def test_whoever_leaves_ends_the_iterator() -> None:
 
 
 async def test_closing_ends_who_waits_for_the_next_item_and_who_comes_later() -> None:
-    streams, waiting = Streams(), threading.Event()
+    streams, waiting, never = Streams(), threading.Event(), threading.Event()
 
-    def produce(stop: threading.Event) -> Iterator[int]:
+    def produce(_stop: threading.Event) -> Iterator[int]:
+        """Like checks, which nothing interrupts."""
         waiting.set()
-        stop.wait(10)
+        never.wait(60)
         yield from ()
 
     async def all_of_it() -> list[int]:
         return [one async for one in streams.items(produce)]
 
     task = asyncio.create_task(all_of_it())
-    assert await asyncio.to_thread(waiting.wait, 10)
-    await asyncio.to_thread(streams.close)
-    assert await asyncio.wait_for(task, 10) == []
-    assert await asyncio.wait_for(all_of_it(), 10) == []
+    try:
+        assert await asyncio.to_thread(waiting.wait, 10)
+        await asyncio.to_thread(streams.close)
+        assert await asyncio.wait_for(task, 10) == []
+        assert await asyncio.wait_for(all_of_it(), 10) == []
+    finally:
+        never.set()
 
 
 def test_one_watch_serves_all_pages_and_is_begun_again() -> None:

@@ -21,7 +21,7 @@ def test_a_port_that_is_taken_is_said_with_what_to_do() -> None:
 
 def test_it_listens_on_this_machine_alone_and_ends_what_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[server._Server] = []
-    ending: list[bool] = []
+    ended = threading.Event()
     addresses: list[str] = []
     looked = threading.Event()
     monkeypatch.setattr(server._Server, "install_signal_handlers", lambda self: None, raising=False)
@@ -36,7 +36,7 @@ def test_it_listens_on_this_machine_alone_and_ends_what_is_followed(monkeypatch:
             assert events.readline() == b"event: changed\n"
             looked.set()
             events.read()  # to the end, which is the server's
-            ending.append(True)
+            ended.set()
 
     class Kept(server._Server):
         def __init__(self, *arguments: object) -> None:
@@ -55,5 +55,6 @@ def test_it_listens_on_this_machine_alone_and_ends_what_is_followed(monkeypatch:
         started[0].handle_exit(2, None)
         serving.join(10)
     assert not serving.is_alive()
+    assert ended.wait(10), "the stream was cut off"
     assert addresses == [urls[0].partition("/open?key=")[0] + "/"]
     assert urls[0].startswith("http://127.0.0.1:")

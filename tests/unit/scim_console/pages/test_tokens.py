@@ -19,6 +19,17 @@ def test_what_needs_a_person_stands_on_top_with_the_next_command() -> None:
     assert 'data-copy="kubectl scim credentials entra -n identity"' in page
 
 
+def test_errors_of_all_stand_before_warnings_of_any() -> None:
+    warning = problem("a warning", severity="warning")
+    client = browser(
+        PlayedSource(
+            token("a", problems=(problem("first"), warning)), token("b", problems=(problem("second"),))
+        )
+    )
+    page = client.get("/").text
+    assert page.index("first") < page.index("second") < page.index("a warning")
+
+
 def test_when_nothing_is_wrong_it_says_so() -> None:
     assert "It is as wanted" in browser(PlayedSource(token())).get("/").text
 
