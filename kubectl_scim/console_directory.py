@@ -1,13 +1,24 @@
 """People for the console: each tenant's way to the SCIM API is opened once, and errors are those that pages understand."""
 
 import contextlib
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from kubectl_scim.kubectl import Forbidden, Kubectl, KubectlError, NotFound
 from kubectl_scim.scimtoken import ScimToken
 from scim_console import model
+
+_GOES_ON: Final = "This page goes on by itself then"
+_ADVICE: Final = (
+    (
+        r"logged in|unauthorized|credential plugin|getting credentials",
+        f". Sign in again in a terminal. {_GOES_ON}",
+    ),
+    (r"refused|unable to connect|no such host|timeout|did not answer", f". Is the VPN up? {_GOES_ON}"),
+)
+"""Patterns of what kubectl says, and what to add."""
 
 
 @contextlib.contextmanager
@@ -20,7 +31,12 @@ def translated() -> Iterator[None]:
     except NotFound as error:
         raise model.Missing(str(error)) from None
     except KubectlError as error:
-        raise model.Unreachable(str(error)) from None
+        raise model.Unreachable(f"{error}{_next(str(error))}") from None
+
+
+def _next(said: str) -> str:
+    """What to do about an answer of the cluster that kubectl gives no advice for."""
+    return next((advice for pattern, advice in _ADVICE if re.search(pattern, said, re.IGNORECASE)), "")
 
 
 class TranslatedDirectory:

@@ -122,6 +122,8 @@ class Watch:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
+                if not self._state.is_live:  # a watch says nothing while there is nothing to say
+                    self._source.tokens()
                 self._tell(State(True))
                 for _ in self._source.watch(self._stop):
                     self._tell(State(True))

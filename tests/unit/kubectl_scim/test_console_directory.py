@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kubectl_scim import reading as module
-from kubectl_scim.console_directory import Directories
+from kubectl_scim.console_directory import Directories, translated
 from kubectl_scim.kubectl import Forbidden, Kubectl, KubectlError, NotFound
 from kubectl_scim.scimtoken import ScimToken
 from scim_console import model
@@ -96,3 +96,18 @@ def test_errors_of_each_question_are_the_consoles(
     ):
         with pytest.raises(told, match=str(error)):
             ask()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("error: You must be logged in to the server (Unauthorized)", "Sign in again in a terminal"),
+        ("getting credentials: exec: executable aws failed", "Sign in again in a terminal"),
+        ("The connection to the server 10.0.0.1:6443 was refused", "Is the VPN up"),
+        ("Unable to connect to the server: dial tcp: lookup x: no such host", "Is the VPN up"),
+        ("the server doesn't have a resource type: is the chart installed?", r"installed\?$"),
+    ],
+)
+def test_a_cluster_that_does_not_answer_is_told_with_what_to_do(said: str, told: str) -> None:
+    with pytest.raises(model.Unreachable, match=told), translated():
+        raise KubectlError(said)

@@ -86,6 +86,27 @@ def test_one_watch_serves_all_pages_and_is_begun_again() -> None:
     assert len(begun) == 2
 
 
+def test_a_cluster_that_is_gone_does_not_pass_for_live_between_attempts() -> None:
+    source, attempts, said = PlayedSource(), list[int](), list[State]()
+
+    def changes(stop: threading.Event) -> Iterator[None]:
+        attempts.append(1)
+        source.all = Unreachable("gone")
+        yield from ()
+        raise Unreachable("gone")
+
+    source.changes = changes
+    watch = Watch(source, retry=0)
+    for state in watch.follow(threading.Event()):
+        said.append(state)
+        if len(said) == 20:
+            source.all = ()
+        if len(attempts) > 1:
+            break
+    watch.close()
+    assert {one.is_live for one in said[2:19]} == {False}
+
+
 def test_a_watch_that_may_not_be_is_not_tried_again() -> None:
     source, calls = PlayedSource(), list[int]()
 
