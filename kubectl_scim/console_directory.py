@@ -10,13 +10,13 @@ from kubectl_scim.kubectl import Forbidden, Kubectl, KubectlError, NotFound
 from kubectl_scim.scimtoken import ScimToken
 from scim_console import model
 
-_GOES_ON: Final = "This page goes on by itself then"
+_GOES_ON: Final = "The page goes on by itself when the cluster answers"
 _ADVICE: Final = (
     (
         r"logged in|unauthorized|credential plugin|getting credentials",
-        f". Sign in again in a terminal. {_GOES_ON}",
+        f"Sign in again in a terminal. {_GOES_ON}",
     ),
-    (r"refused|unable to connect|no such host|timeout|did not answer", f". Is the VPN up? {_GOES_ON}"),
+    (r"refused|unable to connect|no such host|timeout|did not answer", f"Is the VPN up? {_GOES_ON}"),
 )
 """Patterns of what kubectl says, and what to add."""
 
@@ -31,12 +31,15 @@ def translated() -> Iterator[None]:
     except NotFound as error:
         raise model.Missing(str(error)) from None
     except KubectlError as error:
-        raise model.Unreachable(f"{error}{_next(str(error))}") from None
+        raise model.Unreachable(_with_advice(str(error))) from None
 
 
-def _next(said: str) -> str:
-    """What to do about an answer of the cluster that kubectl gives no advice for."""
-    return next((advice for pattern, advice in _ADVICE if re.search(pattern, said, re.IGNORECASE)), "")
+def _with_advice(said: str) -> str:
+    """What kubectl says, and what to do about it where it gives no advice itself."""
+    for pattern, advice in _ADVICE:
+        if re.search(pattern, said, re.IGNORECASE):
+            return f"{said.rstrip('.')}{'' if said.endswith('?') else '.'} {advice}"
+    return said
 
 
 class TranslatedDirectory:

@@ -103,8 +103,8 @@ def test_errors_of_each_question_are_the_consoles(
     [
         ("error: You must be logged in to the server (Unauthorized)", "Sign in again in a terminal"),
         ("getting credentials: exec: executable aws failed", "Sign in again in a terminal"),
-        ("The connection to the server 10.0.0.1:6443 was refused", "Is the VPN up"),
-        ("Unable to connect to the server: dial tcp: lookup x: no such host", "Is the VPN up"),
+        ("The connection was refused - did you specify the right host or port?", r"port\? Is the VPN up"),
+        ("Unable to connect to the server: dial tcp: lookup x: no such host", r"host\. Is the VPN up"),
         ("the server doesn't have a resource type: is the chart installed?", r"installed\?$"),
     ],
 )

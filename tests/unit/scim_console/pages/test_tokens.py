@@ -60,7 +60,9 @@ def test_a_search_leaves_what_it_names() -> None:
     ):
         page = client.get("/parts/tokens", params={"q": q}).text
         assert set(re.findall(r'<h3><a href="/tokens/\w+/(\w+)"', page)) == found, q
-    assert "matches “<bdi>zzz</bdi>”" in client.get("/?q=zzz").text
+    nothing = client.get("/?q=zzz").text
+    assert "matches “<bdi>zzz</bdi>”" in nothing
+    assert "Needs a person" not in nothing
 
 
 def test_without_any_it_says_how_to_make_one() -> None:
