@@ -13,8 +13,8 @@ import yaml
 from click.testing import CliRunner, Result
 
 from kubectl_scim.main import cli
-from support.installation_objects import pod, scimwebhook
 from scim_console.server import PortInUse
+from support.installation_objects import pod, scimwebhook
 from support.played_kubectl import PlayedKubectl
 from support.scimtoken_objects import condition, credential, scimtoken
 
