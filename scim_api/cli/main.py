@@ -7,6 +7,7 @@ import click
 
 from scim_api.cli.common import CONTEXT, database_option, read_settings, run
 from scim_api.cli.connections import connection
+from scim_api.cli.console.command import console
 from scim_api.cli.database import backup, copy, migrate
 from scim_api.cli.readers import reader
 from scim_api.cli.webhooks import webhook
@@ -166,7 +167,7 @@ def deliver(**options: object) -> None:
     run(lambda: run_dispatcher(settings))
 
 
-for command in (migrate, copy, backup, connection, reader, webhook):
+for command in (migrate, copy, backup, connection, reader, webhook, console):
     main.add_command(command)
 
 

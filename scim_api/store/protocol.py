@@ -363,9 +363,7 @@ class Store(Protocol):
 
     # -- administration ---------------------------------------------------------------------------
     async def connection(self, namespace: str, name: str) -> Connection:
-        """What is held for one connection; ``exists=False`` and the last revision for one that is gone,
-        ``NEVER_SEEN`` for one that never was.
-        """
+        """What is held for one; ``exists=False`` and the last revision when it is gone, ``NEVER_SEEN`` when it never was."""
 
     async def connections(self, *, after: str | None, limit: int) -> ConnectionPage:
         """All that exist, in pages, in a bounded number of queries per page."""
@@ -388,6 +386,9 @@ class Store(Protocol):
         """Revoke all its credentials and forget it. When it was its tenant's last and the tenant's
         deletionPolicy is Delete, the tenant is marked for purging. Raises ``RevisionMismatch``.
         """
+
+    async def tenant_key(self, namespace: str, name: str) -> int | None:
+        """Surrogate key of a tenant; None: there is none of this name."""
 
     async def release_namespace(self, namespace: str) -> Sequence[str]:
         """Forget which namespace (by uid) the tenants of a namespace (by name) belong to, so that the next to

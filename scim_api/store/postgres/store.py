@@ -289,6 +289,11 @@ class PostgresStore:
             )
         )
 
+    async def tenant_key(self, namespace: str, name: str) -> int | None:
+        """Surrogate key of a tenant."""
+        rows = await self._database.read(administration.TENANT_KEY, namespace, name)
+        return int(rows[0][0]) if rows else None
+
     async def release_namespace(self, namespace: str) -> Sequence[str]:
         """Forget which namespace the tenants belong to; their names."""
         return await self._database.write_script(lambda now: administration.release_namespace(namespace, now))

@@ -52,6 +52,7 @@ _NEWEST_REVOKED: Final = f"""
 ORDER BY k.issued_at DESC, k.id DESC LIMIT ?"""
 _PAGE: Final = "c.state = 'exists' AND (c.namespace, c.name) > (?, ?)"
 INSTALLATION: Final = "SELECT id FROM installation"
+TENANT_KEY: Final = "SELECT pk FROM tenant WHERE namespace = ? AND name = ?"
 
 
 def claim(installation: str) -> TransactionScript[str]:

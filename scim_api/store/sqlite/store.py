@@ -318,6 +318,11 @@ class SqliteStore:
             )
         )
 
+    async def tenant_key(self, namespace: str, name: str) -> int | None:
+        """Surrogate key of a tenant."""
+        rows = self._read(administration.TENANT_KEY, namespace, name)
+        return int(rows[0][0]) if rows else None
+
     async def release_namespace(self, namespace: str) -> Sequence[str]:
         """Forget which namespace the tenants belong to; their names."""
         return await self._write_script(lambda now: administration.release_namespace(namespace, now))
