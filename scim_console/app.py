@@ -15,10 +15,10 @@ from scim_console.guard import Guard
 from scim_console.live import Streams, Watch
 from scim_console.memory import Memory
 from scim_console.model import Source
-from scim_console.pages import health, live, token, tokens
+from scim_console.pages import health, live, log, people, token, tokens
 from scim_console.rendering import HERE, Console, Trouble, environment
 
-ROUTERS: Final = (live.router, tokens.router, token.router, health.router)
+ROUTERS: Final = (live.router, tokens.router, token.router, people.router, log.router, health.router)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@
   const shown = new WeakMap(); // the HTML that a region was made of
   const asked = new WeakMap(); // the number of the last request; what comes late is dropped
 
+  // Whether it shows now what was asked for.
   async function refresh(region) {
     const number = (asked.get(region) ?? 0) + 1;
     asked.set(region, number);
@@ -89,20 +90,21 @@
     try {
       html = await ask(region.dataset.region);
     } catch (error) {
-      if (asked.get(region) !== number) return;
+      if (asked.get(region) !== number) return false;
       off(reason(error));
       const loading = region.querySelector(".loading");
       if (loading) loading.textContent = reason(error);
       region.removeAttribute("aria-busy");
-      return;
+      return false;
     }
-    if (asked.get(region) !== number) return;
+    if (asked.get(region) !== number) return false;
     region.removeAttribute("aria-busy");
-    if (shown.get(region) === html) return;
+    if (shown.get(region) === html) return true;
     const isFirst = !shown.has(region);
     shown.set(region, html);
     swap(region, html);
     if (!isFirst && region.hasAttribute("data-live")) say("Updated");
+    return true;
   }
 
   function swap(region, html) {
@@ -159,13 +161,17 @@
     search(form);
   });
 
-  function search(form) {
+  async function search(form) {
     const region = document.getElementById(form.dataset.search);
     const wanted = [...new FormData(form)].filter(([, value]) => value !== "");
     const query = new URLSearchParams(wanted).toString();
     region.dataset.region = `${region.dataset.region.split("?")[0]}?${query}`;
     history.replaceState(null, "", query ? `${form.getAttribute("action")}?${query}` : form.getAttribute("action"));
-    refresh(region);
+    if (!(await refresh(region)) || !form.dataset.coming) return;
+    const list = document.getElementById(form.dataset.coming);
+    const seen = region.querySelector("[data-id]")?.dataset.id ?? "";
+    list.dataset.stream = `${list.dataset.stream.split("?")[0]}?${new URLSearchParams([...wanted, ["seen", seen]])}`;
+    follow(list);
   }
 
   document.addEventListener("keydown", (event) => {
@@ -180,9 +186,13 @@
 
   // Buttons.
 
-  document.addEventListener("click", async (event) => {
-    const button = event.target.closest("button");
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button, a[data-load]");
     if (!button) return;
+    if (button.dataset.load) {
+      event.preventDefault();
+      refresh(document.getElementById(button.dataset.load));
+    }
     if (button.dataset.copy !== undefined || button.dataset.copyFrom) copy(button);
     if (button.dataset.reveal) reveal(button);
     if (button.dataset.again) follow(document.getElementById(button.dataset.again));
@@ -262,7 +272,14 @@
     pulse.className = "pulse off";
   }
 
-  document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
+  document.addEventListener("visibilitychange", () => {
+    for (const list of document.querySelectorAll("[data-stream][data-newest-first]")) {
+      if (document.hidden) followed.get(list)?.close();
+      else follow(list); // it has the address of what came since the page was made
+    }
+    if (document.hidden) disconnect();
+    else connect();
+  });
   window.addEventListener("pagehide", disconnect);
   window.addEventListener("pageshow", connect);
 
@@ -273,7 +290,8 @@
   function follow(list) {
     followed.get(list)?.close();
     list.replaceChildren();
-    list.setAttribute("aria-busy", "true");
+    // What never ends would never be said.
+    if (!list.hasAttribute("data-newest-first")) list.setAttribute("aria-busy", "true");
     const source = new EventSource(list.dataset.stream);
     followed.set(list, source);
     source.addEventListener("item", (event) => {
