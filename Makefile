@@ -10,7 +10,7 @@ JAVA_TESTS := tests/java
 NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools node-tools demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-e2e test-java costs lint format bench bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-secret bench-scale bench-hand-over torture torture-changes crd openapi mutants kind clean
+.PHONY: help install tools node-tools browser demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-console test-e2e test-java costs lint format bench bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-secret bench-scale bench-hand-over torture torture-changes crd openapi mutants kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -37,7 +37,11 @@ node-tools: install
 	@echo "== Kubernetes (the newest and the oldest), the chart's tools and, as root, a node's, from their Go modules (built once, then cached)"
 	@$(RUN) python -m localcluster everything
 
-test: node-tools ## Run every test: unit, API on SQLite and PostgreSQL, operator, chart, the demo, real pods
+browser: install
+	@echo "== Chromium (as root by apt-get, when missing) and axe, which judges pages by WCAG"
+	@PYTHONPATH=dev:tests $(RUN) python -m support.browser
+
+test: node-tools browser ## Run every test: unit, API on SQLite and PostgreSQL, operator, chart, console, the demo, real pods
 	@echo "== tests, two at a time"
 	@$(RUN) python -m pytest --durations=10 -n 2 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(NODE_TESTS) $(JAVA_TESTS))
 	@echo "== tests that have the machine's one node to themselves"
@@ -59,7 +63,10 @@ test-operator: tools ## The operator against real kube-apiservers, the newest an
 test-chart: node-tools ## The chart as helm renders it
 	@$(RUN) python -m pytest tests/chart
 
-test-e2e: node-tools ## The demo, all parts together and, as root, the chart in real pods
+test-console: browser ## The console's pages in a real Chromium
+	@$(RUN) python -m pytest tests/console
+
+test-e2e: node-tools browser ## The demo, all parts together and, as root, the chart in real pods
 	@$(RUN) python -m pytest tests/e2e
 
 test-java: install ## UnboundID's SCIM 2 SDK for Java against the API, on both databases (needs a JDK of 17 or newer, and Maven)
