@@ -10,7 +10,7 @@ JAVA_TESTS := tests/java
 NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools node-tools browser demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-console test-e2e test-java costs lint format bench bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-secret bench-scale bench-hand-over torture torture-changes crd openapi mutants kind clean
+.PHONY: help install tools node-tools browser demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-console test-e2e test-java costs lint format bench bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-console bench-secret bench-scale bench-hand-over torture torture-changes screenshots crd openapi mutants kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -98,6 +98,9 @@ bench-changes: install ## A thousand requests that wait for changes, and how soo
 bench-groups: install ## One member added to a group of 10 and of 100,000; the large one read whole
 	@PYTHONPATH=dev:tests $(RUN) python -m bench.teams
 
+bench-console: browser ## The console with 100,000 users: first paint of each page, and search as you type (ARGS="--database SQLite")
+	@PYTHONPATH=dev:tests $(RUN) python -m bench.console $(ARGS)
+
 bench-secret: tools ## How fast a ScimToken becomes a Secret (p50, p99 of 100)
 	@PYTHONPATH=dev:tests $(RUN) python -m bench.time_to_secret
 
@@ -112,6 +115,9 @@ torture: tools ## Kill, freeze and edit everything under traffic, and judge each
 
 torture-changes: install ## Kill everything under those who follow the changes, and compare their copies (CHANGES=1000000 MINUTES=8 SEED=... DATABASE=sqlite)
 	@PYTHONPATH=dev:tests $(RUN) python -m torture.changes --changes $(or $(CHANGES),1000000) --minutes $(or $(MINUTES),8) --database $(or $(DATABASE),postgresql) $(if $(SEED),--seed $(SEED))
+
+screenshots: browser ## The pictures of the console in docs/pictures, from a played company
+	@PYTHONPATH=dev:tests $(RUN) python -m support.screenshots
 
 mutants: install ## Put small faults into the code, one at a time: which does no test notice? (ARGS="--sample 300", "--help")
 	@$(RUN) python -m mutants $(ARGS)

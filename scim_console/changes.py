@@ -1,6 +1,7 @@
 """Changes of the log as sentences, and what can be asked of it. Pure."""
 
 import dataclasses
+import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,8 @@ PERIODS: Final[Mapping[str, tuple[str, timedelta]]] = {
     "7d": ("Last 7 days", timedelta(days=7)),
     "30d": ("Last 30 days", timedelta(days=30)),
 }
+_EXTENSION: Final = re.compile(r"urn:.*:extension:([^:]+):[^:]+:[^:]+:(.+)", re.IGNORECASE)
+_CORE: Final = re.compile(r"^urn:ietf:params:scim:schemas:core:2\.0:\w+:", re.IGNORECASE)
 _TOLD: Final[Mapping[str, tuple[str, str, str]]] = {
     "user.created": ("ok", "Created", "was created"),
     "user.updated": ("quiet", "Changed", "was changed"),
@@ -58,7 +61,8 @@ class Sentence:
     who: Named
     did: str
     group: Named | None
-    paths: Sequence[str]
+    paths: Sequence[tuple[str, str]]
+    """Attributes that changed: for people, and as SCIM writes them."""
     credential: str
     token: str | None
 
@@ -140,10 +144,16 @@ def sentence(change: Mapping[str, Any], names: Mapping[str, Named]) -> Sentence:
         who=named[0],
         did=did,
         group=named[1] if len(named) > 1 else None,
-        paths=[_string(path) for path in paths] if isinstance(paths, list) else (),
+        paths=[(short(_string(path)), _string(path)) for path in paths] if isinstance(paths, list) else (),
         credential=_string(actor.get("credential")),
         token=token if isinstance(token, str) and token else None,
     )
+
+
+def short(path: str) -> str:
+    """``enterprise:department`` of a path with a schema's URN."""
+    match = _EXTENSION.fullmatch(path)
+    return f"{match[1]}:{match[2]}" if match else _CORE.sub("", path)
 
 
 def _named(

@@ -311,10 +311,13 @@
       end();
       if (summary) summary.textContent = event.data;
     });
+    if (list.hasAttribute("data-newest-first")) source.addEventListener("open", on);
     source.addEventListener("error", () => {
       if (source.readyState === EventSource.CLOSED || !list.hasAttribute("data-newest-first")) {
         end();
         off("The console does not answer. Is it still running?");
+      } else {
+        off("Not live: the console does not answer. Is it still running?");
       }
     });
   }

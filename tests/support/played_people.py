@@ -7,14 +7,14 @@ from typing import Any
 from scim_console.model import HistoryPage, HistoryQuery, Missing, ResourcePage
 
 
-def user(id: str = "u-1", name: str = "Ada Lovelace", **more: Any) -> dict[str, Any]:
+def user(id: str = "u-1", display: str = "Ada Lovelace", /, **more: Any) -> dict[str, Any]:
     """As SCIM sends it."""
-    email = f"{name.split(maxsplit=1)[0].lower()}@contoso.example"
+    email = f"{display.split(maxsplit=1)[0].lower()}@contoso.example"
     return {
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
         "id": id,
         "userName": email,
-        "displayName": name,
+        "displayName": display,
         "active": True,
         "emails": [{"type": "work", "primary": True, "value": email}],
         "meta": {

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from scim_api.contract.change_types import ChangeType
-from scim_console.changes import KINDS, Named, Wanted, moment, sentence, subjects
+from scim_console.changes import KINDS, Named, Wanted, moment, sentence, short, subjects
 from support.played_people import change
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -38,7 +38,20 @@ def test_who_is_gone_is_told_by_the_external_id_else_by_the_id() -> None:
     told = sentence(change(1, "user.deleted", externalId="x-7", paths=["title"]), {})
     assert told.who == Named("user", "u-1", "x-7", exists=False)
     assert sentence(change(1), {}).who.name == "u-1"
-    assert told.paths == ["title"]
+    assert told.paths == [("title", "title")]
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department", "enterprise:department"),
+        ("urn:ietf:params:scim:schemas:core:2.0:User:title", "title"),
+        ('emails[type eq "work"].value', 'emails[type eq "work"].value'),
+        ("urn:odd", "urn:odd"),
+    ],
+)
+def test_a_path_is_told_without_the_length_of_its_urn(path: str, told: str) -> None:
+    assert short(path) == told
 
 
 def test_what_is_not_as_documented_leaves_the_rest_standing() -> None:

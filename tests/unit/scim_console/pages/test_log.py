@@ -70,6 +70,7 @@ def test_of_several_who_may_be_meant_one_is_chosen() -> None:
     for one in ("u-1", "u-7", "g-9"):
         assert f'href="{HERE}/log?who={one}&amp;kind=deleted"' in page
     assert ids(page) == []
+    assert ids(looking(people).get(f"{HERE}/log/live?who=love").text) == []
 
 
 def test_the_only_one_who_may_be_meant_is() -> None:
@@ -137,6 +138,7 @@ def test_a_page_is_told_what_came_since_and_what_comes_each_once() -> None:
         "id: 4-0000",
         "id: 5-0000",
     ]
+    assert ids(looking(with_ada()).get(f"{HERE}/log/live?seen=1-0000").text) == ["2-0000", "3-0000"]
     again = looking(people).get(f"{HERE}/log/live?seen=1-0000", headers={"last-event-id": "3-0000"}).text
     assert ids(again) == ["4-0000", "5-0000"]
 

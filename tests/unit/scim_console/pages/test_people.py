@@ -8,7 +8,6 @@ from starlette.testclient import TestClient
 
 from scim_console.model import Denied, Unreachable
 from scim_console.pages.people import ROWS
-from scim_console.search import literal
 from support.console_client import browser
 from support.played_people import PlayedPeople, user
 from support.played_source import PlayedSource, token
@@ -37,7 +36,7 @@ def test_all_users_are_paged_and_counted() -> None:
 
 def test_a_search_asks_until_one_filter_finds_somebody_and_works_as_a_form() -> None:
     people = PlayedPeople()
-    people.found['userName co "p123" or displayName co "p123"'] = [user(name="P123")]
+    people.found['userName co "p123" or displayName co "p123"'] = [user("u-1", "P123")]
     client = looking(people)
     page = client.get(f"{HERE}/users", params={"q": "p123"}).text
     assert [asked[1] for asked in people.asked] == [
@@ -48,6 +47,13 @@ def test_a_search_asks_until_one_filter_finds_somebody_and_works_as_a_form() -> 
     part = client.get(f"{HERE}/parts/users", params={"q": "p123"}).text
     assert "<html" not in part
     assert "P123" in part
+
+
+def test_what_an_index_finds_is_not_looked_for_in_names() -> None:
+    people = PlayedPeople()
+    people.found['externalId eq "p123"'] = [user()]
+    assert "Ada Lovelace" in looking(people).get(f"{HERE}/users?q=p123").text
+    assert len(people.asked) == 1
 
 
 @pytest.mark.parametrize("kind", ["users", "groups"])
@@ -112,13 +118,23 @@ def test_a_group_has_its_members_by_page_and_groups_in_it_without_reading_all_me
 
 def test_whatever_others_wrote_is_text() -> None:
     people = PlayedPeople()
-    bad = user(ATTACK, ATTACK, userName=ATTACK, title=ATTACK)
-    bad["emails"][0]["value"] = bad["externalId"] = ATTACK
-    people.found = {None: [bad]}
-    people.found_groups = {f"members.value eq {literal(ATTACK)}": [{"id": ATTACK, "displayName": ATTACK}]}
+    bad = user("u-1", ATTACK, userName=ATTACK, title=ATTACK, externalId=ATTACK)
+    bad["emails"][0] |= {"value": ATTACK, "type": ATTACK}
+    people.found = {None: [bad], 'groups.value eq "g-1"': [bad]}
+    bad_group = {"id": "g-1", "displayName": ATTACK}
+    people.found_groups = {one: [bad_group] for one in (None, 'id eq "g-1"', 'members.value eq "u-1"')}
     client = looking(people)
-    for address in ("users", f"users/{quote(ATTACK)}", f"users?q={quote(ATTACK)}"):
+    addresses = (
+        "users",
+        "users/u-1",
+        f"users?q={quote(ATTACK)}",
+        "groups",
+        "groups/g-1",
+        "parts/groups/g-1/members",
+    )
+    for address in addresses:
         text = client.get(f"{HERE}/{address}").text
+        assert "alert(1)" in text
         assert "<script>alert" not in text
         assert "\x1b" not in text
         assert "\u202e" not in text
