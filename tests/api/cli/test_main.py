@@ -38,6 +38,7 @@ def test_every_command_is_there_and_explains_itself() -> None:
         "backup",
         "connection",
         "reader",
+        "console",
         "webhook",
         "deliver",
     }
