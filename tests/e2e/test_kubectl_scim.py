@@ -239,15 +239,18 @@ def _selecting(body: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def webhook(stack: Stack, namespace: str, token: str) -> str:
-    """A ScimWebhook of the tenant, which is Ready; nothing delivers it here."""
+    """A ScimWebhook of the tenant, which is Ready and suspended; its signing secret."""
     manifest = {
         "apiVersion": "scim-operator.io/v1alpha1",
         "kind": "ScimWebhook",
         "metadata": {"name": "directory", "namespace": namespace},
-        "spec": {"url": "https://app.example.com/changes", "tenant": "entra"},
+        "spec": {"url": "https://app.example.com/changes", "tenant": "entra", "suspend": True},
     }
     stack.kubectl("apply", "-f", "-", input=json.dumps(manifest))
-    stack.kubectl("wait", "--for=condition=Ready", "scw/directory", "-n", namespace, "--timeout=30s")
+    for condition in ("Ready", "Delivering=False"):
+        stack.kubectl(
+            "wait", f"--for=condition={condition}", "scw/directory", "-n", namespace, "--timeout=30s"
+        )  # fmt: skip
     [secret] = [
         one
         for one in json.loads(stack.kubectl("get", "secrets", "-n", namespace, "-o", "json"))["items"]
@@ -258,7 +261,7 @@ def webhook(stack: Stack, namespace: str, token: str) -> str:
 
 def test_status_shows_the_webhooks_of_a_scimtoken(webhook: str, admin: Person) -> None:
     tree = admin.types("status", "entra").stdout
-    assert "ScimWebhook directory  Pending" in tree
+    assert "ScimWebhook directory  Suspended" in tree
     table = admin.types("status").stdout
     assert table.splitlines()[-1].split()[:4] == ["directory", "✓", "entra", "0"]
     assert webhook not in tree + table
@@ -288,6 +291,7 @@ def test_doctor_tells_what_is_well_and_what_is_not(
         f"{mine}: credential at the SCIM API",
         "endpoint from here",
         f"ScimWebhook {namespace}/directory: Ready",
+        f"ScimWebhook {namespace}/directory: Delivering",
     }
     assert "1 of 2 ready" in checks["SCIM API runs"]["message"]
     assert "without the chart" in checks["CRD scimtokens"]["message"]
