@@ -103,6 +103,6 @@ def test_what_escaped_is_told_with_its_line(text: str, what: str) -> None:
     redactor = Redactor([b"hunter2"])
     redactor.cleaned({"log": "userName=grace"})
     [found] = redactor.suspicions(
-        {"log": "well\n" * 40 + f"person-1@redacted [redacted: signing secret]\n{text}"}
+        {"log": "well\n" * 40 + f"person-1@redacted [redacted: signing secret]\n{text}" + "\nwell" * 40}
     )
     assert (found.file, found.line, found.what) == ("log", 42, what)
