@@ -79,14 +79,18 @@ NAMES: Final[Sequence[re.Pattern[str]]] = (
     re.compile(r"\bUser (?P<q>\\*\")(?!system:)(?P<value>[^\n]*?)(?<!\\)(?P=q)"),
 )
 """Where what names a person stands: JSON, SCIM filters, settings of a log line, and whom Kubernetes refuses."""
-RANDOM: Final = re.compile(r"[0-9A-Za-z+/_=-]{32,}")
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_RANDOM_LENGTH: Final = 32
+RANDOM: Final = re.compile(rf"[0-9A-Za-z+/_-]{{{_RANDOM_LENGTH},}}")
 """May be a secret of a form that nobody has foreseen, see ``is_random``."""
 
 
 def is_random(text: str) -> bool:
     """Whether what ``RANDOM`` has found is no name, id or digest, which are written in one case or have few digits."""
+    text = _UUID.sub("", text)
     return (
-        any(one.isupper() for one in text)
+        len(text) >= _RANDOM_LENGTH
+        and any(one.isupper() for one in text)
         and any(one.islower() for one in text)
         and sum(one.isdigit() for one in text) >= 3
     )
