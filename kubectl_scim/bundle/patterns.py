@@ -51,7 +51,7 @@ _CODED: Final = r"%(?!20|22|27|2[cCfF6]|3[a-fA-F]|40)[0-9a-fA-F]{2}|%(?![0-9a-fA
 """Percent-encoded characters that do not end an address."""
 _ATOM: Final = rf"(?:{_ESCAPED}|{_CODED}|[^\s\"'`<>()\[\]{{}}\\,;:|/=&?@%])"
 EMAIL: Final = re.compile(
-    rf"(?<!%)(?<!%[0-9a-fA-F])(?<!\\(?=[nrtbf]))(?:\\*\"[^\"\n]{{1,64}}\\*\"|{_ATOM}{{1,256}})(?:@|%40|\\+u0040)(?!sha(?:256|512):){_ATOM}{{0,255}}(?:{_ESCAPED}|{_CODED}|\w)"
+    rf"(?<!%)(?<!%[0-9a-fA-F])(?<!\\(?=[nrtbf]))(?:\\*\"[^\"\n{{}}\[\],:\\]{{1,64}}\\*\"|{_ATOM}{{1,256}})(?:@|%40|\\+u0040)(?!sha(?:256|512):){_ATOM}{{0,255}}(?:{_ESCAPED}|{_CODED}|\w)"
 )
 """With or without a dot in the domain; ``repository@sha256:...`` is an image."""
 EMAIL_STEMS: Final = ("@", "%40", "u0040")

@@ -58,6 +58,7 @@ def test_secrets_are_recognised_by_their_form(text: str, what: str) -> None:
         "entra.microsoft.com: Bearer authentication",
         "https://scim.example.com/scim/v2 answers as a SCIM API and asks for a token",
         "Secret entra-scim-token has 1d400894c9f85db4",
+        r"az rest --body \"{\\\"@odata.id\\\":\\\"https://graph.microsoft.com/v1.0/directoryObjects/1\\\"}\"",
         'pods is forbidden: User "system:serviceaccount:team:looker" cannot list resource "pods"',
         '"keys": ["client-secret", "password", "token"]',
         "image: registry.example.com/scim-api:0.1.0@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6",
