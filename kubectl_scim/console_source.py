@@ -217,9 +217,6 @@ def event_of(body: Mapping[str, Any]) -> model.Event:
 
 
 def _credentials(token: ScimToken) -> Sequence[model.Credential]:
-    inspected = {
-        str(one.get("id")): moment(one.get("lastInspectedAt")) for one in _items(token.status.get("tokens"))
-    }
     return [
         model.Credential(
             id=one.id,
@@ -229,7 +226,7 @@ def _credentials(token: ScimToken) -> Sequence[model.Credential]:
             superseded_at=_superseded(one, token),
             ends_at=one.expires_at,
             last_used_at=one.last_used_at,
-            last_inspected_at=inspected.get(one.id),
+            last_inspected_at=one.last_inspected_at,
         )
         for one in token.credentials
     ]

@@ -45,6 +45,8 @@ class Credential:
     issued_at: datetime | None
     expires_at: datetime | None
     last_used_at: datetime | None
+    last_inspected_at: datetime | None = None
+    """By a person, with this plugin or its console."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ class ScimToken:
                 moment(item.get("issuedAt")),
                 moment(item.get("expiresAt")),
                 moment(item.get("lastUsedAt")),
+                moment(item.get("lastInspectedAt")),
             )
             for item in _items(self.status.get("tokens"))
         ]

@@ -188,7 +188,9 @@ def _credential(one: Credential, now: datetime) -> Text:
     text = Text.assemble(
         f"{plain(one.id)}  ", (f"{plain(one.state):<10}", "bold" if one.state == "Active" else "dim"), "  "
     )
-    if one.issued_at is not None and one.expires_at is not None and one.kind != "WorkloadIdentity":
+    if one.state == "Revoked":
+        text.append("is rejected")
+    elif one.issued_at is not None and one.expires_at is not None and one.kind != "WorkloadIdentity":
         life = (one.expires_at - one.issued_at).total_seconds()
         spent = 1.0 if life <= 0 else min(max((now - one.issued_at).total_seconds() / life, 0.0), 1.0)
         filled = round(spent * _BAR)
@@ -197,7 +199,10 @@ def _credential(one: Credential, now: datetime) -> Text:
         text.append(f"  ends {stamp(one.expires_at)} ({seen(one.expires_at, now)})")
     else:
         text.append("has no end")
-    return text.append(f", used {seen(one.last_used_at, now)}")
+    text.append(f", used {seen(one.last_used_at, now)}")
+    if one.last_inspected_at is not None:
+        text.append(f", looked at by a person {seen(one.last_inspected_at, now)}")
+    return text
 
 
 def _problem(one: Problem) -> Text:

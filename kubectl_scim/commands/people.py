@@ -64,7 +64,7 @@ def users(name: str, filter: str | None, limit: int, output: str | None, **optio
 
     if page.resources:
         show_users(terminal(), page.resources)
-    _count("user", len(page.resources), page.total, filter)
+    _count(name, "user", len(page.resources), page.total, filter)
 
 
 @click.command()
@@ -89,7 +89,7 @@ def groups(name: str, filter: str | None, limit: int, output: str | None, **opti
 
     if page.resources:
         show_groups(terminal(), page.resources)
-    _count("group", len(page.resources), page.total, filter)
+    _count(name, "group", len(page.resources), page.total, filter)
 
 
 @click.command()
@@ -273,7 +273,7 @@ def _directory(name: str, options: dict[str, Any]) -> Iterator["ScimService"]:
         fail(str(error))
 
 
-def _count(noun: str, shown: int, total: int, filter: str | None) -> None:
+def _count(name: str, noun: str, shown: int, total: int, filter: str | None) -> None:
     """How many there are more, and what to do where there are none; beside what is printed."""
     from kubectl_scim.search import is_filter
     from kubectl_scim.text import plain
@@ -281,7 +281,7 @@ def _count(noun: str, shown: int, total: int, filter: str | None) -> None:
     if shown < total:
         click.echo(f"{shown} of {total} {noun}s; --limit shows more", err=True)
     elif not total and filter is None:
-        click.echo(f"no {noun}s: has provisioning begun? kubectl scim log NAME tells", err=True)
+        click.echo(plain(f"no {noun}s: has provisioning begun? kubectl scim log {name} tells"), err=True)
     elif not total and filter is not None:
         what = (
             "for which that filter holds" if is_filter(filter) else f"with {filter} in its name or an address"

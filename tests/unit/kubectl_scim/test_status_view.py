@@ -32,6 +32,15 @@ def test_one_that_is_well_is_a_tree_with_the_life_of_each_credential() -> None:
     assert "next rotation  in 50 d" in text
 
 
+def test_what_was_revoked_has_no_life_left_and_a_person_s_look_is_no_use() -> None:
+    text = shown(scimtoken(credentials=(credential(), credential("t0", "Revoked", lastInspectedAt="2026-11-30T09:00:00Z"))))  # fmt: skip
+    assert "t0  Revoked     is rejected, used 12 h ago, looked at by a person 3 h ago" in text
+    assert (
+        "t1  Active      ███░░░░░░░░░░░░░░░░░░░░░  ends 2027-02-18T12:00:00Z (in 80 d), used 12 h ago\n"
+        in text
+    )
+
+
 def test_what_is_wrong_stands_first_with_the_next_command() -> None:
     text = shown(
         scimtoken(condition("Ready", "False", "SecretNotOwned", "it is another's")),
