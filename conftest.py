@@ -12,7 +12,7 @@ pytest_plugins = [
     "support.slow_search",
     "support.stack",
 ]
-LONGEST_FIRST = ("e2e", "operator", "chart", "api", "bench", "unit")
+LONGEST_FIRST = ("e2e", "console", "operator", "chart", "api", "bench", "unit")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
