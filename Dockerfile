@@ -1,5 +1,6 @@
 # syntax=docker/dockerfile:1
-# Two images from one file: `--target operator` and `--target api`. `make images` builds both.
+# Two images from one file: `--target operator` and `--target api`. `make images` builds both. A third is the plugin's,
+# `--target kubectl-scim`: `make image-kubectl-scim` puts the kubectl of this checkout's Go modules into build/ first.
 # BASE_IMAGE is any image with Python 3.11 or newer, its venv module and pip. Ours is Debian 13 with Python 3.13, for
 # all platforms, at the digest that its publishers recorded (docker-library/repo-info). A newer one is a change here.
 ARG BASE_IMAGE=python:3.13-slim-trixie@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6
@@ -26,6 +27,14 @@ COPY scim_api scim_api
 RUN /uv/bin/uv sync --quiet --frozen --no-dev --no-editable --extra api
 COPY dev/images/finish.sh /finish.sh
 RUN sh /finish.sh /app scim-api
+
+FROM build AS build-kubectl-scim
+RUN /uv/bin/uv sync --quiet --frozen --no-dev --no-install-project --extra cli
+COPY kubectl_scim kubectl_scim
+COPY scim_console scim_console
+RUN /uv/bin/uv sync --quiet --frozen --no-dev --no-editable --extra cli
+COPY dev/images/finish.sh /finish.sh
+RUN sh /finish.sh /app kubectl-scim
 
 # -- the base without what no program needs at run time: package managers, compilers, documentation
 FROM ${BASE_IMAGE} AS bare
@@ -62,3 +71,16 @@ COPY --from=build-api /app /app
 EXPOSE 8080 8081
 ENTRYPOINT ["scim-api"]
 CMD ["serve"]
+
+FROM runtime AS kubectl-scim
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="kubectl-scim" \
+      org.opencontainers.image.description="kubectl with the plugin that looks at ScimTokens" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --chmod=0755 build/kubectl /usr/bin/kubectl
+COPY --from=build-kubectl-scim /app /app
+ENTRYPOINT ["kubectl", "scim"]
+CMD ["--help"]

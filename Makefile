@@ -10,7 +10,7 @@ JAVA_TESTS := tests/java
 NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools node-tools browser demo demo-stop images chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-console test-e2e test-java costs lint format bench bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-console bench-secret bench-scale bench-hand-over torture torture-changes screenshots crd openapi mutants kind clean
+.PHONY: help install tools node-tools browser demo demo-stop images image-kubectl-scim chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-console test-e2e test-java costs lint format bench bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-console bench-secret bench-scale bench-hand-over torture torture-changes screenshots crd openapi mutants kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -130,6 +130,10 @@ e2e-up: tools ## Real pods on this machine, as root and without a container engi
 
 e2e-down: install ## End what `make e2e-up` left running
 	@$(RUN) python -m inpods down
+
+image-kubectl-scim: tools ## Build the image of kubectl scim, with the kubectl of this checkout (TAG=... BASE_IMAGE=...)
+	@mkdir -p build && $(RUN) python -c 'import shutil; from localcluster import build_tools; shutil.copy2(build_tools().path("kubectl"), "build/kubectl")'
+	@TARGETS=kubectl-scim bash dev/images/build.sh
 
 crd: install ## Generate the CRDs from the models, for kubectl and for the chart
 	@$(RUN) python -m scim_operator.api.crd crds

@@ -10,11 +10,13 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 SECONDS: Final = 30.0
 """For one call; a hung API server must not hang the terminal for ever."""
 Object = dict[str, Any]
+_POD_NAMESPACE: Final = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _KLOG: Final = re.compile(r"[EWIF]\d{4} \d\d:")
 """How a line of kubectl's own log begins: it stands before what kubectl says to people."""
 
@@ -79,6 +81,8 @@ class Kubectl:
         with contextlib.suppress(KubectlError):
             found = self.run("config", "view", "--minify", "-o", "jsonpath={..namespace}").strip()
             return found or "default"
+        with contextlib.suppress(OSError):  # no kubeconfig: a pod
+            return Path(_POD_NAMESPACE).read_text(encoding="utf-8").strip()
         return "default"
 
     def start(self, *arguments: str, outlives_interrupt: bool = False) -> "subprocess.Popen[str]":

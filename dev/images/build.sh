@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Builds both images with whichever of docker, podman and buildah there is.
+# Builds images with whichever of docker, podman and buildah there is.
 #   TAG         default: the version in pyproject.toml
 #   BASE_IMAGE  default: the Dockerfile's; any image with Python 3.11 or newer, venv and pip
 #   BUILD_FLAGS handed to the builder
+#   TARGETS     stages of the Dockerfile; default: both of the product, operator and api
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -23,8 +24,9 @@ read -r -a flags <<<"${BUILD_FLAGS:-}"
 # The same inputs make the same image: files' times are not among the inputs.
 [ "$engine" = docker ] && export SOURCE_DATE_EPOCH=0 || arguments+=(--timestamp 0)
 
-for target in operator api; do
+for target in ${TARGETS:-operator api}; do
     image=scim-$target:$tag
+    [ "$target" = kubectl-scim ] && image=$target:$tag
     echo "== $engine builds $image"
     "$engine" build "${arguments[@]}" "${flags[@]}" --target "$target" --tag "$image" .
 done

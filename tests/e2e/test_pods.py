@@ -5,6 +5,7 @@ The tests are one story, in this order, told by one release.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -172,6 +173,43 @@ def test_the_plugin_reads_people_through_a_port_forward_with_the_rights_that_are
     refused = scim("users", "people", "--as", "stranger", *there)
     assert 'cannot list resource "services"' in refused.stderr
     assert f"over the network instead: https://{HOST}/scim/v2" in refused.stderr
+
+
+def test_the_plugins_image_shows_what_the_pods_serviceaccount_may_see(pods: Pods, node: Node) -> None:
+    image = "localhost/kubectl-scim:this"
+    (ROOT / "build").mkdir(exist_ok=True)
+    shutil.copy2(node.tools / "kubectl", ROOT / "build/kubectl")
+    node.build_image(ROOT, image, target="kubectl-scim")
+    pods.apply_token("seen")
+    pods.kubectl("create", "serviceaccount", "viewer")
+    pods.kubectl("create", "role", "viewer", "--verb=get,list", "--resource=scimtokens.scim-operator.io")
+    pods.kubectl(
+        "create", "rolebinding", "viewer", "--role=viewer", f"--serviceaccount={pods.namespace}:viewer"
+    )
+    container = {
+        "name": "look",
+        "image": image,
+        "imagePullPolicy": "Never",
+        "args": ["status", "seen"],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "look"},
+        "spec": {
+            "serviceAccountName": "viewer",
+            "restartPolicy": "Never",
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [container],
+        },
+    }
+    pods.kubectl("apply", "-f", "-", input=json.dumps(pod))
+    until("it has ended", lambda: pods.get("pod", "look")["status"]["phase"] in {"Succeeded", "Failed"}, 90)
+    said = pods.kubectl("logs", "look")
+    assert f"ScimToken {pods.namespace}/seen" in said
+    assert "secrets" in said  # that it may not look at
+    assert "forbidden" in said
 
 
 def test_a_rotation_under_traffic_rejects_nothing_with_the_old_token_nor_with_the_new(pods: Pods) -> None:

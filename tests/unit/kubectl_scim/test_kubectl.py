@@ -73,6 +73,16 @@ def test_without_a_kubeconfig_the_namespace_is_the_usual_one(played: PlayedKubec
     assert kubectl.namespace() == "default"
 
 
+def test_in_a_pod_the_namespace_is_the_pods(
+    played: PlayedKubectl, kubectl: Kubectl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = tmp_path / "namespace"
+    mounted.write_text("identity", encoding="utf-8")
+    monkeypatch.setattr("kubectl_scim.kubectl._POD_NAMESPACE", str(mounted))
+    played.answer("config", err="no such context", code=1)
+    assert kubectl.namespace() == "identity"
+
+
 def test_a_watch_tells_each_state_and_ends_when_it_is_told_to(
     played: PlayedKubectl, kubectl: Kubectl
 ) -> None:
