@@ -43,7 +43,7 @@ class PortForward:
         self._kubectl, self._namespace, self._service = kubectl, namespace, service
         self._outlives_interrupt = outlives_interrupt
         self._process: subprocess.Popen[str] | None = None
-        self._url = ""
+        self._url, self._is_over = "", False
         self._opening = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -52,14 +52,18 @@ class PortForward:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        """End kubectl."""
-        process, self._process = self._process, None
+        """End kubectl, for good: a thread that still asks opens no other."""
+        with self._opening:
+            self._is_over = True
+            process, self._process = self._process, None
         if process is not None:
             _end(process)
 
     def url(self) -> str:
         """``http://127.0.0.1:PORT``, where something listens now. Raises ``KubectlError``."""
         with self._opening:
+            if self._is_over:
+                raise KubectlError("the port-forward has ended")
             if self._process is None or self._process.poll() is not None:
                 self._process, port = self._open()
                 self._url = f"http://127.0.0.1:{port}"

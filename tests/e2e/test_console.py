@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +54,8 @@ def page(admin: Forwarding) -> Iterator[Page]:
         _, said = console.communicate(timeout=SECONDS)
         assert console.returncode == 0, said
         assert "Traceback" not in said
+        left = subprocess.run(["pgrep", "-f", str(admin.played.program)], capture_output=True, check=False)
+        assert left.stdout == b"", "its port-forward ends with it"
     finally:
         console.kill()
         console.wait()

@@ -95,6 +95,16 @@ def test_it_is_opened_again_when_kubectl_has_ended(
     assert len(played.calls) == 2
 
 
+def test_one_that_has_ended_is_not_opened_again_by_who_still_asks(
+    played: PlayedKubectl, kubectl: Kubectl, port: int
+) -> None:
+    played.answer("port-forward", relay=port)
+    with PortForward(kubectl, "scim-system", "scim-api") as forward:
+        forward.url()
+    with pytest.raises(KubectlError, match="has ended"):
+        forward.url()
+
+
 def test_a_right_that_is_missing_is_named(played: PlayedKubectl, kubectl: Kubectl) -> None:
     said = 'error: error upgrading connection: pods "scim-api-1" is forbidden: User "ada" cannot create resource "pods/portforward" in API group "" in the namespace "identity"'
     played.answer("port-forward", err=said, code=1)
