@@ -162,7 +162,10 @@ class Directory(Protocol):
     """The people of one tenant. Each call raises ``Denied`` and ``Unreachable``; reading one also ``Missing``."""
 
     def users(self, filter: str | None, start_index: int, count: int) -> ResourcePage:
-        """Users whom a SCIM filter matches, by userName. ``start_index`` begins at 1. Raises ``ValueError``: bad filter."""
+        """Users whom a SCIM filter matches, by userName; all of them may come as they were created.
+
+        ``start_index`` begins at 1. Raises ``ValueError``: bad filter.
+        """
 
     def groups(self, filter: str | None, start_index: int, count: int) -> ResourcePage:
         """Groups without their members, by displayName, likewise."""

@@ -29,7 +29,7 @@ class NotThere(Exception):
 
 def chromium() -> str:
     """Debian's chromium, installed when missing. Raises ``NotThere``."""
-    return _installed("chromium", "chromium")
+    return _installed("chromium", "chromium", "fonts-liberation")
 
 
 def axe() -> str:
@@ -76,12 +76,12 @@ def violations(page: Page) -> list[str]:
     ]
 
 
-def _installed(program: str, package: str) -> str:
+def _installed(program: str, *packages: str) -> str:
     if found := shutil.which(program):
         return found
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise NotThere(
-            f"no {program}: install it (Debian: sudo apt-get install {package}), or run this as root"
+            f"no {program}: install it (Debian: sudo apt-get install {program}), or run this as root"
         )
     settings = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     install = [
@@ -91,13 +91,13 @@ def _installed(program: str, package: str) -> str:
         "--no-install-recommends",
         "-o",
         "DPkg::Lock::Timeout=300",
-        package,
+        *packages,
     ]
     for command in (install, ["apt-get", "update"], install):
         done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
         if found := shutil.which(program):
             return found
-    raise NotThere(f"apt-get can't install {package}: {done.stderr.strip()[-300:]}")
+    raise NotThere(f"apt-get can't install {program}: {done.stderr.strip()[-300:]}")
 
 
 if __name__ == "__main__":
