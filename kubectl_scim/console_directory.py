@@ -78,9 +78,15 @@ class TranslatedDirectory:
             return self._directory.history(query)
 
     def follow(self, stop: threading.Event) -> Iterator[Mapping[str, Any]]:
-        """Changes from now on, until ``stop`` is set."""
+        """Changes from this call on, until ``stop`` is set."""
         with translated():
-            yield from self._directory.follow(stop)
+            coming = self._directory.follow(stop)
+        return _translated(coming)
+
+
+def _translated(coming: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    with translated():
+        yield from coming
 
 
 class Directories:

@@ -251,22 +251,34 @@ class ScimService:
         return str(_successful(self._connection.send("GET", CHANGES, {"after": NOW}))["next"])
 
     def follow(
-        self, stop: threading.Event, types: frozenset[str] = frozenset(), after: str = NOW
+        self, stop: threading.Event, types: frozenset[str] = frozenset(), after: str | None = None
     ) -> Iterator[Mapping[str, Any]]:
-        """Changes from now on, each when it is there, until ``stop`` is set, which is seen within ten seconds.
+        """Changes from this call on, each when it is there, until ``stop`` is set, which is seen within ten seconds.
 
         An answer that fails to come is asked for again, from where the last one ended: nothing is left out.
 
         Args:
             stop: ends it, from any thread.
             types: only these; empty: all.
-            after: a cursor of ``head``.
+            after: a cursor of ``head``; None: what comes from now on.
 
         Raises:
             ValueError: a type that there is not.
             Denied, Unreachable, KubectlError: as ``Connection.send``, after several attempts where it may pass.
         """
-        query, failures = {"after": after, **({"types": ",".join(sorted(types))} if types else {})}, 0
+        if after is None:
+            try:
+                after = self.head()
+            except Unreachable:
+                after = NOW  # asked for again
+        return self._follow(stop, types, after)
+
+    def _follow(
+        self, stop: threading.Event, types: frozenset[str], after: str
+    ) -> Iterator[Mapping[str, Any]]:
+        query, failures = {"after": after, "wait": str(_LONG_POLL)}, 0
+        if types:
+            query["types"] = ",".join(sorted(types))
         while not stop.is_set():
             try:
                 found = _successful(
@@ -280,7 +292,7 @@ class ScimService:
                 continue
             failures = 0
             yield from found.get("changes") or ()
-            query |= {"after": str(found["next"]), "wait": str(_LONG_POLL)}
+            query["after"] = str(found["next"])
 
     def _listed(
         self, path: str, filter: str | None, start_index: int, count: int, more: Mapping[str, str]
