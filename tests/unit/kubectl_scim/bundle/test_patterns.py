@@ -1,5 +1,7 @@
 """What must not be in a support archive is recognised by its form, and what belongs into one is not."""
 
+import itertools
+
 import pytest
 
 from kubectl_scim.bundle import patterns
@@ -46,6 +48,7 @@ def _found(text: str) -> set[str]:
         ('"client_secret": "hunter2"', "value of a secret setting"),
         ("client_assertion%3Dabc", "value of a secret setting"),
     ],
+    ids=itertools.count(),  # some are made anew by each process
 )
 def test_secrets_are_recognised_by_their_form(text: str, what: str) -> None:
     assert what in _found(text)
