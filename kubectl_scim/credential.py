@@ -68,7 +68,12 @@ def read(kubectl: Kubectl, token: ScimToken) -> Credential:
             f"kubectl scim status {token.name} -n {token.namespace}"
         )
     # Who may write Secrets and not read them is not to be sent what is in one.
-    stated = str(token.status.get("endpoint") or endpoint)
+    stated = str(token.status.get("endpoint") or "")
+    if not stated:
+        raise NothingToReadWith(
+            f"no operator has said yet where the endpoint of {token.name} is, so nothing is sent: "
+            f"kubectl scim status {token.name} -n {token.namespace}"
+        )
     if stated.rstrip("/") != endpoint.rstrip("/"):
         raise NothingToReadWith(
             f"Secret {token.secret_name} has the endpoint {endpoint}, and the operator says {stated}: nothing is sent "

@@ -113,7 +113,12 @@ def to_installation(
     Raises:
         KubectlError: it is not found, or the caller may not look; the message says what to do.
     """
-    where = namespace or installation_namespace(kubectl)
+    where = namespace or _bound_namespace(kubectl)
+    if where is None:
+        raise NotFound(
+            "no cluster-wide binding says where the chart is installed, and a credential goes nowhere on a guess: "
+            "--installation-namespace NAME, or KUBECTL_SCIM_INSTALLATION_NAMESPACE"
+        )
     try:
         services = kubectl.list("services", "-n", where, "-l", SERVICE)
     except Forbidden as error:
@@ -130,20 +135,26 @@ def to_installation(
 
 
 def installation_namespace(kubectl: Kubectl) -> str:
-    """Where the installation is: what the cluster's bindings of the operator say, or where the documentation puts it.
+    """Where to look at the installation: what the cluster's bindings of the operator say, or where the documentation
+    puts it. Nothing secret goes there: whoever may make namespaces may have made that one.
 
     Raises:
         KubectlError: there are several.
     """
+    return _bound_namespace(kubectl) or USUAL_NAMESPACE
+
+
+def _bound_namespace(kubectl: Kubectl) -> str | None:
+    """Where the cluster's bindings of the operator say that it is; None when there are none that the caller may read."""
     try:
         found = _namespaces(kubectl.list("clusterrolebindings", "-l", PART_OF))
     except Forbidden:
-        return USUAL_NAMESPACE
+        return None
     if len(found) > 1:
         raise KubectlError(
             f"there are installations in {', '.join(found)}: say which one with --installation-namespace"
         )
-    return found[0] if found else USUAL_NAMESPACE
+    return found[0] if found else None
 
 
 def _namespaces(bindings: Sequence[dict[str, object]]) -> Sequence[str]:

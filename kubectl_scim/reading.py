@@ -46,7 +46,7 @@ def reading(kubectl: Kubectl, token: ScimToken, installation: str | None, say: S
             say(
                 f"no port-forward to the SCIM API ({error}); asked over the network instead: {first.endpoint}"
             )
-            connection = Connection(lambda: root, present, over_network=True)
+            connection = Connection(lambda: root, present, over_network=root.startswith("https:"))
         else:
             connection = Connection(forward.url, present)
         stack.callback(connection.close)
@@ -88,7 +88,9 @@ def using(
             connection = Connection(stack.enter_context(way).url, present, agent=agent)
         else:
             root = _root(first)
-            connection = Connection(lambda: root, present, agent=agent, over_network=True)
+            connection = Connection(
+                lambda: root, present, agent=agent, over_network=root.startswith("https:")
+            )
         stack.callback(connection.close)
         yield connection
 

@@ -140,10 +140,11 @@ class Watch:
             self._changed.notify_all()
 
 
-def event(name: str, data: str = "") -> str:
-    """A server-sent event (HTML Living Standard, section 9.2)."""
+def event(name: str, data: str = "", identity: str = "") -> str:
+    """A server-sent event (HTML Living Standard, section 9.2); an identity of more than one line is left out."""
     lines = "".join(f"data: {line}\n" for line in data.splitlines() or [""])
-    return f"event: {name}\n{lines}\n"
+    known = f"id: {identity}\n" if identity.splitlines() == [identity] else ""
+    return f"{known}event: {name}\n{lines}\n"
 
 
 def stream(events: AsyncIterator[str]) -> StreamingResponse:

@@ -11,8 +11,10 @@ TOKEN: Final = re.compile(r"sc[tsa]_[0-9A-Za-z]{49}")
 """Our credentials (``scim_api.contract.tokens``)."""
 _QUOTE: Final = r"(?:\\*[\"']|%22|%27)"
 _SPACE: Final = r"(?:\s|\+|%20)"
+_QUOTED: Final = rf"(?P<q>{_QUOTE})(?!(?P=q))(?:[^\r\n]+?(?<!\\)(?=(?P=q))|[^\r\n]+)"
+"""A value up to the quote that it began with, or without such a one to the end of the line."""
 _SETTING: Final = (
-    r"(?:pass(?:word|wd|phrase)?|pwd|client[_-]?secret|(?:access|refresh|id|bearer|auth)[_-]?token|api[_-]?key|private[_-]?key|"
+    r"(?:pass(?:word|wd|phrase)?|[a-z0-9_-]{1,40}?pass(?:word|wd|phrase)|pwd|(?:[a-z0-9_-]{1,40}?[_-])?client[_-]?secret|(?:access|refresh|id|bearer|auth)[_-]?token|api[_-]?key|private[_-]?key|"
     r"(?:client[_-]?)?assertion|signature|sig|cookie|set-cookie)"
 )
 SECRETS: Final[Sequence[tuple[str, re.Pattern[str]]]] = (
@@ -26,7 +28,7 @@ SECRETS: Final[Sequence[tuple[str, re.Pattern[str]]]] = (
     (
         "Authorization header",
         re.compile(
-            rf"(?:proxy-)?authorization{_QUOTE}?(?:\s|%20)*(?:[:=,]|%3[aA])\s*\[?\s*(?:b?{_QUOTE})?[^\r\n\"'\\,;}}\]]+",
+            rf"(?:proxy-)?authorization{_QUOTE}?(?:\s|%20)*(?:[:=,]|%3[aA])\s*\[?\s*(?:b?{_QUOTE})?(?:Digest\b[^\r\n]+|[^\r\n\"'\\,;}}\]]+)",
             re.IGNORECASE,
         ),
     ),
@@ -36,11 +38,18 @@ SECRETS: Final[Sequence[tuple[str, re.Pattern[str]]]] = (
             rf"\b(?i:bearer|basic|negotiate){_SPACE}+(?=[a-z]*[0-9A-Z+/=._~%-])[0-9A-Za-z+/=._~%-]{{8,}}"
         ),
     ),
+    (
+        "Cookie header",
+        re.compile(
+            rf"(?<![a-z0-9])(?:set-)?cookie{_QUOTE}?\s*(?:[:=]|%3[dD])\s*(?:{_QUOTED}|[^\r\n\"']+)",
+            re.IGNORECASE,
+        ),
+    ),
     ("credentials in a URL", re.compile(r"(?<=://)[^\s/\"'@?#]*:[^\s/\"'?#]*@(?=[\w.\[-])")),
     (
         "value of a secret setting",
         re.compile(
-            rf"(?<![a-z0-9]){_SETTING}{_QUOTE}?\s*(?:[:=]|%3[dD])\s*(?:{_QUOTE}[^\r\n\"']+|[^\s\"'&,;{{}}\[\]]+)",
+            rf"(?<![a-z0-9]){_SETTING}{_QUOTE}?\s*(?:[:=]|%3[dD])\s*(?:{_QUOTED}|(?:[^\s\"'&,;{{}}\[\]]|,(?=[^\s\"',;]))+)",
             re.IGNORECASE,
         ),
     ),
@@ -60,6 +69,8 @@ _NAME_KEYS: Final = (
     r"(?:user[_-]?name|display[_-]?name|given[_-]?name|family[_-]?name|middle[_-]?name|nick[_-]?name|formatted|external[_-]?id|"
     r"user[_-]?principal[_-]?name|upn|mail[_-]?nickname|e?mails?|preferred[_-]?username|phone[_-]?numbers?|full[_-]?name)"
 )
+_PATH: Final = r"(?:(?:\[|%5[bB])[^\]\n]{0,120}?(?:\]|%5[dD]))?(?:\.\w{1,40})?"
+"""What may stand behind an attribute in a filter: ``[type eq "work"].value``."""
 _END: Final = r"[^\s\"'&,;{}\\]"
 _INNER: Final = r"[^\s\"&,;{}\\]"
 """Characters of a value without quotes; it does not begin nor end with an apostrophe."""
@@ -70,7 +81,7 @@ NAMES: Final[Sequence[re.Pattern[str]]] = (
         rf"(?P<q>\\*[\"']){_NAME_KEYS}(?P=q)\s*:\s*(?P=q)(?P<value>[^\n]*?)(?<!\\)(?P=q)", re.IGNORECASE
     ),
     re.compile(
-        rf"\b{_NAME_KEYS}{_SPACE}+(?:eq|ne|co|sw|ew|gt|ge|lt|le){_SPACE}+(?P<q>\\*\"|%22)(?P<value>[^\n]*?)(?<!\\)(?P=q)",
+        rf"\b{_NAME_KEYS}{_PATH}{_SPACE}+(?:eq|ne|co|sw|ew|gt|ge|lt|le){_SPACE}+(?P<q>\\*\"|%22)(?P<value>[^\n]*?)(?<!\\)(?P=q)",
         re.IGNORECASE,
     ),
     re.compile(rf"(?<![\w-]){_NAME_KEYS}(?:=|:\s+)\\*(?P<q>[\"'])(?P<value>[^\n]*?)(?P=q)", re.IGNORECASE),

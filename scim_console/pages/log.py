@@ -206,7 +206,7 @@ async def _events(
             lambda stop: _follow(console, namespace, name, wanted, seen, stop)
         ):
             item = console.render("parts/change.html", here=place(namespace, name), row=row, is_new=True)
-            yield f"id: {row.id}\n{event('item', item)}"
+            yield event("item", item, row.id)
     except (Denied, Missing, Unreachable, ValueError) as error:
         yield event("item", console.render("parts/change_trouble.html", trouble=trouble_of(error)))
     yield event("end")

@@ -44,6 +44,7 @@ def scimtoken(
             "observedGeneration": 2,
             "secretName": "entra-scim-token",
             "tenant": "entra",
+            "endpoint": "https://scim.example.com/scim/v2",
             "nextRotation": "2027-01-19T12:00:00Z",
             "conditions": [*conditions, *usual],
             "tokens": list(credentials),

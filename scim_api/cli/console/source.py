@@ -159,6 +159,7 @@ def _credential(one: CredentialStatus, after: CredentialStatus | None) -> Creden
         superseded_at=None if after is None else after.issued_at,
         ends_at=one.ends_at,
         last_used_at=one.last_used_at,
+        last_inspected_at=one.last_inspected_at,
     )
 
 

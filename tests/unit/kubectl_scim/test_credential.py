@@ -43,7 +43,7 @@ def test_a_read_only_scim_token_of_the_tenant_is_preferred(played: PlayedKubectl
     others = [reader("other", tenant="other"), scimtoken(), reader("reports")]
     played.answer("scimtokens.scim-operator.io", out={"items": others})
     played.answer("reports-scim-token", out=READERS)
-    played.answer("secret", out=secret(endpoint="https://x", token="sct_another"))
+    played.answer("secret", out=secret(endpoint="https://scim.example.com/scim/v2", token="sct_another"))
     found = for_reading(kubectl, ENTRA)
     assert (found.name, found.token, found.is_read_only) == ("reports", "sct_reports", True)
     assert "sct_" not in repr(found)
@@ -75,7 +75,10 @@ def test_a_right_that_is_missing_is_named(played: PlayedKubectl, kubectl: Kubect
 
 
 def test_a_client_secret_is_taken_as_what_fetches_a_token(played: PlayedKubectl, kubectl: Kubectl) -> None:
-    played.answer("secret", out=secret(endpoint="https://x/scim/v2", client_id="c", client_secret="scs_1"))
+    played.answer(
+        "secret",
+        out=secret(endpoint="https://scim.example.com/scim/v2", client_id="c", client_secret="scs_1"),
+    )
     found = read(kubectl, ENTRA)
     assert (found.token, found.client_id, found.client_secret) == (None, "c", "scs_1")
     assert "scs_" not in repr(found)
@@ -90,7 +93,7 @@ def test_while_the_type_changes_what_the_secret_has_counts(played: PlayedKubectl
 def test_with_a_workload_identity_the_manifest_of_a_reader_is_told(
     played: PlayedKubectl, kubectl: Kubectl
 ) -> None:
-    played.answer("secret", out=secret(endpoint="https://x/scim/v2", client_id="c"))
+    played.answer("secret", out=secret(endpoint="https://scim.example.com/scim/v2", client_id="c"))
     with pytest.raises(NothingToReadWith, match="workload identity") as raised:
         read(kubectl, ENTRA)
     found = re.search(r"(echo .*) \| kubectl apply -f -$", str(raised.value))
@@ -111,6 +114,8 @@ def test_an_endpoint_that_is_not_the_operators_is_sent_nothing(
         NothingToReadWith, match=r"the operator says https://scim\.example\.org.*nothing is sent"
     ):
         read(kubectl, other)
+    with pytest.raises(NothingToReadWith, match="no operator has said yet where the endpoint of entra is"):
+        read(kubectl, ScimToken(scimtoken(endpoint="")))
 
 
 @pytest.mark.parametrize("entries", [{}, {"token": "sct_1"}, {"endpoint": "https://x"}])

@@ -144,6 +144,9 @@ def test_without_them_it_is_where_the_documentation_puts_it(
         refused = "Error from server (Forbidden): clusterrolebindings.rbac.authorization.k8s.io is forbidden"
         played.answer("clusterrolebindings", err=refused, code=1)
     assert installation_namespace(kubectl) == "scim-system"
+    with pytest.raises(NotFound, match="a credential goes nowhere on a guess: --installation-namespace"):
+        to_installation(kubectl, None)
+    assert not any("services" in call for call in played.calls)
 
 
 def test_of_several_installations_none_is_guessed(played: PlayedKubectl, kubectl: Kubectl) -> None:

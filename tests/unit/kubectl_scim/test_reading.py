@@ -22,9 +22,11 @@ class Asked:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.requests: list[httpx.Request] = []
+        self.trust_env: list[bool] = []
         usual = httpx.Client
 
         def client(**options: Any) -> httpx.Client:
+            self.trust_env.append(options["trust_env"])
             return usual(**{**options, "transport": httpx.MockTransport(self._handle)})
 
         monkeypatch.setattr(httpx, "Client", client)
@@ -70,7 +72,8 @@ def test_who_may_not_forward_reads_over_the_network_and_is_told(
     played.answer("secret", out=secret(endpoint="https://scim.example.com/prefix/scim/v2", token="sct_1"))
     played.answer("services", err=REFUSED, code=1)
     said: list[str] = []
-    with reading(kubectl, ENTRA, "scim-system", said.append) as service:
+    token = ScimToken(scimtoken(endpoint="https://scim.example.com/prefix/scim/v2"))
+    with reading(kubectl, token, "scim-system", said.append) as service:
         service.users(None, 1, 1)
         service.head()
     assert [str(one.url).partition("?")[0] for one in asked.requests] == [
@@ -104,7 +107,7 @@ def test_a_credential_does_not_go_over_the_network_in_clear(
     played.answer("services", err=REFUSED, code=1)
     with (
         pytest.raises(KubectlError, match="is not https"),
-        reading(kubectl, ENTRA, "scim-system", lambda _text: None),
+        reading(kubectl, ScimToken(scimtoken(endpoint=endpoint)), "scim-system", lambda _text: None),
     ):
         pass
 
@@ -113,11 +116,14 @@ def test_a_credential_does_not_go_over_the_network_in_clear(
     "endpoint", ["http://127.0.0.1:8080/scim/v2", "http://localhost/scim/v2/", "http://[::1]:1/scim/v2"]
 )
 def test_to_this_machine_it_does(
-    played: PlayedKubectl, kubectl: Kubectl, asked: Asked, endpoint: str
+    played: PlayedKubectl, kubectl: Kubectl, asked: Asked, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     played.answer("secret", out=secret(endpoint=endpoint, token="sct_1"))
-    with using(kubectl, ENTRA, agent="x", through_cluster=False, installation=None) as connection:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example.com:3128")
+    token = ScimToken(scimtoken(endpoint=endpoint))
+    with using(kubectl, token, agent="x", through_cluster=False, installation=None) as connection:
         connection.send("GET", "/scim/v2/Users")
+    assert asked.trust_env == [False], "a proxy is not this machine"
     assert str(asked.requests[0].url) == f"{endpoint.rstrip('/')}/Users"
 
 

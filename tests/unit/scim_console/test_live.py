@@ -142,6 +142,9 @@ def test_closing_ends_the_watch() -> None:
 def test_an_event_of_several_lines_has_each_of_them_as_data() -> None:
     assert event("item", "<li>\n</li>") == "event: item\ndata: <li>\ndata: </li>\n\n"
     assert event("end") == "event: end\ndata: \n\n"
+    assert event("item", "x", "c-1") == "id: c-1\nevent: item\ndata: x\n\n"
+    for forged in ("1\nevent: item", "1\n", "1\r", ""):
+        assert event("item", "x", forged) == "event: item\ndata: x\n\n"
 
 
 def test_what_goes_on_is_an_event_stream() -> None:

@@ -55,6 +55,48 @@ def test_secrets_are_recognised_by_their_form(text: str, what: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ('"password": "ab\'cdefgh", "n": 1', "cdefgh"),
+        ('password: "it\'s me hunter2"', "hunter2"),
+        (r'{"client_secret": "abc\"def"}', "def"),
+        (r'"msg": "{\"client_secret\": \"abc\\\"def\"}"', "def"),
+        ("client_secret=abc,def", "def"),
+        ("?sslmode=require&sslpassword=hunter2", "hunter2"),
+        ("PGPASSWORD=hunter2", "hunter2"),
+        ("dbPassword: hunter2", "hunter2"),
+        ('Authorization: Digest username="ada", response="deadbeef"', "deadbeef"),
+        ("Cookie: a=b; session=deadbeef1", "deadbeef1"),
+        ('"set-cookie": "a=b; session=deadbeef1", "status": 200', "deadbeef1"),
+    ],
+    ids=itertools.count(),
+)
+def test_no_part_of_a_secret_is_left(text: str, rest: str) -> None:
+    for _, pattern in patterns.SECRETS:
+        text = pattern.sub("", text)
+    assert rest not in text
+
+
+def test_what_stands_behind_a_secret_stays() -> None:
+    text = '{"password": "hunter2", "client_secret": "", "status": 200}'
+    for _, pattern in patterns.SECRETS:
+        text = pattern.sub("", text)
+    assert text.endswith(', "client_secret": "", "status": 200}')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'emails.value co "lovelace"',
+        'emails[type eq "work"].value eq "lovelace"',
+        "emails%5Btype%20eq%20%22work%22%5D.value%20eq%20%22lovelace%22",
+    ],
+)
+def test_names_are_found_behind_a_path(text: str) -> None:
+    assert any(found["value"] == "lovelace" for pattern in patterns.NAMES for found in pattern.finditer(text))
+
+
+@pytest.mark.parametrize(
     "text",
     [
         '"spec": {"secret": {"name": "entra-scim-token"}, "auth": {"type": "BearerToken"}}',

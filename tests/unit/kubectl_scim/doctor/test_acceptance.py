@@ -101,7 +101,7 @@ def test_without_a_right_or_a_secret_to_try_it_can_not_be_told(
     played: PlayedKubectl, acceptance: Acceptance, service: Service
 ) -> None:
     played.answer("services", err=REFUSED.format("services"), code=1)
-    played.answer("mine", out=secret(endpoint="https://x", **{"client-id": "c"}))
+    played.answer("mine", out=secret(endpoint="https://scim.example.com/scim/v2", **{"client-id": "c"}))
     _usual(played)
     denied = acceptance(ScimToken(scimtoken()))
     trusted = acceptance(ScimToken(scimtoken(secretName="mine")))
