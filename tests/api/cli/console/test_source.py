@@ -13,6 +13,7 @@ from scim_api.cli.console.source import StoreSource
 from scim_api.contract.admin import OAuthClient, TokenRefusal
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
+from scim_api.store.protocol import CredentialUse
 from scim_console.model import Missing
 from support.stored import connect, credential
 
@@ -35,6 +36,14 @@ def test_a_connection_is_a_token_whose_newest_credential_is_the_active_one(datab
     assert token.credentials[0].superseded_at == token.credentials[1].issued_at
     assert token.problems == []
     assert [one.status for one in token.conditions] == ["True"]
+
+
+def test_who_reads_as_a_person_is_seen(database: Database) -> None:
+    database.ask(connect(database.store, credential("one")))
+    at = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    database.ask(database.store.record_use([CredentialUse("one", at, "kubectl-scim", is_inspection=True)]))
+    [shown] = StoreSource(database).token("apps", "entra").credentials
+    assert (shown.last_used_at, shown.last_inspected_at) == (None, at)
 
 
 def test_what_ends_soon_or_has_ended_is_a_problem_with_its_command(database: Database) -> None:
