@@ -22,16 +22,18 @@ _ADVICE: Final = (
 
 
 @contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """What kubectl said, as the console's errors."""
+def translated(kubectl: Kubectl) -> Iterator[None]:
+    """What kubectl said, as the console's errors, with commands as the caller types them."""
     try:
         yield
+    except (model.Denied, model.Missing, model.Unreachable) as error:
+        raise type(error)(kubectl.suggested(str(error))) from None
     except Forbidden as error:
         raise model.Denied(f"{error}. Whoever administers the cluster can grant it") from None
     except NotFound as error:
-        raise model.Missing(str(error)) from None
+        raise model.Missing(kubectl.suggested(str(error))) from None
     except KubectlError as error:
-        raise model.Unreachable(_with_advice(str(error))) from None
+        raise model.Unreachable(kubectl.suggested(_with_advice(str(error)))) from None
 
 
 def _with_advice(said: str) -> str:
@@ -47,46 +49,46 @@ class TranslatedDirectory:
 
     Args:
         directory: whose may be kubectl's.
+        kubectl: of the caller.
     """
 
-    def __init__(self, directory: model.Directory) -> None:
-        self._directory = directory
+    def __init__(self, directory: model.Directory, kubectl: Kubectl) -> None:
+        self._directory, self._kubectl = directory, kubectl
 
     def users(self, filter: str | None, start_index: int, count: int) -> model.ResourcePage:
         """Users whom a SCIM filter matches."""
-        with translated():
+        with translated(self._kubectl):
             return self._directory.users(filter, start_index, count)
 
     def groups(self, filter: str | None, start_index: int, count: int) -> model.ResourcePage:
         """Groups likewise."""
-        with translated():
+        with translated(self._kubectl):
             return self._directory.groups(filter, start_index, count)
 
     def user(self, id: str) -> Mapping[str, Any]:
         """One user."""
-        with translated():
+        with translated(self._kubectl):
             return self._directory.user(id)
 
     def group(self, id: str) -> Mapping[str, Any]:
         """One group with its members."""
-        with translated():
+        with translated(self._kubectl):
             return self._directory.group(id)
 
     def history(self, query: model.HistoryQuery) -> model.HistoryPage:
         """What happened, the newest first."""
-        with translated():
+        with translated(self._kubectl):
             return self._directory.history(query)
 
     def follow(self, stop: threading.Event) -> Iterator[Mapping[str, Any]]:
         """Changes from this call on, until ``stop`` is set."""
-        with translated():
+        with translated(self._kubectl):
             coming = self._directory.follow(stop)
-        return _translated(coming)
+        return self._translated(coming)
 
-
-def _translated(coming: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    with translated():
-        yield from coming
+    def _translated(self, coming: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        with translated(self._kubectl):
+            yield from coming
 
 
 class Directories:
@@ -117,9 +119,9 @@ class Directories:
             if key not in self._opened:
                 from kubectl_scim.reading import reading
 
-                with translated():
+                with translated(self._kubectl):
                     found = self._stack.enter_context(
                         reading(self._kubectl, token, self._installation, self._say)
                     )
-                self._opened[key] = TranslatedDirectory(found)
+                self._opened[key] = TranslatedDirectory(found, self._kubectl)
             return self._opened[key]

@@ -46,6 +46,7 @@ class ClusterSource:
     """
 
     noun = "ScimToken"
+    doctor: str | None
 
     def __init__(
         self,
@@ -57,6 +58,8 @@ class ClusterSource:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.place = f"{context} · {namespace or 'all namespaces'}"
+        where = "" if namespace is None else f" -n {namespace}"
+        self.doctor = kubectl.suggested(f"kubectl scim doctor{where}")
         self._kubectl, self._namespace, self._installation, self._now = kubectl, namespace, installation, now
         self._where = ("-A",) if namespace is None else ("-n", namespace)
         self._directories = Directories(kubectl, installation, say)
@@ -67,25 +70,27 @@ class ClusterSource:
 
     def tokens(self) -> Sequence[model.Token]:
         """All of them."""
-        with translated():
+        with translated(self._kubectl):
             found = self._kubectl.list(KIND, *self._where)
-        return [token_of(ScimToken(body), self._now()) for body in found]
+        return [self._told(ScimToken(body)) for body in found]
 
     def token(self, namespace: str, name: str) -> model.Token:
         """One of them."""
-        return token_of(self._read(namespace, name), self._now())
+        return self._told(self._read(namespace, name))
 
     def fields(self, namespace: str, name: str) -> Sequence[model.Field]:
         """What to paste where, from the Secret."""
         token = self._read(namespace, name)
-        with translated():
+        with translated(self._kubectl):
             secret = self._kubectl.get("secret", token.secret_name, "-n", token.namespace)
         try:
             found = portal.fields(token.auth_type, secret)
         except KeyError as missing:
             raise model.Missing(
-                f"Secret {token.secret_name} has no {missing.args[0]} yet: "
-                f"kubectl scim status {token.name} -n {token.namespace}"
+                self._kubectl.suggested(
+                    f"Secret {token.secret_name} has no {missing.args[0]} yet: "
+                    f"kubectl scim status {token.name} -n {token.namespace}"
+                )
             ) from None
         return [model.Field(one.name, one.value, one.is_secret) for one in found]
 
@@ -93,7 +98,7 @@ class ClusterSource:
         """What Kubernetes remembers, the newest first."""
         self._check(namespace, name)
         about = f"involvedObject.kind=ScimToken,involvedObject.name={name}"
-        with translated():
+        with translated(self._kubectl):
             found = self._kubectl.list("events", "-n", namespace, "--field-selector", about)
         events = [event_of(one) for one in found]
         return sorted(events, key=lambda one: one.at.timestamp() if one.at else 0.0, reverse=True)
@@ -106,7 +111,7 @@ class ClusterSource:
     def checks(self) -> Iterator[model.Check]:
         """What ``kubectl scim doctor`` checks, of each namespace with ScimTokens."""
         from kubectl_scim.doctor import ask_endpoint
-        from kubectl_scim.doctor.run import Doctor
+        from kubectl_scim.doctor.run import Doctor, suggested
 
         release = importlib.metadata.version("scim-operator")
         namespaces = [self._namespace] if self._namespace is not None else self._namespaces()
@@ -123,11 +128,11 @@ class ClusterSource:
             for check in doctor.checks():
                 if check not in seen:  # of the installation, which all of them share
                     seen.add(check)
-                    yield check
+                    yield suggested(self._kubectl, check)
 
     def watch(self, stop: threading.Event) -> Iterator[None]:
         """Something each time that a ScimToken may have changed, until ``stop`` is set or the API server ends the watch."""
-        with translated():
+        with translated(self._kubectl):
             process = self._kubectl.start("get", KIND, *self._where, "--watch", "-o", "name")
             assert process.stdout is not None  # noqa: S101 (it is a pipe)
             assert process.stderr is not None  # noqa: S101
@@ -149,12 +154,15 @@ class ClusterSource:
                 process.kill()
                 process.communicate()
 
+    def _told(self, token: ScimToken) -> model.Token:
+        return token_of(token, self._now(), self._kubectl.suggested)
+
     def _namespaces(self) -> Sequence[str]:
         return sorted({one.namespace for one in self.tokens()}) or [self._kubectl.namespace()]
 
     def _read(self, namespace: str, name: str) -> ScimToken:
         self._check(namespace, name)
-        with translated():
+        with translated(self._kubectl):
             return ScimToken(self._kubectl.get(KIND, name, "-n", namespace))
 
     def _check(self, namespace: str, name: str) -> None:
@@ -167,8 +175,16 @@ class ClusterSource:
             )
 
 
-def token_of(token: ScimToken, now: datetime) -> model.Token:
-    """A ScimToken as the console has it."""
+def token_of(
+    token: ScimToken, now: datetime, suggested: Callable[[str], str] = lambda command: command
+) -> model.Token:
+    """A ScimToken as the console has it.
+
+    Args:
+        token: which.
+        now: the time.
+        suggested: a command as whoever looks has to type it.
+    """
     status = token.status
     since = {
         str(one.get("type")): moment(one.get("lastTransitionTime"))
@@ -190,7 +206,8 @@ def token_of(token: ScimToken, now: datetime) -> model.Token:
             for one in token.conditions
         ],
         problems=[
-            model.Problem(one.severity, one.subject, one.message, one.command) for one in token.problems(now)
+            model.Problem(one.severity, one.subject, one.message, one.command and suggested(one.command))
+            for one in token.problems(now)
         ],
         entra=status["entra"] if isinstance(status.get("entra"), Mapping) else {},
         auth_name=portal.AUTHENTICATION.get(token.auth_type),

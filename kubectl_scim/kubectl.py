@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,10 @@ Object = dict[str, Any]
 _POD_NAMESPACE: Final = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _KLOG: Final = re.compile(r"[EWIF]\d{4} \d\d:")
 """How a line of kubectl's own log begins: it stands before what kubectl says to people."""
+_COMMAND: Final = re.compile(
+    r"\bkubectl (?:scim [a-z]+|apply|cluster-info|delete|describe|explain|get|logs|patch|scale)\b"
+)
+"""How a command that people are told to type begins."""
 
 
 class KubectlError(Exception):
@@ -44,6 +49,11 @@ class Kubectl:
 
     flags: tuple[str, ...] = ()
     program: str = dataclasses.field(default_factory=lambda: os.environ.get("KUBECTL", "kubectl"))
+
+    def suggested(self, text: str) -> str:
+        """A text with the caller's flags in each command of kubectl that it suggests: without, another cluster may be meant."""
+        flags = "".join(f" {shlex.quote(flag)}" for flag in self.flags)
+        return _COMMAND.sub(lambda found: found[0] + flags, text)
 
     def run(self, *arguments: str, input: str | None = None) -> str:
         """What it prints. Raises ``KubectlError``."""

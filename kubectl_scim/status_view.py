@@ -1,6 +1,6 @@
 """How ScimTokens are shown: one as a tree, several as a table, what is wrong first."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -26,6 +26,12 @@ _STAGES: Final = (
 )
 """Conditions, and what they are about in a person's words."""
 _FINE: Final = "True"
+Suggested = Callable[[str], str]
+"""A command as whoever looks has to type it."""
+
+
+def _as_it_is(command: str) -> str:
+    return command
 
 
 def show_one(
@@ -34,6 +40,7 @@ def show_one(
     secret: str | None,
     now: datetime,
     webhooks: Sequence[ScimWebhook] = (),
+    suggested: Suggested = _as_it_is,
 ) -> None:
     """One ScimToken.
 
@@ -43,10 +50,11 @@ def show_one(
         secret: what there is to say of its Secret; None: it is there.
         now: the time.
         webhooks: of its tenant.
+        suggested: for the next commands.
     """
     found = [*token.problems(now), *(problem for one in webhooks for problem in one.problems)]
     problems = sorted(found, key=lambda one: one.severity != "error")
-    parts: list[Any] = [_problem(one) for one in problems]
+    parts: list[Any] = [_problem(one, suggested) for one in problems]
     tree = _tree(token, secret, problems, now)
     for one in webhooks:
         tree.add(_webhook(one))
@@ -79,7 +87,12 @@ def show_all(console: Console, tokens: Sequence[ScimToken], now: datetime, *, al
 
 
 def show_webhooks(
-    console: Console, webhooks: Sequence[ScimWebhook], now: datetime, *, all_namespaces: bool
+    console: Console,
+    webhooks: Sequence[ScimWebhook],
+    now: datetime,
+    *,
+    all_namespaces: bool,
+    suggested: Suggested = _as_it_is,
 ) -> None:
     """ScimWebhooks, those with something wrong first."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
@@ -104,21 +117,23 @@ def show_webhooks(
     for one in webhooks:
         for problem in one.problems:
             if problem.command:
-                console.print(Text.assemble("next: ", (plain(problem.command), "bold")))
+                console.print(Text.assemble("next: ", (plain(suggested(problem.command)), "bold")))
 
 
-def webhook_document(one: ScimWebhook) -> dict[str, Any]:
+def webhook_document(one: ScimWebhook, suggested: Suggested = _as_it_is) -> dict[str, Any]:
     """A ScimWebhook for programs."""
     return {
         "namespace": one.namespace,
         "name": one.name,
         "tenant": one.tenant,
-        "problems": [_problem_document(problem) for problem in one.problems],
+        "problems": [_problem_document(problem, suggested) for problem in one.problems],
         "status": dict(one.status),
     }
 
 
-def as_document(token: ScimToken, secret: str | None, now: datetime) -> dict[str, Any]:
+def as_document(
+    token: ScimToken, secret: str | None, now: datetime, suggested: Suggested = _as_it_is
+) -> dict[str, Any]:
     """One for programs."""
     return {
         "namespace": token.namespace,
@@ -126,13 +141,14 @@ def as_document(token: ScimToken, secret: str | None, now: datetime) -> dict[str
         "tenant": token.tenant,
         "secret": token.secret_name,
         "secretProblem": secret,
-        "problems": [_problem_document(one) for one in token.problems(now)],
+        "problems": [_problem_document(one, suggested) for one in token.problems(now)],
         "status": dict(token.status),
     }
 
 
-def _problem_document(one: Problem) -> dict[str, Any]:
-    return {"severity": one.severity, "subject": one.subject, "message": one.message, "command": one.command}
+def _problem_document(one: Problem, suggested: Suggested) -> dict[str, Any]:
+    command = one.command and suggested(one.command)
+    return {"severity": one.severity, "subject": one.subject, "message": one.message, "command": command}
 
 
 def _webhook(one: ScimWebhook) -> Text:
@@ -205,12 +221,12 @@ def _credential(one: Credential, now: datetime) -> Text:
     return text
 
 
-def _problem(one: Problem) -> Text:
+def _problem(one: Problem, suggested: Suggested) -> Text:
     text = Text.assemble(
         _mark(one.severity), " ", (plain(one.subject), _COLOURS[one.severity]), "  ", plain(one.message)
     )
     if one.command:
-        text.append("\n  next: ").append(plain(one.command), "bold")
+        text.append("\n  next: ").append(plain(suggested(one.command)), "bold")
     return text.append("\n")
 
 

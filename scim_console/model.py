@@ -188,6 +188,8 @@ class Source(Protocol):
 
     noun: str
     """What a row is called: ``ScimToken`` or ``connection``."""
+    doctor: str | None
+    """The command that checks the same in a terminal; None: there is none."""
     place: str
     """What is looked at, for the page's head: a context and namespace, or a database."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from kubectl_scim.commands.common import kubectl_of, kubernetes_options, told
+from kubectl_scim.commands.common import fail, kubectl_of, kubernetes_options, told
 from kubectl_scim.kubectl import Kubectl
 from kubectl_scim.scimtoken import KIND, ScimToken
 
@@ -54,7 +54,7 @@ def revoke(
 
     if [id is not None, all_superseded, leaked].count(True) != 1:
         raise click.UsageError("name one ID, or give --all-superseded, or --leaked")
-    now = datetime.now(UTC)
+    now, kubectl = datetime.now(UTC), kubectl_of(options)
 
     def chosen(token: ScimToken) -> "Change":
         live = [one for one in token.credentials if one.state != "Revoked"]
@@ -70,17 +70,22 @@ def revoke(
         found = [one.id for one in live if one.id == id]
         return changes.revoke(
             token,
-            _some(found, f"{token.name} has no credential {id}; kubectl scim status {token.name}"),
+            _some(
+                found,
+                kubectl.suggested(
+                    f"{token.name} has no credential {id}; kubectl scim status {token.name} -n {token.namespace}"
+                ),
+            ),
             str(id),
             now,
         )
 
-    _carry_out(kubectl_of(options), name, namespace, chosen, seconds, yes=yes)
+    _carry_out(kubectl, name, namespace, chosen, seconds, yes=yes)
 
 
 def _some(ids: Sequence[str], otherwise: str) -> Sequence[str]:
     if not ids:
-        raise click.ClickException(otherwise)
+        fail(otherwise)
     return ids
 
 
@@ -118,7 +123,7 @@ def _carry_out(
     from kubectl_scim.text import plain
     from kubectl_scim.waiting import carry_out
 
-    with told():
+    with told(kubectl):
         token = ScimToken(kubectl.get(KIND, name, "-n", namespace or kubectl.namespace()))
         change = change_of(token)
         if change.warning is not None:

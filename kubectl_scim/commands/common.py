@@ -44,12 +44,12 @@ def kubectl_of(options: dict[str, Any]) -> Kubectl:
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
-    """Errors of kubectl as messages, and exit code 2."""
+def told(kubectl: Kubectl) -> Iterator[None]:
+    """Errors of kubectl as messages, with commands as the caller types them, and exit code 2."""
     try:
         yield
     except KubectlError as error:
-        fail(str(error))
+        fail(kubectl.suggested(str(error)))
 
 
 def fail(text: str) -> NoReturn:

@@ -71,7 +71,7 @@ def doctor(
     from kubectl_scim.bundle.collection import Collector
     from kubectl_scim.doctor import ask_endpoint
     from kubectl_scim.doctor.acceptance import Acceptance
-    from kubectl_scim.doctor.run import Doctor, exit_code
+    from kubectl_scim.doctor.run import Doctor, exit_code, suggested
 
     if archive is not None and archive.exists():
         raise click.UsageError(f"{archive} exists")
@@ -79,7 +79,7 @@ def doctor(
     release = importlib.metadata.version("scim-operator")
     place = namespace or kubectl.namespace()
     checks: list[Check] = []
-    with told(), contextlib.ExitStack() as stack:
+    with told(kubectl), contextlib.ExitStack() as stack:
         say: Callable[[str], object] = lambda _text: None  # noqa: E731
         if screen.is_terminal and output is None:
             progress = stack.enter_context(screen.status(""))
@@ -90,14 +90,17 @@ def doctor(
         for one in examination.checks():
             checks.append(one)
             if output is None:
-                _show(screen, one)
+                _show(screen, suggested(kubectl, one))
         written = None
         if archive is not None:
             collector = Collector(kubectl, place, name, installation, lines, say)
             written = _write(archive, collector, checks, without)
     code = exit_code(checks)
     if output is not None:
-        document = {"exitCode": code, "checks": [dataclasses.asdict(one) for one in checks]}
+        document = {
+            "exitCode": code,
+            "checks": [dataclasses.asdict(suggested(kubectl, one)) for one in checks],
+        }
         print_document(document, output)
     else:
         counts = {kind: sum(one.outcome == kind for one in checks) for kind in _MARKS}

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kubectl_scim.commands.common import kubectl_of, kubernetes_options, print_document, terminal, told
+from kubectl_scim.commands.common import fail, kubectl_of, kubernetes_options, print_document, terminal, told
 from kubectl_scim.kubectl import Forbidden, Kubectl, KubectlError, NotFound
 from kubectl_scim.scimtoken import KIND, ScimToken
 from kubectl_scim.scimwebhook import WEBHOOK_KIND, ScimWebhook
@@ -29,7 +29,7 @@ def status(
     kubectl, now = kubectl_of(options), datetime.now(UTC)
     if name is not None and all_namespaces:
         raise click.UsageError("name a ScimToken, or ask for --all-namespaces")
-    with told():
+    with told(kubectl):
         place = () if all_namespaces else ("-n", namespace or kubectl.namespace())
         tokens = [ScimToken(kubectl.get(KIND, name, *place))] if name else _listed(kubectl, place)
         secrets = (
@@ -39,45 +39,55 @@ def status(
     if name:
         webhooks = [one for one in webhooks if one.tenant == tokens[0].tenant]
     if output is not None:
-        _print_status(tokens, secrets, webhooks, unread, now, output, is_one=name is not None)
+        document = _document(kubectl, tokens, secrets, webhooks, unread, now, is_one=name is not None)
+        print_document(document, output)
     else:
         from kubectl_scim import status_view
 
         screen = terminal()
         if name:
-            status_view.show_one(screen, tokens[0], secrets[0], now, webhooks)
+            status_view.show_one(screen, tokens[0], secrets[0], now, webhooks, kubectl.suggested)
         elif tokens:
             status_view.show_all(screen, tokens, now, all_namespaces=all_namespaces)
         else:
             click.echo(
-                "no ScimTokens here; kubectl explain sct.spec tells how to make one, -A looks everywhere",
+                kubectl.suggested(
+                    "no ScimTokens here; kubectl explain sct.spec tells how to make one, -A looks everywhere"
+                ),
                 err=True,
             )
         if webhooks and not name:
             click.echo()
-            status_view.show_webhooks(screen, webhooks, now, all_namespaces=all_namespaces)
+            status_view.show_webhooks(
+                screen, webhooks, now, all_namespaces=all_namespaces, suggested=kubectl.suggested
+            )
         if unread is not None:
             click.echo(plain(unread), err=True)
     if any(one.problems(now) for one in tokens) or any(secrets) or any(one.problems for one in webhooks):
         sys.exit(1)
 
 
-def _print_status(
+def _document(
+    kubectl: Kubectl,
     tokens: Sequence[ScimToken],
     secrets: Sequence[str | None],
     webhooks: Sequence[ScimWebhook],
     unread: str | None,
     now: datetime,
-    output: str,
     *,
     is_one: bool,
-) -> None:
+) -> dict[str, Any]:
     """For programs: the one with its webhooks, or all ScimTokens and all ScimWebhooks."""
     from kubectl_scim.status_view import as_document, webhook_document
 
-    documents = [as_document(one, secret, now) for one, secret in zip(tokens, secrets, strict=True)]
-    hooks = {"scimWebhooks": [webhook_document(one) for one in webhooks], "scimWebhooksNotRead": unread}
-    print_document({**documents[0], **hooks} if is_one else {"scimTokens": documents, **hooks}, output)
+    documents = [
+        as_document(one, secret, now, kubectl.suggested) for one, secret in zip(tokens, secrets, strict=True)
+    ]
+    hooks = {
+        "scimWebhooks": [webhook_document(one, kubectl.suggested) for one in webhooks],
+        "scimWebhooksNotRead": unread,
+    }
+    return {**documents[0], **hooks} if is_one else {"scimTokens": documents, **hooks}
 
 
 @click.command()
@@ -92,16 +102,18 @@ def credentials(name: str, show: bool, namespace: str | None, **options: Any) ->
     from kubectl_scim import portal
 
     kubectl = kubectl_of(options)
-    with told():
+    with told(kubectl):
         place = ("-n", namespace or kubectl.namespace())
         token = ScimToken(kubectl.get(KIND, name, *place))
         secret = kubectl.get("secret", token.secret_name, *place)
     try:
         fields = portal.fields(token.auth_type, secret)
     except KeyError as missing:
-        raise click.ClickException(
-            f"Secret {token.secret_name} has no {missing.args[0]} yet: kubectl scim status {token.name} -n {token.namespace}"
-        ) from None
+        fail(
+            kubectl.suggested(
+                f"Secret {token.secret_name} has no {missing.args[0]} yet: kubectl scim status {token.name} -n {token.namespace}"
+            )
+        )
     click.echo(f"{portal.WHERE}: {portal.AUTHENTICATION.get(token.auth_type, token.auth_type)}")
     width = max(len(field.name) for field in fields)
     for field in fields:

@@ -1,6 +1,8 @@
 """``users``, ``groups``, ``whois`` and ``log``: who is there, and what happened to them."""
 
 import contextlib
+import dataclasses
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -30,6 +32,20 @@ _SHOWN: Final = 50
 _OF_A_PERSON: Final = 20
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Tenant:
+    """Of a ScimToken."""
+
+    directory: "ScimService"
+    token: ScimToken
+    kubectl: Kubectl
+
+    def command(self, name: str, *words: str) -> str:
+        """One of these commands about the same tenant, to type next."""
+        line = ["kubectl", "scim", name, self.token.name, *words, "-n", self.token.namespace]
+        return self.kubectl.suggested(shlex.join(line))
+
+
 def _options(command: F) -> F:
     command = click.option(
         "-o", "--output", type=click.Choice(["json", "yaml"]), help="For programs; times are in UTC."
@@ -55,8 +71,8 @@ def users(name: str, filter: str | None, limit: int, output: str | None, **optio
     from kubectl_scim import people
     from kubectl_scim.search import users_filter
 
-    with _directory(name, options) as directory:
-        page = people.users(directory, users_filter(filter), limit)
+    with _tenant(name, options) as tenant:
+        page = people.users(tenant.directory, users_filter(filter), limit)
     if output is not None:
         print_document({"totalResults": page.total, "Resources": list(page.resources)}, output)
         return
@@ -64,7 +80,7 @@ def users(name: str, filter: str | None, limit: int, output: str | None, **optio
 
     if page.resources:
         show_users(terminal(), page.resources)
-    _count(name, "user", len(page.resources), page.total, filter)
+    _count(tenant, "user", len(page.resources), page.total, filter)
 
 
 @click.command()
@@ -80,8 +96,8 @@ def groups(name: str, filter: str | None, limit: int, output: str | None, **opti
     from kubectl_scim import people
     from kubectl_scim.search import groups_filter
 
-    with _directory(name, options) as directory:
-        page = people.groups(directory, groups_filter(filter), limit)
+    with _tenant(name, options) as tenant:
+        page = people.groups(tenant.directory, groups_filter(filter), limit)
     if output is not None:
         print_document({"totalResults": page.total, "Resources": list(page.resources)}, output)
         return
@@ -89,7 +105,7 @@ def groups(name: str, filter: str | None, limit: int, output: str | None, **opti
 
     if page.resources:
         show_groups(terminal(), page.resources)
-    _count(name, "group", len(page.resources), page.total, filter)
+    _count(tenant, "group", len(page.resources), page.total, filter)
 
 
 @click.command()
@@ -113,7 +129,8 @@ def whois(name: str, value: str, limit: int, output: str | None, **options: Any)
     from scim_console.model import HistoryQuery
 
     query = HistoryQuery(limit=limit)
-    with _directory(name, options) as directory:
+    with _tenant(name, options) as tenant:
+        directory = tenant.directory
         found = people.matching(directory, value)
         if len(found) > 1:
             ids = ", ".join(f"{one.get('userName')} (id {one.get('id')})" for one in found)
@@ -123,7 +140,7 @@ def whois(name: str, value: str, limit: int, output: str | None, **options: Any)
         )
         names = {} if person is None or output else people.Names(directory).of(person.log.changes)
     if person is None:
-        _nobody(name, value)
+        _nobody(tenant, value)
     if output is not None:
         print_document(_document(person), output)
     else:
@@ -171,17 +188,18 @@ def log(
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--since") from None
     query = HistoryQuery(credential=credential, types=frozenset(types), since=start, limit=limit)
-    with _directory(name, options) as directory:
+    with _tenant(name, options) as tenant:
+        directory = tenant.directory
         whom = people.About()
         if about is not None:
             found = people.whom(directory, about)
             if len(found) > 1:
                 fail(
-                    f"{about} names {len(found)} users: kubectl scim users {name} {about} lists them; ask by id"
+                    f"{about} names {len(found)} users: {tenant.command('users', about)} lists them; ask by id"
                 )
             whom = found[0]
         head = directory.head() if follow else ""
-        last = _last(directory, whom, query, follow=follow)
+        last = _last(tenant, whom, query, follow=follow)
         show = _shown(directory, output, follow=follow)
         show(list(reversed(last.changes)))
         if not last.changes and not follow:
@@ -192,18 +210,18 @@ def log(
             _follow(directory, head, whom, query, {str(one.get("id")) for one in last.changes}, show)
 
 
-def _last(directory: "ScimService", whom: "About", query: "HistoryQuery", *, follow: bool) -> "Log":
+def _last(tenant: _Tenant, whom: "About", query: "HistoryQuery", *, follow: bool) -> "Log":
     """What was; where only what will be can be read, that is enough to follow."""
     from kubectl_scim import people
     from kubectl_scim.text import plain
     from scim_console.model import Unreachable
 
     try:
-        return people.history(directory, whom, query)
+        return people.history(tenant.directory, whom, query)
     except Unreachable as error:
         if not follow:
             raise
-        click.echo(plain(f"only what happens from now on: {error}"), err=True)
+        click.echo(plain(tenant.kubectl.suggested(f"only what happens from now on: {error}")), err=True)
         return people.Log((), is_whole=True)
 
 
@@ -254,7 +272,7 @@ def _written(output: str) -> Callable[[list[Any]], None]:
 
 
 @contextlib.contextmanager
-def _directory(name: str, options: dict[str, Any]) -> Iterator["ScimService"]:
+def _tenant(name: str, options: dict[str, Any]) -> Iterator[_Tenant]:
     """The people of a ScimToken's tenant; whatever goes wrong is told."""
     from kubectl_scim.reading import reading
     from kubectl_scim.text import plain
@@ -263,17 +281,17 @@ def _directory(name: str, options: dict[str, Any]) -> Iterator["ScimService"]:
     installation, namespace = options.pop("installation"), options.pop("namespace")
     kubectl: Kubectl = kubectl_of(options)
     try:
-        with told():
+        with told(kubectl):
             token = ScimToken(kubectl.get(KIND, name, "-n", namespace or kubectl.namespace()))
             with reading(
                 kubectl, token, installation, lambda text: click.echo(plain(text), err=True)
             ) as directory:
-                yield directory
+                yield _Tenant(directory, token, kubectl)
     except (Denied, Missing, Unreachable, ValueError) as error:
-        fail(str(error))
+        fail(kubectl.suggested(str(error)))
 
 
-def _count(name: str, noun: str, shown: int, total: int, filter: str | None) -> None:
+def _count(tenant: _Tenant, noun: str, shown: int, total: int, filter: str | None) -> None:
     """How many there are more, and what to do where there are none; beside what is printed."""
     from kubectl_scim.search import is_filter
     from kubectl_scim.text import plain
@@ -281,7 +299,7 @@ def _count(name: str, noun: str, shown: int, total: int, filter: str | None) -> 
     if shown < total:
         click.echo(f"{shown} of {total} {noun}s; --limit shows more", err=True)
     elif not total and filter is None:
-        click.echo(plain(f"no {noun}s: has provisioning begun? kubectl scim log {name} tells"), err=True)
+        click.echo(plain(f"no {noun}s: has provisioning begun? {tenant.command('log')} tells"), err=True)
     elif not total and filter is not None:
         what = (
             "for which that filter holds" if is_filter(filter) else f"with {filter} in its name or an address"
@@ -296,15 +314,15 @@ def _nothing(about: str | None) -> str:
     return f"nothing about {about}; {kept}. Who was deleted is found by externalId or id"
 
 
-def _nobody(name: str, value: str) -> NoReturn:
+def _nobody(tenant: _Tenant, value: str) -> NoReturn:
     from kubectl_scim.search import TRIED
     from kubectl_scim.text import plain
 
     click.echo(
         plain(
             f"nobody has {value} as {TRIED}, and nobody deleted had it as externalId or id, as far back as the log goes. "
-            f"Next: kubectl scim users {name} TEXT looks for a part of a name; kubectl scim log {name} --type user.deleted "
-            "lists who was deleted; in Entra, Provision on demand says why somebody is left out"
+            f"Next: {tenant.command('users', 'TEXT')} looks for a part of a name; "
+            f"{tenant.command('log', '--type', 'user.deleted')} lists who was deleted; in Entra, Provision on demand says why somebody is left out"
         ),
         err=True,
     )

@@ -19,6 +19,7 @@ from kubectl_scim.commands.common import (
     terminal,
     told,
 )
+from kubectl_scim.kubectl import Kubectl
 from kubectl_scim.scimtoken import KIND, ScimToken
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def simulate(
 
     kubectl = kubectl_of(options)
     try:
-        with told():
+        with told(kubectl):
             token = ScimToken(kubectl.get(KIND, name, "-n", namespace or kubectl.namespace()))
             if token.is_read_only:
                 fail(
@@ -76,16 +77,16 @@ def simulate(
                     str(token.spec.get("matching", "workEmail")),
                     has_groups=token.spec.get("groups") != "Disabled",
                 )
-                steps = _played(run, quiet=output is not None)
+                steps = _played(run, kubectl, quiet=output is not None)
     except (Denied, Unreachable) as error:
-        fail(str(error))
+        fail(kubectl.suggested(str(error)))
     if output is not None:
         print_document([dataclasses.asdict(step) for step in steps], output)
     if any(step.outcome == "failed" for step in steps):
         sys.exit(1)
 
 
-def _played(run: "Simulation", *, quiet: bool) -> "list[Step]":
+def _played(run: "Simulation", kubectl: Kubectl, *, quiet: bool) -> "list[Step]":
     """All steps, and then the cleaning, also when it is ended early."""
     steps: list[Step] = []
     screen = terminal()
@@ -96,6 +97,7 @@ def _played(run: "Simulation", *, quiet: bool) -> "list[Step]":
         from kubectl_scim.text import plain
 
         for step in more:
+            step = dataclasses.replace(step, came_back=kubectl.suggested(step.came_back))
             steps.append(step)
             if not quiet:
                 mark, colour = _MARKS[step.outcome]

@@ -155,6 +155,12 @@ class Doctor:
                 yield from checks_webhook.webhook(one)
 
 
+def suggested(kubectl: Kubectl, check: Check) -> Check:
+    """A check whose commands have the caller's flags; a support archive has them without."""
+    remedy = None if check.remedy is None else kubectl.suggested(check.remedy)
+    return dataclasses.replace(check, message=kubectl.suggested(check.message), remedy=remedy)
+
+
 def exit_code(checks: Sequence[Check]) -> int:
     """0: all passed; 1: something failed; 2: something could not be told."""
     outcomes = {one.outcome for one in checks}

@@ -69,6 +69,7 @@ class PlayedSource:
     """Answers what its attributes have; an exception there is raised."""
 
     noun = "ScimToken"
+    doctor: str | None = "kubectl scim doctor -n team"
     place = "kind · team"
 
     def __init__(self, *tokens: Token) -> None:

@@ -40,6 +40,7 @@ class StoreSource:
     """
 
     noun = "connection"
+    doctor: str | None = None
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -74,14 +74,15 @@ def test_what_failed_to_open_is_tried_anew(reading: Reading) -> None:
         (Forbidden("no right"), model.Denied),
         (NotFound("not there"), model.Missing),
         (KubectlError("gone"), model.Unreachable),
-        (model.Denied("refused"), model.Denied),
+        (model.Denied("kubectl scim rotate"), model.Denied),
+        (KubectlError("kubectl scim status"), model.Unreachable),
         (ValueError("no filter"), ValueError),
     ],
 )
 def test_errors_of_each_question_are_the_consoles(
     reading: Reading, error: Exception, told: type[Exception]
 ) -> None:
-    directory = Directories(Kubectl(), None, print).of(ScimToken(scimtoken()))
+    directory = Directories(Kubectl(("--as=ada",)), None, print).of(ScimToken(scimtoken()))
     query = model.HistoryQuery()
     assert directory.users(None, 1, 1) == directory.groups(None, 1, 1) == directory.user("x") == "asked"  # type: ignore[comparison-overlap]
     assert directory.group("x") == directory.history(query) == "asked"  # type: ignore[comparison-overlap]
@@ -94,8 +95,9 @@ def test_errors_of_each_question_are_the_consoles(
         lambda: directory.history(query),
         lambda: list(directory.follow(threading.Event())),
     ):
-        with pytest.raises(told, match=str(error)):
+        with pytest.raises(told, match=str(error)) as raised:
             ask()
+        assert ("kubectl" in str(error)) is ("--as=ada" in str(raised.value))
 
 
 @pytest.mark.parametrize(
@@ -109,5 +111,5 @@ def test_errors_of_each_question_are_the_consoles(
     ],
 )
 def test_a_cluster_that_does_not_answer_is_told_with_what_to_do(said: str, told: str) -> None:
-    with pytest.raises(model.Unreachable, match=told), translated():
+    with pytest.raises(model.Unreachable, match=told), translated(Kubectl()):
         raise KubectlError(said)

@@ -27,8 +27,10 @@ def played(tmp_path: Path) -> PlayedKubectl:
     return PlayedKubectl(tmp_path)
 
 
-def of(played: PlayedKubectl, namespace: str | None = "team", *, real: bool = False) -> ClusterSource:
-    kubectl = Kubectl((), str(played.program)) if real else played.in_process()
+def of(
+    played: PlayedKubectl, namespace: str | None = "team", *, real: bool = False, flags: tuple[str, ...] = ()
+) -> ClusterSource:
+    kubectl = Kubectl(flags, str(played.program)) if real else played.in_process()
     return ClusterSource(kubectl, "kind", namespace, None, print, lambda: NOW)
 
 
@@ -121,6 +123,17 @@ def test_what_cannot_be_a_name_or_is_of_another_namespace_never_reaches_kubectl(
     with pytest.raises(model.Missing):
         getattr(of(played), call)(namespace, name)
     assert played.calls == []
+
+
+def test_commands_to_copy_act_where_the_console_looks(played: PlayedKubectl) -> None:
+    played.answer("secret", out={"data": {}})
+    played.answer("scimtokens.scim-operator.io", out=scimtoken(condition("Ready", "False", "SecretNotOwned")))
+    source = of(played, real=True, flags=("--context=there",))
+    assert source.doctor == "kubectl scim doctor --context=there -n team"
+    command = source.token("team", "entra").problems[0].command
+    assert command == "kubectl get --context=there secret entra-scim-token -n team --show-labels"
+    with pytest.raises(model.Missing, match="kubectl scim status --context=there entra -n team"):
+        source.fields("team", "entra")
 
 
 def test_events_are_the_scimtokens_own_the_newest_first(played: PlayedKubectl) -> None:

@@ -26,6 +26,19 @@ def test_each_call_has_the_callers_flags(played: PlayedKubectl, kubectl: Kubectl
 
 
 @pytest.mark.parametrize(
+    ("text", "suggested"),
+    [
+        ("kubectl scim status a -n b: no", "kubectl scim status --context=there '--as=a b' a -n b: no"),
+        ("echo x | kubectl apply -f -", "echo x | kubectl apply --context=there '--as=a b' -f -"),
+        ("kubectl did not answer; install kubectl", "kubectl did not answer; install kubectl"),
+    ],
+)
+def test_a_suggested_command_has_the_callers_flags(text: str, suggested: str) -> None:
+    assert Kubectl(("--context=there", "--as=a b")).suggested(text) == suggested
+    assert Kubectl().suggested(text) == text
+
+
+@pytest.mark.parametrize(
     ("said", "error", "message"),
     [
         ('Error from server (NotFound): scimtokens "x" not found', NotFound, 'scimtokens "x" not found'),

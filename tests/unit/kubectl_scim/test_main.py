@@ -53,6 +53,24 @@ def test_status_exits_with_whether_something_is_wrong(played: PlayedKubectl, bod
     assert "ScimToken team/entra" in result.stdout
 
 
+def test_suggested_commands_act_where_the_caller_does(played: PlayedKubectl) -> None:
+    played.answer("secret", out={"data": {}})
+    played.answer("scimwebhooks.scim-operator.io", out={"items": [scimwebhook(observedGeneration=0)]})
+    played.answer("get", "scimtokens.scim-operator.io", "entra", out=WRONG)
+    played.answer("get", "scimtokens.scim-operator.io", out={"items": [WRONG]})
+    played.answer("/version", err="no answer", code=1)
+    played.answer("version", out={"clientVersion": {"gitVersion": "v1.37.2"}})
+    there, flags = ("--context", "pro d"), "'--context=pro d'"
+    assert f"next: kubectl get {flags} secret entra-scim-token" in run("status", "entra", *there).stdout
+    assert f"next: kubectl get {flags} pods" in run("status", *there).stdout
+    document = json.loads(run("status", "entra", "-o", "json", *there).stdout)
+    assert document["problems"][0]["command"].startswith(f"kubectl get {flags} secret")
+    assert f"kubectl scim status {flags} entra -n team" in run("credentials", "entra", *there).stderr
+    assert f"kubectl scim status {flags} entra -n team" in run("revoke", "entra", "x", *there).stderr
+    assert f"kubectl cluster-info {flags};" in run("doctor", *there).stdout
+    assert f"kubectl cluster-info {flags};" in run("doctor", "-o", "json", *there).stdout
+
+
 def test_status_of_all_is_a_table_of_the_namespace(played: PlayedKubectl) -> None:
     played.answer("scimwebhooks.scim-operator.io", out={"items": []})
     played.answer("get", out={"items": [FINE, WRONG]})
@@ -152,7 +170,7 @@ def test_credentials_that_are_not_there_yet_are_told(played: PlayedKubectl) -> N
     played.answer("secret", out={"data": {}})
     played.answer("get", out=FINE)
     result = run("credentials", "entra")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "has no endpoint yet: kubectl scim status entra -n team" in result.stderr
 
 
@@ -178,8 +196,8 @@ def test_a_revocation_is_asked_about_and_not_made_without_a_yes(played: PlayedKu
     [
         (("revoke", "entra"), 2, "name one ID"),
         (("revoke", "entra", "t1", "--leaked"), 2, "name one ID"),
-        (("revoke", "entra", "t9", "--yes"), 1, "has no credential t9"),
-        (("revoke", "entra", "--all-superseded", "--yes"), 1, "nothing to revoke"),
+        (("revoke", "entra", "t9", "--yes"), 2, "has no credential t9; kubectl scim status entra -n team"),
+        (("revoke", "entra", "--all-superseded", "--yes"), 2, "nothing to revoke"),
     ],
 )
 def test_what_can_not_be_revoked_is_told(

@@ -93,7 +93,8 @@ def test_where_nobody_is_found_it_is_told(world: World, arguments: tuple[str, ..
 
 def test_a_tenant_without_people_says_what_to_look_at(world: World) -> None:
     world.directory = PlayedDirectory()
-    assert "has provisioning begun?" in run("users", "entra").stderr
+    said = run("users", "entra", "--context", "there").stderr
+    assert "has provisioning begun? kubectl scim log --context=there entra -n team tells" in said
 
 
 @pytest.mark.parametrize(("form", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
@@ -137,7 +138,7 @@ def test_whois_of_nobody_says_what_was_tried_and_what_next(world: World) -> None
     result = run("whois", "entra", "zoe@example.com")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "nobody has zoe@example.com as userName, e-mail, externalId or id" in result.stderr
-    assert "kubectl scim log entra --type user.deleted" in result.stderr
+    assert "kubectl scim log entra --type user.deleted -n team" in result.stderr
 
 
 def test_whois_of_several_lists_them(world: World) -> None:
@@ -169,7 +170,10 @@ def test_an_empty_log_says_how_far_it_goes_back(world: World) -> None:
     result = run("log", "entra", "--about", "nobody")
     assert (result.exit_code, result.stdout) == (0, "")
     assert "nothing about nobody; the log is kept for 90 days" in result.stderr
-    assert "names 2 users" in run("log", "entra", "--about", "team@example.com").stderr
+    shared = [{"type": "work", "value": "the team"}]
+    world.directory = PlayedDirectory([user("1", "a", emails=shared), user("2", "b", emails=shared)])
+    several = run("log", "entra", "--about", "the team").stderr
+    assert "names 2 users: kubectl scim users entra 'the team' -n team lists them" in several
 
 
 def test_a_log_that_is_followed_goes_on_where_it_was_and_shows_nothing_twice(world: World) -> None:
@@ -223,7 +227,7 @@ def test_what_is_refused_is_told_and_moves_no_cursor(world: World) -> None:
 
     world.directory.users = refuse  # type: ignore[method-assign, assignment]
     for command in ("users", "whois"):
-        result = run(command, "entra", "x")
+        result = run(command, "entra", "x", "--as", "ada")
         assert result.exit_code == 2
-        assert result.stderr.endswith("Error: kubectl scim rotate entra \\x1b[31m\n")
+        assert result.stderr.endswith("Error: kubectl scim rotate --as=ada entra \\x1b[31m\n")
         assert result.stdout == ""
