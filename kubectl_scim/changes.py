@@ -32,7 +32,7 @@ def rotate(token: ScimToken, now: datetime) -> Change:
     overlap = str(token.spec.get("overlap", "untilExpiry"))
     warning = None
     if overlap == "0s" and before is not None:
-        warning = f"overlap is 0s: {before.id} is rejected at once, until Entra has the new one. {_use(before, now)}"
+        warning = f"overlap is 0s: {before.id} is rejected at once, until Entra has the new one; {_use(before, now)}{_later([before])}"
 
     def is_done(one: ScimToken) -> bool:
         return one.is_settled and one.active is not None and one.active.id != (before.id if before else None)
@@ -62,7 +62,7 @@ def revoke(token: ScimToken, ids: Sequence[str], request: str, now: datetime) ->
         now: the time.
     """
     ended = [one for one in token.credentials if one.id in ids]
-    uses = "; ".join(f"{one.id} ({one.state}): {_use(one, now)}" for one in ended)
+    uses = "; ".join(f"{one.id} ({one.state}), {_use(one, now)}" for one in ended)
 
     def is_done(one: ScimToken) -> bool:
         return one.is_settled and not any(
@@ -73,7 +73,7 @@ def revoke(token: ScimToken, ids: Sequence[str], request: str, now: datetime) ->
         active = "" if one.active is None else f"; Secret {one.secret_name} has {one.active.id}"
         return f"rejected from now on: {', '.join(ids)}{active}"
 
-    return Change(_annotated(REVOKE, request), f"rejected at once: {uses}", is_done, done)
+    return Change(_annotated(REVOKE, request), f"rejected at once: {uses}{_later(ended)}", is_done, done)
 
 
 def leak_limit(token: ScimToken, now: datetime) -> datetime:
@@ -116,8 +116,17 @@ def _annotated(name: str, value: str) -> Mapping[str, Any]:
 
 
 def _use(one: Credential, now: datetime) -> str:
-    """Who uses it, as far as that is known: last uses are told to the day."""
-    return f"used {seen(one.last_used_at, now)}" if one.last_used_at is not None else "never used"
+    """When it was last seen in use; the status says that to the day."""
+    if one.last_used_at is None:
+        return "no use recorded"
+    return f"last recorded use {seen(one.last_used_at, now)}"
+
+
+def _later(ended: Sequence[Credential]) -> str:
+    """What the recorded uses do not say."""
+    if all(one.last_used_at is None for one in ended):
+        return ""
+    return f"; {'it' if len(ended) == 1 else 'each'} may have been used up to a day later"
 
 
 def patch_text(change: Change) -> str:

@@ -24,7 +24,7 @@ _PATIENCE: Final = "--request-timeout=2s"
 """Nobody waits longer for a Tab."""
 _SENTENCE: Final = re.compile(r"[:;.](?: |$)")
 """Ends what a candidate is told to mean."""
-_FOR_KUBECTL: Final = ("--kubeconfig", "--context", "--as")
+_FOR_KUBECTL: Final = ("--kubeconfig", "--context", "--as", "--as-group")
 Candidates = Iterator[tuple[str, str]]
 """Each with what it means."""
 

@@ -168,8 +168,18 @@ class ScimToken:
         found = list(self._problems(now))
         return sorted(found, key=lambda one: one.severity != "error")
 
+    @property
+    def missing_secret(self) -> Problem:
+        """What is wrong when its Secret is not there, which the status need not say yet."""
+        message = f"{self.secret_name} does not exist; the operator recreates it"
+        return Problem("error", "Secret", message, self._describe)
+
+    @property
+    def _describe(self) -> str:
+        return f"kubectl describe sct {self.name} -n {self.namespace}"
+
     def _problems(self, now: datetime) -> Iterator[Problem]:
-        describe = f"kubectl describe sct {self.name} -n {self.namespace}"
+        describe = self._describe
         if self.observed_generation < 0:
             yield Problem(
                 "error",

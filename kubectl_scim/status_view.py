@@ -37,7 +37,7 @@ def _as_it_is(command: str) -> str:
 def show_one(
     console: Console,
     token: ScimToken,
-    secret: str | None,
+    secret: Problem | str | None,
     now: datetime,
     webhooks: Sequence[ScimWebhook] = (),
     suggested: Suggested = _as_it_is,
@@ -47,12 +47,12 @@ def show_one(
     Args:
         console: where.
         token: which.
-        secret: what there is to say of its Secret; None: it is there.
+        secret: what is wrong with its Secret, or why that is not known; None: it is there.
         now: the time.
         webhooks: of its tenant.
         suggested: for the next commands.
     """
-    found = [*token.problems(now), *(problem for one in webhooks for problem in one.problems)]
+    found = [*_problems(token, secret, now), *(problem for one in webhooks for problem in one.problems)]
     problems = sorted(found, key=lambda one: one.severity != "error")
     parts: list[Any] = [_problem(one, suggested) for one in problems]
     tree = _tree(token, secret, problems, now)
@@ -117,7 +117,11 @@ def show_webhooks(
     for one in webhooks:
         for problem in one.problems:
             if problem.command:
-                console.print(Text.assemble("next: ", (plain(suggested(problem.command)), "bold")))
+                console.print(
+                    Text.assemble(
+                        f"next for {plain(one.name)}: ", (plain(suggested(problem.command)), "bold")
+                    )
+                )
 
 
 def webhook_document(one: ScimWebhook, suggested: Suggested = _as_it_is) -> dict[str, Any]:
@@ -132,18 +136,23 @@ def webhook_document(one: ScimWebhook, suggested: Suggested = _as_it_is) -> dict
 
 
 def as_document(
-    token: ScimToken, secret: str | None, now: datetime, suggested: Suggested = _as_it_is
+    token: ScimToken, secret: Problem | str | None, now: datetime, suggested: Suggested = _as_it_is
 ) -> dict[str, Any]:
-    """One for programs."""
+    """One for programs; ``secret`` as ``show_one`` has it."""
     return {
         "namespace": token.namespace,
         "name": token.name,
         "tenant": token.tenant,
         "secret": token.secret_name,
-        "secretProblem": secret,
-        "problems": [_problem_document(one, suggested) for one in token.problems(now)],
+        "secretError": secret if isinstance(secret, str) else None,
+        "problems": [_problem_document(one, suggested) for one in _problems(token, secret, now)],
         "status": dict(token.status),
     }
+
+
+def _problems(token: ScimToken, secret: Problem | str | None, now: datetime) -> list[Problem]:
+    """The worst first."""
+    return [*([secret] if isinstance(secret, Problem) else ()), *token.problems(now)]
 
 
 def _problem_document(one: Problem, suggested: Suggested) -> dict[str, Any]:
@@ -161,7 +170,7 @@ def _webhook(one: ScimWebhook) -> Text:
     return text.append(plain(delivering.reason), colour).append("  " + plain(delivering.message), "dim")
 
 
-def _tree(token: ScimToken, secret: str | None, problems: Sequence[Problem], now: datetime) -> Tree:
+def _tree(token: ScimToken, secret: Problem | str | None, problems: Sequence[Problem], now: datetime) -> Tree:
     worst = problems[0].severity if problems else None
     head = Text.assemble(
         "ScimToken ", (plain(f"{token.namespace}/{token.name}"), "bold"), "  ",
@@ -174,8 +183,8 @@ def _tree(token: ScimToken, secret: str | None, problems: Sequence[Problem], now
     )
     tree = Tree(head, guide_style="dim")
     node = tree.add(Text.assemble("Secret ", (plain(token.secret_name), "bold")))
-    if secret is not None:
-        node.add(Text(plain(secret), "yellow"))
+    if isinstance(secret, str):
+        node.add(Text(plain(secret), "dim"))
     for one in token.credentials:
         node.add(_credential(one, now))
     if not token.credentials:

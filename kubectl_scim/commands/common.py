@@ -19,13 +19,16 @@ _FLAGS: Final = (
     ("--kubeconfig", "FILE", "As kubectl has it."),
     ("--context", "NAME", "Of the kubeconfig."),
     ("--as", "USER", "Impersonate somebody."),
+    ("--as-group", "GROUP", "With --as: of this group; may be repeated."),
 )
 
 
 def kubernetes_options(command: F) -> F:
     """Kubectl's own flags; kubectl takes none before a plugin's name."""
     for flag, metavar, text in reversed(_FLAGS):
-        command = click.option(flag, f"flag_{flag.strip('-')}", metavar=metavar, help=text)(command)
+        command = click.option(
+            flag, _parameter(flag), metavar=metavar, help=text, multiple=flag == "--as-group"
+        )(command)
     return click.option("-n", "--namespace", metavar="NAME", help="Default: the context's.")(command)
 
 
@@ -39,8 +42,17 @@ def installation_option(command: F) -> F:
 
 def kubectl_of(options: dict[str, Any]) -> Kubectl:
     """Calls kubectl with the flags that ``kubernetes_options`` took, which are gone from ``options`` then."""
-    given = [(flag, options.pop(f"flag_{flag.strip('-')}")) for flag, _, _ in _FLAGS]
-    return Kubectl(tuple(f"{flag}={value}" for flag, value in given if value))
+    flags: list[str] = []
+    for flag, _, _ in _FLAGS:
+        given = options.pop(_parameter(flag))
+        values = given if isinstance(given, tuple) else (given,)
+        flags += [f"{flag}={value}" for value in values if value]
+    return Kubectl(tuple(flags))
+
+
+def _parameter(flag: str) -> str:
+    """As click hands it over: ``as`` is no name in Python."""
+    return f"flag_{flag.strip('-').replace('-', '_')}"
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import click
 
 from kubectl_scim.commands.common import fail, kubectl_of, kubernetes_options, print_document, terminal, told
 from kubectl_scim.kubectl import Forbidden, Kubectl, KubectlError, NotFound
-from kubectl_scim.scimtoken import KIND, ScimToken
+from kubectl_scim.scimtoken import KIND, Problem, ScimToken
 from kubectl_scim.scimwebhook import WEBHOOK_KIND, ScimWebhook
 from kubectl_scim.text import plain
 
@@ -22,9 +22,11 @@ from kubectl_scim.text import plain
 def status(
     name: str | None, all_namespaces: bool, output: str | None, namespace: str | None, **options: Any
 ) -> None:
-    """Show how ScimTokens are: one as a tree, or all as a table; what is wrong first, with the next command.
+    """Show the state of ScimTokens and ScimWebhooks.
 
-    Exits with 0 when nothing is wrong, 1 when something is, and 2 when it can't be told.
+    One ScimToken is a tree with the next command for whatever is wrong; all of them are a table, what is wrong first.
+
+    Exits with 0 when nothing is wrong, 1 when something is, and 2 when that cannot be determined.
     """
     kubectl, now = kubectl_of(options), datetime.now(UTC)
     if name is not None and all_namespaces:
@@ -32,21 +34,20 @@ def status(
     with told(kubectl):
         place = () if all_namespaces else ("-n", namespace or kubectl.namespace())
         tokens = [ScimToken(kubectl.get(KIND, name, *place))] if name else _listed(kubectl, place)
-        secrets = (
-            [_secret_problem(kubectl, one) for one in tokens] if name or output else [None] * len(tokens)
-        )
+        secret = _secret(kubectl, tokens[0]) if name else None
         webhooks, unread = _webhooks(kubectl, place)
     if name:
         webhooks = [one for one in webhooks if one.tenant == tokens[0].tenant]
+    is_wrong = any(one.problems(now) for one in tokens)
     if output is not None:
-        document = _document(kubectl, tokens, secrets, webhooks, unread, now, is_one=name is not None)
+        document = _document(kubectl, tokens, secret, webhooks, unread, now, is_one=name is not None)
         print_document(document, output)
     else:
         from kubectl_scim import status_view
 
         screen = terminal()
         if name:
-            status_view.show_one(screen, tokens[0], secrets[0], now, webhooks, kubectl.suggested)
+            status_view.show_one(screen, tokens[0], secret, now, webhooks, kubectl.suggested)
         elif tokens:
             status_view.show_all(screen, tokens, now, all_namespaces=all_namespaces)
         else:
@@ -61,16 +62,20 @@ def status(
             status_view.show_webhooks(
                 screen, webhooks, now, all_namespaces=all_namespaces, suggested=kubectl.suggested
             )
+        if is_wrong and not name:
+            where = "NAMESPACE" if all_namespaces else tokens[0].namespace
+            following = kubectl.suggested(f"kubectl scim status NAME -n {where}")
+            click.echo(f"details and next steps: {following}", err=True)
         if unread is not None:
             click.echo(plain(unread), err=True)
-    if any(one.problems(now) for one in tokens) or any(secrets) or any(one.problems for one in webhooks):
+    if is_wrong or isinstance(secret, Problem) or any(one.problems for one in webhooks):
         sys.exit(1)
 
 
 def _document(
     kubectl: Kubectl,
     tokens: Sequence[ScimToken],
-    secrets: Sequence[str | None],
+    secret: Problem | str | None,
     webhooks: Sequence[ScimWebhook],
     unread: str | None,
     now: datetime,
@@ -80,12 +85,10 @@ def _document(
     """For programs: the one with its webhooks, or all ScimTokens and all ScimWebhooks."""
     from kubectl_scim.status_view import as_document, webhook_document
 
-    documents = [
-        as_document(one, secret, now, kubectl.suggested) for one, secret in zip(tokens, secrets, strict=True)
-    ]
+    documents = [as_document(one, secret, now, kubectl.suggested) for one in tokens]
     hooks = {
         "scimWebhooks": [webhook_document(one, kubectl.suggested) for one in webhooks],
-        "scimWebhooksNotRead": unread,
+        "scimWebhooksError": unread,
     }
     return {**documents[0], **hooks} if is_one else {"scimTokens": documents, **hooks}
 
@@ -131,15 +134,15 @@ def _webhooks(kubectl: Kubectl, place: Sequence[str]) -> tuple[Sequence[ScimWebh
     try:
         return [ScimWebhook(item) for item in kubectl.list(WEBHOOK_KIND, *(place or ("-A",)))], None
     except KubectlError as error:
-        return [], f"ScimWebhooks not looked at: {error}"
+        return [], f"ScimWebhooks not checked: {error}"
 
 
-def _secret_problem(kubectl: Kubectl, token: ScimToken) -> str | None:
-    """What there is to say of its Secret; None: it is there."""
+def _secret(kubectl: Kubectl, token: ScimToken) -> Problem | str | None:
+    """What is wrong with its Secret, or why that is not known; None: it is there."""
     try:
         kubectl.run("get", "secret", token.secret_name, "-n", token.namespace, "-o", "name")
     except NotFound:
-        return "it does not exist"
+        return token.missing_secret
     except Forbidden as error:
-        return f"not looked at: {error}"
+        return f"not checked: {error}"
     return None

@@ -28,12 +28,19 @@ def test_a_rotation_without_overlap_warns_of_what_is_rejected() -> None:
     warning = changes.rotate(token, NOW).warning
     assert warning is not None
     assert "t1 is rejected at once" in warning
-    assert "used 12 h ago" in warning
+    assert warning.endswith("last recorded use 12 h ago; it may have been used up to a day later")
 
 
-def test_a_revocation_says_who_uses_what_and_is_done_when_none_of_them_is_accepted() -> None:
+def test_a_revocation_says_when_each_was_last_used_and_is_done_when_none_of_them_is_accepted() -> None:
     change = changes.revoke(BEFORE, ["t0", "t1"], "all-before/x", NOW)
-    assert change.warning == "rejected at once: t1 (Active): used 12 h ago; t0 (Superseded): never used"
+    assert (
+        change.warning
+        == "rejected at once: t1 (Active), last recorded use 12 h ago; t0 (Superseded), no use recorded; each may have been used up to a day later"
+    )
+    assert (
+        changes.revoke(BEFORE, ["t0"], "x", NOW).warning
+        == "rejected at once: t0 (Superseded), no use recorded"
+    )
     assert not change.is_done(BEFORE)
     ended = ScimToken(scimtoken(credentials=(credential("t2"), credential("t1", "Revoked"))))
     assert change.is_done(ended)

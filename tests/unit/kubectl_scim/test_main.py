@@ -62,7 +62,9 @@ def test_suggested_commands_act_where_the_caller_does(played: PlayedKubectl) -> 
     played.answer("version", out={"clientVersion": {"gitVersion": "v1.37.2"}})
     there, flags = ("--context", "pro d"), "'--context=pro d'"
     assert f"next: kubectl get {flags} secret entra-scim-token" in run("status", "entra", *there).stdout
-    assert f"next: kubectl get {flags} pods" in run("status", *there).stdout
+    table = run("status", *there)
+    assert f"next for app: kubectl get {flags} pods" in table.stdout
+    assert f"details and next steps: kubectl scim status {flags} NAME -n team" in table.stderr
     document = json.loads(run("status", "entra", "-o", "json", *there).stdout)
     assert document["problems"][0]["command"].startswith(f"kubectl get {flags} secret")
     assert f"kubectl scim status {flags} entra -n team" in run("credentials", "entra", *there).stderr
@@ -74,11 +76,23 @@ def test_suggested_commands_act_where_the_caller_does(played: PlayedKubectl) -> 
 def test_status_of_all_is_a_table_of_the_namespace(played: PlayedKubectl) -> None:
     played.answer("scimwebhooks.scim-operator.io", out={"items": []})
     played.answer("get", out={"items": [FINE, WRONG]})
-    result = run("status", "-n", "other", "--context", "there")
+    flags = ("--context", "there", "--as", "ada", "--as-group", "a", "--as-group", "b")
+    result = run("status", "-n", "other", *flags)
     assert result.exit_code == 1
     assert len(result.stdout.splitlines()) == 3
     assert played.calls == [
-        ["--context=there", "get", f"{kind}.scim-operator.io", "-o", "json", "-n", "other"]
+        [
+            "--context=there",
+            "--as=ada",
+            "--as-group=a",
+            "--as-group=b",
+            "get",
+            f"{kind}.scim-operator.io",
+            "-o",
+            "json",
+            "-n",
+            "other",
+        ]
         for kind in ("scimtokens", "scimwebhooks")
     ]
 
@@ -125,7 +139,7 @@ def test_status_says_why_there_are_no_webhooks_to_be_seen_and_does_not_fail(
     played.answer("get", out=FINE)
     result = run("status", "entra")
     assert result.exit_code == 0
-    assert "ScimWebhooks not looked at: " in result.stderr
+    assert "ScimWebhooks not checked: " in result.stderr
     assert "ScimToken team/entra  ✓ nothing is wrong" in result.stdout
 
 
@@ -138,8 +152,19 @@ def test_without_the_right_to_read_secrets_status_works_and_says_what_is_missing
     played.answer("scimwebhooks.scim-operator.io", out={"items": []})
     played.answer("get", out=FINE)
     result = run("status", "entra")
-    assert "not looked at: secrets" in result.stdout
-    assert "ScimToken team/entra" in result.stdout
+    assert result.exit_code == 0
+    assert "not checked: secrets" in result.stdout
+    assert "ScimToken team/entra  ✓ nothing is wrong" in result.stdout
+    assert json.loads(run("status", "entra", "-o", "json").stdout)["secretError"].startswith("not checked")
+
+
+def test_a_secret_that_is_not_there_is_wrong_whatever_the_output(played: PlayedKubectl) -> None:
+    played.answer("secret", err='Error from server (NotFound): secrets "x" not found', code=1)
+    played.answer("scimwebhooks.scim-operator.io", out={"items": []})
+    played.answer("scimtokens.scim-operator.io", "entra", out=FINE)
+    played.answer("scimtokens.scim-operator.io", out={"items": [FINE]})
+    assert [run("status", "entra", *more).exit_code for more in ((), ("-o", "json"))] == [1, 1]
+    assert [run("status", *more).exit_code for more in ((), ("-o", "json"))] == [0, 0]
 
 
 def test_what_can_not_be_told_exits_with_2(played: PlayedKubectl) -> None:

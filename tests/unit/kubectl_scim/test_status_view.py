@@ -5,13 +5,15 @@ import io
 from rich.console import Console
 
 from kubectl_scim import status_view
-from kubectl_scim.scimtoken import ScimToken
+from kubectl_scim.scimtoken import Problem, ScimToken
 from kubectl_scim.scimwebhook import ScimWebhook
 from support.installation_objects import scimwebhook
 from support.scimtoken_objects import NOW, condition, credential, scimtoken
 
 
-def shown(*bodies: dict[str, object], secret: str | None = None, all_namespaces: bool = False) -> str:
+def shown(
+    *bodies: dict[str, object], secret: Problem | str | None = None, all_namespaces: bool = False
+) -> str:
     file = io.StringIO()
     console = Console(file=file, markup=False, highlight=False, emoji=False, width=200)
     tokens = [ScimToken(body) for body in bodies]
@@ -44,12 +46,30 @@ def test_what_was_revoked_has_no_life_left_and_a_person_s_look_is_no_use() -> No
 def test_what_is_wrong_stands_first_with_the_next_command() -> None:
     text = shown(
         scimtoken(condition("Ready", "False", "SecretNotOwned", "it is another's")),
-        secret="it does not exist",
+        secret="not checked: forbidden",
     )
     first, second, *_ = text.splitlines()
     assert first == "✗ Ready: SecretNotOwned  it is another's"
     assert second == "  next: kubectl get secret entra-scim-token -n team --show-labels"
-    assert "it does not exist" in text
+    assert "not checked: forbidden" in text
+
+
+def test_a_secret_that_is_not_there_is_wrong_and_one_that_was_not_checked_is_not() -> None:
+    missing = ScimToken(scimtoken()).missing_secret
+    text, note = shown(scimtoken(), secret=missing), shown(scimtoken(), secret="not checked: forbidden")
+    assert text.startswith(
+        "✗ Secret  entra-scim-token does not exist; the operator recreates it\n  next: kubectl describe sct entra"
+    )
+    assert "nothing is wrong" not in text
+    assert "nothing is wrong" in note
+    assert "not checked: forbidden" in note
+    documents = [
+        status_view.as_document(ScimToken(scimtoken()), one, NOW) for one in (missing, "not checked")
+    ]
+    assert [(len(one["problems"]), one["secretError"]) for one in documents] == [
+        (1, None),
+        (0, "not checked"),
+    ]
 
 
 def test_several_are_a_table_with_the_worst_first() -> None:
@@ -104,7 +124,7 @@ def test_webhooks_are_a_table_with_the_worst_first_and_what_to_type_next() -> No
     assert first.split()[:11] == ["team", "zeta", "✗", "entra", "1,234", "3", "h", "ago", "2", "h", "ago"]
     assert "ScimWebhook zeta: Failing: 503\\x1b[2J since 10:00" in first
     assert second.split() == ["team", "app", "✓", "entra", "0", "never", "-"]
-    assert following == "next: kubectl describe scimwebhook zeta -n team"
+    assert following == "next for zeta: kubectl describe scimwebhook zeta -n team"
 
 
 def test_a_tree_has_the_webhooks_of_its_tenant_and_what_is_wrong_with_them() -> None:
