@@ -17,6 +17,10 @@ class NothingToReadWith(KubectlError):
     """The Secret has nothing that a request could be sent with; the message says what to do."""
 
 
+class NoSecret(NothingToReadWith):
+    """The client signs in with a workload identity, which keeps no credential in the Secret."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Credential:
     """What a Secret has: either a token, or what a token is fetched with."""
@@ -80,7 +84,7 @@ def read(kubectl: Kubectl, token: ScimToken) -> Credential:
             f"until they agree, which the operator sees to: kubectl scim status {token.name} -n {token.namespace}"
         )
     if bearer is None and client_secret is None:
-        raise NothingToReadWith(_needs_a_reader(token))
+        raise NoSecret(_needs_a_reader(token))
     named = (token.namespace, token.name, token.secret_name, token.is_read_only, endpoint)
     if bearer is not None:
         return Credential(*named, token=bearer)

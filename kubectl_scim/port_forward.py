@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import IO, Final, Self
 
 from kubectl_scim.kubectl import Forbidden, Kubectl, KubectlError, NotFound, error_of
+from kubectl_scim.scimtoken import PART_OF
 
 USUAL_NAMESPACE: Final = "scim-system"
 """Where the documentation installs the chart."""
-PART_OF: Final = "app.kubernetes.io/part-of=scim-operator"
 SERVICE: Final = f"{PART_OF},app.kubernetes.io/component=api"
 """Labels of the Service with the public port."""
 PORT: Final = "scim"

@@ -5,17 +5,19 @@ import functools
 import ipaddress
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
 from urllib.parse import urlsplit
 
 from kubectl_scim import credential as credentials
 from kubectl_scim import port_forward
-from kubectl_scim.credential import Credential
+from kubectl_scim.credential import Credential, NoSecret, NothingToReadWith
 from kubectl_scim.kubectl import Forbidden, Kubectl, KubectlError
 from kubectl_scim.port_forward import PortForward
 from kubectl_scim.scim_service import SCIM, USER_AGENT, Connection, ScimService
 from kubectl_scim.scimtoken import ScimToken
 
 Say = Callable[[str], object]
+_FORWARD: Final = "ask for create on pods/portforward in the installation's namespace"
 
 
 @contextlib.contextmanager
@@ -42,7 +44,7 @@ def reading(kubectl: Kubectl, token: ScimToken, installation: str | None, say: S
         except KubectlError as error:
             if installation is not None and not isinstance(error, Forbidden):
                 raise
-            root = _root(first)
+            root = _root(first, f"no port-forward to the SCIM API ({error}), and ", _FORWARD)
             say(
                 f"no port-forward to the SCIM API ({error}); asked over the network instead: {first.endpoint}"
             )
@@ -80,14 +82,20 @@ def using(
     """
     if agent == USER_AGENT:
         raise ValueError("a use of a credential is not to pass for a look")
-    first = credentials.read(kubectl, token)
+    try:
+        first = credentials.read(kubectl, token)
+    except NoSecret:
+        raise NothingToReadWith(
+            f"{token.name} uses workload identity, so its Secret has no credential to simulate with. Create a ReadWrite ScimToken "
+            f"of type BearerToken for tenant {token.tenant}, simulate with that, then delete it"
+        ) from None
     present = _present(first, functools.partial(credentials.read, kubectl, token))
     with contextlib.ExitStack() as stack:
         if through_cluster:
             way = port_forward.to_installation(kubectl, installation, outlives_interrupt=True)
             connection = Connection(stack.enter_context(way).url, present, agent=agent)
         else:
-            root = _root(first)
+            root = _root(first, "", "--port-forward goes another way")
             connection = Connection(
                 lambda: root, present, agent=agent, over_network=root.startswith("https:")
             )
@@ -101,13 +109,21 @@ def _present(first: Credential, again: Callable[[], Credential]) -> Callable[[],
     return lambda: waiting.pop() if waiting else again()
 
 
-def _root(credential: Credential) -> str:
-    """Where the endpoint is, without ``/scim/v2``. Raises ``KubectlError``: a credential does not go there in clear."""
+def _root(credential: Credential, before: str, remedy: str) -> str:
+    """Where the endpoint is, without ``/scim/v2``.
+
+    Args:
+        credential: that goes there.
+        before: what led to that, for the error.
+        remedy: what to do instead, likewise.
+
+    Raises:
+        KubectlError: a credential does not go there in clear.
+    """
     url = urlsplit(credential.endpoint)
     if url.scheme != "https" and not _is_here(url.hostname or ""):
         raise KubectlError(
-            f"the endpoint {credential.endpoint} of Secret {credential.secret_name} is not https, and a credential does not "
-            "go there in clear"
+            f"{before}the endpoint {credential.endpoint} is not https, so no credential is sent there. Next: {remedy}"
         )
     return credential.endpoint.rstrip("/").removesuffix(SCIM)
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import httpx
 
 from kubectl_scim.credential import Credential
+from kubectl_scim.scimtoken import pods_command
 from scim_console.model import Denied, HistoryPage, HistoryQuery, Missing, ResourcePage, Unreachable
 
 VERSION: Final = importlib.metadata.version("scim-operator")
@@ -347,4 +348,4 @@ def _told(url: str, error: httpx.TransportError) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return f"the certificate of {host} is not trusted here ({error}); SSL_CERT_FILE names a file with its authority"
     said = str(error) or type(error).__name__
-    return f"{host} does not answer ({said}): kubectl get pods -A -l app.kubernetes.io/component=api"
+    return f"{host} does not answer ({said}): {pods_command('api')}"

@@ -12,15 +12,24 @@ from kubectl_scim.text import moment, stamp
 
 GROUP: Final = "scim-operator.io"
 KIND: Final = f"scimtokens.{GROUP}"
+PART_OF: Final = "app.kubernetes.io/part-of=scim-operator"
+"""Label of all that the chart makes."""
 Severity = Literal["error", "warning"]
 UNUSED: Final = timedelta(days=3)
 """Entra comes at least every few hours; last uses are told to the day."""
+
+
+def pods_command(component: Literal["api", "operator", "deliver"]) -> str:
+    """What lists an installation's pods, wherever it is."""
+    return f"kubectl get pods -A -l {PART_OF},app.kubernetes.io/component={component}"
+
+
 _NEXT: Final[Mapping[str, str]] = {
     "SecretNotOwned": "kubectl get secret {secret} -n {namespace} --show-labels",
     "SecretDeleting": "kubectl get secret {secret} -n {namespace} -o yaml",
-    "ScimApiUnreachable": "kubectl get pods -A -l app.kubernetes.io/component=api",
-    "Unavailable": "kubectl get pods -A -l app.kubernetes.io/component=api",
-    "KubernetesRejected": "kubectl get pods -A -l app.kubernetes.io/component=operator",
+    "ScimApiUnreachable": pods_command("api"),
+    "Unavailable": pods_command("api"),
+    "KubernetesRejected": pods_command("operator"),
 }
 """What shows more, by the reason of Ready."""
 
@@ -185,7 +194,7 @@ class ScimToken:
                 "error",
                 "Operator",
                 "no operator has seen it yet: does one run, and does it watch this namespace?",
-                "kubectl get pods -A -l app.kubernetes.io/component=operator",
+                pods_command("operator"),
             )
             return
         if self.observed_generation < self.generation:

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from kubectl_scim.scimtoken import GROUP, Condition, Problem
+from kubectl_scim.scimtoken import GROUP, Condition, Problem, pods_command
 from kubectl_scim.text import moment
 
 WEBHOOK_KIND: Final = f"scimwebhooks.{GROUP}"
 _NEXT: Final[Mapping[str, str]] = {
-    "NotDispatched": "kubectl get pods -A -l app.kubernetes.io/component=deliver",
+    "NotDispatched": pods_command("deliver"),
     "TenantNotFound": "kubectl get sct -n {namespace}",
-    "ScimApiUnreachable": "kubectl get pods -A -l app.kubernetes.io/component=api",
+    "ScimApiUnreachable": pods_command("api"),
 }
 """What shows more, by the reason."""
 
@@ -95,7 +95,7 @@ class ScimWebhook:
                 "error" if "observedGeneration" not in self.status else "warning",
                 f"ScimWebhook {self.name}",
                 "the operator has not seen it as it is now",
-                "kubectl get pods -A -l app.kubernetes.io/component=operator",
+                pods_command("operator"),
             )
             return
         for kind in ("Ready", "Delivering"):

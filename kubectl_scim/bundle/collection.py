@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from kubectl_scim.bundle import reduction
 from kubectl_scim.kubectl import Kubectl, KubectlError, Object
-from kubectl_scim.port_forward import PART_OF, installation_namespace
-from kubectl_scim.scimtoken import KIND, ScimToken
+from kubectl_scim.port_forward import installation_namespace
+from kubectl_scim.scimtoken import KIND, PART_OF, ScimToken
 from kubectl_scim.scimwebhook import WEBHOOK_KIND
 from scim_console.model import Check
 

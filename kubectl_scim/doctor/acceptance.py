@@ -5,12 +5,13 @@ from typing import Final, Self
 
 from kubectl_scim import credential as credentials
 from kubectl_scim import port_forward
+from kubectl_scim.credential import Credential, NoSecret
 from kubectl_scim.doctor.checks_token import title
-from kubectl_scim.doctor.facts import Unread, failed, passed, read, unread
+from kubectl_scim.doctor.facts import Unread, failed, not_checkable, passed, read, unread
 from kubectl_scim.kubectl import Kubectl
 from kubectl_scim.port_forward import PortForward
 from kubectl_scim.scim_service import SCIM, Connection
-from kubectl_scim.scimtoken import ScimToken
+from kubectl_scim.scimtoken import ScimToken, pods_command
 from scim_console.model import Check, Denied, Unreachable
 
 PATH: Final = f"{SCIM}/ServiceProviderConfig"
@@ -41,7 +42,11 @@ class Acceptance:
     def __call__(self, token: ScimToken) -> Check:
         """Try what the Secret of a ScimToken holds now."""
         name = title(token, "credential at the SCIM API")
-        found = read(lambda: credentials.read(self._kubectl, token))
+        found = read(lambda: self._credential(token))
+        if found is None:
+            return not_checkable(
+                name, "workload identity keeps no credential in the Secret; see the condition SignInRefused"
+            )
         if isinstance(found, Unread):
             return unread(name, found)
         if self._way is None:
@@ -56,10 +61,17 @@ class Acceptance:
                 again = f"kubectl scim rotate {token.name} -n {token.namespace}"
                 return failed(name, str(error), again)
             except Unreachable as error:
-                return failed(name, str(error), "kubectl get pods -A -l app.kubernetes.io/component=api")
+                return failed(name, str(error), pods_command("api"))
         if answer.status == 200:
             return passed(name, "accepted")
         return failed(name, f"it answers {answer.detail}", "is the Service of the SCIM API another's?")
+
+    def _credential(self, token: ScimToken) -> Credential | None:
+        """None: there is none to be had."""
+        try:
+            return credentials.read(self._kubectl, token)
+        except NoSecret:
+            return None
 
     def _open(self) -> PortForward:
         return self._stack.enter_context(port_forward.to_installation(self._kubectl, self._installation))

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from kubectl_scim.doctor.facts import Unread, failed, not_checkable, passed, unread
-from kubectl_scim.port_forward import PART_OF
+from kubectl_scim.scimtoken import PART_OF
 from kubectl_scim.text import length, moment, seen, stamp
 from scim_console.model import Check
 
@@ -17,7 +17,7 @@ CLOCKS: Final = timedelta(seconds=60)
 VERSION_LABEL: Final = "app.kubernetes.io/version"
 COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 RESOURCES: Final = ("scimtokens", "scimwebhooks")
-_INSTALL: Final = "install or upgrade the chart; without it: kubectl apply --server-side -f crds/"
+_INSTALL: Final = "install the chart, or upgrade it"
 _LEASE_SECONDS: Final = 15
 Object = Mapping[str, Any]
 

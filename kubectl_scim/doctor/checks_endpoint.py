@@ -5,6 +5,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from kubectl_scim.doctor.facts import Answer, Failure, failed, not_checkable, passed
+from kubectl_scim.scimtoken import pods_command
 from kubectl_scim.text import seen, stamp
 from scim_console.model import Check
 
@@ -92,7 +93,7 @@ def reached(answer: Answer, *, inside_says_so: bool) -> Check:
         return failed(
             name,
             f"{url} answers {status}: the Ingress is there, the SCIM API behind it is not",
-            "kubectl get pods -A -l app.kubernetes.io/component=api",
+            pods_command("api"),
         )
     return failed(
         name, f"{url} answers {status} where a SCIM API asks for a token", "correct where the Ingress leads"

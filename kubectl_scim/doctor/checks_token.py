@@ -20,7 +20,6 @@ from scim_console.model import Check
 
 LEDGER: Final = f"{GROUP}/tokens"
 """The Secret's annotation with ids, digests and times of its credentials."""
-REASONS: Final = "docs/entra-handover.md#conditions-and-reasons"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,6 +56,15 @@ def title(token: ScimToken, what: str) -> str:
     return f"{token.namespace}/{token.name}: {what}"
 
 
+def _unseen(token: ScimToken) -> str:
+    return f"check the line 'operator leads' above; then whether the chart's watchNamespaces has {token.namespace}"
+
+
+def _explained(token: ScimToken, condition: Condition) -> str:
+    describe = f"kubectl describe sct {token.name} -n {token.namespace}"
+    return f"{describe}; the documentation explains {condition.reason}"
+
+
 def state(token: ScimToken) -> Iterator[Check]:
     """The operator has seen it, and all is done that it asks for."""
     name = title(token, "operator")
@@ -64,11 +72,11 @@ def state(token: ScimToken) -> Iterator[Check]:
         yield failed(
             name,
             "no operator has seen it",
-            "see whether one leads, and whether watchNamespaces of the chart has this namespace",
+            _unseen(token),
         )
         return
     if token.observed_generation < token.generation:
-        yield failed(name, "the operator has not seen the last change of the spec", "see whether one leads")
+        yield failed(name, "the operator has not processed the latest spec yet", _unseen(token))
     else:
         yield passed(name, "has seen the spec as it is")
     name, ready = title(token, "Ready"), token.condition("Ready")
@@ -94,7 +102,8 @@ def secret(token: ScimToken, body: Mapping[str, Any] | Unread, now: datetime) ->
         now: the API server's time.
     """
     name = title(token, f"Secret {token.secret_name}")
-    repair = f"kubectl scim rotate {token.name} -n {token.namespace}, and paste the new one: kubectl scim credentials"
+    paste = f"paste it into Entra: kubectl scim credentials {token.name} -n {token.namespace}"
+    repair = f"kubectl scim rotate {token.name} -n {token.namespace} issues another credential; {paste}"
     if isinstance(body, Unread):
         if body.why == "missing":
             yield failed(name, "it does not exist", f"kubectl scim status {token.name} -n {token.namespace}")
@@ -108,7 +117,7 @@ def secret(token: ScimToken, body: Mapping[str, Any] | Unread, now: datetime) ->
         yield failed(
             name,
             f"it lacks {', '.join(missing)}",
-            f"kubectl delete secret {token.secret_name} -n {token.namespace}: the operator makes it anew, with another credential",
+            f"kubectl delete secret {token.secret_name} -n {token.namespace}; the operator then issues a new credential; {paste}",
         )
         return
     yield passed(name, f"it is there, with {', '.join(wanted)}")
@@ -132,7 +141,7 @@ def _credential(
         return failed(
             name,
             f"the Secret says {id_}, the status {active.id}",
-            "wait a minute; if it stays: see whether an operator leads, and who else writes the Secret",
+            "wait a minute; if it stays: check the line 'operator leads' above, and who else writes the Secret",
         )
     annotation = (body["metadata"].get("annotations") or {}).get(LEDGER)
     recorded = _digests(annotation).get(id_)
@@ -166,9 +175,7 @@ def reachable_from_inside(token: ScimToken) -> Check:
     if found.status == "True":
         return passed(name, found.message)
     if found.status == "False":
-        return failed(
-            name, f"{found.reason}: {found.message}", "docs/operations.md#status-conditions-and-reasons"
-        )
+        return failed(name, f"{found.reason}: {found.message}", _explained(token, found))
     return not_checkable(name, f"{found.reason}: {found.message}")
 
 
@@ -192,9 +199,9 @@ def entra(token: ScimToken) -> Iterator[Check]:
         elif one.status == "True" or one.reason in ON_PURPOSE:
             yield passed(name, one.message)
         elif one.status == "False" and one.reason not in IN_PROGRESS:
-            yield failed(name, f"{one.reason}: {one.message}", f"{REASONS}, {one.reason}")
+            yield failed(name, f"{one.reason}: {one.message}", _explained(token, one))
         else:
-            yield not_checkable(name, f"{one.reason}: {one.message}", f"{REASONS}, {one.reason}")
+            yield not_checkable(name, f"{one.reason}: {one.message}", _explained(token, one))
 
 
 def _graph(
@@ -212,7 +219,7 @@ def _graph(
     name = title(token, what)
     for one in found:
         if one.reason in wrong:
-            return failed(name, f"{one.reason}: {one.message}", f"{REASONS}, {one.reason}")
+            return failed(name, f"{one.reason}: {one.message}", _explained(token, one))
     if any(one.reason not in UNASKED | silent for one in found):
         return passed(name, "Microsoft Graph answers the operator")
     return not_checkable(name, "the operator has had no answer that tells")

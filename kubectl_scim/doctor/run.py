@@ -9,8 +9,8 @@ from typing import Any, Final
 from kubectl_scim.doctor import checks_cluster, checks_endpoint, checks_token, checks_webhook
 from kubectl_scim.doctor.facts import Answer, Unread, failed, not_checkable, read, unread
 from kubectl_scim.kubectl import Kubectl, Object
-from kubectl_scim.port_forward import PART_OF, installation_namespace
-from kubectl_scim.scimtoken import GROUP, KIND, ScimToken
+from kubectl_scim.port_forward import installation_namespace
+from kubectl_scim.scimtoken import GROUP, KIND, PART_OF, ScimToken
 from kubectl_scim.scimwebhook import WEBHOOK_KIND, ScimWebhook
 from kubectl_scim.text import moment
 from scim_console.model import Check

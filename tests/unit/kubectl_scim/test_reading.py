@@ -106,7 +106,10 @@ def test_a_credential_does_not_go_over_the_network_in_clear(
     played.answer("secret", out=secret(endpoint=endpoint, token="sct_1"))
     played.answer("services", err=REFUSED, code=1)
     with (
-        pytest.raises(KubectlError, match="is not https"),
+        pytest.raises(
+            KubectlError,
+            match=r"no port-forward .*cannot list resource .*\), and the endpoint .* is not https.*Next: ask for create on",
+        ),
         reading(kubectl, ScimToken(scimtoken(endpoint=endpoint)), "scim-system", lambda _text: None),
     ):
         pass
@@ -125,6 +128,26 @@ def test_to_this_machine_it_does(
         connection.send("GET", "/scim/v2/Users")
     assert asked.trust_env == [False], "a proxy is not this machine"
     assert str(asked.requests[0].url) == f"{endpoint.rstrip('/')}/Users"
+
+
+def test_a_use_does_not_go_in_clear_either_and_needs_a_credential_in_the_secret(
+    played: PlayedKubectl, kubectl: Kubectl
+) -> None:
+    def refused(token: ScimToken) -> str:
+        with (
+            pytest.raises(KubectlError) as raised,
+            using(kubectl, token, agent="x", through_cluster=False, installation=None),
+        ):
+            pass
+        return str(raised.value)
+
+    federated = ScimToken(scimtoken(secretName="federated"))
+    played.answer("federated", out=secret(endpoint="https://x/scim/v2", client_id="c"))
+    played.answer("secret", out=secret(endpoint="http://x/scim/v2", token="sct_1"))
+    assert "Create a ReadWrite ScimToken of type BearerToken for tenant entra" in refused(federated)
+    assert refused(ENTRA).endswith(
+        "is not https, so no credential is sent there. Next: --port-forward goes another way"
+    )
 
 
 def test_a_use_has_the_scim_tokens_own_credential_and_another_name(

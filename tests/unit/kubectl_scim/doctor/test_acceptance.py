@@ -59,6 +59,18 @@ def _usual(played: PlayedKubectl) -> None:
     played.answer("port-forward", out="Forwarding from 127.0.0.1:41234 -> 8080\n", hang=True)
 
 
+def test_a_workload_identity_has_no_credential_to_try(
+    played: PlayedKubectl, acceptance: Acceptance, service: Service
+) -> None:
+    played.answer("secret", out=secret(endpoint="https://scim.example.com/scim/v2", client_id="c"))
+    check = acceptance(ScimToken(scimtoken()))
+    assert (check.outcome, service.requests) == ("not checkable", [])
+    assert (
+        check.message
+        == "workload identity keeps no credential in the Secret; see the condition SignInRefused"
+    )
+
+
 def test_credentials_are_tried_through_one_port_forward_as_a_look(
     played: PlayedKubectl, acceptance: Acceptance, service: Service
 ) -> None:

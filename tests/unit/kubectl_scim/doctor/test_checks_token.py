@@ -94,6 +94,27 @@ def test_a_secret_that_is_not_there_or_not_whole_is_told(body: Any, outcome: str
     assert said in message
 
 
+def test_what_to_do_about_a_secret_says_what_has_to_be_pasted_then() -> None:
+    paste = "paste it into Entra: kubectl scim credentials entra -n team"
+    bodies: list[dict[str, Any]] = [{"metadata": {}}, _secret(plain="edited")]
+    for body in bodies:
+        *_, check = checks_token.secret(ScimToken(scimtoken()), body, NOW)
+        assert check.remedy is not None
+        assert check.remedy.endswith(f"credential; {paste}")
+
+
+def test_no_remedy_names_a_file_that_users_do_not_have() -> None:
+    token = ScimToken(
+        scimtoken(
+            *(condition(kind, "False", "NotInUse") for kind in ("EndpointReachable", "HandedOver")),
+            spec={"entra": {"tenantID": "x"}},
+        )
+    )
+    checks = [checks_token.reachable_from_inside(token), *checks_token.entra(token)]
+    remedies = [one.remedy for one in checks if one.outcome == "failed"]
+    assert remedies == ["kubectl describe sct entra -n team; the documentation explains NotInUse"] * 2
+
+
 @pytest.mark.parametrize("auth_type", checks_token.KEYS)
 def test_the_keys_of_a_secret_are_those_that_the_operator_writes(auth_type: str) -> None:
     keys, kind = checks_token.KEYS[auth_type], KINDS[auth_type]

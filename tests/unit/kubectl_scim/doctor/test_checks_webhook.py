@@ -34,5 +34,5 @@ def test_a_failure_says_what_to_type_next() -> None:
     body = scimwebhook(condition("Delivering", "False", "NotDispatched", "no process"))
     assert [one.remedy for one in webhook(ScimWebhook(body))] == [
         None,
-        "kubectl get pods -A -l app.kubernetes.io/component=deliver",
+        "kubectl get pods -A -l app.kubernetes.io/part-of=scim-operator,app.kubernetes.io/component=deliver",
     ]
