@@ -169,4 +169,4 @@ def error_of(text: str) -> KubectlError:
         return Forbidden(said.partition("(Forbidden): ")[2] or said)
     if "doesn't have a resource type" in said:
         return KubectlError(f"{said}: is the chart of scim-operator installed in this cluster?")
-    return KubectlError(said or "kubectl failed and did not say why")
+    return KubectlError(said or "kubectl failed without a message; try the same with kubectl -v=6")

@@ -1,4 +1,4 @@
-"""``kubectl scim``: look at ScimTokens, and do what their annotations do, with a look at who uses what before.
+"""``kubectl scim``: look at ScimTokens, and do what their annotations do, with a look at when each was last used before.
 
 Only what a command needs is imported: a plugin is started again and again.
 """
@@ -56,7 +56,7 @@ def cli() -> None:
         kubectl scim status entra        one, with the next command to type
         kubectl scim credentials entra   what to paste where
         kubectl scim console             all of that, and people, as pages in the browser
-        kubectl scim doctor              everything that a supporter would check
+        kubectl scim doctor              everything that a support engineer would check
     Then at people:
         kubectl scim users entra lovelace            who is there
         kubectl scim whois entra ada@example.com     one user, their groups, and what happened to them

@@ -60,7 +60,7 @@ class Credential:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that needs a person."""
+    """Something that needs attention."""
 
     severity: Severity
     subject: str
@@ -198,7 +198,9 @@ class ScimToken:
             )
             return
         if self.observed_generation < self.generation:
-            yield Problem("warning", "Operator", "it has not seen the last change of the spec yet", describe)
+            yield Problem(
+                "warning", "Operator", "the operator has not processed the latest spec yet", describe
+            )
         yield from self._of_ready(describe)
         yield from self._of_use(now)
         yield from self._of_surroundings(describe)
@@ -227,7 +229,9 @@ class ScimToken:
             return
         last = max((one.last_used_at for one in self.credentials if one.last_used_at), default=None)
         if now - (last or active.issued_at) > UNUSED:
-            message = "nobody has come with it" if last is None else f"nobody has come since {stamp(last)}"
+            message = (
+                "this credential has never been used" if last is None else f"not used since {stamp(last)}"
+            )
             hint = f"{message}: Entra comes at least every few hours. Is provisioning started there, with this credential?"
             yield Problem("warning", "Use", hint, f"kubectl scim credentials {mine}")
 

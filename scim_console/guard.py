@@ -91,9 +91,9 @@ class Guard:
         session = self._access.open(key)
         if session is None:
             return _refusal(
-                "This key was used",
-                "Each key opens the console once. Use the browser that opened it "
-                '(<a href="/">go on there</a>), or start it again and open the address that it prints.',
+                "This link does not work (any more)",
+                'It was used already, or is incomplete. Use the browser that opened the console (<a href="/">go on there</a>), '
+                "or start the console again and open the new link.",
             )
         answer = RedirectResponse("/", 303)
         answer.set_cookie(self._access.cookie, session, httponly=True, samesite="strict", path="/")

@@ -55,7 +55,7 @@ class Condition:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that needs a person."""
+    """Something that needs attention."""
 
     severity: Literal["error", "warning"]
     subject: str

@@ -27,7 +27,7 @@ NOWHERE: Final = "-"
 NAVIGATION: Final = (("/", "tokens", "Tokens"), ("/health", "health", "Health"))
 """Address, the page's ``section``, and its name."""
 _TITLES: Final[Mapping[type[Exception], str]] = {
-    Denied: "A right is missing",
+    Denied: "Permission missing",
     Missing: "Not found",
     Unreachable: "No answer",
 }

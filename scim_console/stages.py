@@ -66,7 +66,7 @@ def _facts(entra: Mapping[str, Any]) -> Iterator[Fact]:
     given, cycle, quarantine = (
         _mapping(entra.get(name)) for name in ("handedOver", "lastCycle", "quarantine")
     )
-    yield Fact("Credential that Entra was given", _text(given, "credentialID"))
+    yield Fact("Credential handed to Entra", _text(given, "credentialID"))
     yield Fact("Saved", "", _moment(given, "at"))
     yield Fact("In use since", "", _moment(given, "inUseAt"))
     yield Fact("Tenant URL saved with it", _text(given, "endpoint"))

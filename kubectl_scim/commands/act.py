@@ -1,4 +1,4 @@
-"""``rotate``, ``revoke``, ``suspend`` and ``resume``: what annotations and spec do, with a look at who uses what before."""
+"""``rotate``, ``revoke``, ``suspend`` and ``resume``: what annotations and spec do, with a look at when each was last used before."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -25,7 +25,10 @@ _LONGEST_WAIT: Final = 2.0
 @click.option("--timeout", "seconds", type=float, default=120.0, show_default=True, help="Seconds to wait.")
 @kubernetes_options
 def rotate(name: str, yes: bool, seconds: float, namespace: str | None, **options: Any) -> None:
-    """Replace the credential now; the one before stays valid for the overlap."""
+    """Issue a new credential now.
+
+    The one before stays valid for the overlap.
+    """
     from kubectl_scim import changes
 
     now = datetime.now(UTC)
@@ -45,9 +48,9 @@ def rotate(name: str, yes: bool, seconds: float, namespace: str | None, **option
 def revoke(
     name: str, id: str | None, all_superseded: bool, leaked: bool, yes: bool, seconds: float, namespace: str | None, **options: Any
 ) -> None:  # fmt: skip
-    """End credentials before their time: whoever comes with them is rejected at once.
+    """Revoke credentials immediately.
 
-    `kubectl scim status NAME` lists the ids.
+    Whoever comes with them is rejected at once. `kubectl scim status NAME` lists the ids.
     """
     from kubectl_scim import changes
     from kubectl_scim.text import stamp
@@ -94,7 +97,10 @@ def _some(ids: Sequence[str], otherwise: str) -> Sequence[str]:
 @click.option("--timeout", "seconds", type=float, default=120.0, show_default=True, help="Seconds to wait.")
 @kubernetes_options
 def suspend(name: str, seconds: float, namespace: str | None, **options: Any) -> None:
-    """Freeze rotation; what is accepted stays accepted to its end."""
+    """Suspend rotation.
+
+    What is accepted stays accepted to its end.
+    """
     from kubectl_scim import changes
 
     _carry_out(kubectl_of(options), name, namespace, changes.suspend, seconds, yes=True)
@@ -105,7 +111,10 @@ def suspend(name: str, seconds: float, namespace: str | None, **options: Any) ->
 @click.option("--timeout", "seconds", type=float, default=120.0, show_default=True, help="Seconds to wait.")
 @kubernetes_options
 def resume(name: str, seconds: float, namespace: str | None, **options: Any) -> None:
-    """End `suspend`; what is overdue is done at once."""
+    """Resume rotation.
+
+    What is overdue is done at once.
+    """
     from kubectl_scim import changes
 
     _carry_out(kubectl_of(options), name, namespace, changes.resume, seconds, yes=True)
@@ -128,7 +137,7 @@ def _carry_out(
         change = change_of(token)
         if change.warning is not None:
             click.echo(plain(change.warning), err=True)
-            if not yes and not click.confirm("Go on?", err=True):
+            if not yes and not click.confirm("Continue?", err=True):
                 raise click.Abort
         done = carry_out(
             kubectl, token, change, seconds, lambda text: click.echo(f"  {plain(text)}", err=True)

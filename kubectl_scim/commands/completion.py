@@ -15,7 +15,9 @@ PROGRAM = "kubectl_complete-scim"
 @click.command()
 @click.argument("shell", type=click.Choice(list(_LINES)))
 def completion(shell: str) -> None:
-    """Print what completes subcommands, names of ScimTokens, ids of credentials and flags in a shell.
+    """Print the shell completion script.
+
+    It completes subcommands, names of ScimTokens, ids of credentials and flags.
 
     \b
     bash:  source <(kubectl scim completion bash)

@@ -29,9 +29,9 @@ def console(
     namespace: str | None,
     **options: Any,
 ) -> None:
-    """Open the console: what needs a person, credentials in time, Entra's job, and people, live in the browser.
+    """Open a local web console.
 
-    It listens on this machine alone, and the address that it prints opens it once. It looks with your own rights, says which
+    What needs attention, each credential's timeline, Entra's job, and people, live in the browser. It listens on this machine alone, and the address that it prints opens it once. It looks with your own rights, says which
     one is missing where something is not shown, and changes nothing. Ctrl-C ends it.
     """
     from kubectl_scim.console_source import ClusterSource, context_of

@@ -1,4 +1,4 @@
-"""``doctor``: everything that a supporter would check, and what to do about it."""
+"""``doctor``: everything that a support engineer would check, and what to do about it."""
 
 import contextlib
 import dataclasses
@@ -42,10 +42,14 @@ _MARKS: Final = {"passed": ("✓", "green"), "failed": ("✗", "red"), "not chec
     help="Write a support archive.",
 )
 @click.option(
-    "--lines", type=click.IntRange(min=0), default=1000, show_default=True, help="Of each log, for --bundle."
+    "--tail",
+    type=click.IntRange(min=0),
+    default=1000,
+    show_default=True,
+    help="Lines of each log, for --bundle.",
 )
 @click.option(
-    "--without", multiple=True, metavar="NAME", help="Leave this file out of the archive; may be repeated."
+    "--exclude", multiple=True, metavar="NAME", help="Leave this file out of the archive; may be repeated."
 )
 @installation_option
 @kubernetes_options
@@ -53,20 +57,20 @@ def doctor(
     name: str | None,
     installation: str | None,
     archive: Path | None,
-    lines: int,
-    without: tuple[str, ...],
+    tail: int,
+    exclude: tuple[str, ...],
     output: str | None,
     namespace: str | None,
     **options: Any,
 ) -> None:
-    """Check everything that a supporter would check, in order; each line is printed when it is done.
+    """Check the installation end to end.
 
-    A line says passed, failed with what to do, or not checkable with the right that is missing.
+    Everything that a support engineer would check, in order; each line is printed when it is done. A line says passed, failed with what to do, or not checkable with the permission that is missing.
 
-    --bundle also writes what a supporter needs: objects, Events and logs, without a secret and without personal data. What is
+    --bundle also writes what a support engineer needs: objects, Events and logs, without a secret and without personal data. What is
     written is searched for both before; it is not written while something looks like either.
 
-    Exits with 0 when all passed, 1 when something failed, and 2 when nothing failed but something could not be told.
+    Exits with 0 when all passed, 1 when something failed, and 2 when nothing failed but something could not be determined.
     """
     from kubectl_scim.bundle.collection import Collector
     from kubectl_scim.doctor import ask_endpoint
@@ -93,8 +97,8 @@ def doctor(
                 _show(screen, suggested(kubectl, one))
         written = None
         if archive is not None:
-            collector = Collector(kubectl, place, name, installation, lines, say)
-            written = _write(archive, collector, checks, without)
+            collector = Collector(kubectl, place, name, installation, tail, say)
+            written = _write(archive, collector, checks, exclude)
     code = exit_code(checks)
     if output is not None:
         document = {
@@ -110,19 +114,19 @@ def doctor(
     sys.exit(code)
 
 
-def _write(path: Path, collector: "Collector", checks: Sequence["Check"], without: Sequence[str]) -> str:
+def _write(path: Path, collector: "Collector", checks: Sequence["Check"], exclude: Sequence[str]) -> str:
     """Write the archive; what to say of it."""
     from kubectl_scim.bundle.archive import Refused, build
 
     collection = collector.collect(checks, datetime.now(UTC))
-    unknown = [one for one in without if one not in collection.files]
+    unknown = [one for one in exclude if one not in collection.files]
     if unknown:
-        fail(f"--without {unknown[0]}: the archive has no such file; it has {', '.join(collection.files)}")
-    files = {file: text for file, text in collection.files.items() if file not in without}
+        fail(f"--exclude {unknown[0]}: the archive has no such file; it has {', '.join(collection.files)}")
+    files = {file: text for file, text in collection.files.items() if file not in exclude}
     try:
         content, redactor = build(files, collection.values)
     except Refused as refused:
-        fail(f"{refused}. Leave that file out with --without, or report it so that it is taken out")
+        fail(f"{refused}. Leave that file out with --exclude, or report it so that it is taken out")
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)

@@ -98,9 +98,9 @@ def _document(
 @click.option("--show", is_flag=True, help="Print the secret, too.")
 @kubernetes_options
 def credentials(name: str, show: bool, namespace: str | None, **options: Any) -> None:
-    """Show what to paste where in the Entra admin center, field by field as Microsoft names them.
+    """Show the values to paste into Entra.
 
-    It needs the right to read the Secret. What is secret is hidden, unless --show is given.
+    Field by field as Microsoft names them in the Entra admin center. It needs the right to read the Secret. What is secret is hidden, unless --show is given.
     """
     from kubectl_scim import portal
 

@@ -28,6 +28,19 @@ if TYPE_CHECKING:
     from scim_console.model import HistoryQuery
 
 F = TypeVar("F", bound=Callable[..., Any])
+TYPES: Final = (
+    "user.created",
+    "user.updated",
+    "user.activated",
+    "user.deactivated",
+    "user.deleted",
+    "group.created",
+    "group.updated",
+    "group.deleted",
+    "group.member_added",
+    "group.member_removed",
+)
+"""Of changes, as the service names them."""
 _SHOWN: Final = 50
 _OF_A_PERSON: Final = 20
 
@@ -59,7 +72,9 @@ def _options(command: F) -> F:
 @click.option("--limit", type=click.IntRange(1), default=_SHOWN, show_default=True, help="Users at most.")
 @_options
 def users(name: str, filter: str | None, limit: int, output: str | None, **options: Any) -> None:
-    """List the users of a ScimToken's tenant: all, those with a text in them, or those whom a SCIM filter finds.
+    """List the tenant's users.
+
+    All, those with a text in their names or addresses, or those whom a SCIM filter finds.
 
     \b
     kubectl scim users entra
@@ -89,9 +104,9 @@ def users(name: str, filter: str | None, limit: int, output: str | None, **optio
 @click.option("--limit", type=click.IntRange(1), default=_SHOWN, show_default=True, help="Groups at most.")
 @_options
 def groups(name: str, filter: str | None, limit: int, output: str | None, **options: Any) -> None:
-    """List the groups of a ScimToken's tenant: all, those with a text in their name, or those that a SCIM filter finds.
+    """List the tenant's groups.
 
-    Members are not shown: kubectl scim users NAME 'groups.value eq "ID"' lists them.
+    All, those with a text in their name, or those that a SCIM filter finds. Members are not shown: kubectl scim users NAME 'groups.value eq "ID"' lists them.
     """
     from kubectl_scim import people
     from kubectl_scim.search import groups_filter
@@ -120,10 +135,12 @@ def groups(name: str, filter: str | None, limit: int, output: str | None, **opti
 )
 @_options
 def whois(name: str, value: str, limit: int, output: str | None, **options: Any) -> None:
-    """Show one user: attributes as they were sent, groups, and what happened to them, when and by which credential.
+    """Show one user, their groups and history.
+
+    Attributes as they were sent, groups, and what happened to them, when and by which credential.
 
     VALUE is a userName, e-mail address, externalId or id. Who was deleted is found by externalId or id.
-    Exits with 0 when somebody is there, 1 when nobody is or was, or they were deleted, and 2 when it can't be told.
+    Exits with 0 when somebody is there, 1 when nobody is or was, or they were deleted, and 2 when that cannot be determined.
     """
     from kubectl_scim import people
     from scim_console.model import HistoryQuery
@@ -157,7 +174,10 @@ def whois(name: str, value: str, limit: int, output: str | None, **options: Any)
 @click.option(
     "--about", metavar="VALUE", help="A user or group: userName, e-mail, displayName, externalId or id."
 )
-@click.option("--type", "types", multiple=True, help="Such as user.deleted; several times for several.")
+@click.option(
+    "--type", "types", type=click.Choice(TYPES), multiple=True, metavar="TYPE",
+    help=f"May be repeated. One of {', '.join(TYPES)}.",
+)  # fmt: skip
 @click.option("--since", "begin", metavar="TIME", help="2h, 7d, or RFC 3339.")
 @click.option("--credential", metavar="ID", help="By which it was done; kubectl scim status NAME lists them.")
 @click.option(
@@ -172,7 +192,9 @@ def log(
     name: str, follow: bool, about: str | None, types: tuple[str, ...], begin: str | None, credential: str | None, limit: int,
     output: str | None, **options: Any,
 ) -> None:  # fmt: skip
-    """Show what happened to users and groups, the newest last: what, to whom, when and by which credential.
+    """Show changes to users and groups.
+
+    What happened, to whom, when and by which credential, the newest last.
 
     \b
     kubectl scim log entra --follow
@@ -301,17 +323,20 @@ def _count(tenant: _Tenant, noun: str, shown: int, total: int, filter: str | Non
     elif not total and filter is None:
         click.echo(plain(f"no {noun}s: has provisioning begun? {tenant.command('log')} tells"), err=True)
     elif not total and filter is not None:
-        what = (
-            "for which that filter holds" if is_filter(filter) else f"with {filter} in its name or an address"
-        )
+        if is_filter(filter):
+            what = "for which that filter holds"
+        elif noun == "group":
+            what = f'whose displayName contains "{filter}"'
+        else:
+            what = f"with {filter} in its name or an address"
         click.echo(plain(f"no {noun} {what}"), err=True)
 
 
 def _nothing(about: str | None) -> str:
-    kept = "the log is kept for 90 days, unless SCIM_API_CHANGE_RETENTION_DAYS says otherwise"
+    kept = "The log goes back 90 days by default (chart value api.changeRetentionDays)"
     if about is None:
-        return f"nothing; {kept}"
-    return f"nothing about {about}; {kept}. Who was deleted is found by externalId or id"
+        return f"nothing found. {kept}"
+    return f"nothing found about {about}. {kept}. Who was deleted is found by externalId or id"
 
 
 def _nobody(tenant: _Tenant, value: str) -> NoReturn:
@@ -335,6 +360,6 @@ def _document(person: "Person") -> Mapping[str, Any]:
         "groups": list(person.groups),
         "deletion": person.deletion,
         "log": list(reversed(person.log.changes)),
-        "isWholeLog": person.log.is_whole,
-        "noLog": person.log.obstacle,
+        "logComplete": person.log.is_whole,
+        "logError": person.log.obstacle,
     }

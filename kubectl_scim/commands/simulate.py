@@ -32,7 +32,7 @@ _MARKS: Final = {"passed": ("✓", "green"), "failed": ("✗", "red"), "skipped"
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
-    "--through-the-cluster", "through_cluster", is_flag=True,
+    "--port-forward", "through_cluster", is_flag=True,
     help="By a port-forward to the SCIM API, not to the endpoint that Entra asks.",
 )  # fmt: skip
 @click.option("-o", "--output", type=click.Choice(["json", "yaml"]), help="For programs.")
@@ -41,12 +41,12 @@ _MARKS: Final = {"passed": ("✓", "green"), "failed": ("✗", "red"), "skipped"
 def simulate(
     name: str, yes: bool, through_cluster: bool, output: str | None, installation: str | None, namespace: str | None, **options: Any
 ) -> None:  # fmt: skip
-    """Play Entra: Test Connection, then one invented person and group are created, found, changed, disabled and deleted.
+    """Run Entra's requests with a test user.
 
-    It asks the endpoint in the Secret, from here, with the Secret's credential, and cleans up whatever happens. What a run
+    Test Connection, then one invented person and group are created, found, changed, disabled and deleted. It asks the endpoint in the Secret, from here, with the Secret's credential, and cleans up whatever happens. What a run
     left that was killed is removed by the next. It writes, and it is a use of the credential: it asks before it begins.
 
-    Exits with 0 when each step passed, 1 when one failed, and 2 when it can't be told.
+    Exits with 0 when each step passed, 1 when one failed, and 2 when that cannot be determined.
     """
     from kubectl_scim import simulation
     from kubectl_scim.reading import using
@@ -62,7 +62,7 @@ def simulate(
                     f"{name} is ReadOnly: Entra writes. Simulate with a ScimToken of the tenant that is ReadWrite"
                 )
             click.echo(plain(simulation.warning(token, datetime.now(UTC))), err=True)
-            if not yes and not click.confirm("Go on?", err=True):
+            if not yes and not click.confirm("Continue?", err=True):
                 raise click.Abort
             way = using(
                 kubectl,

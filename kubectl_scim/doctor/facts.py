@@ -10,7 +10,7 @@ from kubectl_scim.kubectl import Forbidden, KubectlError, NotFound
 from scim_console.model import Check
 
 T = TypeVar("T")
-ASK_FOR_RIGHT: Final = "ask for this right, or let somebody who has it run the doctor"
+ASK_FOR_RIGHT: Final = "ask for this permission, or let somebody who has it run the doctor"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,10 +83,10 @@ def failed(name: str, message: str, remedy: str) -> Check:
 
 
 def not_checkable(name: str, message: str, remedy: str | None = None) -> Check:
-    """It can't be told."""
+    """It cannot be determined."""
     return Check(name, "not checkable", message, remedy)
 
 
 def unread(name: str, why: Unread) -> Check:
-    """It can't be told, because something could not be looked at."""
+    """It cannot be determined, because something could not be looked at."""
     return not_checkable(name, why.message, ASK_FOR_RIGHT if why.why == "denied" else None)

@@ -23,7 +23,7 @@ Accepts = Callable[[ScimToken], Check]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Doctor:
-    """Looks at everything that a supporter would look at, with the caller's rights.
+    """Looks at everything that a support engineer would look at, with the caller's rights.
 
     Attributes:
         kubectl: of the caller.

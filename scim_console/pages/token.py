@@ -32,7 +32,7 @@ def page(console: Shared, namespace: Namespace, name: str) -> HTMLResponse:
 
 @router.get("/parts/head/{namespace}/{name}")
 def head(console: Shared, namespace: Namespace, name: str) -> HTMLResponse:
-    """What needs a person, and how far it has come."""
+    """What needs attention, and how far it has come."""
     return console.page(
         "parts/token_head.html", **_context(attempt(lambda: console.memory.token(namespace, name)))
     )

@@ -1,4 +1,4 @@
-"""All tokens: what needs a person, then the life of each credential."""
+"""All tokens: what needs attention, then the life of each credential."""
 
 from collections.abc import Sequence
 from typing import Any

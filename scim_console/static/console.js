@@ -68,7 +68,7 @@
 
   async function ask(address, options = {}) {
     const answer = await fetch(address, { ...options, headers: { "X-CSRF-Token": csrf } });
-    if (answer.status === 403) throw new Error("This page is of a console that has ended. Open the one that runs now.");
+    if (answer.status === 403) throw new Error("This page belongs to a console that has stopped. Open the link that the running console printed.");
     if (!answer.ok) throw new Error(`The console failed (${answer.status}); the terminal where it runs says why.`);
     return answer.text();
   }

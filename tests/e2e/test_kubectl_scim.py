@@ -183,14 +183,14 @@ def test_without_the_right_to_read_secrets_status_works_and_the_rest_says_what_i
     with looker.looks() as console:
         assert "<bdi>entra" in console.get("/parts/tokens")
         page = console.post(f"/parts/form/{namespace}/entra")
-        assert "A right is missing" in page
+        assert "Permission missing" in page
         assert "cannot get resource &#34;secrets&#34;" in page
         assert token not in page
 
 
 def test_kubectl_completes_names_and_ids(stack: Stack, namespace: str, token: str, admin: Person) -> None:
     del token
-    assert "suspend\tFreeze rotation" in admin.completes("")
+    assert "suspend\tSuspend rotation" in admin.completes("")
     assert admin.completes("status", "-n", namespace, "e") == ["entra"]
     [active] = stack.object(namespace, "entra")["status"]["tokens"]
     assert admin.completes("revoke", "entra", "-n", namespace, "") == [f"{active['id']}\tActive"]

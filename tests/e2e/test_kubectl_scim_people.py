@@ -176,7 +176,7 @@ def test_entra_is_played_without_a_trace_while_somebody_looks(
         )
         steps = json.loads(admin.types("simulate", "entra", "--yes", "-o", "json").stdout)
         assert {step["outcome"] for step in steps} == {"passed"}, steps
-        lines = admin.types("simulate", "entra", "--yes", "--through-the-cluster").stdout
+        lines = admin.types("simulate", "entra", "--yes", "--port-forward").stdout
         assert "✗" not in lines
         assert following.stdout is not None
         types = [json.loads(line)["type"] for line in (following.stdout.readline() for _ in range(18))]

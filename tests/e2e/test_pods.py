@@ -163,7 +163,7 @@ def test_the_plugin_reads_people_through_a_port_forward_with_the_rights_that_are
             timeout=120,
         )
 
-    played = scim("simulate", "people", "--yes", "--through-the-cluster")
+    played = scim("simulate", "people", "--yes", "--port-forward")
     assert played.returncode == 0, played.stdout + played.stderr
     there = ("--installation-namespace", pods.namespace)
     done = scim("log", "people", "--as", "looker", "--type", "user.deleted", *there)

@@ -36,7 +36,7 @@ def _values(*words: str) -> list[str]:
 def test_commands_are_completed_with_what_they_do(played: PlayedKubectl) -> None:
     found, directive = completed(["s"])
     assert [value for value, _ in found] == ["status", "simulate", "suspend"]
-    assert dict(found)["suspend"] == "Freeze rotation"
+    assert dict(found)["suspend"] == "Suspend rotation"
     assert directive == NO_FILES
     assert played.calls == []
 
@@ -73,7 +73,7 @@ def test_flags_that_were_given_are_not_offered_again(played: PlayedKubectl) -> N
     assert FILES == 0, "cobra's number"
     assert ("--namespace", "Default") in completed(["doctor", "--"])[0]
     assert "--namespace" not in _values("doctor", "-n", "team", "--")
-    assert "--without" in _values("doctor", "--without", "x", "--")
+    assert "--exclude" in _values("doctor", "--exclude", "x", "--")
 
 
 def test_kubectl_is_asked_with_the_flags_on_the_line_and_not_for_long(played: PlayedKubectl) -> None:
@@ -106,7 +106,7 @@ def test_it_prints_what_kubectl_reads(
     assert capsys.readouterr().out == "bash\n:4\n"
     monkeypatch.setattr(sys, "argv", ["kubectl_complete-scim", "resu"])
     complete.main()
-    assert capsys.readouterr().out == "resume\tEnd `suspend`\n:4\n"
+    assert capsys.readouterr().out == "resume\tResume rotation\n:4\n"
 
 
 def test_it_starts_without_what_it_does_not_use() -> None:

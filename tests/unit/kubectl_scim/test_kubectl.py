@@ -45,7 +45,7 @@ def test_a_suggested_command_has_the_callers_flags(text: str, suggested: str) ->
         ('Error from server (Forbidden): secrets is forbidden: User "u"', Forbidden, 'secrets is forbidden: User "u"'),
         ('error: the server doesn\'t have a resource type "scimtokens"', KubectlError, "is the chart of scim-operator installed"),
         ("The connection to the server was refused", KubectlError, "refused"),
-        ("", KubectlError, "did not say why"),
+        ("", KubectlError, "failed without a message; try the same with kubectl -v=6"),
         (
             'E1130 03:54:02.918899    5995 memcache.go:265] "Unhandled Error" err="refused"\nThe connection was refused\n',
             KubectlError,

@@ -296,8 +296,8 @@ def test_a_bundle_with_something_suspicious_is_not_written_until_that_file_is_le
     assert refused.exit_code == 2
     assert f"{log} line 2: long random text" in refused.stderr
     assert not archive.exists()
-    assert "it has README.txt" in run("doctor", "--bundle", str(archive), "--without", "x").stderr
-    assert run("doctor", "--bundle", str(archive), "--without", log).exit_code == 1
+    assert "it has README.txt" in run("doctor", "--bundle", str(archive), "--exclude", "x").stderr
+    assert run("doctor", "--bundle", str(archive), "--exclude", log).exit_code == 1
     with tarfile.open(archive) as tar:
         assert not any(name.endswith(".log") for name in tar.getnames())
 
@@ -310,6 +310,8 @@ def test_it_starts_without_what_it_does_not_use() -> None:
 
 def test_help_teaches() -> None:
     text = run("--help").stdout
+    listed = text.partition("Commands:")[2].split("\n")
+    assert all(line.endswith(".") and "..." not in line for line in listed if line), "whole sentences"
     for command in ("status", "credentials", "doctor", "rotate", "revoke", "suspend", "resume"):
         assert command in text
         assert "--context" in run(command, "--help").stdout

@@ -41,7 +41,7 @@ def test_the_key_is_good_once(access: Access, unknown: TestClient) -> None:
         again = client.get(access.url)
         assert again.status_code == 403
         assert "set-cookie" not in again.headers
-        assert "start it again" in again.text
+        assert "start the console again" in again.text
     assert unknown.get("/").status_code == 200
 
 

@@ -16,7 +16,7 @@ def test_every_expression_is_escaped_and_every_direction_written_out() -> None:
 @pytest.mark.parametrize(
     ("error", "title"),
     [
-        (Denied("get on secrets"), "A right is missing"),
+        (Denied("get on secrets"), "Permission missing"),
         (Missing("x"), "Not found"),
         (Unreachable("y"), "No answer"),
     ],

@@ -4,13 +4,15 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from kubectl_scim.commands.people import TYPES
 from kubectl_scim.main import cli
+from scim_api.contract.change_types import ChangeType
 from scim_console.model import Denied, Unreachable
 from support.played_directory import PlayedDirectory, change, user
 from support.played_kubectl import PlayedKubectl
@@ -82,7 +84,7 @@ def test_users_are_looked_for_by_a_text_and_by_a_filter(world: World) -> None:
     [
         (("users", "entra", "zoe"), "no user with zoe in its name or an address"),
         (("users", "entra", 'userName eq "zoe"'), "no user for which that filter holds"),
-        (("groups", "entra", "zoe"), "no group with zoe"),
+        (("groups", "entra", "zoe"), 'no group whose displayName contains "zoe"'),
     ],
 )
 def test_where_nobody_is_found_it_is_told(world: World, arguments: tuple[str, ...], said: str) -> None:
@@ -109,7 +111,7 @@ def test_lists_are_written_for_programs(world: World, form: str, read: Any) -> N
     person = read(run("whois", "entra", "1", "-o", form).stdout)
     assert person["user"]["userName"] == "ada@example.com"
     assert [one["id"] for one in person["log"]] == ["1", "3"]
-    assert (person["isWholeLog"], person["deletion"]) == (True, None)
+    assert (person["logComplete"], person["deletion"]) == (True, None)
     log = read(run("log", "entra", "-o", form).stdout)
     assert [one["id"] for one in log] == ["1", "2", "3"]
 
@@ -169,7 +171,7 @@ def test_the_log_is_asked_for_what_was_said(world: World) -> None:
 def test_an_empty_log_says_how_far_it_goes_back(world: World) -> None:
     result = run("log", "entra", "--about", "nobody")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "nothing about nobody; the log is kept for 90 days" in result.stderr
+    assert "nothing found about nobody. The log goes back 90 days by default" in result.stderr
     shared = [{"type": "work", "value": "the team"}]
     world.directory = PlayedDirectory([user("1", "a", emails=shared), user("2", "b", emails=shared)])
     several = run("log", "entra", "--about", "the team").stderr
@@ -213,6 +215,13 @@ def test_a_log_that_is_followed_ends_quietly(world: World) -> None:
     result = run("log", "entra", "--follow")
     assert result.exit_code == 0
     assert "Aborted" not in result.output
+
+
+def test_the_types_of_the_log_are_the_services(world: World) -> None:
+    assert get_args(ChangeType) == TYPES
+    result = run("log", "entra", "--type", "user.vanished")
+    assert (result.exit_code, world.read) == (2, [])
+    assert "'user.vanished' is not one of 'user.created'" in result.stderr
 
 
 def test_a_time_that_is_none_is_told(world: World) -> None:

@@ -46,7 +46,7 @@ def run(*arguments: str, input: str | None = None) -> Result:
 
 def test_each_step_is_shown_with_what_came_back(world: World) -> None:
     world.played.answer("get", out=scimtoken())
-    result = run("--yes", "--through-the-cluster")
+    result = run("--yes", "--port-forward")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0].split(maxsplit=1)[0] == "✓"
@@ -63,7 +63,7 @@ def test_it_writes_nothing_without_a_yes(world: World) -> None:
     world.played.answer("get", out=scimtoken())
     result = run(input="n\n")
     assert result.exit_code == 1
-    assert "Go on?" in result.stderr
+    assert "Continue?" in result.stderr
     assert world.used == []
 
 

@@ -166,7 +166,7 @@ def test_without_rights_the_rest_is_checked_and_what_is_missing_is_named(played:
         "team/entra: Secret entra-scim-token",
         "ScimWebhooks",
     ]
-    assert all(one.remedy and "right" in one.remedy for one in denied)
+    assert all(one.remedy and "permission" in one.remedy for one in denied)
 
 
 def test_the_lease_is_looked_for_where_the_caller_says_that_the_operator_is(played: PlayedKubectl) -> None:

@@ -53,7 +53,7 @@ def test_a_missing_right_to_read_the_secret_is_named_and_the_rest_stands() -> No
     source.portal = Denied("you need get on secrets entra-scim-token")
     client = browser(source)
     shown = client.post("/parts/form/identity/entra", headers={"X-CSRF-Token": csrf(client)}).text
-    assert "A right is missing" in shown
+    assert "Permission missing" in shown
     assert "you need get on secrets entra-scim-token" in shown
     assert "https://scim.example.com/scim/v2" in shown
 

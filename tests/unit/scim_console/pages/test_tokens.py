@@ -9,11 +9,11 @@ from support.played_source import PlayedSource, credential, problem, token, worl
 
 def test_what_needs_a_person_stands_on_top_with_the_next_command() -> None:
     page = browser(world()).get("/").text
-    attention = page.index("Needs a person")
+    attention = page.index("Needs attention")
     error, warning, cards = (
         page.index("SecretNotOwned"),
         page.index("SupersededTokenInUse"),
-        page.index("Credentials in time"),
+        page.index("Credential timeline"),
     )
     assert attention < error < warning < cards
     assert 'data-copy="kubectl scim credentials entra -n identity"' in page
@@ -31,7 +31,7 @@ def test_errors_of_all_stand_before_warnings_of_any() -> None:
 
 
 def test_when_nothing_is_wrong_it_says_so() -> None:
-    assert "It is as wanted" in browser(PlayedSource(token())).get("/").text
+    assert "It is healthy" in browser(PlayedSource(token())).get("/").text
 
 
 def test_each_credential_has_its_line_that_is_also_said_in_words() -> None:
@@ -62,7 +62,7 @@ def test_a_search_leaves_what_it_names() -> None:
         assert set(re.findall(r'<h3><a href="/tokens/\w+/(\w+)"', page)) == found, q
     nothing = client.get("/?q=zzz").text
     assert "matches “<bdi>zzz</bdi>”" in nothing
-    assert "Needs a person" not in nothing
+    assert "Needs attention" not in nothing
 
 
 def test_without_any_it_says_how_to_make_one() -> None:
@@ -88,10 +88,10 @@ def test_the_page_does_not_wait_for_the_source() -> None:
     client = browser(source)
     assert "Looking for ScimTokens" in client.get("/").text
     source.all = (token(),)
-    assert "Credentials in time" in client.get("/parts/tokens").text
+    assert "Credential timeline" in client.get("/parts/tokens").text
     source.all = Unreachable("it takes its time")
     page = client.get("/").text
-    assert "Credentials in time" in page
+    assert "Credential timeline" in page
     assert "data-lazy" in page
 
 
