@@ -46,6 +46,7 @@ class ClusterSource:
     """
 
     noun = "ScimToken"
+    apply: str | None
     doctor: str | None
 
     def __init__(
@@ -59,6 +60,7 @@ class ClusterSource:
     ) -> None:
         self.place = f"{context} · {namespace or 'all namespaces'}"
         where = "" if namespace is None else f" -n {namespace}"
+        self.apply = kubectl.suggested(f"kubectl apply{where} -f -")
         self.doctor = kubectl.suggested(f"kubectl scim doctor{where}")
         self._kubectl, self._namespace, self._installation, self._now = kubectl, namespace, installation, now
         self._where = ("-A",) if namespace is None else ("-n", namespace)

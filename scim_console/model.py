@@ -188,8 +188,10 @@ class Source(Protocol):
 
     noun: str
     """What a row is called: ``ScimToken`` or ``connection``."""
+    apply: str | None
+    """The command that applies a manifest from its input here; None: there is none."""
     doctor: str | None
-    """The command that checks the same in a terminal; None: there is none."""
+    """The command that checks the same in a terminal, likewise."""
     place: str
     """What is looked at, for the page's head: a context and namespace, or a database."""
 

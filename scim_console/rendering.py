@@ -91,6 +91,8 @@ class Console:
             csrf=self.csrf,
             noun=self.source.noun,
             place=self.source.place,
+            apply=self.source.apply,
+            doctor=self.source.doctor,
             navigation=NAVIGATION,
             **context,
         )

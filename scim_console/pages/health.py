@@ -17,7 +17,7 @@ router = APIRouter()
 @router.get("/health")
 def page(console: Shared) -> HTMLResponse:
     """The page; its script asks for the checks."""
-    return console.page("health.html", section="health", doctor=console.source.doctor)
+    return console.page("health.html", section="health")
 
 
 @router.get("/health/checks")

@@ -69,6 +69,7 @@ class PlayedSource:
     """Answers what its attributes have; an exception there is raised."""
 
     noun = "ScimToken"
+    apply: str | None = "kubectl apply -n team -f -"
     doctor: str | None = "kubectl scim doctor -n team"
     place = "kind · team"
 

@@ -40,6 +40,7 @@ class StoreSource:
     """
 
     noun = "connection"
+    apply: str | None = None
     doctor: str | None = None
 
     def __init__(self, database: Database) -> None:

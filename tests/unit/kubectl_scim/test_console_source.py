@@ -129,6 +129,7 @@ def test_commands_to_copy_act_where_the_console_looks(played: PlayedKubectl) -> 
     played.answer("secret", out={"data": {}})
     played.answer("scimtokens.scim-operator.io", out=scimtoken(condition("Ready", "False", "SecretNotOwned")))
     source = of(played, real=True, flags=("--context=there",))
+    assert source.apply == "kubectl apply --context=there -n team -f -"
     assert source.doctor == "kubectl scim doctor --context=there -n team"
     command = source.token("team", "entra").problems[0].command
     assert command == "kubectl get --context=there secret entra-scim-token -n team --show-labels"

@@ -68,6 +68,7 @@ def test_a_search_leaves_what_it_names() -> None:
 def test_without_any_it_says_how_to_make_one() -> None:
     page = browser(PlayedSource()).get("/").text
     assert "No ScimTokens yet" in page
+    assert "<code>kubectl apply -n team -f - &lt;&lt;" in page
     assert "kind: ScimToken" in page
 
 
