@@ -353,7 +353,7 @@ def _at_stake(token: ScimToken, now: datetime) -> str:
     old = [one for one in token.credentials if one.state == "Superseded"]
     if not old:
         return ", once there is a rotation that Entra has not followed"
-    return ": " + ", ".join(f"{one.id}, used {seen(one.last_used_at, now)}" for one in old)
+    return ": " + ", ".join(f"{one.id}, last recorded use {seen(one.last_used_at, now)}" for one in old)
 
 
 def _value(resource: Mapping[str, Any], path: str) -> Any:

@@ -188,7 +188,7 @@ def test_it_is_told_where_a_run_passes_for_entras_use(spec: dict[str, Any], said
 def test_it_is_told_what_is_at_stake() -> None:
     old = credential("t0", "Superseded", lastUsedAt="2026-11-30T11:00:00Z")
     both = warning(ScimToken(scimtoken(spec={"entra": {}}, credentials=(credential(), old))), NOW)
-    assert "may end what Entra still has: t0, used 1 h ago." in both
+    assert "may end what Entra still has: t0, last recorded use 1 h ago." in both
     plain = warning(ScimToken(scimtoken(credentials=(credential(), old))), NOW)
     assert "operator takes it" not in plain
     assert "a use of the credential of entra" in plain
