@@ -141,11 +141,11 @@ def test_a_use_does_not_go_in_clear_either_and_needs_a_credential_in_the_secret(
             pass
         return str(raised.value)
 
-    federated = ScimToken(scimtoken(secretName="federated"))
+    federated = ScimToken(scimtoken(secretName="federated", endpoint="https://x/scim/v2"))
     played.answer("federated", out=secret(endpoint="https://x/scim/v2", client_id="c"))
     played.answer("secret", out=secret(endpoint="http://x/scim/v2", token="sct_1"))
     assert "Create a ReadWrite ScimToken of type BearerToken for tenant entra" in refused(federated)
-    assert refused(ENTRA).endswith(
+    assert refused(ScimToken(scimtoken(endpoint="http://x/scim/v2"))).endswith(
         "is not https, so no credential is sent there. Next: --port-forward goes another way"
     )
 
