@@ -1,6 +1,7 @@
 """Fixtures shared by all areas of the tests live in tests/support."""
 
 import os
+import signal
 import sys
 
 import pytest
@@ -13,6 +14,14 @@ pytest_plugins = [
     "support.stack",
 ]
 LONGEST_FIRST = ("e2e", "console", "operator", "chart", "api", "bench", "unit")
+
+
+def pytest_configure() -> None:
+    """A shell starts what goes on in the background deaf to Ctrl-C, and so is all that this starts: tests that press it
+    need ears.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -116,7 +116,7 @@ def to_installation(
     where = namespace or _bound_namespace(kubectl)
     if where is None:
         raise NotFound(
-            "no cluster-wide binding says where the chart is installed, and a credential goes nowhere on a guess: "
+            "no cluster-wide binding that you may read says where the chart is installed, and a credential goes nowhere on a guess: "
             "--installation-namespace NAME, or KUBECTL_SCIM_INSTALLATION_NAMESPACE"
         )
     try:

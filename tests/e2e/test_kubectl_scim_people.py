@@ -160,7 +160,9 @@ def test_without_a_port_forward_the_endpoint_is_asked_and_it_is_told(
     reader = Person(stack, namespace, stack.control_plane.service_account_kubeconfig(namespace, "reader"))
     done = reader.types("users", "entra")
     assert "ada@example.com" in done.stdout
-    assert 'cannot list resource "services"' in done.stderr
+    assert "no cluster-wide binding that you may read says where the chart is installed" in done.stderr
+    told = reader.types("users", "entra", "--installation-namespace", OPERATOR_NAMESPACE).stderr
+    assert 'cannot list resource "services"' in told
     assert f"over the network instead: {secret['endpoint']}" in done.stderr
     assert secret["token"] not in done.stdout + done.stderr
 
