@@ -216,12 +216,18 @@ def test_a_process_beside_the_others_is_remembered_ends_with_its_block_and_has_i
     installation = Installation(control_plane, tmp_path, Console(io.StringIO()))
     with pytest.raises(KeyboardInterrupt), installation.beside(start) as process:
         assert json.loads((tmp_path / "processes.json").read_text())[0][0] == process.pid
-        environment = Path(f"/proc/{process.pid}/environ").read_text().split("\0")
-        (file,) = (line.partition("=")[2] for line in environment if line.startswith("SCIM_TOKEN_FILE="))
+        # Popen returns when the file descriptors are closed, shortly before the new environment is there.
+        (file,) = until("it has its environment", lambda: named_in(process.pid))
         assert Path(file.replace("self", str(process.pid))).read_text() == token
         raise KeyboardInterrupt
     assert not process.running
     assert not any(token.encode() in path.read_bytes() for path in tmp_path.rglob("*"))
+
+
+def named_in(pid: int) -> list[str]:
+    """The file of the token that a process was started with."""
+    environment = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return [line.partition("=")[2] for line in environment if line.startswith("SCIM_TOKEN_FILE=")]
 
 
 # -- the search -------------------------------------------------------------------------------------
