@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from kubectl_scim import portal
 from kubectl_scim.console_directory import Directories, translated
+from kubectl_scim.custom_object import items
 from kubectl_scim.kubectl import Kubectl, KubectlError, error_of
 from kubectl_scim.scimtoken import KIND, Credential, ScimToken
 from kubectl_scim.text import moment
@@ -189,8 +190,7 @@ def token_of(
     """
     status = token.status
     since = {
-        str(one.get("type")): moment(one.get("lastTransitionTime"))
-        for one in _items(status.get("conditions"))
+        str(one.get("type")): moment(one.get("lastTransitionTime")) for one in items(status.get("conditions"))
     }
     return model.Token(
         namespace=token.namespace,
@@ -259,7 +259,3 @@ def _superseded(one: Credential, token: ScimToken) -> datetime | None:
         other.issued_at for other in token.credentials if other.issued_at and other.issued_at > one.issued_at
     ]
     return min(later, default=None)
-
-
-def _items(value: object) -> Iterator[Mapping[str, Any]]:
-    yield from (item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else ()

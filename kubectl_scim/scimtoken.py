@@ -6,8 +6,9 @@ A status of another release may lack fields or have more: what is missing is unk
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
+from kubectl_scim.custom_object import CustomObject, items, mapping
 from kubectl_scim.text import moment, stamp
 
 GROUP: Final = "scim-operator.io"
@@ -71,30 +72,8 @@ class Problem:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ScimToken:
+class ScimToken(CustomObject):
     """What there is to say of one."""
-
-    body: Mapping[str, Any]
-
-    @property
-    def namespace(self) -> str:
-        """Where it is."""
-        return str(self.body["metadata"].get("namespace", "default"))
-
-    @property
-    def name(self) -> str:
-        """``metadata.name``."""
-        return str(self.body["metadata"]["name"])
-
-    @property
-    def spec(self) -> Mapping[str, Any]:
-        """What its owner wants."""
-        return _mapping(self.body.get("spec"))
-
-    @property
-    def status(self) -> Mapping[str, Any]:
-        """What the operator says."""
-        return _mapping(self.body.get("status"))
 
     @property
     def generation(self) -> int:
@@ -109,7 +88,7 @@ class ScimToken:
     @property
     def secret_name(self) -> str:
         """Of its Secret."""
-        wanted = _mapping(self.spec.get("secret")).get("name")
+        wanted = mapping(self.spec.get("secret")).get("name")
         return str(self.status.get("secretName") or wanted or f"{self.name}-scim-token")
 
     @property
@@ -120,7 +99,7 @@ class ScimToken:
     @property
     def auth_type(self) -> str:
         """How its client signs in."""
-        return str(_mapping(self.spec.get("auth")).get("type", "BearerToken"))
+        return str(mapping(self.spec.get("auth")).get("type", "BearerToken"))
 
     @property
     def is_read_only(self) -> bool:
@@ -137,7 +116,7 @@ class ScimToken:
         """All of them."""
         return [
             Condition(*(str(item.get(name, "")) for name in ("type", "status", "reason", "message")))
-            for item in _items(self.status.get("conditions"))
+            for item in items(self.status.get("conditions"))
         ]
 
     def condition(self, kind: str) -> Condition | None:
@@ -157,7 +136,7 @@ class ScimToken:
                 moment(item.get("lastUsedAt")),
                 moment(item.get("lastInspectedAt")),
             )
-            for item in _items(self.status.get("tokens"))
+            for item in items(self.status.get("tokens"))
         ]
         return sorted(found, key=lambda one: one.state != "Active")
 
@@ -254,11 +233,3 @@ def _rotation_of(token: ScimToken) -> datetime | None:
     if active is None or active.issued_at is None or active.expires_at is None:
         return None
     return active.expires_at - (active.expires_at - active.issued_at) / 3
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _items(value: object) -> Iterator[Mapping[str, Any]]:
-    yield from (item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else ()

@@ -3,8 +3,9 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
+from kubectl_scim.custom_object import CustomObject, mapping
 from kubectl_scim.scimtoken import GROUP, Condition, Problem, pods_command
 from kubectl_scim.text import moment
 
@@ -18,39 +19,18 @@ _NEXT: Final[Mapping[str, str]] = {
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ScimWebhook:
+class ScimWebhook(CustomObject):
     """What there is to say of one."""
-
-    body: Mapping[str, Any]
-
-    @property
-    def namespace(self) -> str:
-        """Where it is."""
-        return str(self.body["metadata"].get("namespace", "default"))
-
-    @property
-    def name(self) -> str:
-        """``metadata.name``."""
-        return str(self.body["metadata"]["name"])
-
-    @property
-    def _spec(self) -> Mapping[str, Any]:
-        return _mapping(self.body.get("spec"))
-
-    @property
-    def status(self) -> Mapping[str, Any]:
-        """What the operator says."""
-        return _mapping(self.body.get("status"))
 
     @property
     def tenant(self) -> str:
         """Whose changes it sends."""
-        return str(self.status.get("tenant") or self._spec.get("tenant") or self.name)
+        return str(self.status.get("tenant") or self.spec.get("tenant") or self.name)
 
     @property
     def is_suspended(self) -> bool:
         """Whether nothing is sent, by its spec."""
-        return self._spec.get("suspend") is True
+        return self.spec.get("suspend") is True
 
     @property
     def is_observed(self) -> bool:
@@ -61,7 +41,7 @@ class ScimWebhook:
     @property
     def waiting(self) -> int | None:
         """How many changes are to be sent; None: not known."""
-        found = _mapping(self.status.get("backlog")).get("events")
+        found = mapping(self.status.get("backlog")).get("events")
         return found if isinstance(found, int) else None
 
     @property
@@ -111,7 +91,3 @@ class ScimWebhook:
                 found.message,
                 _NEXT.get(found.reason, describe).format(namespace=self.namespace),
             )
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -25,7 +25,7 @@ from kubectl_scim.scimtoken import KIND, ScimToken
 if TYPE_CHECKING:
     from kubectl_scim.people import About, Log, Person
     from kubectl_scim.scim_service import ScimService
-    from scim_console.model import HistoryQuery
+    from scim_console.model import HistoryQuery, ResourcePage
 
 F = TypeVar("F", bound=Callable[..., Any])
 TYPES: Final = (
@@ -88,14 +88,7 @@ def users(name: str, filter: str | None, limit: int, output: str | None, **optio
 
     with _tenant(name, options) as tenant:
         page = people.users(tenant.directory, users_filter(filter), limit)
-    if output is not None:
-        print_document({"totalResults": page.total, "Resources": list(page.resources)}, output)
-        return
-    from kubectl_scim.people_view import show_users
-
-    if page.resources:
-        show_users(terminal(), page.resources)
-    _count(tenant, "user", len(page.resources), page.total, filter)
+    _show(tenant, "user", page, filter, output)
 
 
 @click.command()
@@ -113,14 +106,7 @@ def groups(name: str, filter: str | None, limit: int, output: str | None, **opti
 
     with _tenant(name, options) as tenant:
         page = people.groups(tenant.directory, groups_filter(filter), limit)
-    if output is not None:
-        print_document({"totalResults": page.total, "Resources": list(page.resources)}, output)
-        return
-    from kubectl_scim.people_view import show_groups
-
-    if page.resources:
-        show_groups(terminal(), page.resources)
-    _count(tenant, "group", len(page.resources), page.total, filter)
+    _show(tenant, "group", page, filter, output)
 
 
 @click.command()
@@ -311,6 +297,18 @@ def _tenant(name: str, options: dict[str, Any]) -> Iterator[_Tenant]:
                 yield _Tenant(directory, token, kubectl)
     except (Denied, Missing, Unreachable, ValueError) as error:
         fail(kubectl.suggested(str(error)))
+
+
+def _show(tenant: _Tenant, noun: str, page: "ResourcePage", filter: str | None, output: str | None) -> None:
+    """A page of users or groups, and how many there are more."""
+    if output is not None:
+        print_document({"totalResults": page.total, "Resources": list(page.resources)}, output)
+        return
+    from kubectl_scim.people_view import show_groups, show_users
+
+    if page.resources:
+        (show_users if noun == "user" else show_groups)(terminal(), page.resources)
+    _count(tenant, noun, len(page.resources), page.total, filter)
 
 
 def _count(tenant: _Tenant, noun: str, shown: int, total: int, filter: str | None) -> None:

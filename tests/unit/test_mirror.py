@@ -15,6 +15,7 @@ PACKAGES: Final = {
 """Each package, and the folders below tests/ that mirror it: without I/O, and with real parts."""
 
 ELSEWHERE: Final = {
+    "kubectl_scim.custom_object": "what test_scimtoken.py and test_scimwebhook.py have in common",
     "kubectl_scim.commands.act": "what people type: tests/unit/kubectl_scim/test_main.py",
     "kubectl_scim.commands.common": "what the commands share: tests/unit/kubectl_scim/test_main.py",
     "kubectl_scim.commands.doctor": "what people type: tests/unit/kubectl_scim/test_main.py",
