@@ -50,7 +50,8 @@ def carry_out(
                 said = text
         finally:
             timer.cancel()
+    last = f" (Ready: {said})" if said else ""
     raise NotDone(
-        f"asked for, and not done within {seconds:g} s; the operator goes on with it: kubectl scim status {token.name} -n "
-        f"{token.namespace}"
+        f"asked for, and not done within {seconds:g} s{last}; the operator goes on with it: kubectl scim status {token.name} "
+        f"-n {token.namespace}"
     )

@@ -63,9 +63,10 @@ class Person:
         """``kubectl scim ...`` in the namespace."""
         done = subprocess.run(
             [str(self._kubectl), "scim", *arguments, "-n", self._namespace],
-            input=answer, env=self._environment, capture_output=True, text=True, timeout=120, check=False,
+            input=answer, env=self._environment, capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
-        assert done.returncode == expect, f"{done.stdout}\n{done.stderr}"
+        said = f"{done.stdout}\n{done.stderr}"
+        assert done.returncode == expect, f"{said}\n{self.stack.story(self._namespace, 'entra')}"
         return done
 
     def looks(self) -> AbstractContextManager[OpenedConsole]:

@@ -344,6 +344,7 @@ def _done(lifecycle: TokenLifecycle, active: LedgerEntry, request_due: datetime 
         *reevaluation_times(superseded, in_use, lifecycle.now),
         *lifecycle.looks_for_use(),
         *(item.until for item in lifecycle.delayed_revocations),
+        *filter(None, (lifecycle.revoke_valid_from,)),
     ]
     requeue_at = min(moment for moment in moments if moment > lifecycle.now)
     rotates_at = due if active.trust is None else request_due

@@ -19,7 +19,15 @@ MAX_TOKENS_IN_MESSAGE: Final = 3
 
 
 class InvalidRevokeRequest(Exception):
-    """The revoke annotation is invalid; the message says what to write."""
+    """The revoke annotation is invalid; the message says what to write.
+
+    Attributes:
+        valid_from: when it becomes valid by itself; None: never.
+    """
+
+    def __init__(self, message: str, valid_from: datetime | None = None) -> None:
+        super().__init__(message)
+        self.valid_from = valid_from
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,7 +61,7 @@ def tokens_to_revoke(
         limit = _parse_time(request.removeprefix("all-before/"))
         if limit > now:
             raise InvalidRevokeRequest(
-                f"{request}: that time has not come yet; write one up to now, {format_time(now)}"
+                f"{request}: that time has not come yet; write one up to now, {format_time(now)}", limit
             )
         return frozenset(entry.id for entry in live.values() if entry.issued_at < limit)
     return frozenset({request} & live.keys())

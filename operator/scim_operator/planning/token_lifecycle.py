@@ -56,6 +56,8 @@ class TokenLifecycle:
     """Ids that the revoke annotation selects, without those whose revocation waits."""
     invalid_revoke: str | None
     """Why the revoke annotation is invalid."""
+    revoke_valid_from: datetime | None
+    """When an invalid revoke annotation becomes valid by itself: by a clock that is ahead of the database's."""
     settings: TenantSettings | None
     """The settings to register; None: the tenant's stay as they are."""
     namespace_uid: str | None
@@ -71,11 +73,11 @@ class TokenLifecycle:
         ledger = secret.ledger if secret is not None else TokenLedger()
         live = live_tokens(connection, ledger, token)
         active, pending = _active_and_pending(token, secret, live.values())
-        to_revoke, invalid_revoke = frozenset[str](), None
+        to_revoke, invalid_revoke, revoke_valid_from = frozenset[str](), None, None
         try:
             to_revoke = tokens_to_revoke(token.revoke_request, live, now, (active, pending))
         except InvalidRevokeRequest as error:
-            invalid_revoke = str(error)
+            invalid_revoke, revoke_valid_from = str(error), error.valid_from
         if pending is not None and pending.id in to_revoke:
             pending = None
         registered_settings = connection.settings if observed.settings_refused else None
@@ -91,6 +93,7 @@ class TokenLifecycle:
             abandoned=_is_abandoned(secret, live, active, pending),
             to_revoke=to_revoke | ended,
             invalid_revoke=invalid_revoke,
+            revoke_valid_from=revoke_valid_from,
             settings=registered_settings or token.tenant_settings(),
             namespace_uid=observed.namespace_uid,
             client_id=observed.client_id,

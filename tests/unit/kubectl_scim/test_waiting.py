@@ -43,11 +43,14 @@ def test_it_tells_what_is_in_the_way_and_ends_when_it_is_done(played: PlayedKube
     assert patched[patched.index("-n") + 1] == "team"
 
 
-def test_what_is_not_done_in_time_is_told_with_how_to_look(played: PlayedKubectl) -> None:
+def test_what_is_not_done_in_time_is_told_with_what_the_operator_says_and_how_to_look(
+    played: PlayedKubectl,
+) -> None:
     played.answer("patch")
     played.answer("--watch", out=UNDER_WAY, hang=True)
-    with pytest.raises(NotDone, match="kubectl scim status entra -n team"):
-        rotated(played, [], 0.5)
+    with pytest.raises(NotDone, match="kubectl scim status entra -n team") as refused:
+        rotated(played, [], 2)
+    assert "it answered 503" in str(refused.value)
 
 
 def test_a_refusal_is_told_and_nothing_is_waited_for(played: PlayedKubectl) -> None:

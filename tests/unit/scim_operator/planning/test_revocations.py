@@ -134,6 +134,19 @@ def test_a_request_that_is_not_understood_says_what_to_write(request_text: str, 
         tokens_to_revoke(request_text, {}, NOW, ())
 
 
+def test_a_time_that_comes_soon_is_looked_at_again_when_it_has_come() -> None:
+    """Whose clock is ahead of the database's asks too early: a leaked credential must not live on because of that."""
+    soon = NOW + timedelta(seconds=1)
+    active = entry("new", NOW - DAY)
+    asked = f"all-before/{soon.isoformat()}"
+    action = plan(observed(active, credentials=(known(active),), revoke=asked), ENDPOINT)
+    assert isinstance(action, Done)
+    assert action.requeue_at == soon
+    assert action.invalid_revoke is not None
+    then = observed(active, credentials=(known(active),), revoke=asked, now=soon)
+    assert type(plan(then, ENDPOINT)).__name__ == "IssueToken"
+
+
 def test_the_message_names_what_waits_for_what_and_until_when() -> None:
     names = [DelayedRevocation(f"id{n}", NOW + n * MINUTE) for n in range(5)]
     assert delay_message(names[:1], "new") == (
