@@ -18,6 +18,7 @@ from scim_operator.api.scimtoken import FINALIZER, ScimToken
 from scim_operator.api.status import ENTRA_CONDITIONS
 from scim_operator.planning.ports import (
     Conflict,
+    Gone,
     KubernetesRejected,
     ScimApiRejected,
     ScimApiUnreachable,
@@ -187,14 +188,14 @@ class FakeCluster:
         if self._world.status_forbidden:
             raise KubernetesRejected("writing the status: forbidden")
         if self._world.object is None:
-            raise Conflict("404")
+            raise Gone("404")
         self._world.object["status"] = _merged(status, self._world.object["status"], others=True)
         self._world.statuses += 1
 
     async def apply_entra_status(self, owner: ScimToken, status: Mapping[str, object]) -> None:
         await self._point("entra-status")
         if self._world.object is None:
-            raise Conflict("404")
+            raise Gone("404")
         self._world.object["status"] = _merged(status, self._world.object["status"], others=False)
         self._world.entra_statuses += 1
 

@@ -15,6 +15,7 @@ from scim_operator.api.custom_object import MANAGED_BY, MANAGED_BY_LABEL, Custom
 from scim_operator.api.scimwebhook import WEBHOOK_LABEL, ScimWebhook
 from scim_operator.planning.ports import (
     Conflict,
+    Gone,
     KubernetesRejected,
     ScimApiRejected,
     ScimApiUnreachable,
@@ -313,7 +314,7 @@ class FakeWebhookCluster:
         if isinstance(self._world.refuse, KubernetesRejected):
             raise self._world.refuse
         if self._world.object is None or self._world.object["metadata"]["uid"] != owner.metadata.uid:
-            raise Conflict("404")
+            raise Gone("404")
         self._world.object["status"] = dict(status)
         self._world.status_writes += 1
 

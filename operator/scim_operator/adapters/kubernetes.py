@@ -30,6 +30,7 @@ from scim_operator.api.scimtoken import ENTRA_FIELD_MANAGER, FINALIZER, PLURAL, 
 from scim_operator.api.scimwebhook import ScimWebhook
 from scim_operator.planning.ports import (
     Conflict,
+    Gone,
     KubernetesRejected,
     KubernetesUnreachable,
     NotLeading,
@@ -227,7 +228,8 @@ class KubernetesCluster:
         """Set the whole status but for Entra's part by server-side apply; the same again writes nothing.
 
         Raises:
-            Conflict: this object is gone.
+            Gone: this object is not there any more.
+            Conflict: others wrote it at the same moment, again and again.
         """
         await self._apply_status(owner, status, FIELD_MANAGER)
 
@@ -235,7 +237,8 @@ class KubernetesCluster:
         """Set Entra's part of the status likewise.
 
         Raises:
-            Conflict: this ScimToken is gone.
+            Gone: this ScimToken is not there any more.
+            Conflict: others wrote it at the same moment, again and again.
         """
         await self._apply_status(owner, status, ENTRA_FIELD_MANAGER)
 
@@ -326,7 +329,9 @@ def _translated_errors(action: str, confidential: Mapping[str, str] | None = Non
 def _raise_for(error: client.ApiException, action: str, confidential: Mapping[str, str]) -> NoReturn:
     status = error.status or 0
     message = f"{action}: {_redacted(confidential, server_message(error))}"
-    if status in (404, 409, 412):
+    if status == 404:
+        raise Gone(message) from None
+    if status in (409, 412):
         raise Conflict(message) from None
     if 400 <= status < 500 and status != 429:
         raise KubernetesRejected(message) from None

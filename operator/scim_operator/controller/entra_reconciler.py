@@ -30,7 +30,7 @@ from scim_operator.planning.ledger_signature import LedgerSigner
 from scim_operator.planning.ports import (
     AdminApi,
     Cluster,
-    Conflict,
+    Gone,
     Key,
     KubernetesRejected,
     ScimApiRejected,
@@ -267,7 +267,7 @@ class EntraReconciler:
         if not entra_status.is_same(token, state.status, conditions):
             self._trace("entra-apply-status")
             status = ScimTokenStatus(entra=state.status, conditions=conditions)
-            with contextlib.suppress(Conflict):  # the ScimToken is gone meanwhile
+            with contextlib.suppress(Gone):  # the ScimToken is gone meanwhile
                 await self._cluster.apply_entra_status(token, status.only_entra())
         before = token.status.entra.handed_over if token.status.entra is not None else None
         if _is_used(before) != _is_used(state.status.handed_over):

@@ -14,7 +14,7 @@ from scim_operator.planning.conditions import (
     is_same_status,
     rotation_delayed,
 )
-from scim_operator.planning.ports import Cluster, Conflict
+from scim_operator.planning.ports import Cluster, Gone
 from scim_operator.planning.sign_in_refusals import SIGN_IN_REFUSED
 
 
@@ -48,7 +48,7 @@ class StatusWriter:
         status = build_status(outcome, self._endpoint, now.astimezone(UTC))
         if not is_same_status(status, token.status):
             self._trace("apply-status")
-            with contextlib.suppress(Conflict):  # the ScimToken is gone meanwhile
+            with contextlib.suppress(Gone):  # the ScimToken is gone meanwhile
                 await self._cluster.apply_status(token, status.to_object())
         await self._report_ready(token, status)
         await self._report_warning(token, status, SUPERSEDED_TOKEN_IN_USE)

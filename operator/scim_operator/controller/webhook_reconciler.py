@@ -27,7 +27,7 @@ from scim_operator.controller.deletions import Deletions
 from scim_operator.controller.workqueue import Result
 from scim_operator.planning.conditions import local_now
 from scim_operator.planning.ports import (
-    Conflict,
+    Gone,
     KubernetesRejected,
     ScimApiRejected,
     ScimApiUnreachable,
@@ -282,7 +282,7 @@ class WebhookReconciler:
         status = webhook_status.build_status(outcome, now)
         if webhook_status.is_worth_writing(status, webhook.status):
             self._trace("apply-webhook-status")
-            with contextlib.suppress(Conflict):  # it is gone meanwhile
+            with contextlib.suppress(Gone):  # it is gone meanwhile
                 await self._cluster.apply_status(webhook, status.to_object())
                 for kind, reason, message in webhook_status.news(status, webhook.status):
                     await self._cluster.event(webhook, kind, reason, message)

@@ -18,6 +18,10 @@ class Conflict(Exception):
     """An optimistic write lost (409 or 412): observe again and decide anew."""
 
 
+class Gone(Conflict):
+    """What was to be written to is not there any more (404)."""
+
+
 class NotLeading(Exception):
     """This process may not write (any more); the new leader finishes the job."""
 
@@ -119,7 +123,7 @@ class AdminApi(Protocol):
 
 
 class Cluster(Protocol):
-    """Kubernetes, for one ScimToken at a time. A 409 on a write is ``Conflict``; other failures are
+    """Kubernetes, for one ScimToken at a time. A 409 on a write is ``Conflict``, a 404 ``Gone``; other failures are
     ``KubernetesRejected`` or the client's own exception, which the controller retries with backoff.
 
     Every write first asks whether this process still leads and raises ``NotLeading`` when it does not.

@@ -12,7 +12,7 @@ from scim_operator.api.scimtoken import ScimToken
 from scim_operator.controller.status_writer import StatusWriter
 from scim_operator.planning.actions import Done, ObservedSecret
 from scim_operator.planning.conditions import Failure, ReconcileOutcome
-from scim_operator.planning.ports import Conflict
+from scim_operator.planning.ports import Conflict, Gone
 from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
 from scim_operator.planning.token_usage import SupersededTokenInUse
 
@@ -48,13 +48,13 @@ SECRET = ObservedSecret(
 class Cluster:
     """Takes statuses and Events, and forgets nothing."""
 
-    gone: bool = False
+    refuses: Conflict | None = None
     statuses: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     events: list[tuple[str, str]] = dataclasses.field(default_factory=list)
 
     async def apply_status(self, _owner: ScimToken, status: Mapping[str, object]) -> None:
-        if self.gone:
-            raise Conflict("the ScimToken is gone")
+        if self.refuses is not None:
+            raise self.refuses
         self.statuses.append(dict(status))
 
     async def event(
@@ -172,6 +172,15 @@ async def test_a_scimtoken_that_only_we_still_see_is_left_alone(
 async def test_one_that_went_while_its_status_was_written_is_no_error(
     writer: StatusWriter, cluster: Cluster
 ) -> None:
-    cluster.gone = True
+    cluster.refuses = Gone("404")
     await write(writer, scim_token())
     assert cluster.statuses == []
+
+
+async def test_a_status_that_others_wrote_at_the_same_moment_is_decided_anew(
+    writer: StatusWriter, cluster: Cluster
+) -> None:
+    """Nothing else would write it: it would say what was, until the next rotation."""
+    cluster.refuses = Conflict("409")
+    with pytest.raises(Conflict):
+        await write(writer, scim_token())
