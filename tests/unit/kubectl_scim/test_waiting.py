@@ -48,9 +48,19 @@ def test_what_is_not_done_in_time_is_told_with_what_the_operator_says_and_how_to
 ) -> None:
     played.answer("patch")
     played.answer("--watch", out=UNDER_WAY, hang=True)
+    played.answer("get", out=UNDER_WAY)
     with pytest.raises(NotDone, match="kubectl scim status entra -n team") as refused:
         rotated(played, [], 2)
     assert "it answered 503" in str(refused.value)
+
+
+def test_what_a_watch_did_not_tell_is_seen_in_the_end(played: PlayedKubectl) -> None:
+    played.answer("patch")
+    played.answer("--watch", out=UNDER_WAY, hang=True)
+    played.answer("get", out=AFTER)
+    done = rotated(played, [], 2)
+    assert done.active is not None
+    assert done.active.id == "t2"
 
 
 def test_a_refusal_is_told_and_nothing_is_waited_for(played: PlayedKubectl) -> None:
