@@ -15,19 +15,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
-from bench import contenders, picture
+from bench import contenders, goals, peers, picture
 from bench.contenders import ALL, BARE, OURS, Contender
 from bench.load import Client, Exchange, Turns
-from bench.results import Key, Results, inserted, latencies, raw, table, verdicts
+from bench.results import Key, Results, inserted, latencies, markdown, raw, table
 from bench.workloads import NAMES, READS_AND_PATCH, check, turns_of
 from localcluster.ports import free_port
 from support.postgres import PostgresServer, own_server
-
-WARM_UP_SECONDS = 0.4
 
 
 def say(text: str) -> None:
@@ -100,11 +100,13 @@ async def run(arguments: argparse.Namespace, directory: Path, server: PostgresSe
                 running.append(contender)
                 async with contender.client() as client:
                     await check(client, contender.asked)
+                for workload, reason in contender.asked.cannot.items():
+                    results.cannot[Key(name, size, workload)] = reason
                 say(f"  {contender.label} started, loaded and checked in {time.monotonic() - began:.0f} s")
         for contender in running:
             for name in filter(contender.asked.can, NAMES):
                 async with contender.client() as client:
-                    await client.saturate(turns_of(contender.asked, name, 99), WARM_UP_SECONDS)
+                    await client.saturate(turns_of(contender.asked, name, 99), contender.warm_up_seconds)
         say(f"{len(running)} contenders are warm; {arguments.rounds} rounds of {arguments.seconds} s each")
         await _saturate(running, READS_AND_PATCH, arguments.rounds, arguments.seconds, results)
         rest = [name for name in NAMES if name not in READS_AND_PATCH]
@@ -118,14 +120,30 @@ async def run(arguments: argparse.Namespace, directory: Path, server: PostgresSe
     return results
 
 
-def main() -> int:
-    """Print the table and the goals; 1 when one is missed."""
+def chosen(wanted: Sequence[str], without: Sequence[str] = ()) -> list[str]:
+    """The contenders that take part, with the peers among them built.
+
+    Raises ``SystemExit`` with all that has to be installed first.
+    """
+    names = [name for name in wanted if name not in without]
+    others = [peers.ALL[name] for name in names if name in peers.ALL]
+    lacking = list(filter(None, map(peers.lacking, others)))
+    if lacking:
+        raise SystemExit("\n".join(lacking))
+    for peer in others:
+        peers.built(peer)
+    return names
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    names = ", ".join(ALL)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000], help="people, smallest first")
+    parser.add_argument("--contenders", nargs="+", choices=ALL, default=ALL, metavar="NAME", help=names)
     parser.add_argument(
-        "--contenders", nargs="+", choices=ALL, default=ALL, metavar="NAME", help=", ".join(ALL)
+        "--without", nargs="+", choices=ALL, default=(), metavar="NAME", help="leave these out"
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
@@ -138,17 +156,21 @@ def main() -> int:
         type=Path,
         help="directory for requests.json and requests.svg; the tables of its performance.md are made anew",
     )
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Print the table and the goals; 1 when one is missed."""
+    arguments = _arguments()
+    arguments.contenders = chosen(arguments.contenders, arguments.without)
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as made,
         own_server(settings=contenders.POSTGRES_SETTINGS, on_disk=True) as server,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         results = runner.run(run(arguments, Path(made), server))
-    print(f"\n{table(results)}\n\n{latencies(results)}\n")
-    found = list(verdicts(results))
-    for verdict in found:
-        print(verdict)
+    found = list(goals.verdicts(results))
+    print(f"\n{table(results)}\n\n{latencies(results)}\n\n{goals.shown(found)}")
     if arguments.out:
         machine = {
             "processors": os.cpu_count(),
@@ -157,15 +179,24 @@ def main() -> int:
             "rounds": arguments.rounds,
             "secondsEach": arguments.seconds,
         }
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        everything = {"run": machine, **raw(results)}
-        (arguments.out / "requests.json").write_text(json.dumps(everything) + "\n")
+        _write(arguments.out, {"run": machine, **raw(results), "goals": [asdict(one) for one in found]})
         (arguments.out / "requests.svg").write_text(picture.draw(results))
-        page = arguments.out / "performance.md"
-        if page.exists():
-            page.write_text(inserted(page.read_text(), everything))
         print(f"\nwritten: {arguments.out}/requests.json, requests.svg, and the tables of performance.md")
     return 0 if all(verdict.met for verdict in found) else 1
+
+
+def _write(directory: Path, everything: dict[str, Any]) -> None:
+    """The raw data, and the tables of the page beside it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "requests.json").write_text(json.dumps(everything) + "\n")
+    page = directory / "performance.md"
+    if page.exists():
+        page.write_text(inserted(page.read_text(), tables(everything)))
+
+
+def tables(everything: dict[str, Any]) -> str:
+    """The tables of the page, from the raw data."""
+    return f"{markdown(everything)}\n\n{goals.markdown(everything['goals'])}"
 
 
 if __name__ == "__main__":

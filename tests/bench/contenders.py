@@ -5,18 +5,18 @@ import contextlib
 import dataclasses
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import orjson
 
-from bench import loading
+from bench import loading, peers
 from bench.load import Client
 from bench.population import identity
 from bench.workloads import Asked
@@ -25,13 +25,15 @@ from support.postgres import PostgresServer, execute
 
 OURS: Final = ("ours, SQLite", "ours, PostgreSQL")
 BARE: Final = ("bare, SQLite", "bare, PostgreSQL")
-PEERS: Final = ("scim2-server", "SCIMMY")
+INTERPRETED: Final = tuple(peer.name for peer in peers.INTERPRETED)
+COMPILED: Final = tuple(peer.name for peer in peers.COMPILED)
+PEERS: Final = (*INTERPRETED, *COMPILED)
 ALL: Final = (*OURS, *BARE, *PEERS)
 SERVE: Final = (sys.executable, "-m", "scim_api.cli.main", "serve", "--log-level", "warning")
 START_SECONDS: Final = 60.0
 POSTGRES_SETTINGS: Final = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
 """As one would set them on a machine like this; ``fsync`` and ``synchronous_commit`` stay on."""
-_HERE: Final = Path(__file__).parent
+WARM_UP_SECONDS: Final = 0.4
 
 
 @dataclasses.dataclass
@@ -51,6 +53,8 @@ class Contender:
     port: int
     asked: Asked
     first_answer: float = 0.0
+    warm_up_seconds: float = WARM_UP_SECONDS
+    """Under load, for each workload, before anything is measured."""
 
     @property
     def label(self) -> str:
@@ -73,9 +77,12 @@ class Contender:
 
 
 @contextlib.contextmanager
-def process_of(command: list[str], directory: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def process_of(
+    command: Sequence[str], directory: Path, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator["subprocess.Popen[bytes]"]:
     """A server's process, ended at the end; its output goes into ``log`` in the directory."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    imports = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    environment = {**os.environ, **imports, **environment}
     with (directory / "log").open("ab") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=directory
@@ -118,29 +125,11 @@ async def database(kind: str, directory: Path, server: PostgresServer) -> AsyncI
     yield server.url_of(name)
 
 
-def scimmy() -> Path:
-    """SCIMMY with its packages, installed once by npm beside the other caches."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scim-operator" / "scimmy"
-    cache.mkdir(parents=True, exist_ok=True)
-    wanted = (_HERE / "scimmy" / "package.json").read_bytes()
-    shutil.copy(_HERE / "scimmy" / "server.js", cache)
-    if not (cache / "installed").exists() or (cache / "installed").read_bytes() != wanted:
-        (cache / "package.json").write_bytes(wanted)
-        print("  npm install of SCIMMY, once", flush=True)
-        subprocess.run(
-            ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"],
-            cwd=cache,
-            check=True,
-        )
-        (cache / "installed").write_bytes(wanted)
-    return cache / "server.js"
-
-
 @contextlib.asynccontextmanager
 async def running(name: str, count: int, server: PostgresServer) -> AsyncIterator[Contender]:
     """A contender with so many people."""
     who, kind = (*name.split(", "), "")[:2]
-    port, python = free_port(), sys.executable
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="bench-") as made:
         directory = Path(made)
         async with contextlib.AsyncExitStack() as stack:
@@ -148,23 +137,24 @@ async def running(name: str, count: int, server: PostgresServer) -> AsyncIterato
             if who == "ours":
                 yield await stack.enter_async_context(ours(name, url, count, directory))
                 return
-            match who:
-                case "bare":
-                    if kind == "SQLite":
-                        path = url.removeprefix("sqlite:///")
-                        await asyncio.to_thread(loading.load_bare_sqlite, path, count)
-                    else:
-                        await loading.load_bare_postgres(url, count)
-                    command = [python, "-m", "bench.bare", url, "--port", str(port)]
-                case "SCIMMY":
-                    command = ["node", str(scimmy()), str(port)]
-                case _:
-                    command = [python, "-m", "bench.library", "--port", str(port)]
+            if who == "bare":
+                if kind == "SQLite":
+                    path = url.removeprefix("sqlite:///")
+                    await asyncio.to_thread(loading.load_bare_sqlite, path, count)
+                else:
+                    await loading.load_bare_postgres(url, count)
+                command = [sys.executable, "-m", "bench.bare", url, "--port", str(port)]
+                asked = Asked("none", identity, count)
+                yield await stack.enter_async_context(_started(name, command, port, asked, directory))
+                return
+            peer = peers.ALL[name]
+            asked = Asked("none", identity, count, cannot=peer.cannot)
+            command = [*peer.start(peers.built(peer)), str(port)]
             contender = await stack.enter_async_context(
-                _started(name, command, port, Asked("none", identity, count), directory)
+                _started(name, command, port, asked, directory, peer.environment)
             )
-            if name in PEERS:
-                await _post_all(contender, count)
+            contender.warm_up_seconds = peer.warm_up_seconds
+            await _post_all(contender, count)
             yield contender
 
 
@@ -185,9 +175,14 @@ async def ours(
 
 @contextlib.asynccontextmanager
 async def _started(
-    name: str, command: list[str], port: int, asked: Asked, directory: Path
+    name: str,
+    command: Sequence[str],
+    port: int,
+    asked: Asked,
+    directory: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Contender]:
-    with process_of(command, directory) as process:
+    with process_of(command, directory, environment) as process:
         contender = Contender(name, process, port, asked)
         contender.first_answer = await _answering(contender, directory)
         yield contender

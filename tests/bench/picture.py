@@ -41,12 +41,19 @@ def _panel(results: Results, name: str, cells: list[tuple[int, str]], left: int,
     }
     most = max(rates.values(), default=1.0)
     room = _WIDTH // 2 - _LABEL - 70
-    for line, ((count, who), rate) in enumerate(rates.items()):
+    unable = [cell for cell in cells if Key(cell[1], cell[0], name) in results.cannot]
+    for line, (count, who) in enumerate((*rates, *unable)):
         y = top + _HEAD + line * (_BAR + _GAP)
+        parts.append(
+            f'<text x="{left + _LABEL - 8}" y="{y + 12}" text-anchor="end">{escape(who)} ({count:,})</text>'
+        )
+        if (count, who) in unable:
+            parts.append(f'<text x="{left + _LABEL}" y="{y + 12}" fill="#64748b">cannot</text>')
+            continue
+        rate = rates[count, who]
         colour = _COLOURS.get(who.partition(",")[0], _OTHER)
         length = max(1.0, rate / most * room)
         parts += [
-            f'<text x="{left + _LABEL - 8}" y="{y + 12}" text-anchor="end">{escape(who)} ({count:,})</text>',
             f'<rect x="{left + _LABEL}" y="{y}" width="{length:.1f}" height="{_BAR}" rx="2" fill="{colour}"/>',
             f'<text x="{left + _LABEL + length + 5:.1f}" y="{y + 12}">{rate:,.0f}</text>',
         ]

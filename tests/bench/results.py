@@ -1,23 +1,13 @@
-"""What a run found: cells, ratios within each round, goals."""
+"""What a run found: rates, ratios within each round, latencies; as tables and as JSON."""
 
 import dataclasses
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from bench.contenders import BARE, OURS, PEERS
 from bench.load import Sample, histogram, percentile
 from bench.workloads import NAMES
 
-TIMES_BEST_PEER: Final = 2.0
-OF_BARE: Final[Mapping[str, Mapping[str, float]]] = {
-    "SQLite": dict.fromkeys(NAMES[:6], 1.0),
-    "PostgreSQL": {**dict.fromkeys(NAMES[:3], 1.0), "list 100": 0.9, "patch": 0.8, "create": 0.9},
-}
-MIX_AT_THE_LARGEST: Final = 0.9
-P99_AT_THE_LARGEST: Final = 1.2
-MEMORY_BYTES: Final = 200 * 1024 * 1024
-FIRST_ANSWER_SECONDS: Final = 1.5
 _BEGIN: Final = "<!-- written by make bench -->"
 _END: Final = "<!-- end -->"
 
@@ -41,6 +31,7 @@ class Results:
         generator: what the load generator reaches against a server that does nothing, per second.
         memory: bytes at the end, by contender and size.
         first_answer: seconds, likewise.
+        cannot: why a contender has no samples of a workload that others have.
     """
 
     pace: float
@@ -49,6 +40,7 @@ class Results:
     paced: dict[Key, list[Sample]] = dataclasses.field(default_factory=dict)
     memory: dict[tuple[str, int], int] = dataclasses.field(default_factory=dict)
     first_answer: dict[tuple[str, int], float] = dataclasses.field(default_factory=dict)
+    cannot: dict[Key, str] = dataclasses.field(default_factory=dict)
 
     def rate(self, key: Key) -> float:
         """Requests per second: the median of the rounds."""
@@ -68,85 +60,6 @@ class Results:
         return sorted({key.count for key in self.saturated if key.contender == contender})
 
 
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """A goal, and what was found."""
-
-    goal: str
-    found: str
-    met: bool
-
-    def __str__(self) -> str:
-        """One line."""
-        return f"{'ok    ' if self.met else 'MISSED'} {self.goal}: {self.found}"
-
-
-def spread(values: Sequence[float]) -> str:
-    """The median, and from where to where."""
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
-
-
-def verdicts(results: Results) -> Iterator[Verdict]:
-    """Each goal that the run can tell something about."""
-    for ours, bare in zip(OURS, BARE, strict=True):
-        sizes = results.sizes(ours)
-        if not sizes:
-            continue
-        size, kind = sizes[0], ours.partition(", ")[2]
-        for name in NAMES:
-            mine = Key(ours, size, name)
-            peers = [Key(peer, size, name) for peer in PEERS if Key(peer, size, name) in results.saturated]
-            if peers:
-                best = max(peers, key=results.rate)
-                ratios = results.ratios(mine, best)
-                yield Verdict(
-                    f"{ours}, {name}, by {best.contender}: {TIMES_BEST_PEER} at least",
-                    spread(ratios),
-                    statistics.median(ratios) >= TIMES_BEST_PEER,
-                )
-            goal = OF_BARE[kind].get(name)
-            if Key(bare, size, name) in results.saturated and goal is not None:
-                ratios = results.ratios(mine, Key(bare, size, name))
-                yield Verdict(
-                    f"{ours}, {name}, by {bare}: {goal} at least",
-                    spread(ratios),
-                    statistics.median(ratios) >= goal,
-                )
-        yield from _flat(results, ours, sizes)
-        for size in sizes:
-            memory = results.memory[ours, size]
-            yield Verdict(
-                f"{ours}, memory with {size:,} users: under 200 MiB",
-                f"{memory / 1024**2:.0f} MiB",
-                memory < MEMORY_BYTES,
-            )
-            first = results.first_answer[ours, size]
-            yield Verdict(
-                f"{ours}, start to first answer with {size:,} users: under {FIRST_ANSWER_SECONDS} s",
-                f"{first:.2f} s",
-                first < FIRST_ANSWER_SECONDS,
-            )
-
-
-def _flat(results: Results, ours: str, sizes: Sequence[int]) -> Iterator[Verdict]:
-    if len(sizes) < 2:
-        return
-    small, large = Key(ours, sizes[0], "Entra mix"), Key(ours, sizes[-1], "Entra mix")
-    ratios = results.ratios(large, small)
-    yield Verdict(
-        f"{ours}, Entra mix at {large.count:,} by that at {small.count:,}: {MIX_AT_THE_LARGEST} at least",
-        spread(ratios),
-        statistics.median(ratios) >= MIX_AT_THE_LARGEST,
-    )
-    pairs = zip(results.paced[large], results.paced[small], strict=True)
-    slower = [percentile(one.latencies, 0.99) / percentile(two.latencies, 0.99) for one, two in pairs]
-    yield Verdict(
-        f"{ours}, p99 of the mix at {large.count:,} by that at {small.count:,}: {P99_AT_THE_LARGEST} at most",
-        spread(slower),
-        statistics.median(slower) <= P99_AT_THE_LARGEST,
-    )
-
-
 def table(results: Results) -> str:
     """Requests per second, one line per contender and size."""
     rows = [["requests/s", *NAMES]]
@@ -155,16 +68,16 @@ def table(results: Results) -> str:
     )
     for contender, count in cells:
         keys = [Key(contender, count, name) for name in NAMES]
-        rates = [results.rate(key) if key in results.saturated else None for key in keys]
-        rows.append([f"{contender} ({count:,})", *map(_shown, rates)])
+        rates = {key: results.rate(key) for key in keys if key in results.saturated}
+        rows.append([f"{contender} ({count:,})", *(_shown(key, rates, results.cannot) for key in keys)])
     return aligned(rows)
 
 
-def _shown(rate: float | None) -> str:
+def _shown(key: Key, rates: Mapping[Key, float], cannot: Mapping[Key, str]) -> str:
     """A rate with as many digits as say something; a dash where there is no such workload."""
-    if rate is None:
-        return "–"
-    return f"{rate:.0f}" if rate >= 20 else f"{rate:.1f}"
+    if key not in rates:
+        return "cannot" if key in cannot else "–"
+    return f"{rates[key]:.0f}" if rates[key] >= 20 else f"{rates[key]:.1f}"
 
 
 def latencies(results: Results) -> str:
@@ -224,31 +137,31 @@ def raw(results: Results) -> dict[str, Any]:
             {"contender": who, "users": count, "seconds": round(seconds, 3)}
             for (who, count), seconds in results.first_answer.items()
         ],
-        "goals": [dataclasses.asdict(verdict) for verdict in verdicts(results)],
+        "cannot": [
+            {"contender": key.contender, "users": key.count, "workload": key.workload, "reason": reason}
+            for key, reason in results.cannot.items()
+        ],
     }
 
 
-def markdown(found: dict[str, Any]) -> str:
-    """The tables of a page, from what ``raw`` gave."""
-    cells = {
-        (cell["users"], cell["contender"], cell["workload"]): statistics.median(cell["perSecond"])
-        for cell in found["saturated"]
-    }
-    names = [name for name in NAMES if any(name == measured for _, _, measured in cells)]
+def markdown(found: Mapping[str, Any]) -> str:
+    """Requests per second as a table of a page, from what ``raw`` gave."""
+    rates = {_key(cell): statistics.median(cell["perSecond"]) for cell in found["saturated"]}
+    cannot = {_key(cell): cell["reason"] for cell in found["cannot"]}
+    names = [name for name in NAMES if any(name == key.workload for key in rates)]
     lines = [f"| requests/s | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
-    for users, who in dict.fromkeys((users, who) for users, who, _ in sorted(cells)):
-        shown = [_shown(cells.get((users, who, name))) for name in names]
-        lines.append(f"| {who}, {users:,} users | {' | '.join(shown)} |")
-    lines += ["", "| goal | found (from, to) | |", "|---|---|---|"]
-    lines += [
-        f"| {goal['goal']} | {goal['found']} | {'met' if goal['met'] else '**missed**'} |"
-        for goal in found["goals"]
-    ]
+    for users, who in sorted({(key.count, key.contender) for key in rates}):
+        cells = [_shown(Key(who, users, name), rates, cannot) for name in names]
+        lines.append(f"| {who}, {users:,} users | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def inserted(page: str, found: dict[str, Any]) -> str:
-    """A page with the tables between its two marks made anew."""
+def _key(cell: Mapping[str, Any]) -> Key:
+    return Key(cell["contender"], cell["users"], cell["workload"])
+
+
+def inserted(page: str, tables: str) -> str:
+    """A page with what is between its two marks made anew."""
     before, _, rest = page.partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    return f"{before}{_BEGIN}\n{markdown(found)}\n{_END}{after}"
+    return f"{before}{_BEGIN}\n{tables}\n{_END}{after}"
