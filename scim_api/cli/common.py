@@ -6,12 +6,11 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from scim_api.cli.sign_in import ConnectionMistake
+from scim_api.cli.mistake import ConnectionMistake
 from scim_api.server.settings import ApiSettings, SettingsError, load
-from scim_api.store.errors import Conflict, ReaderRefused, StoreError, Unavailable
+from scim_api.store.errors import Conflict, ReaderRefused, StoreError, TransferRefused, Unavailable
 from scim_api.store.factory import create_store
 from scim_api.store.protocol import Store
-from scim_api.store.sql.transfer_tables import TransferRefused
 from scim_api.store.urls import ignored_parameters
 
 Result = TypeVar("Result")

@@ -9,9 +9,10 @@ from click.core import ParameterSource
 
 from scim_api.cli import issuance
 from scim_api.cli.common import database_option, read_settings, run, with_store
+from scim_api.cli.mistake import ConnectionMistake
 from scim_api.cli.output import print_issued
 from scim_api.cli.parameters import ACCESS_TOKEN_LIFETIME, JSON, LIFETIME, NAME, PUBLIC_URL
-from scim_api.cli.sign_in import AuthType, ConnectionMistake, SignIn, Typed, WorkloadIdentity, sign_in_of
+from scim_api.cli.sign_in import AuthType, SignIn, Typed, WorkloadIdentity, sign_in_of
 from scim_api.contract.admin import RATE_BOUNDS, CustomField, Matching, RateLimit, TenantSettings
 from scim_api.contract.oauth import LOGIN_HOSTS, Cloud
 

@@ -7,14 +7,8 @@ from typing import Final, Literal
 
 from pydantic import ValidationError
 
-from scim_api.cli.sign_in import (
-    AuthType,
-    BearerToken,
-    ClientCredentials,
-    ConnectionMistake,
-    SignIn,
-    WorkloadIdentity,
-)
+from scim_api.cli.mistake import ConnectionMistake
+from scim_api.cli.sign_in import AuthType, BearerToken, ClientCredentials, SignIn, WorkloadIdentity
 from scim_api.contract.admin import (
     AccessMode,
     Connection,

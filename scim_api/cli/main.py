@@ -1,17 +1,44 @@
-"""``scim-api``: the commands, and ``serve``."""
+"""``scim-api``: the commands, and ``serve``.
+
+What one command alone needs is imported by that command: ``serve`` starts sooner, and stays smaller.
+"""
 
 import asyncio
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import click
 
 from scim_api.cli.common import CONTEXT, database_option, read_settings, run
-from scim_api.cli.connections import connection
-from scim_api.cli.console.command import console
-from scim_api.cli.database import backup, copy, migrate
-from scim_api.cli.readers import reader
-from scim_api.cli.webhooks import webhook
 from scim_api.contract.logging import configure
+
+ELSEWHERE: Final[Mapping[str, str]] = {
+    "migrate": "database",
+    "copy": "database",
+    "backup": "database",
+    "connection": "connections",
+    "reader": "readers",
+    "webhook": "webhooks",
+    "console": "console.command",
+}
+"""The commands that are not in this module, and the module of ``scim_api.cli`` that has each."""
+
+
+class Commands(click.Group):
+    """The commands of this module, and those that are imported when they are typed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of ``--help``."""
+        return sorted((*super().list_commands(ctx), *ELSEWHERE))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One of them; None: there is no such."""
+        if cmd_name not in ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module = importlib.import_module(f"scim_api.cli.{ELSEWHERE[cmd_name]}")
+        found: click.Command = getattr(module, cmd_name)
+        return found
 
 
 def webhook_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -34,7 +61,7 @@ def webhook_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.group(context_settings=CONTEXT)
+@click.group(cls=Commands, context_settings=CONTEXT)
 @click.version_option(package_name="scim-operator", prog_name="scim-api")
 def main() -> None:
     """SCIM 2.0 service for Microsoft Entra ID.
@@ -165,10 +192,6 @@ def deliver(**options: object) -> None:
 
     _use_uvloop()
     run(lambda: run_dispatcher(settings))
-
-
-for command in (migrate, copy, backup, connection, reader, webhook, console):
-    main.add_command(command)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
+from scim_api.cli.mistake import ConnectionMistake
 from scim_api.contract.admin import WorkloadIdentityTrust
 from scim_api.contract.oauth import CLOUDS, Cloud
 
@@ -18,10 +19,6 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _MOST_VALUES: Final = 16
 _LONGEST_VALUE: Final = 256
 _LONGEST_URL: Final = 512
-
-
-class ConnectionMistake(Exception):
-    """The command can't be done; the message says what to do instead."""
 
 
 class AuthType(enum.StrEnum):

@@ -31,9 +31,11 @@ ACCESS_TOKEN_BOUNDS: Final = (3600, 21_600)
 
 
 class ContractModel(BaseModel):
-    """camelCase in JSON; what a side does not know is ignored."""
+    """camelCase in JSON; what a side does not know is ignored. What validates it is built by its first use."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, defer_build=True
+    )
 
 
 class Matching(enum.StrEnum):

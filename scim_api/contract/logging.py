@@ -1,12 +1,31 @@
 """Structured logs: one event per fact, JSON on stderr (readable text on a terminal), never a token."""
 
+import contextlib
 import logging
 import re
 import sys
+from collections.abc import Iterator
 from typing import Final
 
-import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+
+@contextlib.contextmanager
+def _as_if_not_installed(package: str) -> Iterator[None]:
+    """What is imported within does not find the package, unless that was imported before."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment] # https://docs.python.org/3/reference/import.html#the-module-cache
+    try:
+        yield
+    finally:
+        del sys.modules[package]
+
+
+# structlog imports rich where it is installed, for tracebacks that are not wanted here, with local variables in them.
+# That is a sixth of what `scim-api serve` would take to start.
+with _as_if_not_installed("rich"):
+    import structlog
+    from structlog.typing import EventDict, Processor, WrappedLogger
 
 REDACTED: Final = "[redacted]"
 _SECRETS: Final = re.compile(

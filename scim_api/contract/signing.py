@@ -24,10 +24,6 @@ LIFETIME: Final = timedelta(seconds=60)
 LEEWAY: Final = timedelta(seconds=150)
 LONGEST_VALIDITY: Final = LIFETIME + 2 * LEEWAY
 """From when a call is first taken to when it is refused as too old, at most."""
-PROOF_AGENT: Final = "scim-operator-proof"
-"""User-Agent of the operator's own sign-ins. Anybody can write it, so nothing depends on it: see ``sign_proof``."""
-PROOF_HEADER: Final = "Scim-Operator-Proof"
-"""Carries ``sign_proof``: this sign-in is the operator's own, and no use of the credential."""
 
 
 class SignatureRefused(Exception):

@@ -14,15 +14,15 @@ import dataclasses
 import hmac
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final, Protocol
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from typing import TYPE_CHECKING, Final, Protocol
 
 from scim_api.contract.clock import boot_time
-from scim_api.contract.signing import SignatureRefused, verify_proof
 from scim_api.contract.tokens import digest as token_digest
 from scim_api.contract.tokens import opens_scim
 from scim_api.store.protocol import Access, AuthGeneration, CredentialUse, Store
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FRESH_SECONDS: Final = 1.0
 """How long a reading of the auth generation counts, in seconds."""
@@ -38,7 +38,7 @@ class OperatorKeys(Protocol):
     def installation(self) -> str | None:
         """The installation id, once the operator has published it."""
 
-    def find(self, kid: str) -> Ed25519PublicKey | None:
+    def find(self, kid: str) -> "Ed25519PublicKey | None":
         """The key with this id."""
 
 
@@ -57,6 +57,11 @@ class OperatorProof:
         installation = None if keys is None else keys.installation
         if keys is None or installation is None:
             return False
+        from scim_api.contract.signing import (  # who has read keys has imported it
+            SignatureRefused,
+            verify_proof,
+        )
+
         try:
             verify_proof(
                 self.jwt,

@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from scim_api.contract.signing import PROOF_HEADER
+from scim_api.contract.proof import PROOF_HEADER
 from scim_api.core import limits
 from scim_api.core.errors import ScimError
 from scim_api.core.schema.tenant_schema import compile_tenant_schema

@@ -102,31 +102,36 @@ class DirectRouter:
         await self._app(scope, receive, send)
 
 
+MakeVerifier = Callable[[], AssertionVerifier]
+"""Makes what verifies assertions; it may take some time, and is called once."""
+
+
 class TokenEndpoint:
     """The token endpoint, imported and made when somebody first asks for it: with FastAPI that takes some time.
 
     Args:
         service: what it shares with the SCIM API.
-        assertions: verifies them; None: none is accepted.
+        assertions: makes what verifies them; None: none is accepted.
     """
 
-    def __init__(self, service: ServiceContext, assertions: AssertionVerifier | None) -> None:
+    def __init__(self, service: ServiceContext, assertions: MakeVerifier | None) -> None:
         self._service, self._assertions = service, assertions
         self._app: ASGIApp | None = None
+        self._making = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
         if self._app is None:
-            # In another thread: others are answered meanwhile.
-            make = await asyncio.to_thread(_import_token_app)
-            self._app = self._app or make(self._service, self._assertions)
+            async with self._making:
+                if self._app is None:
+                    # In another thread: others are answered meanwhile.
+                    self._app = await asyncio.to_thread(self._make)
         await self._app(scope, receive, send)
 
+    def _make(self) -> ASGIApp:
+        from scim_api.http.oauth.token_endpoint import token_app
 
-def _import_token_app() -> Callable[[ServiceContext, AssertionVerifier | None], ASGIApp]:
-    from scim_api.http.oauth.token_endpoint import token_app
-
-    return token_app
+        return token_app(self._service, None if self._assertions is None else self._assertions())
 
 
 def scim_endpoints(service: ServiceContext) -> Mapping[str, ScimEndpoint]:
@@ -160,7 +165,7 @@ def scim_endpoints(service: ServiceContext) -> Mapping[str, ScimEndpoint]:
 
 
 def public_endpoints(
-    service: ServiceContext, assertions: AssertionVerifier | None = None
+    service: ServiceContext, assertions: MakeVerifier | None = None
 ) -> Mapping[str, ASGIApp]:
     """Everything that the public port serves, by its path; see ``public_app``."""
     return {
@@ -172,13 +177,13 @@ def public_endpoints(
 
 
 def public_app(
-    service: ServiceContext, *, assertions: AssertionVerifier | None = None, shortcut: bool = True
+    service: ServiceContext, *, assertions: MakeVerifier | None = None, shortcut: bool = True
 ) -> ASGIApp:
     """The application for the public port.
 
     Args:
         service: what its endpoints share.
-        assertions: verifies those that come to the token endpoint; None: none is accepted.
+        assertions: makes what verifies those that come to the token endpoint; None: none is accepted.
         shortcut: False brings every path into the RFC's spelling first, which is answered alike.
     """
     endpoints = public_endpoints(service, assertions)

@@ -13,7 +13,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 import uvicorn
@@ -21,28 +21,26 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scim_api.contract import listening
 from scim_api.contract.oauth import TOKEN_PATH
-from scim_api.delivery.dispatcher import Dispatcher
-from scim_api.delivery.metrics import DeliveryMetrics
 from scim_api.http.admin.trusted_keys import TrustedKeys
 from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics
-from scim_api.http.oauth.federated_assertions import FederatedAssertions
-from scim_api.http.oauth.issuer_keys import DAY, IssuerKeyCache
+from scim_api.http.oauth.assertion import AssertionVerifier
 from scim_api.http.oauth.key_address import KeyHosts
-from scim_api.http.oauth.key_fetch import KeyFetcher
 from scim_api.http.paths import SCIM_PATH
-from scim_api.http.public import public_app
+from scim_api.http.public import MakeVerifier, public_app
 from scim_api.http.rate_limit import RateLimiter
 from scim_api.http.request import ServiceContext
 from scim_api.server import background_jobs
-from scim_api.server.deliveries import new_dispatcher
 from scim_api.server.http_protocol import BoundedHttpProtocol, ConnectionLimits
 from scim_api.server.settings import ApiSettings, SettingsError
-from scim_api.server.tls import BoundedTls, ServerCertificate
 from scim_api.store.errors import Unavailable
 from scim_api.store.factory import create_store, surprises
 from scim_api.store.migrate import REQUIRED_VERSION, migrate
 from scim_api.store.protocol import Store
+
+if TYPE_CHECKING:
+    from scim_api.delivery.dispatcher import Dispatcher
+    from scim_api.server.tls import ServerCertificate
 
 log = structlog.get_logger(__name__)
 INTERNAL_CONNECTIONS: Final = 100
@@ -142,7 +140,7 @@ def _granted(settings: ApiSettings) -> int:
 
 
 def new_server(
-    app: ASGIApp, settings: ApiSettings, connections: int, certificate: ServerCertificate | None = None
+    app: ASGIApp, settings: ApiSettings, connections: int, certificate: "ServerCertificate | None" = None
 ) -> _Server:
     """A server of one port, which leaves signals to its caller.
 
@@ -157,6 +155,8 @@ def new_server(
     )
     protocol: Callable[..., asyncio.BaseProtocol] = functools.partial(BoundedHttpProtocol, limits=limits)
     if certificate is not None:
+        from scim_api.server.tls import BoundedTls
+
         protocol = functools.partial(
             BoundedTls,
             certificate=certificate,
@@ -229,17 +229,33 @@ async def claim(store: Store, keys: TrustedKeys) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _assertions(
-    settings: ApiSettings, store: Store, metrics: Metrics
-) -> AsyncIterator[FederatedAssertions]:
-    """What verifies clients' assertions. Nothing is fetched before a client with a trust signs in."""
-    fetcher = KeyFetcher(KeyHosts.read(settings.keys_hosts))
-    keys = IssuerKeyCache(store, fetcher, metrics, max_age=settings.keys_max_age_days * DAY)
-    try:
-        yield FederatedAssertions(keys)
-    finally:
-        await keys.aclose()
-        await fetcher.aclose()
+async def _assertions(settings: ApiSettings, store: Store, metrics: Metrics) -> AsyncIterator[MakeVerifier]:
+    """Makes what verifies clients' assertions, for the token endpoint. Nothing is fetched before a client with a
+    trust signs in.
+    """
+    async with contextlib.AsyncExitStack() as opened:
+
+        def make() -> AssertionVerifier:
+            from scim_api.http.oauth.federated_assertions import FederatedAssertions
+            from scim_api.http.oauth.issuer_keys import DAY, IssuerKeyCache
+            from scim_api.http.oauth.key_fetch import KeyFetcher
+
+            fetcher = KeyFetcher(KeyHosts.read(settings.keys_hosts))
+            opened.push_async_callback(fetcher.aclose)
+            keys = IssuerKeyCache(store, fetcher, metrics, max_age=settings.keys_max_age_days * DAY)
+            opened.push_async_callback(keys.aclose)
+            return FederatedAssertions(keys)
+
+        yield make
+
+
+def _certificate(settings: ApiSettings) -> "ServerCertificate | None":
+    """Of the operator's port. Raises ``SettingsError``."""
+    if settings.operator_tls_dir is None:
+        return None
+    from scim_api.server.tls import ServerCertificate
+
+    return ServerCertificate(settings.operator_tls_dir)
 
 
 async def serve(settings: ApiSettings) -> None:
@@ -253,7 +269,7 @@ async def serve(settings: ApiSettings) -> None:
         Unavailable: the database can't be opened.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
-    certificate = ServerCertificate(settings.operator_tls_dir) if settings.operator_tls_dir else None
+    certificate = _certificate(settings)
     settings, listeners = bind(settings)
     keys = TrustedKeys(settings.admin_keys_dir)
     metrics = Metrics()
@@ -293,6 +309,9 @@ async def serve(settings: ApiSettings) -> None:
             servers.append((operator, listeners.operator))
         dispatcher = None
         if settings.deliver:
+            from scim_api.delivery.metrics import DeliveryMetrics
+            from scim_api.server.deliveries import new_dispatcher
+
             dispatcher = new_dispatcher(settings, store, settings.endpoint, DeliveryMetrics(metrics.registry))
         await _run(service, servers, settings, dispatcher)
 
@@ -301,7 +320,7 @@ async def _run(
     service: ServiceContext,
     servers: list[tuple[_Server, socket.socket]],
     settings: ApiSettings,
-    dispatcher: Dispatcher | None,
+    dispatcher: "Dispatcher | None",
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

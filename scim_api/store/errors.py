@@ -113,3 +113,7 @@ class SigningSecretNotFound(StoreError):
     def __init__(self, ids: tuple[str, ...]) -> None:
         super().__init__(f"unknown signing secrets: {', '.join(ids)}")
         self.ids = ids
+
+
+class TransferRefused(StoreError):
+    """A database cannot be copied as asked; nothing was changed. The message says what to do."""

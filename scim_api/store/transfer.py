@@ -8,17 +8,9 @@ commit each table is read back, and its digest must be that of what was read at 
 import contextlib
 from collections.abc import Callable, Mapping
 
+from scim_api.store.errors import TransferRefused
 from scim_api.store.migrate import REQUIRED_VERSION, migrate
-from scim_api.store.sql.transfer_tables import (
-    TABLES,
-    Digest,
-    Pages,
-    Source,
-    Table,
-    Target,
-    TransferDatabase,
-    TransferRefused,
-)
+from scim_api.store.sql.transfer_tables import TABLES, Digest, Pages, Source, Table, Target, TransferDatabase
 from scim_api.store.urls import read_url, redact_url
 
 Progress = Callable[[Table, int, int], None]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from scim_api.cli import main as api_cli
-from scim_api.server.settings import ApiSettings
+from scim_api.server.settings import ApiSettings, load
 from scim_operator import cli as operator_cli
 from scim_operator.adapters.admin_key import CONFIG_MAP_NAME
 from scim_operator.settings import OperatorSettings
@@ -17,8 +17,8 @@ from support.chart import EVERYTHING, HOST, VALUES_FILES, Helm, Object
 
 POSTGRESQL = {"type": "postgresql", "existingSecret": {"name": "scim-database"}}
 SETTINGS = {
-    f"{model.model_config['env_prefix']}{name.upper()}"
-    for model in (ApiSettings, OperatorSettings)
+    f"{prefix}{name.upper()}"
+    for prefix, model in (("SCIM_API_", ApiSettings), ("SCIM_OPERATOR_", OperatorSettings))
     for name in model.model_fields
 }
 BESIDE = {"SSL_CERT_FILE", "PGSSLROOTCERT", "HTTPS_PROXY"}
@@ -108,7 +108,7 @@ def test_the_programs_understand_what_they_are_told(
             if isinstance(value, str):
                 monkeypatch.setenv(name, value)
         if "/scim-api:" in f"/{container['image']}":
-            ApiSettings()
+            load()
         elif owner.endswith(("/operator", "/release")):
             OperatorSettings()
         for name in SETTINGS:
@@ -120,9 +120,11 @@ def test_each_container_runs_a_command_of_its_program(helm: Helm, values: Any) -
     for owner, container in helm.render(values).containers():
         group = api_cli.main if "/scim-api:" in f"/{container['image']}" else operator_cli.cli
         command, *options = container["args"]
-        known = {name for option in group.commands[command].params for name in option.opts}
-        assert {option.split("=")[0] for option in options} <= known, owner
         assert isinstance(group, click.Group)
+        found = group.get_command(click.Context(group), command)
+        assert found is not None, owner
+        known = {name for option in found.params for name in option.opts}
+        assert {option.split("=")[0] for option in options} <= known, owner
 
 
 def test_addresses_fit_together(helm: Helm) -> None:

@@ -25,6 +25,8 @@ ELSEWHERE: Final = {
     "scim_console.app": "all of it put together: test_guard.py and pages/ ask it",
     "scim_console.model": "records and protocols without behaviour",
     "scim_api.contract.change_types": "a list of names; tests/api/store/test_change_log.py makes each of them",
+    "scim_api.contract.proof": "constants; test_signing.py makes the proof, tests/api/http/test_authentication.py sends it",
+    "scim_api.cli.mistake": "an exception without behaviour",
     "scim_api.core.limits": "constants: docs/reference.md and tests/api/test_bad_input.py hold each of them",
     "scim_api.core.model": "records without behaviour",
     "scim_api.core.types": "types without behaviour",

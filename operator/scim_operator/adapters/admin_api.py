@@ -10,7 +10,8 @@ import httpx
 
 from scim_api.contract.admin import Connection, ConnectionPage, PutConnection
 from scim_api.contract.oauth import token_endpoint
-from scim_api.contract.signing import PROOF_AGENT, PROOF_HEADER, sign_proof
+from scim_api.contract.proof import PROOF_AGENT, PROOF_HEADER
+from scim_api.contract.signing import sign_proof
 from scim_api.contract.tokens import digest, kind_of
 from scim_api.contract.urns import LIST_RESPONSE
 from scim_operator.adapters.admin_client import CALL_SECONDS, AdminClient, read

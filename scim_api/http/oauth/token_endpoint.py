@@ -20,7 +20,7 @@ from starlette.types import Message, Receive
 
 from scim_api.contract.admin import ACCESS_TOKEN_BOUNDS
 from scim_api.contract.oauth import TOKEN_PATH
-from scim_api.contract.signing import PROOF_HEADER
+from scim_api.contract.proof import PROOF_HEADER
 from scim_api.http.endpoint import REFUSAL_DELAY_SECONDS, agent_family, operator_proof
 from scim_api.http.oauth.assertion import AssertionVerifier
 from scim_api.http.oauth.token_error import Check, TokenError, invalid_client, invalid_request

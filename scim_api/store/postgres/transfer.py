@@ -7,6 +7,7 @@ from typing import Final
 
 import asyncpg
 
+from scim_api.store.errors import TransferRefused
 from scim_api.store.postgres.connecting import (
     CONNECT_SECONDS,
     Connection,
@@ -16,7 +17,7 @@ from scim_api.store.postgres.connecting import (
 )
 from scim_api.store.sql.schema import ADVISORY_LOCK
 from scim_api.store.sql.transaction_script import Row
-from scim_api.store.sql.transfer_tables import EMPTY, PAGE, TABLES, Pages, Table, TransferRefused
+from scim_api.store.sql.transfer_tables import EMPTY, PAGE, TABLES, Pages, Table
 from scim_api.store.urls import parse_postgres, redact_url
 
 LOCK_WAIT: Final = "30s"

@@ -8,15 +8,10 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
 
-from scim_api.store.errors import StoreError
 from scim_api.store.sql.transaction_script import Row
 
 PAGE: Final = 500
 """Rows in memory at a time."""
-
-
-class TransferRefused(StoreError):
-    """It cannot be copied as asked; nothing was changed. The message says what to do."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import apsw
 
-from scim_api.store.errors import Unavailable
+from scim_api.store.errors import TransferRefused, Unavailable
 from scim_api.store.sql.transaction_script import Row
-from scim_api.store.sql.transfer_tables import EMPTY, PAGE, Pages, Table, TransferRefused
+from scim_api.store.sql.transfer_tables import EMPTY, PAGE, Pages, Table
 from scim_api.store.sqlite import connection as sqlite_connection
 
 

@@ -7,13 +7,12 @@ import click
 import pytest
 
 from scim_api.cli.common import read_settings, run, with_store
-from scim_api.cli.sign_in import ConnectionMistake
+from scim_api.cli.mistake import ConnectionMistake
 from scim_api.server.settings import ApiSettings, SettingsError
-from scim_api.store.errors import Conflict, RevisionMismatch, Unavailable
+from scim_api.store.errors import Conflict, RevisionMismatch, TransferRefused, Unavailable
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import REQUIRED_VERSION
 from scim_api.store.protocol import Store
-from scim_api.store.sql.transfer_tables import TransferRefused
 
 STORED = "https://stored.example.com/scim/v2"
 GIVEN = "https://given.example.com/scim/v2"

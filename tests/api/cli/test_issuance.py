@@ -6,14 +6,8 @@ import pytest
 
 from scim_api.cli import issuance
 from scim_api.cli.issuance import Issued
-from scim_api.cli.sign_in import (
-    AuthType,
-    BearerToken,
-    ClientCredentials,
-    ConnectionMistake,
-    SignIn,
-    WorkloadIdentity,
-)
+from scim_api.cli.mistake import ConnectionMistake
+from scim_api.cli.sign_in import AuthType, BearerToken, ClientCredentials, SignIn, WorkloadIdentity
 from scim_api.contract.admin import (
     Connection,
     ConnectionPage,

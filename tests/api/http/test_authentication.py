@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api.conftest import BASE, Scim
-from scim_api.contract.signing import PROOF_AGENT, PROOF_HEADER
+from scim_api.contract.proof import PROOF_AGENT, PROOF_HEADER
 from scim_api.contract.tokens import new_token
 from scim_api.http.authentication import FRESH_SECONDS, Authenticator
 from scim_api.store.change_log import Actor

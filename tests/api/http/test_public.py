@@ -107,9 +107,9 @@ async def test_whoever_asks_first_for_a_token_shares_the_endpoint_with_whoever_a
         made.append(arguments)
         return app
 
-    monkeypatch.setattr("scim_api.http.public._import_token_app", lambda: make)
+    monkeypatch.setattr("scim_api.http.oauth.token_endpoint.token_app", make)
     verifier = cast("Any", object())
-    public = public_app(scim.service, assertions=verifier)
+    public = public_app(scim.service, assertions=lambda: verifier)
     scopes: list[dict[str, Any]] = [{"type": "http", "path": TOKEN_PATH} for _ in range(5)]
     await asyncio.gather(*(public(scope, cast("Any", None), cast("Any", None)) for scope in scopes))
     assert [scope["reached"] for scope in scopes] == [app] * 5

@@ -11,10 +11,10 @@ import pytest
 
 from scim_api.contract.admin import TenantSettings
 from scim_api.store.change_log import Actor
-from scim_api.store.errors import CredentialRevoked, Unavailable
+from scim_api.store.errors import CredentialRevoked, TransferRefused, Unavailable
 from scim_api.store.migrate import REQUIRED_VERSION, migrate
 from scim_api.store.protocol import ListQuery
-from scim_api.store.sql.transfer_tables import TABLES, Digest, TransferRefused
+from scim_api.store.sql.transfer_tables import TABLES, Digest
 from scim_api.store.transfer import copy, database_of
 from support.database import run_sql
 from support.earlier_release import EarlierRelease

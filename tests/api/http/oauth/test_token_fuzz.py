@@ -102,7 +102,7 @@ class Endpoint:
 async def endpoint(scim: Scim, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Endpoint]:
     monkeypatch.setattr(token_rate, "BURST", float("inf"))
     world = await connections(scim.service.store)
-    endpoint = Endpoint(public_app(scim.service, assertions=Verifier()), world)
+    endpoint = Endpoint(public_app(scim.service, assertions=Verifier), world)
     yield endpoint
     print(f"\n{endpoint.answered.total()} requests: {dict(endpoint.answered)}")
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from api.conftest import BASE, Scim
-from scim_api.contract.signing import PROOF_AGENT, PROOF_HEADER
+from scim_api.contract.proof import PROOF_AGENT, PROOF_HEADER
 from scim_api.contract.tokens import new_token
 from scim_api.http.authentication import Authenticator
 from scim_api.http.metrics import Metrics

@@ -101,7 +101,7 @@ async def test_a_refusal_that_cannot_be_stored_as_it_came_is_stored_as_near_as_c
         async def verify(self, _client: TokenClient, _assertion: str, _now: float) -> ClientCredential:
             raise AssertionRefused("aud", "e" * 3000, "\x00\ud800" + "r" * 3000)
 
-    app = public_app(scim.service, assertions=Refusing())
+    app = public_app(scim.service, assertions=Refusing)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as sender:
         answer = await ask(sender, assertion_form(client))
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")

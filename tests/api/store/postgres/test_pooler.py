@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from api.store.postgres.test_read_only import UNLIMITED, served
-from scim_api.store.errors import Unavailable
+from scim_api.store.errors import TransferRefused, Unavailable
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import REQUIRED_VERSION, migrate
 from scim_api.store.postgres.connecting import Connector, Session
 from scim_api.store.postgres.transfer import PostgresTransferDatabase
-from scim_api.store.sql.transfer_tables import TransferRefused
 from support.pgbouncer import pgbouncer
 from support.postgres import own_server
 

@@ -7,11 +7,12 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import asyncpg
 import pytest
 
+from scim_api.store.errors import TransferRefused
 from scim_api.store.migrate import REQUIRED_VERSION
 from scim_api.store.postgres import transfer as module
 from scim_api.store.postgres.transfer import PostgresTransferDatabase
 from scim_api.store.sql.transaction_script import Row
-from scim_api.store.sql.transfer_tables import PAGE, TABLES, TransferRefused
+from scim_api.store.sql.transfer_tables import PAGE, TABLES
 from support.database import run_sql
 
 BY_NAME = {table.name: table for table in TABLES}

@@ -7,10 +7,10 @@ from pathlib import Path
 import apsw
 import pytest
 
-from scim_api.store.errors import Unavailable
+from scim_api.store.errors import TransferRefused, Unavailable
 from scim_api.store.migrate import REQUIRED_VERSION, migrate
 from scim_api.store.sql.transaction_script import Row
-from scim_api.store.sql.transfer_tables import PAGE, TABLES, TransferRefused
+from scim_api.store.sql.transfer_tables import PAGE, TABLES
 from scim_api.store.sqlite.connection import connect
 from scim_api.store.sqlite.transfer import SqliteTransferDatabase
 

@@ -6,15 +6,8 @@ from typing import Any
 
 import pytest
 
-from scim_api.cli.sign_in import (
-    AuthType,
-    BearerToken,
-    ClientCredentials,
-    ConnectionMistake,
-    Typed,
-    WorkloadIdentity,
-    sign_in_of,
-)
+from scim_api.cli.mistake import ConnectionMistake
+from scim_api.cli.sign_in import AuthType, BearerToken, ClientCredentials, Typed, WorkloadIdentity, sign_in_of
 from scim_api.contract.oauth import CLOUDS, LOGIN_HOSTS, Cloud
 
 DAY = timedelta(days=1)

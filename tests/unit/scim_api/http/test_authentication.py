@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scim_api.contract.admin import TenantSettings
-from scim_api.contract.signing import PROOF_AGENT, key_id, sign_proof
+from scim_api.contract.proof import PROOF_AGENT
+from scim_api.contract.signing import key_id, sign_proof
 from scim_api.contract.tokens import digest, new_token
 from scim_api.http import authentication
 from scim_api.http.authentication import FRESH_SECONDS, INSPECTOR, Authenticator, OperatorProof

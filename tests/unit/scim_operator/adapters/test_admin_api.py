@@ -10,7 +10,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from scim_api.contract import signing, tokens
+from scim_api.contract import proof, signing, tokens
 from scim_api.contract.admin import AdminError, Connection, ConnectionPage, Credential, PutConnection
 from scim_api.contract.urns import LIST_RESPONSE
 from scim_operator.adapters.admin_api import HttpAdminApi, HttpCredentialVerifier
@@ -181,7 +181,7 @@ async def test_the_proof_asks_what_entra_asks_first() -> None:
     assert seen[0].url.params["filter"].startswith('userName eq "')
     assert seen[0].url.params["filter"] != seen[1].url.params["filter"]
     assert seen[0].headers["authorization"] == f"Bearer {TOKEN}"
-    assert seen[0].headers["user-agent"] == signing.PROOF_AGENT
+    assert seen[0].headers["user-agent"] == proof.PROOF_AGENT
 
 
 async def test_the_proof_is_signed_for_this_request_with_this_token() -> None:
@@ -193,7 +193,7 @@ async def test_the_proof_is_signed_for_this_request_with_this_token() -> None:
 
     await verifier(handle).verify(TOKEN)
     signing.verify_proof(
-        seen[0].headers[signing.PROOF_HEADER],
+        seen[0].headers[proof.PROOF_HEADER],
         lambda kid: SIGNER.public_key() if kid == signing.key_id(SIGNER.public_key()) else None,
         audience="installation-1",
         method="GET",
@@ -268,7 +268,7 @@ async def test_a_client_secret_is_proven_as_entra_uses_it() -> None:
     assert grant.headers["content-type"] == "application/x-www-form-urlencoded"
     basic = base64.b64decode(grant.headers["authorization"].removeprefix("Basic ")).decode()
     assert basic == f"client-1:{SECRET}"
-    assert grant.headers["user-agent"] == signing.PROOF_AGENT
+    assert grant.headers["user-agent"] == proof.PROOF_AGENT
     assert users.headers["authorization"] == f"Bearer {ACCESS}"
     assert users.url.path == "/scim/v2/Users"
 
