@@ -98,6 +98,11 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._events_dropped = Counter(
+            "scim_operator_events_dropped_total",
+            "Events that were not written: Kubernetes refused them, or takes them slower than they come.",
+            registry=self.registry,
+        )
         self._in_use = Gauge(
             "scim_operator_superseded_token_in_use",
             "1 for a ScimToken whose superseded token ends soon and is still used: paste the new one.",
@@ -169,6 +174,10 @@ class Metrics:
         self._unwatched.clear()
         for namespace in namespaces:
             self._unwatched.labels(namespace).set(1)
+
+    def event_dropped(self) -> None:
+        """An Event was not written."""
+        self._events_dropped.inc()
 
     def resynced(self, *, complete: bool) -> None:
         """A comparison ended; incomplete when the API could not be read."""

@@ -7,7 +7,7 @@ reconciles, hand-overs to Entra. SIGTERM: the Lease is given up first, then what
 import asyncio
 import random
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Final
@@ -196,7 +196,9 @@ class Operator:
         try:
             key = await self._admin_key()
             api = HttpAdminApi(self._settings.admin_url, key.private, key.installation_id, self._inside)
-            recorder = EventRecorder(self._kube)
+            recorder = EventRecorder(
+                self._kube, guard=self._elector.check_leading, dropped=self._metrics.event_dropped
+            )
             check = self._probe = EndpointProbe(
                 self._settings.endpoint_url,
                 self._outside,
@@ -235,6 +237,7 @@ class Operator:
                 metrics=self._metrics,
             )
             async with asyncio.TaskGroup() as parts:
+                parts.create_task(recorder.run(), name="events")
                 parts.create_task(check.run(), name="endpoint check")
                 parts.create_task(resync.run(api, self._key_store.ensure), name="resync")
                 parts.create_task(self._lead_webhooks(key, cluster), name="webhooks")
@@ -333,12 +336,8 @@ class Operator:
         self._deletions.count_scimtokens(len(self._cache))
         self._webhook_deletions.count_scimtokens(len(self._webhook_cache))
         for event in batch:
-            tokens, webhooks = self._cache.apply(event), self._webhook_cache.apply(event)
-            if self._is_leader.is_set():
-                for key in tokens:
-                    self._controller.add(key)
-                for key in webhooks:
-                    self._webhooks.add(key)
+            self._enqueue(self._cache.apply(event), self._controller.add)
+            self._enqueue(self._webhook_cache.apply(event), self._webhooks.add)
 
     def _on_endpoint_changed(self) -> None:
         """Reconcile those whose status says otherwise, at the pace of a new leader."""
@@ -353,9 +352,19 @@ class Operator:
     async def _reconcile(self, key: Key) -> Result:
         if self._reconciler is None:
             raise NotLeading("this process does not lead")
-        result = await self._reconciler.reconcile(key)
+        self._cache.begin_reconcile(key)
+        try:
+            result = await self._reconciler.reconcile(key)
+        finally:
+            self._enqueue(self._cache.end_reconcile(key), self._controller.add)
         self._entra.add(key, has_entra=self._cache.has_entra(key))
         return result
+
+    def _enqueue(self, keys: Iterable[Key], add: Callable[[Key], None]) -> None:
+        """What the watch has shown is the leader's to reconcile."""
+        if self._is_leader.is_set():
+            for key in keys:
+                add(key)
 
     def _max_interval(self, key: Key) -> float | None:
         return self._settings.full_reconcile_seconds if key in self._cache else None

@@ -88,7 +88,7 @@ class Bench:
     async def rotations(self) -> None:
         """Rotations one after the other, at a pace."""
         await self.settle()
-        used = cpu_seconds(self.stack.operators[-1])
+        used = cpu_seconds(self.stack.operators[-1].pid)
         began, number = time.time(), int(self.arguments.rate * self.arguments.seconds)
         rotated = [await self._rotate_at(began + turn / self.arguments.rate) for turn in range(number)]
         await self._until_used(began, self.count, rotated)
@@ -104,7 +104,7 @@ class Bench:
         )
         self.tell("... sign-ins", str(sum(operation(one) == "sign in" for one in asked)))
         self.tell("... requests per second, looks included", spread(asked, began, took))
-        self.tell("... of a core", f"{(cpu_seconds(self.stack.operators[-1]) - used) / took:.1%}")
+        self.tell("... of a core", f"{(cpu_seconds(self.stack.operators[-1].pid) - used) / took:.1%}")
 
     async def settle(self) -> None:
         """Wait until nothing but looks is asked for."""
@@ -117,9 +117,9 @@ class Bench:
     async def rest(self) -> None:
         """What looks alone cost."""
         operator, began = self.stack.operators[-1], time.time()
-        used = cpu_seconds(operator)
+        used = cpu_seconds(operator.pid)
         await asyncio.sleep(REST_SECONDS)
-        asked, idle = self.microsoft.requests(), (cpu_seconds(operator) - used) / REST_SECONDS
+        asked, idle = self.microsoft.requests(), (cpu_seconds(operator.pid) - used) / REST_SECONDS
         self.tell(
             f"at rest, requests per second (a look each {CHECK_SECONDS} s)",
             spread(asked, began, REST_SECONDS),

@@ -311,7 +311,7 @@ def test_the_console_shows_what_there_is_and_what_changes(namespace: str, token:
     with admin.looks() as console:
         assert f"<bdi>{namespace}</bdi>/</span><bdi>entra</bdi>" in console.get("/parts/tokens")
         assert "Table of credentials" in console.get(f"/parts/state/{namespace}/entra")
-        assert "Published" in console.get(f"/parts/events/{namespace}/entra")
+        assert "Issued" in console.get(f"/parts/events/{namespace}/entra")
         assert token not in console.get(f"/tokens/{namespace}/entra")
         assert token in console.post(f"/parts/form/{namespace}/entra")
         with console.open("/live") as events:

@@ -152,11 +152,12 @@ class FakeCluster:
         return self._store(owner, draft)
 
     async def replace_secret(
-        self, owner: ScimToken, draft: SecretDraft, *, resource_version: str
+        self, owner: ScimToken, draft: SecretDraft, present: SecretSnapshot
     ) -> SecretSnapshot:
         await self._point("replace")
+        assert present.name == draft.name
         held = self._world.secrets.get(draft.name)
-        if held is None or str(held.version) != resource_version:
+        if held is None or str(held.version) != present.resource_version:
             raise Conflict("409")
         return self._store(owner, draft)
 

@@ -64,9 +64,9 @@ class LossyCluster(FakeCluster):
         return view
 
     async def replace_secret(
-        self, owner: ScimToken, draft: SecretDraft, *, resource_version: str
+        self, owner: ScimToken, draft: SecretDraft, present: SecretSnapshot
     ) -> SecretSnapshot:
-        view = await super().replace_secret(owner, draft, resource_version=resource_version)
+        view = await super().replace_secret(owner, draft, present)
         self._answer()
         return view
 

@@ -290,10 +290,11 @@ class FakeWebhookCluster:
         return self._store(owner, draft, stored)
 
     async def replace_secret(
-        self, owner: CustomObject, draft: SecretDraft, *, resource_version: str
+        self, owner: CustomObject, draft: SecretDraft, present: SecretSnapshot
     ) -> SecretSnapshot:
         await self._point("replace")
-        return self._store(owner, draft, self._at(draft.name, resource_version))
+        assert present.name == draft.name
+        return self._store(owner, draft, self._at(draft.name, present.resource_version))
 
     async def adopt_secret(self, owner: CustomObject, secret: SecretSnapshot) -> SecretSnapshot:
         await self._point("adopt")

@@ -1,9 +1,10 @@
-"""Events on an object of ours, counted and limited as client-go does, for ``kubectl describe``.
+"""Events on an object of ours, counted, limited and sent in the background as client-go does, for ``kubectl describe``.
 
-The same thing said again raises the count of one Event (``x5 over 10m``); its name follows from what it says,
+A reconcile does not wait for them: they are queued, and dropped when Kubernetes takes them slower than they come. The same thing said again raises the count of one Event (``x5 over 10m``); its name follows from what it says,
 so that a restarted operator goes on counting. core/v1, because ``kubectl describe`` shows its counts best.
 """
 
+import asyncio
 import dataclasses
 import hashlib
 import time
@@ -12,7 +13,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Literal, Self
 
-import aiohttp
 import structlog
 from kubernetes.aio import client
 
@@ -28,7 +28,11 @@ MESSAGE_LIMIT: Final = 1024
 """Characters; the API server refuses longer ones."""
 REASON_LIMIT: Final = 128
 CALL_TIMEOUT: Final = 5.0
-"""Seconds. An Event is a courtesy: it must not hold up a reconcile for long."""
+"""Seconds that one call may take."""
+QUEUED: Final = 1000
+"""Events that wait to be sent; what comes beyond them is dropped. client-go keeps as many."""
+SENDERS: Final = 2
+"""Events that are sent at the same time, so that a slow answer does not hold up all."""
 REMEMBERED: Final = 4096
 """How many Events, and how many objects' budgets, are kept in memory; client-go keeps as many."""
 BURST: Final = 25
@@ -56,38 +60,75 @@ class EventRateLimiter:
 
 
 class EventRecorder:
-    """Writes Events to the API server. No method raises but for cancellation."""
+    """Writes Events to the API server, in the background. No method raises but for cancellation.
+
+    Args:
+        api_client: with the credentials to use; the caller closes it.
+        guard: called before each write; raises ``NotLeading`` when this process may not write.
+        dropped: called for each Event that is not written.
+        spam_filter: the budgets of objects.
+        clock: UTC.
+    """
 
     def __init__(
         self,
         api_client: client.ApiClient,
         *,
+        guard: Callable[[], None] = lambda: None,
+        dropped: Callable[[], None] = lambda: None,
         spam_filter: EventRateLimiter | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._core = CoreV1(api_client)
+        self._guard, self._dropped = guard, dropped
         self._spam_filter = spam_filter or EventRateLimiter()
         self._clock = clock
+        self._queue: asyncio.Queue[_EventContent] = asyncio.Queue(QUEUED)
         self._counts: OrderedDict[str, int] = OrderedDict()
+        self._is_overflowing = False
 
-    async def record(self, owner: CustomObject, kind: EventKind, reason: str, message: str) -> None:
-        """Record that this happened, or that it happened again."""
+    def record(self, owner: CustomObject, kind: EventKind, reason: str, message: str) -> None:
+        """Record that this happened, or that it happened again; ``run`` writes it."""
         if not self._spam_filter.allows(owner.metadata.uid):
             _log.debug("event rate limit reached", object=f"{owner.kind} {owner.key}", reason=reason)
             return
         content = _EventContent.of(owner, kind, reason, message, self._clock())
         try:
-            count = await self._write(content)
-        except (client.ApiException, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            _log.warning(
-                "event not recorded",
-                object=f"{owner.kind} {owner.key}",
-                reason=reason,
-                error=type(error).__name__,
-                status=getattr(error, "status", None),
-            )
-            return
-        self._remember(content.name, count)
+            self._queue.put_nowait(content)
+        except asyncio.QueueFull:
+            self._dropped()
+            if not self._is_overflowing:
+                _log.warning("events are dropped: Kubernetes takes them slower than they come", queued=QUEUED)
+            self._is_overflowing = True
+
+    async def run(self) -> None:
+        """Write what is recorded until cancelled; what waits then is dropped."""
+        async with asyncio.TaskGroup() as senders:
+            for _ in range(SENDERS):
+                senders.create_task(self._send(), name="events")
+
+    async def drain(self) -> None:
+        """Wait until everything that was recorded has been written or dropped."""
+        await self._queue.join()
+
+    async def _send(self) -> None:
+        while True:
+            content = await self._queue.get()
+            try:
+                self._guard()
+                self._remember(content.name, await self._write(content))
+            except Exception as error:  # noqa: BLE001 (whatever it is: all else that a leader does goes on)
+                self._dropped()
+                _log.warning(
+                    "event not recorded",
+                    object=f"{content.about.kind} {content.about.namespace}/{content.about.name}",
+                    reason=content.reason,
+                    error=type(error).__name__,
+                    status=getattr(error, "status", None),
+                )
+            finally:
+                self._queue.task_done()
+                self._is_overflowing = self._is_overflowing and not self._queue.empty()
 
     async def _write(self, content: "_EventContent") -> int:
         """Create the Event or raise its count, by the count that is cached; returns the new count."""

@@ -18,8 +18,6 @@ from scim_operator.adapters.events import EventRecorder
 from scim_operator.adapters.secret_objects import (
     adoption,
     encoded,
-    is_owned,
-    managed_keys,
     merge_patch,
     metadata_of,
     owner_reference,
@@ -136,25 +134,25 @@ class KubernetesCluster:
         return self._written(owner, created)
 
     async def replace_secret(
-        self, owner: CustomObject, draft: SecretDraft, *, resource_version: str
+        self, owner: CustomObject, draft: SecretDraft, present: SecretSnapshot
     ) -> SecretSnapshot:
         """Replace data, and the labels and annotations that are ours; others' stay.
 
+        Not read again: the write names the version of ``present`` and the API server refuses it at any other, so what
+        is removed is what stands there.
+
         Raises:
-            Retry: the Secret is not at this version any more.
+            Conflict: the Secret is not at this version any more.
             KubernetesRejected: also when it is not ours.
         """
-        present = await self._read_secret(owner, draft.name)
-        if present is None or metadata_of(present).resource_version != resource_version:
-            raise Conflict(f"Secret {draft.name} was changed or deleted meanwhile")
-        if not is_owned(owner, present):
+        if not present.owned:
             raise KubernetesRejected(f"Secret {draft.name} does not belong to {owner.kind} {owner.key}")
         metadata = {
-            "resourceVersion": resource_version,
-            "labels": merge_patch(draft.labels, stale=managed_keys(present, "labels")),
-            "annotations": merge_patch(draft.annotations, stale=managed_keys(present, "annotations")),
+            "resourceVersion": present.resource_version,
+            "labels": merge_patch(draft.labels, stale=present.managed_labels),
+            "annotations": merge_patch(draft.annotations, stale=present.managed_annotations),
         }
-        data = merge_patch(encoded(draft.data), stale=set(present.data or {}))
+        data = merge_patch(encoded(draft.data), stale=present.data.keys() | present.undecoded)
         with _translated_errors(f"writing Secret {draft.name}", draft.data):
             self._guard()
             written = await self._core.patch_namespaced_secret(
@@ -298,7 +296,7 @@ class KubernetesCluster:
             self._guard()
         except NotLeading:
             return
-        await self._recorder.record(owner, kind, reason, message)
+        self._recorder.record(owner, kind, reason, message)
 
     async def _read_secret(self, owner: CustomObject, name: str) -> client.V1Secret | None:
         with _translated_errors(f"reading Secret {name}"):

@@ -89,12 +89,12 @@ def adoption(owner: CustomObject, secret: SecretSnapshot) -> dict[str, Any]:
 
 def snapshot(owner: CustomObject, secret: client.V1Secret) -> SecretSnapshot:
     """What a reconcile sees of it."""
-    metadata = metadata_of(secret)
+    metadata, data = metadata_of(secret), _decoded(secret.data or {})
     return SecretSnapshot(
         name=metadata.name or "",
         resource_version=metadata.resource_version or "",
         owned=is_owned(owner, secret),
-        data=_decoded(secret.data or {}),
+        data=data,
         labels=dict(metadata.labels or {}),
         annotations=dict(metadata.annotations or {}),
         deleting=metadata.deletion_timestamp is not None,
@@ -103,6 +103,7 @@ def snapshot(owner: CustomObject, secret: client.V1Secret) -> SecretSnapshot:
         former_owner=_has_former_owner(owner, secret),
         managed_labels=managed_keys(secret, "labels"),
         managed_annotations=managed_keys(secret, "annotations"),
+        undecoded=frozenset((secret.data or {}).keys() - data.keys()),
     )
 
 

@@ -9,13 +9,14 @@ import structlog
 
 from scim_api.contract import tokens
 from scim_operator.api.scimtoken import REPLACES_ANNOTATION, TOKENS_ANNOTATION, ScimToken, format_time
-from scim_operator.controller.state import State
+from scim_operator.controller.state import IssuedToken, State
 from scim_operator.planning import actions
 from scim_operator.planning.kind_texts import NOUNS
 from scim_operator.planning.ledger_signature import LedgerSigner
 from scim_operator.planning.ports import (
     AdminApi,
     Cluster,
+    Conflict,
     CredentialVerifier,
     Key,
     ScimApiRejected,
@@ -102,6 +103,10 @@ class ActionExecutor:
                 self._trace("set-finalizer")
                 await self._cluster.set_finalizer(token, present=present)
                 state.token = await self._read_token(key)
+                if state.token is not None and state.token.metadata.uid != token.metadata.uid:
+                    raise Conflict(
+                        f"ScimToken {key} was made anew meanwhile"
+                    )  # the Secret was read for the other
             case actions.AdoptSecret():
                 await self._adopt(state, token)
             case actions.IssueToken():
@@ -169,9 +174,15 @@ class ActionExecutor:
         ledger = dataclasses.replace(step.ledger, tokens=(entry, *step.ledger.tokens))
         await self._write_secret(state, token, data, ledger, "write-next-token")
         log.info("token issued", key=str(token.key), token_id=name, kind=step.kind, reason=step.reason.value)
-        await self._cluster.event(
-            token, "Normal", step.reason.value, f"issuing {NOUNS[step.kind]} {name}: {step.message}"
-        )
+        await self.report_unpublished(state)
+        state.issued = IssuedToken(entry, step.reason, step.message)
+
+    async def report_unpublished(self, state: State) -> None:
+        """Record an Event about what was issued, where the reconcile ends before it is published."""
+        issued, state.issued = state.issued, None
+        if issued is not None and state.token is not None:
+            message = f"issuing {NOUNS[issued.entry.kind]} {issued.entry.id}: {issued.message}"
+            await self._cluster.event(state.token, "Normal", issued.reason.value, message)
 
     async def _register(
         self, key: Key, state: State, token: ScimToken, step: actions.RegisterCredentials
@@ -223,12 +234,11 @@ class ActionExecutor:
         await self._write_secret(state, token, data, step.ledger, "promote")
         log.info("token published", key=str(token.key), token_id=current.id, kind=current.kind)
         until = "" if keys is None else f", valid until {format_time(current.expires_at)}"
-        await self._cluster.event(
-            token,
-            "Normal",
-            "Published",
-            f"Secret {token.secret_name} has {NOUNS[current.kind]} {current.id}{until}",
-        )
+        message = f"Secret {token.secret_name} has {NOUNS[current.kind]} {current.id}{until}"
+        issued, reason = state.issued, "Published"
+        if issued is not None and issued.entry.id == current.id:
+            reason, message, state.issued = issued.reason.value, f"{message}: {issued.message}", None
+        await self._cluster.event(token, "Normal", reason, message)
 
     def _published(self, state: State, current: LedgerEntry, plaintext: str | None) -> dict[str, str]:
         """The data of a Secret that publishes a credential."""
@@ -269,8 +279,7 @@ class ActionExecutor:
         if state.secret is None:
             state.secret = await self._cluster.create_secret(token, draft)
         else:
-            version = state.secret.resource_version
-            state.secret = await self._cluster.replace_secret(token, draft, resource_version=version)
+            state.secret = await self._cluster.replace_secret(token, draft, state.secret)
 
 
 def _upgrade_for_auth(token: ScimToken, answer: str) -> actions.Refuse:

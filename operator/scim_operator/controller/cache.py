@@ -120,6 +120,14 @@ class InformerCache:
         """This process wrote this version of a Secret: its event calls for no reconcile."""
         self._secrets.record_own_write(uid, resource_version)
 
+    def begin_reconcile(self, key: Key) -> None:
+        """A reconcile of ``key`` begins: events of its Secrets wait for its end, or its own would be taken for news."""
+        self._secrets.hold(key)
+
+    def end_reconcile(self, key: Key) -> frozenset[Key]:
+        """It has ended: apply the events that waited; returns which ScimTokens are to be reconciled now."""
+        return self._secrets.release(key, self._tokens)
+
     def begin_list(self) -> None:
         """A complete list is about to be read: watch events from now on may be newer than it."""
         self._changed_since_list.clear()

@@ -208,17 +208,20 @@ class Reconciler:
             Refused: somebody has to change something.
             Waiting: what would be revoked waits, because it may be one of many.
         """
-        for _ in range(MAX_ACTIONS):
-            self._hold_deletion(key, state)
-            step = planner.plan(state.observed(), self._endpoint, self._request_interval)
-            match step:
-                case actions.Done():
-                    return step
-                case actions.Refuse():
-                    if step.reason not in _ABOUT_THE_NAME or not state.fall_back(step):
-                        raise Refused(step)
-                case _:
-                    await self._executor.execute(key, state, step)
+        try:
+            for _ in range(MAX_ACTIONS):
+                self._hold_deletion(key, state)
+                step = planner.plan(state.observed(), self._endpoint, self._request_interval)
+                match step:
+                    case actions.Done():
+                        return step
+                    case actions.Refuse():
+                        if step.reason not in _ABOUT_THE_NAME or not state.fall_back(step):
+                            raise Refused(step)
+                    case _:
+                        await self._executor.execute(key, state, step)
+        finally:
+            await self._executor.report_unpublished(state)
         raise Refused(
             actions.Refuse(
                 "ReconcileLimitExceeded", "this is a mistake in the operator; please report it with its log"

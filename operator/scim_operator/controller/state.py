@@ -6,7 +6,7 @@ from scim_api.contract import oauth, tokens
 from scim_api.contract.admin import Connection
 from scim_operator.api.custom_object import MANAGED_BY, MANAGED_BY_LABEL
 from scim_operator.api.scimtoken import REPLACES_ANNOTATION, TOKEN_LABEL, TOKENS_ANNOTATION, ScimToken
-from scim_operator.planning.actions import ObservedSecret, ObservedState, Refuse
+from scim_operator.planning.actions import IssueReason, ObservedSecret, ObservedState, Refuse
 from scim_operator.planning.connection_ownership import belongs_to, belongs_to_predecessor
 from scim_operator.planning.entra.in_use import entra_uses_published
 from scim_operator.planning.ledger_signature import LedgerSigner
@@ -23,7 +23,17 @@ from scim_operator.planning.secret_layout import (
 )
 from scim_operator.planning.secret_moves import newest_secret, owned_secrets
 from scim_operator.planning.secret_ownership import is_proven
-from scim_operator.planning.token_ledger import TokenLedger
+from scim_operator.planning.token_ledger import LedgerEntry, TokenLedger
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A credential that was written into the Secret as pending."""
+
+    entry: LedgerEntry
+    reason: IssueReason
+    message: str
+    """Why it was issued, for people."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -46,6 +56,8 @@ class State:
     not_supported: Refuse | None = None
     """What of the spec the API is too old to take."""
     installation_id: str = ""
+    issued: IssuedToken | None = None
+    """What this reconcile has issued and no Event has told of yet: one Event tells that it is published, and why."""
 
     @property
     def client_id(self) -> str:

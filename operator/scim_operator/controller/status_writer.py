@@ -33,7 +33,8 @@ class StatusWriter:
     async def write(self, outcome: ReconcileOutcome, now: datetime) -> None:
         """Write the status if it differs, and the Events that go with the difference.
 
-        An Event is recorded when Ready flips or its reason changes, when the message about a superseded token in
+        An Event is recorded when Ready flips or its reason changes, but for a first True, which the Event of the issued
+        token tells; when the message about a superseded token in
         use changes (once a day at most, since last uses move in days) or that about denied metadata, when the revoke
         annotation is invalid, when a rotation that was asked for has to wait, and when the token endpoint refuses a
         sign-in for another reason than before.
@@ -59,7 +60,7 @@ class StatusWriter:
 
     async def _report_ready(self, token: ScimToken, status: ScimTokenStatus) -> None:
         before, after = token.status.condition("Ready"), status.condition("Ready")
-        if after is None:
+        if after is None or (before is None and after.status == "True"):
             return
         if before is None or (before.status, before.reason) != (after.status, after.reason):
             is_normal = after.status == "True" or after.reason == "Deleting"

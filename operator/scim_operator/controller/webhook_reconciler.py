@@ -250,9 +250,7 @@ class WebhookReconciler:
             self._trace("create-secret")
             return await self._cluster.create_secret(webhook, draft)
         self._trace("replace-secret")
-        return await self._cluster.replace_secret(
-            webhook, draft, resource_version=here.secret.resource_version
-        )
+        return await self._cluster.replace_secret(webhook, draft, here.secret)
 
     async def _end(self, key: Key, api: Webhook | None) -> Result:
         """Have the API forget a webhook whose ScimWebhook is gone, unless it may be one of many that vanish."""

@@ -72,6 +72,8 @@ class SecretSnapshot:
     """Labels that we set, as the API server's record of field managers has it."""
     managed_annotations: frozenset[str] = frozenset()
     """Annotations likewise."""
+    undecoded: frozenset[str] = frozenset()
+    """Keys of ``data`` whose values are not UTF-8."""
 
     def has_drifted(
         self,
@@ -142,9 +144,9 @@ class Cluster(Protocol):
         """Create it with an ownerReference (controller, no blockOwnerDeletion). 409: ``Retry``."""
 
     async def replace_secret(
-        self, owner: ScimToken, draft: SecretDraft, *, resource_version: str
+        self, owner: ScimToken, draft: SecretDraft, present: SecretSnapshot
     ) -> SecretSnapshot:
-        """Replace its data, and our labels and annotations (others' stay), at this version only."""
+        """Replace its data, and our labels and annotations (others' stay), at the version of ``present`` only."""
 
     async def adopt_secret(self, owner: ScimToken, secret: SecretSnapshot) -> SecretSnapshot:
         """Make our ScimToken its controller owner, at this version only; its content stays as it is."""

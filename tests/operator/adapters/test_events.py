@@ -1,6 +1,9 @@
 """Events on a real API server, with the operator's own ServiceAccount."""
 
+import asyncio
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,9 +39,29 @@ def clock() -> Clock:
     return Clock()
 
 
+@contextlib.asynccontextmanager
+async def sending(api_client: client.ApiClient, **options: Any) -> AsyncIterator[EventRecorder]:
+    """A recorder that sends; at the end all that was recorded has been sent."""
+    recorder = EventRecorder(api_client, **options)
+    senders = asyncio.create_task(recorder.run())
+    try:
+        yield recorder
+        await asyncio.wait_for(recorder.drain(), 30)
+    finally:
+        senders.cancel()
+        await asyncio.gather(senders, return_exceptions=True)
+
+
 @pytest.fixture
-def recorder(operator_client: client.ApiClient, clock: Clock) -> EventRecorder:
-    return EventRecorder(operator_client, clock=clock)
+async def recorder(operator_client: client.ApiClient, clock: Clock) -> AsyncIterator[EventRecorder]:
+    async with sending(operator_client, clock=clock) as recorder:
+        yield recorder
+
+
+async def record(recorder: EventRecorder, *news: Any) -> None:
+    """Record it, and wait until it is sent."""
+    recorder.record(*news)
+    await asyncio.wait_for(recorder.drain(), 30)
 
 
 @pytest.fixture
@@ -57,7 +80,7 @@ async def test_the_same_news_is_one_event_with_a_count(
     recorder: EventRecorder, owner: ScimToken, installed: ControlPlane, clock: Clock
 ) -> None:
     for _ in range(3):
-        await recorder.record(owner, "Warning", "Unreachable", "the API does not answer")
+        await record(recorder, owner, "Warning", "Unreachable", "the API does not answer")
         clock.now += timedelta(minutes=1)
     (event,) = events(installed, owner)
     assert (event["count"], event["type"], event["reason"]) == (3, "Warning", "Unreachable")
@@ -69,9 +92,9 @@ async def test_the_same_news_is_one_event_with_a_count(
 async def test_other_news_is_another_event(
     recorder: EventRecorder, owner: ScimToken, installed: ControlPlane
 ) -> None:
-    await recorder.record(owner, "Normal", "Issued", "token 1")
-    await recorder.record(owner, "Normal", "Issued", "token 2")
-    await recorder.record(owner, "Warning", "Issued", "token 2")
+    await record(recorder, owner, "Normal", "Issued", "token 1")
+    await record(recorder, owner, "Normal", "Issued", "token 2")
+    await record(recorder, owner, "Warning", "Issued", "token 2")
     assert sorted(event["count"] for event in events(installed, owner)) == [1, 1, 1]
 
 
@@ -79,7 +102,8 @@ async def test_a_restarted_operator_goes_on_counting(
     operator_client: client.ApiClient, owner: ScimToken, installed: ControlPlane
 ) -> None:
     for _ in range(3):
-        await EventRecorder(operator_client).record(owner, "Normal", "Issued", "m")
+        async with sending(operator_client) as recorder:
+            recorder.record(owner, "Normal", "Issued", "m")
     (event,) = events(installed, owner)
     assert event["count"] == 3
 
@@ -87,10 +111,10 @@ async def test_a_restarted_operator_goes_on_counting(
 async def test_an_event_that_expired_is_made_anew(
     recorder: EventRecorder, owner: ScimToken, installed: ControlPlane
 ) -> None:
-    await recorder.record(owner, "Normal", "Issued", "m")
-    await recorder.record(owner, "Normal", "Issued", "m")
+    await record(recorder, owner, "Normal", "Issued", "m")
+    await record(recorder, owner, "Normal", "Issued", "m")
     installed.kubectl("delete", "events", "--all", "-n", owner.metadata.namespace)
-    await recorder.record(owner, "Normal", "Issued", "m")
+    await record(recorder, owner, "Normal", "Issued", "m")
     (event,) = events(installed, owner)
     assert event["count"] == 1
 
@@ -99,7 +123,7 @@ async def test_describe_shows_what_happened_how_often_and_who_says_so(
     recorder: EventRecorder, owner: ScimToken, installed: ControlPlane
 ) -> None:
     for _ in range(4):
-        await recorder.record(owner, "Warning", "Unreachable", "the API does not answer")
+        await record(recorder, owner, "Warning", "Unreachable", "the API does not answer")
     described = installed.kubectl("describe", "sct", "entra", "-n", owner.metadata.namespace).stdout
     (line,) = [line for line in described.splitlines() if "Unreachable" in line]
     assert "(x4 over" in line
@@ -110,7 +134,7 @@ async def test_describe_shows_what_happened_how_often_and_who_says_so(
 async def test_a_long_message_is_cut_to_what_the_api_server_takes(
     recorder: EventRecorder, owner: ScimToken, installed: ControlPlane
 ) -> None:
-    await recorder.record(owner, "Normal", "R" * 200, "é" * 3000)
+    await record(recorder, owner, "Normal", "R" * 200, "é" * 3000)
     (event,) = events(installed, owner)
     assert len(event["message"]) == MESSAGE_LIMIT
     assert event["message"].endswith("é…")
@@ -120,7 +144,7 @@ async def test_a_token_never_gets_into_an_event(
     recorder: EventRecorder, owner: ScimToken, installed: ControlPlane
 ) -> None:
     token = new_token()
-    await recorder.record(owner, "Normal", "Issued", f"oops {token}")
+    await record(recorder, owner, "Normal", "Issued", f"oops {token}")
     (event,) = events(installed, owner)
     assert token not in json.dumps(event)
     assert event["message"] == "oops [hidden]"
@@ -129,12 +153,13 @@ async def test_a_token_never_gets_into_an_event(
 async def test_a_flapping_scimtoken_does_not_fill_etcd(
     operator_client: client.ApiClient, owner: ScimToken, installed: ControlPlane, clock: Clock
 ) -> None:
-    recorder = EventRecorder(operator_client, spam_filter=EventRateLimiter(lambda: clock.monotonic))
-    for n in range(BURST + 10):
-        await recorder.record(owner, "Normal", "Flap", f"{n}")
-    assert len(events(installed, owner)) == BURST
-    clock.monotonic += REFILL_SECONDS
-    await recorder.record(owner, "Normal", "Flap", "after a while")
+    async with sending(operator_client, spam_filter=EventRateLimiter(lambda: clock.monotonic)) as recorder:
+        for n in range(BURST + 10):
+            recorder.record(owner, "Normal", "Flap", f"{n}")
+        await recorder.drain()
+        assert len(events(installed, owner)) == BURST
+        clock.monotonic += REFILL_SECONDS
+        recorder.record(owner, "Normal", "Flap", "after a while")
     assert len(events(installed, owner)) == BURST + 1
 
 
@@ -146,11 +171,14 @@ def test_the_budget_is_each_scimtokens_own() -> None:
 
 async def test_an_api_server_that_is_gone_is_no_reason_to_fail(owner: ScimToken) -> None:
     async with client.ApiClient(client.Configuration(host="http://127.0.0.1:9")) as nowhere:
-        await EventRecorder(nowhere).record(owner, "Normal", "Issued", "m")
+        dropped: list[None] = []
+        async with sending(nowhere, dropped=lambda: dropped.append(None)) as recorder:
+            recorder.record(owner, "Normal", "Issued", "m")
+    assert len(dropped) == 1
 
 
 async def test_a_namespace_that_is_gone_is_no_reason_to_fail(
     recorder: EventRecorder, owner: ScimToken
 ) -> None:
     metadata = owner.metadata.model_copy(update={"namespace": "no-such-namespace"})
-    await recorder.record(owner.model_copy(update={"metadata": metadata}), "Normal", "Issued", "m")
+    await record(recorder, owner.model_copy(update={"metadata": metadata}), "Normal", "Issued", "m")

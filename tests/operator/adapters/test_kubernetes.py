@@ -100,22 +100,16 @@ async def test_a_replaced_secret_has_the_new_data_and_nothing_of_the_old(
 ) -> None:
     data = {"token": "one", "next-token": "two"}
     first = await cluster.create_secret(owner, draft(owner, data=data))
-    second = await cluster.replace_secret(
-        owner, draft(owner, data={"token": "two"}), resource_version=first.resource_version
-    )
+    second = await cluster.replace_secret(owner, draft(owner, data={"token": "two"}), first)
     assert second.data == {"token": "two"}
     assert second == await cluster.secret(owner, "entra-scim-token")
 
 
 async def test_a_late_write_changes_nothing(cluster: KubernetesCluster, owner: ScimToken) -> None:
     first = await cluster.create_secret(owner, draft(owner))
-    second = await cluster.replace_secret(
-        owner, draft(owner, data={"token": "two"}), resource_version=first.resource_version
-    )
+    second = await cluster.replace_secret(owner, draft(owner, data={"token": "two"}), first)
     with pytest.raises(Conflict):
-        await cluster.replace_secret(
-            owner, draft(owner, data={"token": "late"}), resource_version=first.resource_version
-        )
+        await cluster.replace_secret(owner, draft(owner, data={"token": "late"}), first)
     assert await cluster.secret(owner, "entra-scim-token") == second
 
 
@@ -125,9 +119,7 @@ async def test_two_writes_at_the_same_version_let_only_one_through(
     first = await cluster.create_secret(owner, draft(owner))
     outcomes = await asyncio.gather(
         *(
-            cluster.replace_secret(
-                owner, draft(owner, data={"token": t}), resource_version=first.resource_version
-            )
+            cluster.replace_secret(owner, draft(owner, data={"token": t}), first)
             for t in ("a", "b", "c", "d")
         ),
         return_exceptions=True,
@@ -148,7 +140,7 @@ async def test_what_others_put_on_the_secret_stays_and_what_we_no_longer_want_go
     installed.kubectl("annotate", "secret", "entra-scim-token", "theirs=2", *where)
     present = await cluster.secret(owner, "entra-scim-token")
     assert present is not None
-    written = await cluster.replace_secret(owner, draft(owner), resource_version=present.resource_version)
+    written = await cluster.replace_secret(owner, draft(owner), present)
     assert written.labels == labels | {"theirs": "1"}
     assert written.annotations == {TOKENS_ANNOTATION: "[]", "theirs": "2"}
 
@@ -169,7 +161,7 @@ async def test_a_secret_of_somebody_else_is_seen_as_such_and_never_written(
     assert found is not None
     assert not found.owned
     with pytest.raises(KubernetesRejected, match="does not belong"):
-        await cluster.replace_secret(owner, draft(owner), resource_version=found.resource_version)
+        await cluster.replace_secret(owner, draft(owner), found)
     assert await cluster.secret(owner, "entra-scim-token") == found
 
 

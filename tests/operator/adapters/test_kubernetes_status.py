@@ -19,6 +19,7 @@ from scim_operator.planning.ports import (
     KubernetesRejected,
     KubernetesUnreachable,
     NotLeading,
+    SecretSnapshot,
 )
 from support.installed import applied, client_of, manifest
 from support.kubernetes_adapter import Leadership, cluster, draft, leadership, owner, scimtoken_object
@@ -135,13 +136,13 @@ async def test_a_finalizer_is_not_written_over_a_change(
         await cluster.set_finalizer(owner, present=True)
 
 
-Write = Callable[[KubernetesCluster, ScimToken, str], Any]
+Write = Callable[[KubernetesCluster, ScimToken, SecretSnapshot], Any]
 WRITES: dict[str, Write] = {
-    "create_secret": lambda c, o, v: c.create_secret(o, draft(o, name="new")),
-    "replace_secret": lambda c, o, v: c.replace_secret(o, draft(o), resource_version=v),
-    "delete_secret": lambda c, o, v: c.delete_secret(o, "entra-scim-token", resource_version=v),
-    "apply_status": lambda c, o, v: c.apply_status(o, STATUS),
-    "set_finalizer": lambda c, o, v: c.set_finalizer(o, present=True),
+    "create_secret": lambda c, o, p: c.create_secret(o, draft(o, name="new")),
+    "replace_secret": lambda c, o, p: c.replace_secret(o, draft(o), p),
+    "delete_secret": lambda c, o, p: c.delete_secret(o, p.name, resource_version=p.resource_version),
+    "apply_status": lambda c, o, p: c.apply_status(o, STATUS),
+    "set_finalizer": lambda c, o, p: c.set_finalizer(o, present=True),
 }
 
 
@@ -152,7 +153,7 @@ async def test_who_does_not_lead_writes_nothing(
     present = await cluster.create_secret(owner, draft(owner))
     leadership.leading = False
     with pytest.raises(NotLeading):
-        await WRITES[name](cluster, owner, present.resource_version)
+        await WRITES[name](cluster, owner, present)
     assert await cluster.secret(owner, "entra-scim-token") == present
     assert await cluster.secret(owner, "new") is None
     assert await cluster.token(owner.key) == owner

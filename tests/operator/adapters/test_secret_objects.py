@@ -61,7 +61,7 @@ async def test_a_secret_without_owner_references_is_nobodys_and_is_adopted_as_it
     for part in ("labels", "annotations"):
         assert after["metadata"][part] == before["metadata"][part]
     assert (after["data"], after["type"]) == (before["data"], before["type"])
-    again = await cluster.replace_secret(owner, draft(owner), resource_version=adopted.resource_version)
+    again = await cluster.replace_secret(owner, draft(owner), adopted)
     assert again.owned
 
 
@@ -183,7 +183,7 @@ async def test_after_an_adoption_what_the_spec_wants_is_ours_and_what_it_never_w
     adopted = await cluster.adopt_secret(wanted, found)
     assert adopted.managed_labels == owner.secret_labels().keys() | {"team"}
     assert adopted.managed_annotations == OURS.keys()
-    left = await cluster.replace_secret(owner, draft(owner), resource_version=adopted.resource_version)
+    left = await cluster.replace_secret(owner, draft(owner), adopted)
     assert left.owned
     assert left.labels == owner.secret_labels() | {"unwanted": "1"}
     assert left.annotations == {TOKENS_ANNOTATION: "[]", "unwanted": "2"}

@@ -24,6 +24,7 @@ NAMES = {
     "scim_operator_leader",
     "scim_operator_scimtokens",
     "scim_operator_watch_restarts_total",
+    "scim_operator_events_dropped_total",
     "scim_operator_unwatched_namespace",
     "scim_operator_resync_total",
     "scim_operator_revocations_held",

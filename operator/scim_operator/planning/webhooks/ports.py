@@ -43,9 +43,9 @@ class WebhookCluster(Protocol):
         """Create it with an ownerReference."""
 
     async def replace_secret(
-        self, owner: CustomObject, draft: SecretDraft, *, resource_version: str
+        self, owner: CustomObject, draft: SecretDraft, present: SecretSnapshot
     ) -> SecretSnapshot:
-        """Replace its data, and our labels and annotations (others' stay), at this version only."""
+        """Replace its data, and our labels and annotations (others' stay), at the version of ``present`` only."""
 
     async def adopt_secret(self, owner: CustomObject, secret: SecretSnapshot) -> SecretSnapshot:
         """Make our object its controller owner, at this version only; its content stays as it is."""

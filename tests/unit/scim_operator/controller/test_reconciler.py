@@ -339,3 +339,61 @@ async def test_a_rotation_asked_for_while_suspended_is_done_afterwards(world: Wo
     world.apply(suspend=False)
     await reconcile(world)
     assert world.secret()["token"] != first
+
+
+class MadeAnew(FakeCluster):
+    """The ScimToken is made anew right after its finalizer was set."""
+
+    async def set_finalizer(self, owner: ScimToken, *, present: bool) -> None:
+        await super().set_finalizer(owner, present=present)
+        if self._world.uid == "uid-1":
+            self._world.recreate(collected=False)
+
+
+async def test_a_secret_that_was_read_for_an_earlier_scimtoken_is_not_written_for_the_present_one(
+    world: World,
+) -> None:
+    """It is the garbage collector's."""
+    first = await begun(world)
+    world.apply(deletionPolicy="Delete", annotations={ROTATE_ANNOTATION: "please"})
+
+    class Watched(MadeAnew):
+        async def replace_secret(
+            self, owner: ScimToken, draft: SecretDraft, present: SecretSnapshot
+        ) -> SecretSnapshot:
+            assert self._world.secrets[draft.name].owner == owner.metadata.uid
+            return await super().replace_secret(owner, draft, present)
+
+    await reconcile(world, Watched(world))
+    assert not world.accepts(first)
+    assert world.secrets[SECRET].owner == world.uid == "uid-2"
+
+
+def news(world: World) -> list[tuple[str, str]]:
+    return [(kind, reason) for kind, reason, _ in world.events]
+
+
+async def test_one_event_tells_of_a_first_token_and_one_of_each_rotation(world: World) -> None:
+    await begun(world)
+    world.annotate(ROTATE_ANNOTATION, "please")
+    await reconcile(world)
+    assert news(world) == [("Normal", "Issued"), ("Normal", "RotatedOnRequest")]
+    for *_, message in world.events:
+        assert message.startswith(f"Secret {SECRET} has token ")
+        assert "valid until" in message
+    assert world.events[-1][-1].endswith(": the annotation scim-operator.io/rotate asked for it")
+
+
+async def test_what_is_issued_and_not_published_is_told_and_so_is_its_publication(world: World) -> None:
+    world.proof_fails = True
+    await begun_to_issue(world)
+    assert news(world) == [("Normal", "Issued"), ("Warning", "VerificationFailed")]
+    assert world.events[0][-1].startswith("issuing token ")
+    world.proof_fails = False
+    await reconcile(world)
+    assert news(world)[2:] == [("Normal", "Published"), ("Normal", "Ready")]
+
+
+async def begun_to_issue(world: World) -> None:
+    world.apply()
+    await reconcile(world)

@@ -51,3 +51,51 @@ def test_what_we_wrote_is_forgotten_with_the_secret(cache: SecretCache) -> None:
     apply(cache, secret("1"))
     assert apply(cache, secret("1"), deleted=True) == {KEY}
     assert apply(cache, secret("2")) == {KEY}
+
+
+def test_what_we_wrote_is_no_news_although_its_event_comes_before_the_answer(cache: SecretCache) -> None:
+    cache.hold(KEY)
+    assert apply(cache, secret("1")) == frozenset()
+    cache.record_own_write("s1", "1")
+    assert apply(cache, secret("2")) == frozenset()
+    cache.record_own_write("s1", "2")
+    assert cache.release(KEY, {KEY}) == frozenset()
+    assert cache.names(KEY) == {"s"}
+    assert apply(cache, secret("3")) == {KEY}
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_what_another_did_during_a_reconcile_is_news_at_its_end(cache: SecretCache, deleted: bool) -> None:
+    apply(cache, secret("1"))
+    cache.hold(KEY)
+    cache.record_own_write("s1", "2")
+    assert apply(cache, secret("2")) == frozenset()
+    assert apply(cache, secret("3"), deleted=deleted) == frozenset()
+    assert cache.release(KEY, {KEY}) == {KEY}
+    assert cache.names(KEY) == (frozenset() if deleted else {"s"})
+
+
+def test_events_of_one_secret_keep_their_order_whomever_they_name(cache: SecretCache) -> None:
+    cache.hold(KEY)
+    cache.hold(OTHER)
+    apply(cache, secret("1"))
+    apply(cache, secret("2", webhook=OTHER))
+    apply(cache, secret("3", webhook=None))
+    assert cache.release(KEY, {KEY, OTHER}) == {KEY}
+    assert cache.names(KEY) == {"s"}, "the others wait for the other"
+    assert cache.names(OTHER) == frozenset()
+    assert cache.release(OTHER, {KEY, OTHER}) == {KEY, OTHER}
+    assert (cache.names(KEY), cache.names(OTHER)) == (frozenset(), frozenset())
+
+
+def test_secrets_of_others_do_not_wait(cache: SecretCache) -> None:
+    cache.hold(OTHER)
+    assert apply(cache, secret("1")) == {KEY}
+    assert cache.release(OTHER, {KEY, OTHER}) == frozenset()
+
+
+def test_versions_whose_events_are_over_are_forgotten(cache: SecretCache) -> None:
+    for version in "12":
+        cache.record_own_write("s1", version)
+    assert apply(cache, secret("2")) == frozenset()
+    assert apply(cache, secret("1")) == {KEY}, "a watch never goes back; were it kept, ten thousand would be"
