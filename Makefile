@@ -1,7 +1,8 @@
 # Two commands matter: `make demo` shows the product work, `make test` proves it.
 SHELL := /bin/bash
 PYTHON ?= python3
-# uv comes from PyPI into a place of its own when the machine has none.
+# uv comes from PyPI into a place of its own when the machine has none, of the version that the images are built with.
+UV_VERSION := $(shell sed -n 's/.* uv==\([0-9.]*\).*/\1/p' Dockerfile)
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --all-extras
 export PYTHONPATH := dev
@@ -17,7 +18,7 @@ help: ## Show these targets
 
 .uv/bin/uv:
 	@echo "== uv is not installed; putting it into .uv"
-	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv
+	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 install: $(filter .uv/bin/uv,$(UV)) ## Install the locked dependencies into .venv
 	@echo "== dependencies as locked in uv.lock"
@@ -50,8 +51,8 @@ test: node-tools browser ## Run every test: unit, API on SQLite and PostgreSQL, 
 costs: install ## What each SCIM operation costs in statements and instructions; writes the committed figures anew
 	@COSTS=renew $(RUN) python -m pytest -q -s tests/api/test_costs.py
 
-test-unit: install ## Tests without I/O
-	@$(RUN) python -m pytest tests/unit
+test-unit: install ## Tests without I/O, and those of what measures
+	@$(RUN) python -m pytest tests/unit tests/bench
 
 test-api: install ## The API against SQLite and PostgreSQL
 	@$(RUN) python -m pytest tests/api
@@ -72,10 +73,11 @@ test-e2e: node-tools browser ## The demo, all parts together and, as root, the c
 test-java: install ## UnboundID's SCIM 2 SDK for Java against the API, on both databases (needs a JDK of 17 or newer, and Maven)
 	@$(RUN) python -m pytest $(JAVA_TESTS)
 
-lint: install ## Lint, format check, types, layers
+lint: install ## Lint, format check, types, layers, workflows
 	@echo "== ruff"; $(RUN) ruff check . && $(RUN) ruff format --check .
 	@echo "== mypy --strict"; $(RUN) mypy operator/scim_operator scim_api kubectl_scim scim_console dev tests
 	@echo "== import-linter"; $(RUN) lint-imports
+	@echo "== actionlint, zizmor"; $(RUN) python -m workflow_lint
 
 format: install ## Format and mend what can be mended
 	@$(RUN) ruff check --fix . ; $(RUN) ruff format .

@@ -1,4 +1,4 @@
-"""What else is built from Go modules: the chart's tools, and all that makes a machine a node."""
+"""What else is built from Go modules: the tools for the chart and the workflows, and all that makes a machine a node."""
 
 import dataclasses
 import shutil
@@ -67,6 +67,13 @@ PROMTOOL: Final = dataclasses.replace(
     # It has to find no targets: 250 packages of cloud providers less.
     tags="remove_all_sd",
 )
+ACTIONLINT: Final = _project(
+    "actionlint",
+    "actionlint",
+    "github.com/rhysd/actionlint",
+    {"actionlint": "github.com/rhysd/actionlint/cmd/actionlint"},
+)
+"""What `make lint` checks the workflows with; it finds out its version by itself."""
 OLDEST: Final = dataclasses.replace(
     _project(
         "kubernetes-oldest",

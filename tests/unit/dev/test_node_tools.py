@@ -10,7 +10,7 @@ import yaml
 from localcluster import build, projects
 from localcluster.build import MODULE, Project, gather
 from localcluster.errors import ClusterError
-from localcluster.projects import CHART, HELM, NODE, OLDEST
+from localcluster.projects import ACTIONLINT, CHART, HELM, NODE, OLDEST
 
 ROOT = Path(__file__).resolve().parents[3]
 ALL = [*CHART, *NODE.values()]
@@ -28,7 +28,7 @@ def project(tmp_path: Path) -> Project:
     return Project(directory, "small", "example.test/small", {"small": "example.test/small"})
 
 
-@pytest.mark.parametrize("one", [*ALL, OLDEST], ids=lambda item: item.title)
+@pytest.mark.parametrize("one", [*ALL, ACTIONLINT, OLDEST], ids=lambda item: item.title)
 def test_every_program_is_pinned_by_its_go_mod(one: Project) -> None:
     block = re.search(r"^tool (?:\(\n(.*?)\n\)|(\S+))$", one.go_mod, re.MULTILINE | re.DOTALL)
     assert block is not None

@@ -1,0 +1,51 @@
+"""What `make lint` asks of .github: actionlint for whether the workflows work, zizmor for whether they are safe.
+
+Both without the network. actionlint is built once from its Go module, as the Kubernetes tools are; zizmor is one of
+the locked dependencies. ``python -m workflow_lint [CHECKOUT]``.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from localcluster.build import build_project
+from localcluster.errors import ClusterError
+from localcluster.projects import ACTIONLINT
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+# Without what happens to be installed: every machine gets the same answer.
+_ACTIONLINT: Final = ("-no-color", "-shellcheck=", "-pyflakes=")
+_ZIZMOR: Final = ("--offline", "--no-progress", "--quiet", "--strict-collection", "--persona=pedantic")
+
+
+def lint(checkout: Path) -> list[str]:
+    """The names of the linters that found something in the checkout's .github; their findings are printed.
+
+    Raises:
+        ClusterError: Go is missing, or actionlint could not be built.
+    """
+    actionlint = build_project(ACTIONLINT) / "actionlint"
+    workflows = sorted(map(str, (checkout / ".github/workflows").glob("*.y*ml")))
+    commands = {
+        "actionlint": [str(actionlint), *_ACTIONLINT, *workflows],
+        "zizmor": ["zizmor", *_ZIZMOR, str(checkout / ".github")],
+    }
+    return [
+        name for name, command in commands.items() if subprocess.run(command, check=False).returncode != 0
+    ]
+
+
+def main() -> None:
+    """Exit code 1 when one of them found something."""
+    checkout = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT
+    try:
+        refused = lint(checkout)
+    except ClusterError as error:
+        raise SystemExit(f"workflow_lint: {error}") from None
+    if refused:
+        raise SystemExit(f"workflow_lint: {' and '.join(refused)} found something in {checkout / '.github'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,14 @@
+"""The targets of the Makefile."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+_MAKEFILE: Final = Path(__file__).resolve().parents[2] / "Makefile"
+PROMISED: Final = frozenset({"release", "docs"})
+"""Targets that workflows and pages name and that do not exist yet."""
+
+
+def targets() -> set[str]:
+    """Their names."""
+    return set(re.findall(r"^([a-z][a-z0-9-]*):", _MAKEFILE.read_text(encoding="utf-8"), re.MULTILINE))
