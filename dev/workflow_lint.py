@@ -6,6 +6,7 @@ the locked dependencies. ``python -m workflow_lint [CHECKOUT]``.
 
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from localcluster.projects import ACTIONLINT
 ROOT: Final = Path(__file__).resolve().parents[1]
 # Without what happens to be installed: every machine gets the same answer.
 _ACTIONLINT: Final = ("-no-color", "-shellcheck=", "-pyflakes=")
+_SCRIPTS: Final = Path(sysconfig.get_path("scripts"))
 _ZIZMOR: Final = ("--offline", "--no-progress", "--quiet", "--strict-collection", "--persona=pedantic")
 
 
@@ -29,7 +31,7 @@ def lint(checkout: Path) -> list[str]:
     workflows = sorted(map(str, (checkout / ".github/workflows").glob("*.y*ml")))
     commands = {
         "actionlint": [str(actionlint), *_ACTIONLINT, *workflows],
-        "zizmor": ["zizmor", *_ZIZMOR, str(checkout / ".github")],
+        "zizmor": [str(_SCRIPTS / "zizmor"), *_ZIZMOR, str(checkout / ".github")],
     }
     return [
         name for name, command in commands.items() if subprocess.run(command, check=False).returncode != 0

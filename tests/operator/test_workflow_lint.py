@@ -1,7 +1,10 @@
 """`make lint` refuses a workflow that does not work or is not safe. Both linters are the real ones."""
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -59,6 +62,18 @@ def test_a_fault_is_refused(
     _change(ci, old, new)
     assert lint(ci.parents[2]) == linters
     assert finding in "".join(capfd.readouterr())
+
+
+def test_the_command_says_who_found_something_and_fails(ci: Path) -> None:
+    _change(ci, CHECKOUT, "actions/checkout@v7")
+    done = subprocess.run(
+        [sys.executable, "-m", "workflow_lint", str(ci.parents[2])],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "dev")},
+    )
+    assert done.returncode == 1
+    assert f"workflow_lint: zizmor found something in {ci.parents[1]}" in done.stderr
 
 
 def test_a_dependabot_without_a_wait_for_new_releases_is_refused(
