@@ -33,7 +33,6 @@ SERVE: Final = (sys.executable, "-m", "scim_api.cli.main", "serve", "--log-level
 START_SECONDS: Final = 60.0
 POSTGRES_SETTINGS: Final = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
 """As one would set them on a machine like this; ``fsync`` and ``synchronous_commit`` stay on."""
-WARM_UP_SECONDS: Final = 0.4
 
 
 @dataclasses.dataclass
@@ -53,8 +52,6 @@ class Contender:
     port: int
     asked: Asked
     first_answer: float = 0.0
-    warm_up_seconds: float = WARM_UP_SECONDS
-    """Under load, for each workload, before anything is measured."""
 
     @property
     def label(self) -> str:
@@ -68,12 +65,22 @@ class Contender:
 
     def cpu(self) -> float:
         """Processor seconds it has taken, without its database's server."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return _cpu(Path(f"/proc/{self.process.pid}"))
+
+    def compiler_cpu(self) -> float:
+        """Processor seconds that a JVM has compiled in; 0 for all others."""
+        threads = Path(f"/proc/{self.process.pid}/task").iterdir()
+        return sum(_cpu(thread) for thread in threads if "CompilerThre" in (thread / "comm").read_text())
 
     def client(self) -> Client:
         """Connections to it."""
         return Client("127.0.0.1", self.port)
+
+
+def _cpu(process: Path) -> float:
+    """Processor seconds of a process or thread."""
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager
@@ -153,7 +160,6 @@ async def running(name: str, count: int, server: PostgresServer) -> AsyncIterato
             contender = await stack.enter_async_context(
                 _started(name, command, port, asked, directory, peer.environment)
             )
-            contender.warm_up_seconds = peer.warm_up_seconds
             await _post_all(contender, count)
             yield contender
 

@@ -32,7 +32,6 @@ class Peer:
         tools: the programs that building and running take, each with what to install.
         environment: variables of its process.
         cannot: the workloads that it refuses or misunderstands, and why; checked before anything is measured.
-        warm_up_seconds: under load, for each workload, until its rate rises no more.
     """
 
     name: str
@@ -42,7 +41,6 @@ class Peer:
     tools: Mapping[str, str] = dataclasses.field(default_factory=dict)
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     cannot: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    warm_up_seconds: float = 0.4
 
 
 def _java(built: Path) -> Sequence[str]:
@@ -81,7 +79,6 @@ COMPILED: Final = (
         cannot={
             "filter e-mail": 'its parser ignores what comes after a value path (emails[type eq "work"].value eq ...)'
         },
-        warm_up_seconds=6.0,
     ),
 )
 ALL: Final = {peer.name: peer for peer in (*INTERPRETED, *COMPILED)}
@@ -92,7 +89,11 @@ def lacking(peer: Peer) -> str:
     wanted = dict.fromkeys(what for tool, what in peer.tools.items() if shutil.which(tool) is None)
     if not wanted:
         return ""
-    return f'{peer.name} needs {" and ".join(wanted)}: install it, or leave {peer.name} out: --without "{peer.name}"'
+    return f"{peer.name} needs {' and '.join(wanted)}: install it, or {_left_out(peer)}"
+
+
+def _left_out(peer: Peer) -> str:
+    return f"""leave {peer.name} out: make bench ARGS="--without '{peer.name}'\""""
 
 
 def built(peer: Peer) -> Path:
@@ -115,7 +116,7 @@ def built(peer: Peer) -> Path:
         if done.returncode:
             raise SystemExit(
                 f"{peer.name} could not be built by: {' '.join(peer.build)}\n{(done.stdout + done.stderr)[-3000:]}\n"
-                f'Leave it out with --without "{peer.name}".'
+                f"To measure the others, {_left_out(peer)}"
             )
         for former in base.glob(f"{peer.folder}-*"):
             shutil.rmtree(former)

@@ -31,6 +31,7 @@ class Results:
         generator: what the load generator reaches against a server that does nothing, per second.
         memory: bytes at the end, by contender and size.
         first_answer: seconds, likewise.
+        warm_up: seconds, likewise.
         cannot: why a contender has no samples of a workload that others have.
     """
 
@@ -40,6 +41,7 @@ class Results:
     paced: dict[Key, list[Sample]] = dataclasses.field(default_factory=dict)
     memory: dict[tuple[str, int], int] = dataclasses.field(default_factory=dict)
     first_answer: dict[tuple[str, int], float] = dataclasses.field(default_factory=dict)
+    warm_up: dict[tuple[str, int], float] = dataclasses.field(default_factory=dict)
     cannot: dict[Key, str] = dataclasses.field(default_factory=dict)
 
     def rate(self, key: Key) -> float:
@@ -136,6 +138,10 @@ def raw(results: Results) -> dict[str, Any]:
         "firstAnswerSeconds": [
             {"contender": who, "users": count, "seconds": round(seconds, 3)}
             for (who, count), seconds in results.first_answer.items()
+        ],
+        "warmUpSeconds": [
+            {"contender": who, "users": count, "seconds": round(seconds, 1)}
+            for (who, count), seconds in results.warm_up.items()
         ],
         "cannot": [
             {"contender": key.contender, "users": key.count, "workload": key.workload, "reason": reason}

@@ -32,10 +32,12 @@ def test_a_missing_toolchain_is_named_with_what_to_install_and_how_to_leave_the_
     with pytest.raises(SystemExit) as stopped:
         chosen((JAVA.name, GO.name, "ours, SQLite"))
 
-    assert str(stopped.value).splitlines() == [
-        'Apache SCIMple needs a JDK of 17 or newer and Maven: install it, or leave Apache SCIMple out: --without "Apache SCIMple"',
-        'elimity-com/scim needs Go 1.26 or newer: install it, or leave elimity-com/scim out: --without "elimity-com/scim"',
-    ]
+    java, go = str(stopped.value).splitlines()
+    assert java == (
+        "Apache SCIMple needs a JDK of 17 or newer and Maven: install it, or leave Apache SCIMple out: "
+        """make bench ARGS="--without 'Apache SCIMple'\""""
+    )
+    assert go.startswith("elimity-com/scim needs Go 1.26 or newer: install it, or leave")
 
 
 def test_a_peer_that_is_left_out_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,17 +48,23 @@ def test_a_peer_that_is_left_out_needs_nothing(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> peers.Peer:
-    """One whose build writes into a file how it was called."""
+    """One that counts in the file ``builds`` how often it is built."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(peers, "_HERE", tmp_path)
     (tmp_path / "sources").mkdir()
     (tmp_path / "sources" / "main").write_text("1")
-    return peers.Peer("one", lambda _: (), folder="sources", build=("sh", "-c", "cp main server"))
+    return peers.Peer(
+        "one",
+        lambda _: (),
+        folder="sources",
+        build=("sh", "-c", f"cp main server; echo >> {tmp_path}/builds"),
+    )
 
 
 def test_a_peer_is_built_once_for_each_content_of_its_sources(peer: peers.Peer, tmp_path: Path) -> None:
     first = peers.built(peer)
     assert peers.built(peer) == first
+    assert len((tmp_path / "builds").read_text()) == 1
     (tmp_path / "sources" / "main").write_text("2")
 
     second = peers.built(peer)
@@ -68,7 +76,7 @@ def test_a_peer_is_built_once_for_each_content_of_its_sources(peer: peers.Peer, 
 def test_a_build_that_fails_is_told_with_its_output_and_leaves_nothing(peer: peers.Peer) -> None:
     broken = dataclasses.replace(peer, build=("sh", "-c", "echo no such library; exit 3"))
 
-    with pytest.raises(SystemExit, match=r'(?s)no such library.*--without "one"'):
+    with pytest.raises(SystemExit, match=r"(?s)no such library.*--without 'one'"):
         peers.built(broken)
 
     assert (peers.built(peer) / "server").exists()
