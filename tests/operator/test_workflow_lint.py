@@ -38,7 +38,7 @@ def test_what_is_committed_has_no_finding(ci: Path) -> None:
     ("old", "new", "finding", "linters"),
     [
         (CHECKOUT, "actions/checkout@v7", "unpinned-uses", ["zizmor"]),
-        ("persist-credentials: false", "persist-credentials: true", "artipacked", ["zizmor"]),
+        ("        with:\n          persist-credentials: false\n", "", "artipacked", ["zizmor"]),
         ("permissions: {}", "permissions: write-all", "excessive-permissions", ["zizmor"]),
         ("  pull_request:\n", "  pull_request_target:\n", "dangerous-triggers", ["zizmor"]),
         (
