@@ -184,6 +184,11 @@ async def test_values_that_are_no_text_are_left_out(
     found = await cluster.secret(owner, "entra-scim-token")
     assert found is not None
     assert set(found.data) == {"endpoint", "token-id"}
+    assert found.undecoded == {"token"}
+    written = await cluster.replace_secret(owner, draft(owner, data={"token-id": "2"}), found)
+    assert (set(written.data), written.undecoded) == ({"token-id"}, set()), (
+        "and removed when they are not wanted"
+    )
 
 
 async def test_secrets_under_other_names_are_found_by_label_and_deleted_at_their_version(
