@@ -82,6 +82,9 @@ def connect(
         connection = apsw.Connection(str(path))
         try:
             connection.set_busy_timeout(lock_wait_ms)
+            # Plans by the text of a statement alone. Else SQLite looks at what is bound, and compiles a statement anew
+            # each time when an index with a condition could matter.
+            connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
             if exclusive:  # before the first look at the file, else others are let in
                 connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
             _ensure_wal(connection)

@@ -55,6 +55,10 @@ def test_a_directory_that_is_missing_is_named(tmp_path: Path) -> None:
     assert str(told.value).endswith(f"the directory {tmp_path / 'missing'} does not exist; create it first")
 
 
+def test_plans_depend_on_statements_alone_so_that_none_is_compiled_anew_for_what_is_bound(path: Path) -> None:
+    assert connect(path).config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1) == 1
+
+
 def test_a_file_without_tables_is_told_how_to_get_them(path: Path) -> None:
     connection = connect(path)
     with pytest.raises(apsw.SQLError) as raised:
