@@ -172,10 +172,24 @@ class Authenticator:
         if access is None and opens_scim(token):
             access = await self._look_up(digest)
         if access is not None and (proof is None or not proof.holds(self._operator_keys, digest)):
-            if reads and user_agent == INSPECTOR:
-                self._inspections[access.credential] = self.now()
-            else:
-                self._uses[access.credential] = (self.now(), user_agent)
+            self._count_use(access.credential, user_agent, is_inspection=reads and user_agent == INSPECTOR)
+        return access
+
+    def authenticate_now(self, token: str, user_agent: str | None, *, reads: bool) -> Access | None:
+        """As ``authenticate``, without waiting; None where that would ask the database, or refuse.
+
+        Args:
+            token: as the client sent it.
+            user_agent: family of the client.
+            reads: whether the request can change nothing.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        digest = token_digest(token)
+        access = self._accept(self._cache.get(digest), digest) if self._is_fresh() else None
+        if access is not None:
+            self._count_use(access.credential, user_agent, is_inspection=reads and user_agent == INSPECTOR)
         return access
 
     async def is_accepted(self, access: Access) -> bool:
@@ -200,7 +214,10 @@ class Authenticator:
         """
         if proof is not None and proof.holds(self._operator_keys, digest):
             return
-        if user_agent == INSPECTOR:
+        self._count_use(credential, user_agent, is_inspection=user_agent == INSPECTOR)
+
+    def _count_use(self, credential: str, user_agent: str | None, *, is_inspection: bool) -> None:
+        if is_inspection:
             self._inspections[credential] = self.now()
         else:
             self._uses[credential] = (self.now(), user_agent)

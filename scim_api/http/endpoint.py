@@ -5,10 +5,11 @@ Every response that is not a success is a SCIM error (RFC 7644 section 3.12), wh
 """
 
 import asyncio
+import functools
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final
 
 import structlog
@@ -38,6 +39,8 @@ from scim_api.http.response import (
     too_many_requests,
     unsupported_encoding,
 )
+from scim_api.store.immediate_reads import ImmediateReads
+from scim_api.store.protocol import Access
 
 log = structlog.get_logger(__name__)
 _plain_log = logging.getLogger(__name__)
@@ -49,10 +52,17 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110 section 9.2.1)."""
 _WITH_DOCUMENT: Final = frozenset({"POST", "PUT", "PATCH"})
 _PROOF_HEADER: Final = PROOF_HEADER.lower().encode()
+_MORE_TO_DO: Final = frozenset({b"transfer-encoding", b"content-length", b"content-encoding", _PROOF_HEADER})
+"""Headers of requests that ``respond_now`` leaves alone."""
+_ADMITTED: Final = "scim_api.admitted"
+"""Where a scope has the access of a request that has passed authentication and rate limit."""
 _AGENT: Final = re.compile(r"[A-Za-z0-9._+-]{1,64}")
 
 
 Handler = Callable[[ScimRequest], Awaitable[ScimResponse]]
+ImmediateHandler = Callable[[ScimRequest, ImmediateReads], ScimResponse | None]
+"""Answers some of what the handler of GET does, in the same way and without waiting; None for the others."""
+Deliver = Callable[[ScimResponse], Awaitable[None]]
 
 
 def agent_family(value: bytes | None) -> str | None:
@@ -79,12 +89,20 @@ class ScimEndpoint:
         service: what requests share.
         route: the path below the base URL, for metrics and logs.
         reads: methods that change nothing, though they are not safe by their name.
+        immediate: of GET, for ``respond_now``.
         handlers: by method.
     """
 
     def __init__(
-        self, service: ServiceContext, route: str, reads: Collection[str] = (), /, **handlers: Handler
+        self,
+        service: ServiceContext,
+        route: str,
+        reads: Collection[str] = (),
+        immediate: ImmediateHandler | None = None,
+        /,
+        **handlers: Handler,
     ) -> None:
+        self._immediate = immediate
         self._service = service
         self._route = route
         self._handlers = handlers
@@ -101,17 +119,64 @@ class ScimEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        service, method, began = self._service, scope["method"], time.perf_counter()
+        await self.handle(
+            scope, receive, functools.partial(send_response, send, without_body=scope["method"] == "HEAD")
+        )
+
+    async def handle(self, scope: Scope, receive: Receive, deliver: Deliver) -> None:
+        """Handle one request.
+
+        Args:
+            scope: of ASGI: ``method``, ``raw_path``, ``query_string``, ``headers`` and ``path_params``.
+            receive: of ASGI.
+            deliver: sends the response, without its body where the method is HEAD.
+        """
+        service, began = self._service, time.perf_counter()
         service.metrics.in_flight.inc()
         try:
             response = await self._respond(scope, receive)
-            await send_response(send, response, without_body=method == "HEAD")
+            await deliver(response)
         except ClientDisconnected:
             return
         finally:
             service.metrics.in_flight.dec()
+        self._count(scope["method"], response, began)
+
+    def respond_now(self, scope: Scope) -> ScimResponse | None:
+        """The response to a request without a body that needs no waiting; None: ``handle`` has to do it.
+
+        It is the response that ``handle`` would deliver. A request that was let through here and is left to
+        ``handle`` counts once.
+
+        Args:
+            scope: as for ``handle``.
+        """
+        service, reads, began = self._service, self._service.store.immediate, time.perf_counter()
+        if reads is None or self._immediate is None or scope["method"] != "GET":
+            return None
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if not _MORE_TO_DO.isdisjoint(headers):
+            return None
+        try:
+            access = service.authenticator.authenticate_now(
+                _bearer_token(headers), agent_family(headers.get(b"user-agent")), reads=True
+            )
+            if access is None:
+                return None
+            limiter = service.reading_limiter if access.is_read_only else service.limiter
+            if limiter.wait_seconds(access.tenant, access.settings.rate_limit):
+                return None
+            scope[_ADMITTED] = access
+            response = self._immediate(self._request(scope, access, headers, b""), reads)
+        except Exception as error:  # noqa: BLE001 (it is logged there)
+            response = self._failed(scope, error)
+        if response is not None:
+            self._count("GET", response, began)
+        return response
+
+    def _count(self, method: str, response: ScimResponse, began: float) -> None:
         seconds = time.perf_counter() - began - response.waited
-        service.metrics.count(
+        self._service.metrics.count(
             method if method in self._handlers else "other", self._route, response.status, seconds
         )
         if _plain_log.isEnabledFor(logging.DEBUG):
@@ -128,9 +193,8 @@ class ScimEndpoint:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         body, body_read = b"", False
         try:
-            scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
-            access = await service.authenticator.authenticate(
-                token.strip().decode("latin-1") if scheme.lower() == b"bearer" else "",
+            access = scope.get(_ADMITTED) or await service.authenticator.authenticate(
+                _bearer_token(headers),
                 agent_family(headers.get(b"user-agent")),
                 operator_proof(scope, headers[_PROOF_HEADER]) if _PROOF_HEADER in headers else None,
                 reads=scope["method"] in self._reads,
@@ -138,7 +202,9 @@ class ScimEndpoint:
             if access is None:
                 return UNAUTHORIZED
             limiter = service.reading_limiter if access.is_read_only else service.limiter
-            wait = limiter.wait_seconds(access.tenant, access.settings.rate_limit)
+            wait = (
+                0.0 if _ADMITTED in scope else limiter.wait_seconds(access.tenant, access.settings.rate_limit)
+            )
             if wait:
                 await asyncio.sleep(REFUSAL_DELAY_SECONDS)
                 rate = access.settings.rate_limit.requests_per_second
@@ -160,15 +226,7 @@ class ScimEndpoint:
                 if len(body) >= BYTES_PER_REQUEST:
                     limiter.charge_body(access.tenant, len(body))
             body_read = True
-            request = ScimRequest(
-                service,
-                access,
-                compile_tenant_schema(access.settings, access.settings_hash),
-                headers,
-                scope["query_string"],
-                body,
-                scope.get("path_params", {}).get("id", ""),
-            )
+            request = self._request(scope, access, headers, body)
             if len(body) >= BYTES_PER_REQUEST and scope["method"] in _WITH_DOCUMENT:
                 await request.decode_aside()
             response = await handler(request)
@@ -178,13 +236,34 @@ class ScimEndpoint:
         except ClientDisconnected:
             body_read = True
             raise
-        except Exception as error:
-            response = error_response(error)
-            if response.status == 500:
-                log.exception("request failed", route=self._route, method=scope["method"])
-            return response
+        except Exception as error:  # noqa: BLE001 (it is logged there)
+            return self._failed(scope, error)
         finally:
             if body:
                 service.bodies.release(body)
             elif not body_read and has_body(headers):
                 await discard_body(receive)
+
+    def _request(self, scope: Scope, access: Access, headers: dict[bytes, bytes], body: bytes) -> ScimRequest:
+        return ScimRequest(
+            self._service,
+            access,
+            compile_tenant_schema(access.settings, access.settings_hash),
+            headers,
+            scope["query_string"],
+            body,
+            scope.get("path_params", {}).get("id", ""),
+        )
+
+    def _failed(self, scope: Scope, error: Exception) -> ScimResponse:
+        """The response for an exception, to be called where it is handled."""
+        response = error_response(error)
+        if response.status == 500:
+            log.error("request failed", route=self._route, method=scope["method"], exc_info=error)
+        return response
+
+
+def _bearer_token(headers: Mapping[bytes, bytes]) -> str:
+    """The token of ``Authorization: Bearer``; empty without one."""
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""

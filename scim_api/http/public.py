@@ -5,7 +5,10 @@ parameters but an id.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+import dataclasses
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -13,7 +16,7 @@ from scim_api.contract.oauth import TOKEN_PATH
 from scim_api.core.errors import ScimError
 from scim_api.http.changes.feed import changes
 from scim_api.http.changes.history import history
-from scim_api.http.endpoint import ScimEndpoint
+from scim_api.http.endpoint import ImmediateHandler, ScimEndpoint
 from scim_api.http.oauth.assertion import AssertionVerifier
 from scim_api.http.paths import CHANGES_PATH, HISTORY_PATH, SCIM_PATH, PathNormaliser
 from scim_api.http.request import ScimRequest, ServiceContext, discard_body
@@ -21,8 +24,11 @@ from scim_api.http.response import ScimResponse, send_response
 from scim_api.http.scim import discovery
 from scim_api.http.scim.bulk import bulk
 from scim_api.http.scim.groups import GROUPS
-from scim_api.http.scim.lists import list_by_query, list_by_search_request
-from scim_api.http.scim.users import USERS
+from scim_api.http.scim.lists import list_by_query, list_by_search_request, list_users_now
+from scim_api.http.scim.users import USERS, get_user_now
+
+_PLAIN_ID: Final = re.compile(rb"[0-9A-Za-z-]+")
+"""An id that stands for itself in a path."""
 
 
 class _NotFound:
@@ -80,10 +86,12 @@ class DirectRouter:
         collections: the endpoints of a collection and of one resource in it, by the collection's path.
     """
 
-    def __init__(self, app: ASGIApp, collections: Mapping[str, tuple[ASGIApp, ASGIApp]]) -> None:
+    def __init__(self, app: ASGIApp, collections: Mapping[str, tuple[ScimEndpoint, ScimEndpoint]]) -> None:
         self._app = app
         self._collections = {path: both[0] for path, both in collections.items()}
         self._members = {f"{path}/": both[1] for path, both in collections.items()}
+        self.targets = DirectTargets(collections)
+        """For a server that passes such requests on without ASGI."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
@@ -104,6 +112,53 @@ class DirectRouter:
 
 MakeVerifier = Callable[[], AssertionVerifier]
 """Makes what verifies assertions; it may take some time, and is called once."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DirectTarget:
+    """What a request's target says, of one that needs no routing."""
+
+    endpoint: ScimEndpoint
+    path: bytes
+    query: bytes
+    resource_id: str = ""
+
+    def scope(self, method: str, headers: Sequence[tuple[bytes, bytes]]) -> Scope:
+        """What of an ASGI scope ``ScimEndpoint.handle`` reads."""
+        return {
+            "type": "http",
+            "method": method,
+            "raw_path": self.path,
+            "query_string": self.query,
+            "headers": headers,
+            "path_params": {"id": self.resource_id},
+        }
+
+
+class DirectTargets:
+    """Finds the endpoints of users by the bytes of a request's target, in the RFC's spelling and without escapes.
+
+    Args:
+        endpoints: of a collection and of one resource in it, by the collection's path.
+    """
+
+    def __init__(self, endpoints: Mapping[str, tuple[ScimEndpoint, ScimEndpoint]]) -> None:
+        self._collections = {path.encode(): both[0] for path, both in endpoints.items()}
+        self._members = {f"{path}/".encode(): both[1] for path, both in endpoints.items()}
+
+    def find(self, target: bytes) -> DirectTarget | None:
+        """The endpoint of a target; None for every other: the application has to route it."""
+        path, _, query = target.partition(b"?")
+        if b"#" in query or not query.isascii():
+            return None
+        endpoint = self._collections.get(path)
+        if endpoint is not None:
+            return DirectTarget(endpoint, path, query)
+        end = path.rfind(b"/") + 1
+        endpoint = self._members.get(path[:end])
+        if endpoint is None or _PLAIN_ID.fullmatch(path, end) is None:
+            return None
+        return DirectTarget(endpoint, path, query, path[end:].decode("ascii"))
 
 
 class TokenEndpoint:
@@ -141,17 +196,19 @@ def scim_endpoints(service: ServiceContext) -> Mapping[str, ScimEndpoint]:
     def add(
         path: str,
         reads: Collection[str] = (),
+        immediate: ImmediateHandler | None = None,
         /,
         **handlers: Callable[[ScimRequest], Awaitable[ScimResponse]],
     ) -> None:
-        endpoints[SCIM_PATH + path] = ScimEndpoint(service, path, reads, **handlers)
+        endpoints[SCIM_PATH + path] = ScimEndpoint(service, path, reads, immediate, **handlers)
 
     add("", GET=list_by_query(None))
     add("/.search", {"POST"}, POST=list_by_search_request(None))
     add("/Users/.search", {"POST"}, POST=list_by_search_request("User"))
     add("/Groups/.search", {"POST"}, POST=list_by_search_request("Group"))
-    add("/Users/{id}", GET=USERS.get, PUT=USERS.replace, PATCH=USERS.patch, DELETE=USERS.delete)
-    add("/Users", GET=list_by_query("User"), POST=USERS.create)
+    user = {"GET": USERS.get, "PUT": USERS.replace, "PATCH": USERS.patch, "DELETE": USERS.delete}
+    add("/Users/{id}", (), get_user_now, **user)
+    add("/Users", (), list_users_now, GET=list_by_query("User"), POST=USERS.create)
     add("/Groups/{id}", GET=GROUPS.get, PUT=GROUPS.replace, PATCH=GROUPS.patch, DELETE=GROUPS.delete)
     add("/Groups", GET=list_by_query("Group"), POST=GROUPS.create)
     add("/Schemas/{id}", GET=discovery.schemas)
@@ -190,7 +247,7 @@ def public_app(
     normalised = PathNormaliser(Router(endpoints, _NotFound(service)))
     if not shortcut:
         return normalised
-    collections = (f"{SCIM_PATH}/Users", f"{SCIM_PATH}/Groups")
-    return DirectRouter(
-        normalised, {path: (endpoints[path], endpoints[f"{path}/{{id}}"]) for path in collections}
-    )
+    own = {path: item for path, item in endpoints.items() if isinstance(item, ScimEndpoint)}
+    paths = (f"{SCIM_PATH}/Users", f"{SCIM_PATH}/Groups")
+    collections = {path: (own[path], own[f"{path}/{{id}}"]) for path in paths}
+    return DirectRouter(normalised, collections)

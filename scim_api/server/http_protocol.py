@@ -184,10 +184,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._fail(400)  # RFC 9112 section 3.2
         if len(self.pipeline) >= MAX_PIPELINED:
             self._fail(400)
-        super().on_headers_complete()
+        self._begin()
         self._unparsed = 0
         self._cancel_receive_deadline()
         self._receiving = "body"
+
+    def _begin(self) -> None:
+        """Start to answer a request whose head is complete."""
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """A piece of a body."""
@@ -201,6 +205,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._unparsed = 0
         self._cancel_receive_deadline()
         self._receiving = "head"
+        self._complete()
+
+    def _complete(self) -> None:
+        """Answer a request that is complete."""
         super().on_message_complete()
 
     def on_response_complete(self) -> None:

@@ -27,10 +27,11 @@ from scim_api.http.metrics import Metrics
 from scim_api.http.oauth.assertion import AssertionVerifier
 from scim_api.http.oauth.key_address import KeyHosts
 from scim_api.http.paths import SCIM_PATH
-from scim_api.http.public import MakeVerifier, public_app
+from scim_api.http.public import DirectRouter, MakeVerifier, public_app
 from scim_api.http.rate_limit import RateLimiter
 from scim_api.http.request import ServiceContext
 from scim_api.server import background_jobs
+from scim_api.server.direct_protocol import DirectHttpProtocol
 from scim_api.server.http_protocol import BoundedHttpProtocol, ConnectionLimits
 from scim_api.server.settings import ApiSettings, SettingsError
 from scim_api.store.errors import Unavailable
@@ -153,7 +154,11 @@ def new_server(
     limits = ConnectionLimits(
         connections, settings.head_seconds, settings.body_seconds, send_seconds=settings.body_seconds
     )
-    protocol: Callable[..., asyncio.BaseProtocol] = functools.partial(BoundedHttpProtocol, limits=limits)
+    protocol: Callable[..., asyncio.BaseProtocol]
+    if isinstance(app, DirectRouter):
+        protocol = functools.partial(DirectHttpProtocol, limits=limits, targets=app.targets)
+    else:
+        protocol = functools.partial(BoundedHttpProtocol, limits=limits)
     if certificate is not None:
         from scim_api.server.tls import BoundedTls
 

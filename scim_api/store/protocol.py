@@ -22,6 +22,7 @@ from scim_api.core.predicate import AttributePath, Predicate
 from scim_api.core.types import ResourceKind
 from scim_api.store.change_log import Actor, ChangeLog
 from scim_api.store.dialect import Dialect
+from scim_api.store.immediate_reads import ImmediateReads, SerializedPage
 from scim_api.store.webhooks import WebhookStore
 
 
@@ -102,14 +103,6 @@ class Page:
     resources: Sequence[Resource]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SerializedPage:
-    """A slice of a list as it is published: JSON text in UTF-8 for each resource."""
-
-    total: int
-    texts: Sequence[bytes]
-
-
 KEY_BATCH: Final = 200
 """Resources whose keys are rebuilt in one transaction: some milliseconds in which they cannot be changed."""
 
@@ -188,6 +181,10 @@ class Store(Protocol):
     @property
     def url(self) -> str:
         """The database URL it was made from; it may hold a password, so it is not for logs."""
+
+    @property
+    def immediate(self) -> ImmediateReads | None:
+        """Reads that take microseconds and so need not be awaited; None where each is a round trip."""
 
     @property
     def change_log(self) -> ChangeLog:

@@ -28,11 +28,12 @@ from scim_api.store.factory import create_store
 from scim_api.store.postgres.store import PostgresStore
 from scim_api.store.protocol import Store
 from scim_api.store.sqlite.store import SqliteStore
-from support.conversation import raw_request
 from support.costs import Counted, Instructions, relayed, watch_sqlite
+from support.grammar import Request
 from support.scim_service import connect
 from support.token_requests import ask as ask_for_token
 from support.token_requests import register
+from support.wire import Line, wire_form
 
 FIGURES: Final = Path(__file__).parents[1] / "fixtures" / "costs.json"
 RENEW: Final = os.environ.get("COSTS") == "renew"
@@ -133,10 +134,14 @@ async def _measured(
 ) -> dict[str, dict[str, int]]:
     token = await connect(store, tenant)
     service = ServiceContext(store, Authenticator(store, clock=lambda: 0.0), RateLimiter(), Metrics(), BASE)
-    app, headers = public_app(service), {"authorization": f"Bearer {token}"}
+    app, headers = public_app(service), [("authorization", f"Bearer {token}")]
+
+    line = Line(app, direct=True)
 
     async def ask(method: str, target: str, body: dict[str, Any] | None = None) -> httpx.Response:
-        answer = await raw_request(app, method, target, headers, b"" if body is None else orjson.dumps(body))
+        request = Request(method, target, (), b"" if body is None else orjson.dumps(body))
+        head, _, content = (await line.send(wire_form(request, headers))).partition(b"\r\n\r\n")
+        answer = httpx.Response(int(head.split()[1]), content=content)
         assert answer.status_code < 300, answer.text
         return answer
 
@@ -212,28 +217,28 @@ async def test_one_more_statement_and_a_tenth_more_python_are_noticed(
     counted_store: tuple[Store, Counted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, counted = counted_store
-    get = {"get": OPERATIONS["get"]}
-    known = await _measured(store, counted, get)
-    plain = store.get
+    put = {"put": OPERATIONS["put"]}
+    known = await _measured(store, counted, put)
+    plain = store.modify
 
-    async def asks_twice(*arguments: Any) -> Any:
+    async def asks_twice(*arguments: Any, **more: Any) -> Any:
         await store.access(b"unknown")
-        return await plain(*arguments)
+        return await plain(*arguments, **more)
 
-    async def thinks_longer(*arguments: Any) -> Any:
-        for _ in range(8):
+    async def thinks_longer(*arguments: Any, **more: Any) -> Any:
+        for _ in range(16):
             uuid.UUID(int=1)
-        return await plain(*arguments)
+        return await plain(*arguments, **more)
 
     # Each in a tenant of its own.
-    monkeypatch.setattr(store, "get", asks_twice)
-    slower = _complaints(known, await _measured(store, counted, get, "second"))
-    monkeypatch.setattr(store, "get", thinks_longer)
-    longer = _complaints(known, await _measured(store, counted, get, "third"))
+    monkeypatch.setattr(store, "modify", asks_twice)
+    slower = _complaints(known, await _measured(store, counted, put, "second"))
+    monkeypatch.setattr(store, "modify", thinks_longer)
+    longer = _complaints(known, await _measured(store, counted, put, "third"))
 
-    assert [line for line in slower if line.startswith("get: statements")] != []
-    assert [line for line in longer if line.startswith("get: instructions")] != []
-    assert [line for line in longer if line.startswith("get: statements")] == []
+    assert [line for line in slower if line.startswith("put: statements")] != []
+    assert [line for line in longer if line.startswith("put: instructions")] != []
+    assert [line for line in longer if line.startswith("put: statements")] == []
 
 
 async def test_one_more_commit_is_noticed(counted_store: tuple[Store, Counted]) -> None:

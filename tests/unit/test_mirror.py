@@ -37,6 +37,8 @@ ELSEWHERE: Final = {
     "scim_api.http.scim.crud": "the handlers that test_users.py, test_groups.py and test_conditional.py ask",
     "scim_api.store.dialect": "a type without behaviour",
     "scim_api.store.errors": "exceptions without behaviour; tests/api/store raises each of them",
+    "scim_api.store.immediate_reads": "a record and a protocol; test_store.py of SQLite and test_protocol.py read by it",
+    "scim_api.store.sqlite.immediate_reads": "the store's own reads: test_store.py, test_protocol.py",
     "scim_api.store.webhooks": "records and a protocol without behaviour; sql/test_webhooks.py reads them",
     "scim_api.store.sqlite.reader_threads": "test_store.py searches by it, sql/test_webhook_status.py reads webhooks",
     "scim_api.store.sql.webhook_rows": "columns as records, which test_webhook_status.py and test_webhook_put.py write and read",

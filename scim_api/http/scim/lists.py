@@ -32,6 +32,7 @@ from scim_api.http.request import ScimRequest
 from scim_api.http.response import ScimResponse
 from scim_api.http.scim.conditional import require_groups
 from scim_api.http.scim.groups import group_body
+from scim_api.store.immediate_reads import ImmediateReads, SerializedPage
 from scim_api.store.protocol import ListQuery, Page, Sort
 
 NEAR_OFFSET: Final = 1_000
@@ -75,27 +76,52 @@ def list_by_search_request(kind: ResourceKind | None) -> Handler:
 
 async def _entra_fast_path(request: ScimRequest) -> ScimResponse | None:
     """The response to one of the queries that Entra sends all the time; None for any other."""
+    store, tenant = request.service.store, request.access.tenant
     lookup = read_user_lookup(request.query)
     if lookup is not None:
-        users = await request.service.store.lookup(request.access.tenant, "User", *lookup)
-        if len(users) > DEFAULT_RESULTS:
-            return None
-        head, base = list_response_head(len(users), len(users), start_index=1), request.service.base_url
-        resources = ",".join([serialize_resource(user, base) for user in users])
-        return ScimResponse(200, f"{head}{resources}]}}".encode())
-    page = read_page(request.query)
-    if page is None:
+        return _found_users(request, await store.lookup(tenant, "User", *lookup))
+    wanted = _near_page(request.query)
+    if wanted is None:
         return None
-    return await _page_of_all_users(request, *page)
+    start_index, count = wanted
+    base_url = request.service.base_url
+    page = await store.rendered_users(tenant, base_url, offset=start_index - 1, limit=count)
+    return _page_of_users(request, start_index, page)
 
 
-async def _page_of_all_users(request: ScimRequest, start_index: int, count: int) -> ScimResponse | None:
-    """A page as the database renders it; None for one at a large offset, or empty."""
-    offset = start_index - 1
-    if offset > NEAR_OFFSET:
+def list_users_now(request: ScimRequest, reads: ImmediateReads) -> ScimResponse | None:
+    """As ``_entra_fast_path``, with a store that need not be awaited."""
+    tenant = request.access.tenant
+    lookup = read_user_lookup(request.query)
+    if lookup is not None:
+        return _found_users(request, reads.lookup(tenant, "User", *lookup))
+    wanted = _near_page(request.query)
+    if wanted is None:
         return None
-    store, tenant = request.service.store, request.access.tenant
-    page = await store.rendered_users(tenant, request.service.base_url, offset=offset, limit=count)
+    start_index, count = wanted
+    page = reads.rendered_users(tenant, request.service.base_url, offset=start_index - 1, limit=count)
+    return _page_of_users(request, start_index, page)
+
+
+def _found_users(request: ScimRequest, users: Sequence[Resource]) -> ScimResponse | None:
+    """The list of them; None for more than fit on a page."""
+    if len(users) > DEFAULT_RESULTS:
+        return None
+    head, base = list_response_head(len(users), len(users), start_index=1), request.service.base_url
+    resources = ",".join([serialize_resource(user, base) for user in users])
+    return ScimResponse(200, f"{head}{resources}]}}".encode())
+
+
+def _near_page(query: bytes) -> tuple[int, int] | None:
+    """The startIndex and count of a query for a page of everybody; None for another, or at a large offset."""
+    page = read_page(query)
+    return None if page is None or page[0] - 1 > NEAR_OFFSET else page
+
+
+def _page_of_users(
+    request: ScimRequest, start_index: int, page: SerializedPage | None
+) -> ScimResponse | None:
+    """A page as the database renders it; None for an empty one."""
     if page is None:
         return None
     head = list_response_head(page.total, len(page.texts), start_index=start_index).encode()

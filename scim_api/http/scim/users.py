@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from scim_api.core.errors import not_found
 from scim_api.core.messages.projection import Projection
 from scim_api.core.messages.serialization import serialize_resource, splice_groups
 from scim_api.core.model import Resource
@@ -9,8 +10,9 @@ from scim_api.core.patch.apply import patch_user
 from scim_api.core.resources.users import create_user, replace_user
 from scim_api.http.request import ScimRequest
 from scim_api.http.response import ScimResponse
-from scim_api.http.scim.conditional import resource_headers
+from scim_api.http.scim.conditional import is_not_modified, not_modified, resource_headers, resource_id
 from scim_api.http.scim.crud import ResourceHandlers
+from scim_api.store.immediate_reads import ImmediateReads
 
 
 async def _render(
@@ -24,6 +26,20 @@ async def _render(
             text = splice_groups(text, groups.get(resource.pk, ()), base_url)
         text = requested.apply_text(text)
     return ScimResponse(status, text.encode(), resource_headers(request, resource, status))
+
+
+def get_user_now(request: ScimRequest, reads: ImmediateReads) -> ScimResponse | None:
+    """As ``USERS.get``, with a store that need not be awaited; None where attributes are requested."""
+    if request.query:
+        return None
+    identity = resource_id(request, "User")
+    resource = reads.get(request.access.tenant, "User", identity)
+    if resource is None:
+        raise not_found("User", identity)
+    if is_not_modified(request, resource):
+        return not_modified(request, resource)
+    text = serialize_resource(resource, request.service.base_url)
+    return ScimResponse(200, text.encode(), resource_headers(request, resource, 200))
 
 
 USERS: Final = ResourceHandlers(

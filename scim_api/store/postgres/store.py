@@ -10,6 +10,7 @@ from scim_api.core.model import GroupReference, Lookup, Member, Resource, Resour
 from scim_api.core.predicate import Predicate
 from scim_api.core.types import ResourceKind
 from scim_api.store.change_log import Actor
+from scim_api.store.immediate_reads import SerializedPage
 from scim_api.store.postgres import pool as postgres_pool
 from scim_api.store.postgres import statements
 from scim_api.store.postgres.change_log import PostgresChangeLog
@@ -26,7 +27,6 @@ from scim_api.store.protocol import (
     KeyRebuild,
     ListQuery,
     Page,
-    SerializedPage,
     TokenClient,
     Transform,
 )
@@ -71,6 +71,7 @@ class PostgresStore:
     """
 
     dialect: Literal["postgresql"] = "postgresql"
+    immediate: None = None
 
     def __init__(self, url: str, *, pool_size: int = 10, search_seconds: float = SEARCH_SECONDS) -> None:
         self.url = url

@@ -20,6 +20,7 @@ from scim_api.core.predicate import Predicate
 from scim_api.core.types import ResourceKind
 from scim_api.store.change_log import Actor
 from scim_api.store.errors import Unavailable
+from scim_api.store.immediate_reads import SerializedPage
 from scim_api.store.protocol import (
     KEY_BATCH,
     Access,
@@ -30,23 +31,19 @@ from scim_api.store.protocol import (
     KeyRebuild,
     ListQuery,
     Page,
-    SerializedPage,
     TokenClient,
     Transform,
 )
 from scim_api.store.sql import administration, oauth
 from scim_api.store.sql.duplicates import find_duplicates
 from scim_api.store.sql.key_rebuild import rebuild_keys
-from scim_api.store.sql.rows import to_access, to_groups_by_member, to_members, to_page, to_serialized_page
+from scim_api.store.sql.rows import to_access, to_groups_by_member, to_members, to_page
 from scim_api.store.sql.search_locks import TenantSearchLocks
 from scim_api.store.sql.statements import (
     ACCESS,
-    GET,
     MEMBERS,
     groups_of,
     list_page,
-    lookup,
-    rendered_users,
     search_page,
     use_rows,
 )
@@ -65,6 +62,7 @@ from scim_api.store.sqlite.connection import (
     translate_error,
     translated_errors,
 )
+from scim_api.store.sqlite.immediate_reads import SqliteReads
 from scim_api.store.sqlite.reader_threads import ReaderThreads
 from scim_api.store.sqlite.writer import GroupCommitWriter
 
@@ -102,6 +100,7 @@ class SqliteStore:
         self._search_locks = TenantSearchLocks()
         self._data_version: int | None = None
         self._generation = 0
+        self.immediate = SqliteReads(self._read)
         self.change_log = SqliteChangeLog(self._read, self._write_script, self._snapshot)
         write = self._write_script
         self.webhooks = SqlWebhooks(ScriptRunners("sqlite", write, write, self._snapshot))
@@ -207,15 +206,13 @@ class SqliteStore:
     # -- resources --------------------------------------------------------------------------------
     async def get(self, tenant: int, kind: ResourceKind, resource_id: str) -> Resource | None:
         """One resource of this tenant."""
-        rows = self._read(GET, tenant, kind, resource_id)
-        return Resource(*rows[0]) if rows else None
+        return self.immediate.get(tenant, kind, resource_id)
 
     async def lookup(
         self, tenant: int, kind: ResourceKind, by: Lookup, key: str, rest: Predicate | None = None
     ) -> Sequence[Resource]:
         """Those whose indexed key equals ``key`` and that meet ``rest``, ordered by creation."""
-        statement = lookup("sqlite", tenant, kind, by, key, rest)
-        return [Resource(*row) for row in self._read(statement.sql, *statement.parameters)]
+        return self.immediate.lookup(tenant, kind, by, key, rest)
 
     async def search(self, tenant: int, kind: ResourceKind | None, query: ListQuery) -> Page:
         """A slice of all resources of a kind, or of both. Raises ``TooSlow``."""
@@ -230,8 +227,7 @@ class SqliteStore:
         self, tenant: int, base_url: str, *, offset: int, limit: int
     ) -> SerializedPage | None:
         """A slice of all users, each as its JSON text in UTF-8; None for an empty page."""
-        statement = rendered_users("sqlite", tenant, base_url, offset, limit)
-        return to_serialized_page(self._read(statement.sql, *statement.parameters))
+        return self.immediate.rendered_users(tenant, base_url, offset=offset, limit=limit)
 
     async def members(self, tenant: int, container: int, *, after: int, limit: int) -> Sequence[Member]:
         """Direct members of a group, ordered by ``pk``, from ``after`` on."""
