@@ -1,7 +1,8 @@
 """The one writer of an SQLite database: a thread that commits many requests together.
 
-A commit costs one flush to disk, however many requests it holds. Each request runs in a savepoint of its
-own, and is answered only after the commit that holds it.
+A commit costs one flush to disk, however many requests it holds, and a request is answered only after the commit that
+holds it. A request that fails leaves nothing behind: where it had changed something by then, the batch is rolled back and
+run again with a savepoint for each request, which would cost two statements more for all of them.
 """
 
 import asyncio
@@ -128,12 +129,32 @@ class GroupCommitWriter:
             self._checkpointer.watch(self._connection)
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
-        outcomes = [self._run_one(connection, request) for request in batch]
+        outcomes = self._run_all(connection, batch)
+        if outcomes is None:
+            connection.execute("ROLLBACK")
+            connection.execute("BEGIN IMMEDIATE")
+            outcomes = [self._run_in_savepoint(connection, request) for request in batch]
         connection.execute("COMMIT")
         return outcomes
 
     @staticmethod
-    def _run_one(connection: apsw.Connection, request: _Request) -> _Outcome:
+    def _run_all(connection: apsw.Connection, batch: Sequence[_Request]) -> list[_Outcome] | None:
+        """Run them one after the other; None when one failed that had changed something."""
+        outcomes: list[_Outcome] = []
+        for request in batch:
+            changes = connection.total_changes()
+            try:
+                outcomes.append(_Outcome(request, request.work(connection)))
+            except apsw.Error:
+                raise  # the transaction itself may be gone: start anew
+            except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to this request alone
+                if connection.total_changes() != changes:
+                    return None
+                outcomes.append(_Outcome(request, error=error))
+        return outcomes
+
+    @staticmethod
+    def _run_in_savepoint(connection: apsw.Connection, request: _Request) -> _Outcome:
         connection.execute("SAVEPOINT request")
         try:
             outcome = _Outcome(request, request.work(connection))

@@ -110,6 +110,52 @@ async def test_a_work_that_fails_is_taken_back_and_leaves_its_batch_alone(
     assert stored(path) == ["a", "c"]
 
 
+def counted(runs: list[object], x: object) -> Work:
+    def work(connection: apsw.Connection) -> object:
+        runs.append(x)
+        return add(x)(connection)
+
+    return work
+
+
+def refuse(_connection: apsw.Connection) -> None:
+    raise Conflict("userName")
+
+
+@pytest.mark.parametrize(
+    ("failing", "runs"), [(refuse, ["a", "c"]), (add("b", Conflict("userName")), ["a", "a", "c"])]
+)
+async def test_a_batch_is_run_again_only_if_what_failed_had_changed_something(
+    writer: GroupCommitWriter, path: Path, failing: Work, runs: list[object]
+) -> None:
+    seen: list[object] = []
+    before, failed, after = await at_once(writer, counted(seen, "a"), failing, counted(seen, "c"))
+    assert (before, type(failed), after) == ("a", Conflict, "c")
+    assert seen == runs
+    assert stored(path) == ["a", "c"]
+
+
+async def test_what_fails_alone_leaves_nothing(writer: GroupCommitWriter, path: Path) -> None:
+    with pytest.raises(Conflict):
+        await writer.write(add("b", Conflict("userName")))
+    assert await writer.write(add("c")) == "c"
+    assert stored(path) == ["c"]
+
+
+async def test_one_that_fails_only_when_run_again_leaves_nothing(
+    writer: GroupCommitWriter, path: Path
+) -> None:
+    runs: list[int] = []
+
+    def unsteady(connection: apsw.Connection) -> None:
+        runs.append(1)
+        add("x", Conflict("userName") if len(runs) == 2 else None)(connection)
+
+    results = await at_once(writer, unsteady, add("b", Conflict("userName")), add("c"))
+    assert [type(result) for result in results] == [Conflict, Conflict, str]
+    assert stored(path) == ["c"]
+
+
 async def test_an_error_of_sqlite_in_one_work_is_of_that_work_alone(
     writer: GroupCommitWriter, path: Path
 ) -> None:
