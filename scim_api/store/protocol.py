@@ -103,6 +103,16 @@ class Page:
     resources: Sequence[Resource]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class SerializedMembers:
+    """A slice of a group's members as it is published: JSON text in UTF-8, with commas between."""
+
+    last: int
+    """Key of the last of them."""
+    count: int
+    text: bytes
+
+
 KEY_BATCH: Final = 200
 """Resources whose keys are rebuilt in one transaction: some milliseconds in which they cannot be changed."""
 
@@ -300,6 +310,11 @@ class Store(Protocol):
 
     async def members(self, tenant: int, container: int, *, after: int, limit: int) -> Sequence[Member]:
         """Direct members of the group with the key ``container``, ordered by ``pk``, from ``after`` on."""
+
+    async def rendered_members(
+        self, tenant: int, container: int, base_url: str, *, after: int, limit: int
+    ) -> SerializedMembers | None:
+        """The same members, each as its JSON text; None where there are none."""
 
     async def groups_of(self, tenant: int, members: Sequence[int]) -> Mapping[int, Sequence[GroupReference]]:
         """The groups that each of these resources (by ``pk``) directly belongs to, by creation; none: not in the answer."""

@@ -30,7 +30,8 @@ from support.postgres import PostgresServer, own_server
 SMALL = 10
 GROUPS = "/scim/v2/Groups"
 _JOIN = (
-    "INSERT INTO membership (container, member, tenant) SELECT g.pk, u.pk, g.tenant FROM resource g"
+    "INSERT INTO membership (container, member, tenant, member_id, member_kind)"
+    " SELECT g.pk, u.pk, g.tenant, u.id, u.kind FROM resource g"
     " JOIN resource u ON u.tenant = g.tenant AND u.kind = 'User'"
     " WHERE g.id = '{group}' AND u.pk <= (SELECT min(pk) FROM resource WHERE kind = 'User') + {count} - 1"
 )

@@ -27,6 +27,7 @@ from scim_api.store.protocol import (
     KeyRebuild,
     ListQuery,
     Page,
+    SerializedMembers,
     TokenClient,
     Transform,
 )
@@ -37,6 +38,7 @@ from scim_api.store.sql.rows import (
     to_groups_by_member,
     to_members,
     to_page,
+    to_serialized_members,
     to_serialized_page,
 )
 from scim_api.store.sql.search_locks import TenantSearchLocks
@@ -47,6 +49,7 @@ from scim_api.store.sql.statements import (
     groups_of,
     list_page,
     lookup,
+    rendered_members,
     rendered_users,
     search_page,
     use_rows,
@@ -201,6 +204,13 @@ class PostgresStore:
     async def members(self, tenant: int, container: int, *, after: int, limit: int) -> Sequence[Member]:
         """Direct members of a group, ordered by ``pk``, from ``after`` on."""
         return to_members(await self._database.read(MEMBERS, container, tenant, after, limit))
+
+    async def rendered_members(
+        self, tenant: int, container: int, base_url: str, *, after: int, limit: int
+    ) -> SerializedMembers | None:
+        """The same members as one JSON text in UTF-8; None where there are none."""
+        statement = rendered_members("postgresql", tenant, container, base_url, after, limit)
+        return to_serialized_members(await self._database.read(statement.sql, *statement.parameters))
 
     async def groups_of(self, tenant: int, members: Sequence[int]) -> Mapping[int, Sequence[GroupReference]]:
         """The groups that each of these resources directly belongs to."""

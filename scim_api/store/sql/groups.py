@@ -1,15 +1,19 @@
 """Creating and changing groups, with the steps on their members: scripts for both drivers.
 
 A group's row is locked first, then the members that join, in the order of their ids and only against being
-deleted: so two groups that take each other in at once wait for nobody in a circle. What a step costs
-depends on how many it names, and never on how many are in the group; only members chosen by something else
-than their ids are read.
+deleted: so two groups that take each other in at once wait for nobody in a circle. Who is a member already needs no
+lock, because who deletes a member locks its groups first.
+
+What a step costs depends on how many it names, and never on how many are in the group. Sets of members stay in the
+database: between statements they travel as JSON text, so that 100,000 of them cost Python what one does, and the event
+loop goes on. Only members chosen by something else than their ids are read.
 """
 
 import dataclasses
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
+
+import orjson
 
 from scim_api.core.model import MemberChange, Resource, ResourceWrite
 from scim_api.core.predicate import Predicate, matches
@@ -33,13 +37,36 @@ UPDATE resource SET match_key = {kept_key("match", "?")}, name_key = {kept_key("
     doc = ?, keys = ?
 WHERE pk = ? RETURNING pk
 """
-_ADD_MEMBERS: Final = "INSERT INTO membership (container, member, tenant) SELECT ?, {key}, ? FROM {list} ON CONFLICT DO NOTHING RETURNING member"
-_REMOVE_MEMBERS: Final = (
-    "DELETE FROM membership WHERE container = ? AND tenant = ? AND {members} RETURNING member"
-)
+# Sets of members as JSON arrays: asked for and no resource of the tenant (ids), of the tenant, and not in the group yet.
+_FIND_MEMBERS: Final[Mapping[Dialect, str]] = {
+    "sqlite": """
+SELECT json_group_array(j.value) FILTER (WHERE r.pk IS NULL),
+    json_group_array(r.pk) FILTER (WHERE r.pk IS NOT NULL),
+    json_group_array(r.pk ORDER BY r.pk) FILTER (WHERE r.pk IS NOT NULL AND m.member IS NULL)
+FROM json_each(?) AS j
+LEFT JOIN resource r ON r.id = j.value AND r.kind IN ('User', 'Group') AND r.tenant + 0 = ?
+LEFT JOIN membership m ON m.container = ? AND m.member = r.pk""",
+    "postgresql": """
+SELECT (json_agg(j.value) FILTER (WHERE m.member IS NULL AND n.pk IS NULL))::text,
+    coalesce(json_agg(r.pk)::text, '[]'),
+    coalesce((json_agg(n.pk ORDER BY n.pk) FILTER (WHERE n.pk IS NOT NULL))::text, '[]')
+FROM (SELECT e.value FROM json_array_elements_text(CAST(? AS json)) AS e(value) ORDER BY e.value) AS j
+LEFT JOIN LATERAL (
+    SELECT x.pk FROM resource x WHERE x.id = j.value AND x.kind IN ('User', 'Group') AND x.tenant + 0 = ? LIMIT 1
+) AS r ON true
+LEFT JOIN membership m ON m.container = ? AND m.member = r.pk
+LEFT JOIN LATERAL (
+    SELECT x.pk FROM resource x WHERE x.pk = r.pk AND m.member IS NULL FOR KEY SHARE
+) AS n ON true""",
+}
+_ADD_MEMBERS: Final = """
+INSERT INTO membership (container, member, tenant, member_id, member_kind)
+SELECT ?, r.pk, ?, r.id, r.kind FROM {list} JOIN resource r ON r.pk = {key} WHERE true ON CONFLICT DO NOTHING"""
+_OF_GROUP: Final = "membership WHERE container = ? AND tenant = ? AND {members}"
 _RECORD_MEMBERS: Final = """
 INSERT INTO change (tenant, at, type, resource_id, external_id, version, member, credential, scim_token)
 SELECT ?, ?, ?, ?, ?, ?, r.id, ?, ? FROM {moved} JOIN resource r ON r.pk = {key}"""
+_NONE: Final = "[]"
 _NO_LIMIT: Final = 2**53
 
 
@@ -125,7 +152,8 @@ class _MemberChanges:
         for change in changes:
             match change:
                 case MemberChange("add", ids):
-                    changed |= yield from self._add((yield from self._keys(ids)))
+                    _, newcomers = yield from self._find(ids)
+                    changed |= yield from self._add(newcomers)
                 case MemberChange("remove"):
                     if change.selected_by is None:
                         removed = yield from self._remove_by_id(change.ids)
@@ -135,66 +163,84 @@ class _MemberChanges:
                         raise NoMembersSelected(change.required_path)
                     changed |= removed
                 case MemberChange("replace", ids):
-                    keys = yield from self._keys(ids)
-                    others = f"member NOT IN (SELECT {_key(self.dialect)} FROM {_list(self.dialect)})"
-                    changed |= yield from self._remove(others, json.dumps(keys))
-                    changed |= yield from self._add(keys)
+                    staying, newcomers = yield from self._find(ids)
+                    changed |= yield from self._remove(f"member NOT {self._in_list}", staying)
+                    changed |= yield from self._add(newcomers)
         return changed
 
-    def _keys(self, ids: Sequence[str]) -> TransactionScript[list[int]]:
-        """The keys of resources that are to join; they stay until the transaction ends."""
-        if not ids:
-            return []
-        rows = yield Statement(
-            f"SELECT r.pk, r.id FROM {_resources(self.dialect, lock=True)}",
-            (json.dumps(sorted(ids)), self.tenant),
-        )
-        known_ids = {row[1] for row in rows}
-        unknown = tuple(member_id for member_id in ids if member_id not in known_ids)
-        if unknown:
-            raise UnknownMembers(unknown)
-        return [row[0] for row in rows]
+    def _find(self, ids: Sequence[str]) -> TransactionScript[tuple[str, str]]:
+        """The keys of these resources, and of those that are not in the group yet, which stay until the transaction ends.
 
-    def _add(self, keys: Sequence[int]) -> TransactionScript[bool]:
-        if not keys:
+        Raises ``UnknownMembers``.
+        """
+        if not ids:
+            return _NONE, _NONE
+        parameters = (orjson.dumps(ids).decode(), self.tenant, self.group.pk)
+        [(missing, all_keys, newcomers)] = yield Statement(_FIND_MEMBERS[self.dialect], parameters)
+        if missing is not None and missing != _NONE:
+            unknown = frozenset(orjson.loads(missing))
+            raise UnknownMembers(tuple(member_id for member_id in ids if member_id in unknown))
+        return all_keys, newcomers
+
+    def _add(self, keys: str) -> TransactionScript[bool]:
+        if keys == _NONE:
             return False
-        sql = _ADD_MEMBERS.format(key=_key(self.dialect), list=_list(self.dialect) + " WHERE true")
-        return (yield from self._move("member_added", sql, (self.group.pk, self.tenant, json.dumps(keys))))
+        sql = _ADD_MEMBERS.format(list=_list(self.dialect), key=_key(self.dialect))
+        return (yield from self._move("member_added", sql, keys))
 
     def _remove_by_id(self, ids: Sequence[str]) -> TransactionScript[bool]:
-        members = f"member IN (SELECT r.pk FROM {_resources(self.dialect, lock=False)})"
-        return (yield from self._remove(members, json.dumps(ids), self.tenant))
+        members = f"member IN (SELECT r.pk FROM {_resources(self.dialect)})"
+        return (yield from self._remove(members, orjson.dumps(ids).decode(), self.tenant))
 
     def _remove_selected(self, chosen: Predicate) -> TransactionScript[bool]:
         rows = yield Statement(MEMBERS, (self.group.pk, self.tenant, 0, _NO_LIMIT))
         keys = [
             pk for pk, identity, kind in rows if matches(chosen, {"value": identity, "type": kind.lower()})
         ]
-        members = f"member IN (SELECT {_key(self.dialect)} FROM {_list(self.dialect)})"
-        return (yield from self._remove(members, json.dumps(keys)))
+        return (yield from self._remove(f"member {self._in_list}", orjson.dumps(keys).decode()))
 
     def _remove(self, members: str, *parameters: object) -> TransactionScript[bool]:
-        sql = _REMOVE_MEMBERS.format(members=members)
-        return (yield from self._move("member_removed", sql, (self.group.pk, self.tenant, *parameters)))
+        """Remove the members that meet a condition with these parameters."""
+        if self.dialect == "postgresql":
+            sql = f"DELETE FROM {_OF_GROUP.format(members=members)}"
+            return (yield from self._move("member_removed", sql, *parameters))
+        of_group = _OF_GROUP.format(members=members)
+        [[keys]] = yield Statement(
+            f"SELECT json_group_array(member) FROM {of_group}", (self.group.pk, self.tenant, *parameters)
+        )
+        if keys == _NONE:
+            return False
+        sql = f"DELETE FROM {_OF_GROUP.format(members=f'member {self._in_list}')}"
+        return (yield from self._move("member_removed", sql, keys))
 
-    def _move(self, what: str, sql: str, parameters: tuple[object, ...]) -> TransactionScript[bool]:
-        """Run a statement that returns the keys of members, and record each of them."""
+    @property
+    def _in_list(self) -> str:
+        return f"IN (SELECT {_key(self.dialect)} FROM {_list(self.dialect)})"
+
+    def _move(self, what: str, sql: str, *parameters: object) -> TransactionScript[bool]:
+        """Run a statement that adds or removes members, and record each of them; whether there were any.
+
+        Args:
+            what: the change of the group.
+            sql: in SQLite its only parameter beside group and tenant is the JSON array of the members' keys.
+            parameters: the statement's, after those.
+        """
         group = self.group
         recorded = (
             self.tenant, self.now, type_of(group.kind, what), group.id, self.external_id, group.version, *self.actor
         )  # fmt: skip
+        parameters = (group.pk, self.tenant, *parameters)
         if self.dialect == "postgresql":
             record_members = _RECORD_MEMBERS.format(moved="moved", key="moved.member")
             [[moved]] = yield Statement(
-                f"WITH moved AS ({sql}), recorded AS ({record_members}) SELECT count(*) FROM moved",
+                f"WITH moved AS ({sql} RETURNING member), recorded AS ({record_members}) SELECT count(*) FROM moved",
                 (*parameters, *recorded),
             )
             return bool(moved)
-        rows = yield Statement(sql, parameters)
-        if rows:
-            record_members = _RECORD_MEMBERS.format(moved=_list(self.dialect), key=_key(self.dialect))
-            yield Statement(record_members, (*recorded, json.dumps([row[0] for row in rows])))
-        return bool(rows)
+        record_members = _RECORD_MEMBERS.format(moved=_list(self.dialect), key=_key(self.dialect))
+        yield Statement(record_members, (*recorded, parameters[-1]))
+        yield Statement(sql, parameters)
+        return True
 
 
 def _list(dialect: Dialect) -> str:
@@ -210,7 +256,7 @@ def _key(dialect: Dialect) -> str:
     return "j.value" if dialect == "sqlite" else "CAST(j.value AS bigint)"
 
 
-def _resources(dialect: Dialect, *, lock: bool) -> str:
+def _resources(dialect: Dialect) -> str:
     """The tenant's resources with the ids of a JSON array, as rows of ``r``: each from its own index look-up.
 
     Parameters: the array, tenant. Said so that no planner can begin with the resources instead.
@@ -218,5 +264,6 @@ def _resources(dialect: Dialect, *, lock: bool) -> str:
     by_id = "x.id = j.value AND x.kind IN ('User', 'Group') AND x.tenant + 0 = ?"
     if dialect == "sqlite":
         return f"{_list(dialect)} CROSS JOIN resource r ON {by_id.replace('x.', 'r.')}"
-    resource = f"SELECT x.pk, x.id FROM resource x WHERE {by_id} LIMIT 1{' FOR KEY SHARE' if lock else ''}"
-    return f"{_list(dialect)} CROSS JOIN LATERAL ({resource}) AS r"
+    return (
+        f"{_list(dialect)} CROSS JOIN LATERAL (SELECT x.pk, x.id FROM resource x WHERE {by_id} LIMIT 1) AS r"
+    )

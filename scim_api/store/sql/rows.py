@@ -12,7 +12,7 @@ from scim_api.core.types import ResourceKind
 from scim_api.store.change_log import Actor
 from scim_api.store.errors import VersionMismatch
 from scim_api.store.immediate_reads import SerializedPage
-from scim_api.store.protocol import Access, Page
+from scim_api.store.protocol import Access, Page, SerializedMembers
 from scim_api.store.sql.timestamps import to_posix
 from scim_api.store.sql.transaction_script import Row
 
@@ -53,6 +53,12 @@ def to_serialized_page(rows: Sequence[Row]) -> SerializedPage | None:
 def to_members(rows: Sequence[Row]) -> list[Member]:
     """The members in rows of ``statements.MEMBERS``."""
     return [Member(*row) for row in rows]
+
+
+def to_serialized_members(rows: Sequence[Row]) -> SerializedMembers | None:
+    """The page in the row of ``statements.rendered_members``."""
+    [(last, count, text)] = rows
+    return SerializedMembers(last, count, text) if count else None
 
 
 def to_groups_by_member(rows: Sequence[Row]) -> dict[int, list[GroupReference]]:

@@ -247,6 +247,14 @@ INSERT INTO change (tenant, at, type, resource_id, credential)
 SELECT coalesce(tenant, 0), at, {audit_type}, resource_id, actor FROM audit ORDER BY pk;
 """
 
+_MEMBER_IDS: Final = """
+-- What a group shows of a member, so that it is read without the members' rows; neither ever changes. NULL: a process of
+-- the release before wrote it.
+ALTER TABLE membership ADD COLUMN member_id {text};
+ALTER TABLE membership ADD COLUMN member_kind {text};
+UPDATE membership SET (member_id, member_kind) = (SELECT r.id, r.kind FROM resource r WHERE r.pk = membership.member);
+"""
+
 _AUDIT_TYPE: Final = """lower({row}kind) || '.' || CASE {row}action WHEN 'create' THEN 'created'
         WHEN 'modify' THEN 'updated' WHEN 'delete' THEN 'deleted' ELSE {row}action END"""
 # A process of the release before writes rows of audit, and none of change.
@@ -367,6 +375,7 @@ MIGRATIONS: Final = (
     _migration(9, "webhooks", WEBHOOKS),
     _migration(10, "owners of webhooks", WEBHOOK_OWNERS),
     _migration(11, "history and inspections", HISTORY),
+    _migration(12, "ids of members", _MEMBER_IDS),
 )
 """All steps, in order, numbered from 1 without gaps."""
 

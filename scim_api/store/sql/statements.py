@@ -210,6 +210,33 @@ SELECT x.pk, x.id, x.kind FROM (
 """Parameters: the group's key, tenant, the member's key to begin after, how many."""
 
 
+# The same page as one text. Whoever belongs to a group of a release before is looked up by its key.
+_RENDERED_MEMBERS: Final = """
+SELECT max(page.member), count(*), {bytes} FROM (
+    SELECT m.member,
+        coalesce(m.member_id, (SELECT r.id FROM resource r WHERE r.pk = m.member)) AS id,
+        coalesce(m.member_kind, (SELECT r.kind FROM resource r WHERE r.pk = m.member)) AS kind
+    FROM membership m WHERE m.container = ? AND m.tenant = ? AND m.member > ?
+    ORDER BY m.member LIMIT ?
+) AS page
+"""
+_MEMBER: Final = """'{"value":"' || page.id || cast(? AS text) || page.kind || 's/' || page.id || '","type":"' || page.kind || '"}'"""
+_RENDERED_MEMBERS_IN: Final[Mapping[Dialect, str]] = {
+    "sqlite": _RENDERED_MEMBERS.replace("{bytes}", f"cast(group_concat({_MEMBER}, ',') AS blob)"),
+    "postgresql": _RENDERED_MEMBERS.replace("{bytes}", f"convert_to(string_agg({_MEMBER}, ','), 'UTF8')"),
+}
+
+
+def rendered_members(
+    dialect: Dialect, tenant: int, container: int, base_url: str, after: int, limit: int
+) -> Statement:
+    """One row: the last member's key, how many there are, and their texts as ``serialization.serialize_member`` has
+    them, in UTF-8 and with commas between.
+    """
+    address = f'","$ref":"{json_string_content(base_url)}/'
+    return Statement(_RENDERED_MEMBERS_IN[dialect], (address, container, tenant, after, limit))
+
+
 def groups_of(tenant: int, members: Sequence[int]) -> Statement:
     """Rows of the member's key and the id and body of a group that it directly belongs to."""
     return Statement(

@@ -73,7 +73,7 @@ TABLES: Final = (
         numbered=True,
     ),
     Table("resource_email", ("resource", "email_key"), ("tenant", "kind", "unique_key")),
-    Table("membership", ("container", "member"), ("tenant",)),
+    Table("membership", ("container", "member"), ("tenant", "member_id", "member_kind")),
     Table("key_rebuild", ("singleton",), ("after_pk",), seeded=True),
     Table("key_rebuild_queue", ("resource",), (), seeded=True),
     Table("key_conflict", ("resource", "attribute", "key"), ("tenant", "kind")),

@@ -31,19 +31,27 @@ from scim_api.store.protocol import (
     KeyRebuild,
     ListQuery,
     Page,
+    SerializedMembers,
     TokenClient,
     Transform,
 )
 from scim_api.store.sql import administration, oauth
 from scim_api.store.sql.duplicates import find_duplicates
 from scim_api.store.sql.key_rebuild import rebuild_keys
-from scim_api.store.sql.rows import to_access, to_groups_by_member, to_members, to_page
+from scim_api.store.sql.rows import (
+    to_access,
+    to_groups_by_member,
+    to_members,
+    to_page,
+    to_serialized_members,
+)
 from scim_api.store.sql.search_locks import TenantSearchLocks
 from scim_api.store.sql.statements import (
     ACCESS,
     MEMBERS,
     groups_of,
     list_page,
+    rendered_members,
     search_page,
     use_rows,
 )
@@ -232,6 +240,13 @@ class SqliteStore:
     async def members(self, tenant: int, container: int, *, after: int, limit: int) -> Sequence[Member]:
         """Direct members of a group, ordered by ``pk``, from ``after`` on."""
         return to_members(self._read(MEMBERS, container, tenant, after, limit))
+
+    async def rendered_members(
+        self, tenant: int, container: int, base_url: str, *, after: int, limit: int
+    ) -> SerializedMembers | None:
+        """The same members as one JSON text in UTF-8; None where there are none."""
+        statement = rendered_members("sqlite", tenant, container, base_url, after, limit)
+        return to_serialized_members(self._read(statement.sql, *statement.parameters))
 
     async def groups_of(self, tenant: int, members: Sequence[int]) -> Mapping[int, Sequence[GroupReference]]:
         """The groups that each of these resources directly belongs to."""

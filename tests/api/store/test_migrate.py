@@ -16,6 +16,7 @@ from scim_api.store.feed_cursor import encode
 from scim_api.store.migrate import REQUIRED_VERSION, migrate
 from scim_api.store.sql.schema import MIGRATIONS
 from support.change_rows import change_rows
+from support.database import run_sql as read_sql
 from support.postgres import execute
 
 MIGRATE = """
@@ -210,3 +211,25 @@ async def test_the_release_before_goes_on_writing_to_a_log_that_has_indexes_by_n
         await store.close()
     assert [change.type for change in life.changes] == ["user.deleted", "user.created"]
     assert [change.type for change in deletions.changes] == ["user.deleted"]
+
+
+async def test_members_of_before_are_given_their_ids(empty_url: str) -> None:
+    before = tuple(step for step in MIGRATIONS if step.number < 12)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("scim_api.store.migrate.MIGRATIONS", before)
+        await migrate(empty_url)
+    for statement in (
+        "INSERT INTO tenant (namespace, name, settings, settings_hash) VALUES ('a', 'b', '{}', '')",
+        (
+            "INSERT INTO resource (tenant, kind, id, name_key, version, created, modified, doc, keys)"
+            " VALUES (1, 'Group', 'staff', 's', 1, '', '', '{}', '{}'), (1, 'User', 'ada', 'a', 1, '', '', '{}', '{}'),"
+            " (1, 'Group', 'inner', 'i', 1, '', '', '{}', '{}')"
+        ),
+        "INSERT INTO membership (container, member, tenant) VALUES (1, 2, 1), (1, 3, 1)",
+    ):
+        await run_sql(empty_url, statement)
+
+    await migrate(empty_url)
+
+    rows = await read_sql(empty_url, "SELECT member_id, member_kind FROM membership ORDER BY member")
+    assert rows == [("ada", "User"), ("inner", "Group")]

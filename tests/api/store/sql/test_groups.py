@@ -9,6 +9,7 @@ import pytest
 
 from scim_api.contract.urns import PATCH_OP
 from scim_api.core.filter.parser import IndexedLookup, parse_filter
+from scim_api.core.messages.serialization import serialize_member
 from scim_api.core.model import GroupReference, Resource, ResourceWrite
 from scim_api.core.patch.groups import patch_group
 from scim_api.core.patch.request import read_patch
@@ -17,6 +18,8 @@ from scim_api.core.types import ResourceKind
 from scim_api.store.change_log import Actor
 from scim_api.store.errors import Conflict, NoMembersSelected, UnknownMembers, VersionMismatch
 from scim_api.store.protocol import ListQuery, Store
+from support.change_rows import change_rows
+from support.database import run_sql
 from support.scim_core import profile_of
 from support.stored import connect, credential, digest_of, prepared, retitle
 
@@ -79,6 +82,49 @@ class TestMembers:
             after = page[-1].pk
 
         assert pages == [people[:3], people[3:6], people[6:]]
+
+    async def test_rendered_members_are_what_is_made_of_those_read(self, store: Store, tenant: int) -> None:
+        people = [await person(store, tenant, f"p{n}") for n in range(4)]
+        made = await group(store, tenant, "staff", [*people, (await group(store, tenant, "inner")).id])
+        base = 'https://scim.test/"é\\'
+
+        for after, limit in ((0, 5), (0, 9), (0, 2), (made.pk - 3, 2)):
+            page = await store.rendered_members(tenant, made.pk, base, after=after, limit=limit)
+            read = await store.members(tenant, made.pk, after=after, limit=limit)
+            assert page is not None
+            assert page.text.decode() == ",".join(serialize_member(one, base) for one in read)
+            assert (page.last, page.count) == (read[-1].pk, len(read))
+        assert await store.rendered_members(tenant, made.pk, base, after=page.last, limit=1) is None
+        assert await store.rendered_members(tenant + 1, made.pk, base, after=0, limit=9) is None
+
+    async def test_a_member_whom_the_release_before_added_is_shown_and_leaves(
+        self, store: Store, tenant: int
+    ) -> None:
+        ada, inner = await person(store, tenant, "ada"), await group(store, tenant, "inner")
+        made = await group(store, tenant, "staff", [ada, inner.id])
+        shown = await store.rendered_members(tenant, made.pk, "https://scim.test", after=0, limit=9)
+
+        await run_sql(
+            store.url, "UPDATE membership SET member_id = NULL, member_kind = NULL RETURNING container"
+        )
+
+        assert await store.rendered_members(tenant, made.pk, "https://scim.test", after=0, limit=9) == shown
+        await patched(store, tenant, made, {**add(inner.id), "op": "replace"})
+        assert await members(store, tenant, made) == [inner.id]
+        last = (await change_rows(store))[-1]
+        assert (last.type, last.resource_id, last.member) == ("group.member_removed", made.id, ada)
+
+    async def test_all_unknown_members_are_named_in_the_order_in_which_they_were_sent(
+        self, store: Store, tenant: int
+    ) -> None:
+        ada = await person(store, tenant, "ada")
+        made = await group(store, tenant, "staff", [ada])
+        unknown = [str(uuid.UUID(int=number)) for number in (9, 3, 7)]
+
+        for operation in (add(unknown[0], ada, *unknown[1:]), {**add(*unknown, ada), "op": "replace"}):
+            with pytest.raises(UnknownMembers) as refused:
+                await patched(store, tenant, made, operation)
+            assert refused.value.ids == tuple(unknown)
 
     async def test_adding_removing_and_replacing(self, store: Store, tenant: int) -> None:
         a, b, c = [await person(store, tenant, name) for name in "abc"]

@@ -55,12 +55,15 @@ def asked(store: Store, tenant: int) -> dict[str, Statement]:
         found[name] = statements.lookup(store.dialect, tenant, kind, wanted.by, wanted.key, wanted.rest)
     found["get"] = statements.lookup(store.dialect, tenant, "User", Lookup.ID, PERSON)
     found["a page of members"] = Statement(statements.MEMBERS, (1, tenant, 500, 100))
+    found["a rendered page of members"] = statements.rendered_members(
+        store.dialect, tenant, 1, "https://scim.test", 500, 100
+    )
     found["groups of users"] = statements.groups_of(tenant, (2, 3))
     group = Resource(GROUP, 2, "", "", "{}", 1, "Group")
     changes = groups._MemberChanges(store.dialect, tenant, group, None, Actor("c1"), "")
     for name, script in {
-        "one member is found": changes._keys((PERSON,)),
-        "one member joins": changes._add((2,)),
+        "one member is found": changes._find((PERSON,)),
+        "one member joins": changes._add("[2]"),
         "one member leaves": changes._remove_by_id((PERSON,)),
     }.items():
         found[name] = next(script)
