@@ -1,4 +1,4 @@
-"""The pod with the volume, by which docs/operations.md moves and restores databases, fits the chart."""
+"""The pod with the volume, by which docs/moving-to-postgresql.md and docs/backup.md work, fits the chart."""
 
 import re
 from collections.abc import Callable
@@ -9,7 +9,9 @@ import yaml
 
 from support.chart import HOST, ROOT, Helm, Rendered
 
-PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+PAGES = "".join(
+    (ROOT / f"docs/{name}.md").read_text(encoding="utf-8") for name in ("moving-to-postgresql", "backup")
+)
 RELEASE = "scim"
 
 
@@ -21,12 +23,12 @@ def stopped(helm: Helm) -> Rendered:
 
 @pytest.fixture(scope="module")
 def pod() -> Any:
-    [text] = re.findall(r"kubectl apply -f - <<EOF\n(apiVersion: v1\nkind: Pod\n.*?)EOF\n", PAGE, re.DOTALL)
+    [text] = re.findall(r"kubectl apply -f - <<EOF\n(apiVersion: v1\nkind: Pod\n.*?)EOF\n", PAGES, re.DOTALL)
     return yaml.safe_load(text)
 
 
 def test_the_names_in_the_commands_are_those_of_the_release(stopped: Rendered) -> None:
-    deployments = set(re.findall(r"deploy(?:ment)?[ /](scim-[a-z-]+)", PAGE))
+    deployments = set(re.findall(r"deploy(?:ment)?[ /](scim-[a-z-]+)", PAGES))
     assert deployments == {"scim-scim-operator-api", "scim-scim-operator"}
     assert stopped.one("Deployment", "scim-scim-operator")["spec"]["replicas"] == 2
     api = stopped.one("Deployment", "scim-scim-operator-api")
@@ -44,7 +46,7 @@ def test_the_pod_sees_the_file_as_the_api_does(stopped: Rendered, pod: Any) -> N
     for name in ("runAsUser", "runAsGroup", "fsGroup"):
         assert pod["spec"]["securityContext"][name] == api["securityContext"][name]
     [url] = [item["value"] for item in api["containers"][0]["env"] if item["name"] == "SCIM_API_DATABASE_URL"]
-    assert f"scim-api copy --from {url} --to-env {pod['spec']['containers'][0]['env'][0]['name']}" in PAGE
+    assert f"scim-api copy --from {url} --to-env {pod['spec']['containers'][0]['env'][0]['name']}" in PAGES
 
 
 def test_kubernetes_takes_the_pod_in_a_namespace_that_demands_restricted(

@@ -38,7 +38,7 @@ def test_values_of_a_page_are_taken(helm: Helm, page: str, values: dict[str, Any
 
 def test_there_are_such_blocks() -> None:
     pages = {page for page, _ in blocks()}
-    assert {"install.md", "openshift.md", "operations.md", "postgresql.md"} <= pages
+    assert {"install.md", "moving-to-postgresql.md", "openshift.md", "postgresql.md"} <= pages
 
 
 def test_values_of_a_helm_release_of_flux_suffice(helm: Helm) -> None:

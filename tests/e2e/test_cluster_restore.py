@@ -1,4 +1,4 @@
-"""What docs/operations.md says of restores, done as object operations on a real kube-apiserver.
+"""What docs/backup.md says of restores, done as object operations on a real kube-apiserver.
 
 Velero's restore makes objects anew: with another uid, without status, ownerReferences and managedFields. An etcd
 snapshot brings back older content under the old uid. GitOps tools make the ScimToken from its manifest.

@@ -69,7 +69,7 @@ def test_after_the_restore_of_an_older_copy_tokens_issued_since_work_and_a_revoc
 def test_into_a_new_cluster_by_the_documented_commands_every_token_goes_on(
     tools: Tools, tmp_path: Path
 ) -> None:
-    """Key, ScimTokens and Secrets by the commands of docs/operations.md; the database is carried over as it is."""
+    """Key, ScimTokens and Secrets by the commands of docs/backup.md; the database is carried over as it is."""
     with ControlPlane.start(tools) as plane, running(Stack(plane, directory(tmp_path, "old"))) as old:
         plane.kubectl("create", "namespace", "team")
         for name in (NAME, "other"):
@@ -104,7 +104,7 @@ def directory(parent: Path, name: str) -> Path:
 
 def follow(plane: ControlPlane, home: Path, word: str) -> None:
     """Run the block of the page in which this stands, with an administrator's kubectl."""
-    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/backup.md").read_text(encoding="utf-8")
     (block,) = (
         text for text in re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL) if word in text
     )

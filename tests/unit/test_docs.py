@@ -19,7 +19,8 @@ from support.make import PROMISED, targets
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").glob("*.md"))
-OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+CONDITIONS = (ROOT / "docs/conditions.md").read_text(encoding="utf-8")
+CONFIGURATION = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
 REFERENCE = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
 HANDOVER = (ROOT / "docs/entra-handover.md").read_text(encoding="utf-8")
 EVERYTHING = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
@@ -64,7 +65,7 @@ def test_settings_and_their_tables_name_the_same_variables(
     settings: type[ApiSettings | OperatorSettings], prefix: str
 ) -> None:
     exist = {f"{prefix}{name.upper()}" for name in settings.model_fields}
-    assert set(re.findall(rf"^\| `({prefix}\w+)` \|", OPERATIONS, re.MULTILINE)) == exist
+    assert set(re.findall(rf"^\| `({prefix}\w+)` \|", CONFIGURATION, re.MULTILINE)) == exist
     renamed = {f"SCIM_OPERATOR_{name}" for name in RENAMED} | {"SCIM_API_WORKERS"}
     assert set(re.findall(rf"\b{prefix}\w+", EVERYTHING)) <= exist | renamed
 
@@ -75,7 +76,7 @@ def test_defaults_of_settings_are_told_as_they_are() -> None:
             if isinstance(field.default, (int, float)) or (isinstance(field.default, str) and field.default):
                 shown = f"{field.default:g}" if isinstance(field.default, float) else field.default
                 row = f"| `{prefix}{name.upper()}` | `{shown}` |"
-                assert row in OPERATIONS, row
+                assert row in CONFIGURATION, row
 
 
 def _reasons_in_code() -> set[str]:
@@ -100,7 +101,7 @@ def _reasons_in_code() -> set[str]:
 
 
 def test_every_reason_in_the_table_exists() -> None:
-    table = OPERATIONS.partition("| reason | condition |")[2].partition("\n\n")[0]
+    table = CONDITIONS.partition("| reason | condition |")[2].partition("\n\n")[0]
     told = {
         word for row in table.splitlines()[2:] for word in re.findall(r"`([A-Za-z]+)`", row.split("|")[1])
     }
@@ -109,7 +110,7 @@ def test_every_reason_in_the_table_exists() -> None:
 
 
 def test_every_reason_of_a_condition_or_event_is_explained() -> None:
-    told = set(re.findall(r"`([A-Za-z]+)`", OPERATIONS))
+    told = set(re.findall(r"`([A-Za-z]+)`", CONDITIONS))
     events = {reason.value for reason in actions.IssueReason}
     codes = set(AdminError.model_fields["code"].annotation.__args__) - LIVES_IN_THE_API  # type: ignore[union-attr]
     reconcile = (ROOT / "operator/scim_operator/controller/failures.py").read_text(encoding="utf-8")
@@ -135,7 +136,7 @@ def test_every_reason_of_a_condition_or_event_is_explained() -> None:
 
 
 def test_every_reason_of_a_scimwebhook_is_explained() -> None:
-    told = set(re.findall(r"`([A-Za-z]+)`", OPERATIONS))
+    told = set(re.findall(r"`([A-Za-z]+)`", CONDITIONS))
     sources = "".join(
         (ROOT / "operator/scim_operator" / name).read_text(encoding="utf-8") for name in WEBHOOKS
     )

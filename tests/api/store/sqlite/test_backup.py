@@ -1,4 +1,4 @@
-"""Backups are whole, and the commands of docs/operations.md bring them back."""
+"""Backups are whole, and the commands of docs/backup.md bring them back."""
 
 import asyncio
 import contextlib
@@ -31,9 +31,9 @@ from support.stored import credential, digest_of, prepared, tenant_of
 ROOT = Path(__file__).resolve().parents[4]
 COMMAND = [sys.executable, "-m", "scim_api.cli.main"]
 SECTION = (
-    (ROOT / "docs/operations.md")
+    (ROOT / "docs/backup.md")
     .read_text(encoding="utf-8")
-    .partition("\n## Backup and restore\n")[2]
+    .partition("\n## The database\n")[2]
     .partition("\n## ")[0]
 )
 
