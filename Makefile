@@ -11,7 +11,7 @@ JAVA_TESTS := tests/java
 NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools node-tools browser demo demo-stop images image-kubectl-scim chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-console test-e2e test-java costs lint format bench bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-console bench-secret bench-scale bench-hand-over torture torture-changes screenshots crd openapi mutants kind clean
+.PHONY: help install tools node-tools browser demo demo-stop images image-kubectl-scim chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-console test-docs test-e2e test-java docs docs-tools costs lint format bench bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-console bench-secret bench-scale bench-hand-over torture torture-changes screenshots crd openapi mutants kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -42,7 +42,14 @@ browser: install
 	@echo "== Chromium (as root by apt-get, when missing) and axe, which judges pages by WCAG"
 	@PYTHONPATH=dev:tests $(RUN) python -m support.browser
 
-test: node-tools browser ## Run every test: unit, API on SQLite and PostgreSQL, operator, chart, console, the demo, real pods
+docs-tools: install
+	@echo "== what builds the documentation as a site"
+	@$(UV) sync --frozen --all-extras --group docs --quiet
+
+docs: docs-tools ## The documentation as a site, in site/ (DOCS_REPOSITORY_URL=... for links to files of the repository)
+	@$(RUN) --group docs python -m docs_site
+
+test: node-tools browser docs-tools ## Run every test: unit, API on SQLite and PostgreSQL, operator, chart, console, the demo, real pods
 	@echo "== tests, two at a time"
 	@$(RUN) python -m pytest --durations=10 -n 2 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(NODE_TESTS) $(JAVA_TESTS))
 	@echo "== tests that have the machine's one node to themselves"
@@ -66,6 +73,9 @@ test-chart: node-tools ## The chart as helm renders it
 
 test-console: browser ## The console's pages in a real Chromium
 	@$(RUN) python -m pytest tests/console
+
+test-docs: browser docs-tools ## The documentation as a site: built strictly, its links, in a real Chromium
+	@$(RUN) --group docs python -m pytest tests/docs
 
 test-e2e: node-tools browser ## The demo, all parts together and, as root, the chart in real pods
 	@$(RUN) python -m pytest tests/e2e
@@ -152,4 +162,4 @@ kind: ## The same on kind, for machines with a container engine
 	@bash dev/kind/up.sh
 
 clean: ## Remove what was installed into the checkout
-	@rm -rf .venv .uv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .uv site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,7 +13,7 @@ pytest_plugins = [
     "support.slow_search",
     "support.stack",
 ]
-LONGEST_FIRST = ("e2e", "console", "operator", "chart", "api", "bench", "unit")
+LONGEST_FIRST = ("e2e", "console", "docs", "operator", "chart", "api", "bench", "unit")
 
 
 def pytest_configure() -> None:
