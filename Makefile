@@ -11,7 +11,7 @@ JAVA_TESTS := tests/java
 NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools node-tools browser demo demo-stop images image-kubectl-scim chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-console test-docs test-e2e test-java docs docs-tools costs lint format bench bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-console bench-secret bench-scale bench-hand-over torture torture-changes screenshots crd openapi mutants kind clean
+.PHONY: help install tools node-tools browser demo demo-stop images image-kubectl-scim chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-console test-docs test-e2e test-java docs docs-tools costs lint format bench bench-start bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-console bench-secret bench-scale bench-hand-over torture torture-changes screenshots crd openapi mutants kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -112,6 +112,9 @@ bench-groups: install ## One member added to a group of 10 and of 100,000; the l
 
 bench-console: browser ## The console with 100,000 users: first paint of each page, and search as you type (ARGS="--database SQLite")
 	@PYTHONPATH=dev:tests $(RUN) python -m bench.console $(ARGS)
+
+bench-start: install ## How soon the API answers after its start, what it imports for that, and its memory (ARGS="--starts 10 --users 1000")
+	@PYTHONPATH=dev:tests $(RUN) python -m bench.start $(ARGS)
 
 bench-secret: tools ## How fast a ScimToken becomes a Secret (p50, p99 of 100)
 	@PYTHONPATH=dev:tests $(RUN) python -m bench.time_to_secret

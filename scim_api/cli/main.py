@@ -4,6 +4,7 @@ What one command alone needs is imported by that command: ``serve`` starts soone
 """
 
 import asyncio
+import gc
 import importlib
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -152,12 +153,16 @@ def serve(**options: object) -> None:
     With SQLite (the default) the database is created and migrated here. PostgreSQL is migrated by
     `scim-api migrate`, and the service is not ready before.
     """
-    settings = read_settings(**options)
-    configure(settings.log_level)
-    from scim_api.server.serve import serve as run_server
+    gc.disable()  # a start leaves no garbage that is worth the search; `serve` enables it again
+    try:
+        settings = read_settings(**options)
+        configure(settings.log_level)
+        from scim_api.server.serve import serve as run_server
 
-    _use_uvloop()
-    run(lambda: run_server(settings))
+        _use_uvloop()
+        run(lambda: run_server(settings))
+    finally:
+        gc.enable()
 
 
 def _use_uvloop() -> None:

@@ -152,13 +152,13 @@ async def running(name: str, count: int, server: PostgresServer) -> AsyncIterato
                     await loading.load_bare_postgres(url, count)
                 command = [sys.executable, "-m", "bench.bare", url, "--port", str(port)]
                 asked = Asked("none", identity, count)
-                yield await stack.enter_async_context(_started(name, command, port, asked, directory))
+                yield await stack.enter_async_context(started(name, command, port, asked, directory))
                 return
             peer = peers.ALL[name]
             asked = Asked("none", identity, count, cannot=peer.cannot)
             command = [*peer.start(peers.built(peer)), str(port)]
             contender = await stack.enter_async_context(
-                _started(name, command, port, asked, directory, peer.environment)
+                started(name, command, port, asked, directory, peer.environment)
             )
             await _post_all(contender, count)
             yield contender
@@ -175,12 +175,12 @@ async def ours(
     port = free_port()
     command = [*SERVE, "--port", str(port), "--database-url", url, *options]
     asked = Asked(token, identity, count, clients)
-    async with _started(name, command, port, asked, directory) as contender:
+    async with started(name, command, port, asked, directory) as contender:
         yield contender
 
 
 @contextlib.asynccontextmanager
-async def _started(
+async def started(
     name: str,
     command: Sequence[str],
     port: int,
@@ -188,6 +188,7 @@ async def _started(
     directory: Path,
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Contender]:
+    """A server that has answered a first request; its process runs in the directory, and ``log`` there has its output."""
     with process_of(command, directory, environment) as process:
         contender = Contender(name, process, port, asked)
         contender.first_answer = await _answering(contender, directory)
