@@ -1,6 +1,7 @@
 """Periodic jobs of a serving process, each in a task of its own."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -80,9 +81,14 @@ def start(service: ServiceContext) -> list["asyncio.Task[None]"]:
 
 
 async def warm_up() -> None:
-    """Import what only unusual filters need, after the first requests."""
+    """Import what only unusual filters need, after the first requests; from then on all of it is there to stay.
+
+    The garbage collector looks at it no more: a full collection would stop the event loop for some 50 ms, to walk a
+    hundred thousand objects of modules and classes, every time that requests have left enough of their own.
+    """
     await asyncio.sleep(WARM_UP_SECONDS)
     await asyncio.to_thread(parser.warm_up)
+    gc.freeze()
 
 
 async def _repeat(seconds: float, name: str, job: Job) -> None:

@@ -5,6 +5,7 @@ Time is the list of pauses that were asked for; nobody waits for any of them.
 
 import asyncio
 import contextlib
+import gc
 import threading
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -195,7 +196,18 @@ async def test_warming_up_waits_for_the_first_answers_and_leaves_the_loop_alone(
         threads.append((threading.current_thread().name, list(pauses)))
 
     monkeypatch.setattr(parser, "warm_up", warm_up)
+    monkeypatch.setattr(gc, "freeze", lambda: None)
     await background_jobs.warm_up()
     [(thread, before)] = threads
     assert before == [WARM_UP_SECONDS]
     assert thread != threading.main_thread().name
+
+
+async def test_what_is_imported_by_then_is_no_longer_walked_by_the_garbage_collector(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    monkeypatch.setattr(parser, "warm_up", lambda: steps.append("imported"))
+    monkeypatch.setattr(gc, "freeze", lambda: steps.append("frozen"))
+    await background_jobs.warm_up()
+    assert steps == ["imported", "frozen"]
