@@ -17,6 +17,11 @@ _PREFIX: Final = b"filter="
 _EQUALITY: Final = re.compile(
     r'(?:(userName)|(externalId)|emails\[type eq "work"\]\.value) eq "([^"\\\x00-\x1f]*)"'
 )
+_COMMON: Final = re.compile(
+    rb"filter=(?:(userName)|(externalId)|emails(?:%5[Bb]|\[)type(?:%20|\+)eq(?:%20|\+)%22work%22(?:%5[Dd]|\])\.value)"
+    rb"(?:%20|\+)eq(?:%20|\+)%22((?:[0-9A-Za-z._~@-]++|%40)*+)%22"
+)
+"""A query string that needs no decoding, but for an ``@`` in its operand."""
 _PAGE: Final = re.compile(rb"startIndex=([1-9][0-9]{0,8})&count=([0-9]{1,9})")
 
 
@@ -36,6 +41,11 @@ def read_user_lookup(query: bytes) -> tuple[Lookup, str] | None:
     Returns:
         The index and the operand in its normal form; None for every other query string.
     """
+    common = _COMMON.fullmatch(query)
+    if common is not None and len(query) <= MAX_FILTER and not (b"+" in query and b"%20" in query):
+        by = Lookup.NAME if common[1] else Lookup.EXTERNAL if common[2] else Lookup.WORK_EMAIL
+        operand = common[3].replace(b"%40", b"@").decode("ascii")
+        return by, operand if by is Lookup.EXTERNAL else comparison_key(operand, case_exact=False)
     if not query.startswith(_PREFIX) or b"&" in query:
         return None
     if b"%20" not in query:  # else blanks are written so, and a plus is one

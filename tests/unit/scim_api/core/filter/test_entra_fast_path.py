@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scim_api.contract.admin import Matching, TenantSettings
+from scim_api.core.filter import entra_fast_path
 from scim_api.core.filter.entra_fast_path import read_page, read_user_lookup
 from scim_api.core.filter.parser import IndexedLookup, parse_filter
 from scim_api.core.limits import MAX_FILTER, MAX_RESULTS
@@ -227,3 +228,31 @@ def test_bytes_that_are_no_text_are_left_to_the_plain_path() -> None:
     query = b"filter=userName%20eq%20%22%FF%22"
     assert read_user_lookup(query) is None
     check(query)
+
+
+@given(
+    name=st.sampled_from(sorted(NAMES)),
+    operand=st.text("aZ09._~-@+ \u00e9%", max_size=8),
+    encode=st.sampled_from(WELL),
+    cut=st.integers(0, 90),
+)
+@example(name="userName", operand="a" * MAX_FILTER, encode=quote, cut=90)
+@example(name="externalId", operand="", encode=quote_plus, cut=90)
+def test_what_needs_no_decoding_is_read_as_what_does(
+    name: str, operand: str, encode: Callable[[str], str], cut: int
+) -> None:
+    query = f"filter={encode(f'{name} eq {chr(34)}{operand}{chr(34)}')}".encode()
+    for one in (query, query[:cut], query.replace(b"+", b"%20", 1), query.replace(b"%20", b"+", 1)):
+        check(one)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(entra_fast_path, "_COMMON", re.compile(rb"(?!)"))
+            decoded = read_user_lookup(one)
+        assert read_user_lookup(one) == decoded
+
+
+def test_an_operand_of_plain_characters_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(entra_fast_path, "unquote")
+    assert read_user_lookup(b"filter=userName+eq+%22Ada%40x%22") == (Lookup.NAME, "ada@x")
+    query = b"filter=emails%5Btype%20eq%20%22work%22%5D.value%20eq%20%22Ada@x%22"
+    assert read_user_lookup(query) == (Lookup.WORK_EMAIL, "ada@x")
+    assert read_user_lookup(b"filter=externalId%20eq%20%22Ada%22") == (Lookup.EXTERNAL, "Ada")
