@@ -22,12 +22,12 @@ from support.postgres import PostgresServer, own_server
 
 SECONDS: Final = 3.0
 LAYERS: Final = (
-    ("sending the answer", ("send (uvicorn",)),
-    ("HTTP (uvicorn, httptools)", ("uvicorn/",)),
-    ("database driver", ("asyncpg/", "fetch (scim_api/store/sqlite_file")),
-    ("commit", ("_attempt (scim_api/store/sqlite_writer",)),
+    ("sending the answer", ("send (uvicorn", "_serialized (scim_api")),
+    ("HTTP (uvicorn, httptools)", ("uvicorn/", "scim_api/server/")),
+    ("database driver", ("asyncpg/", "fetch (scim_api/store/sqlite/connection")),
+    ("commit", ("_attempt (scim_api/store/sqlite/writer",)),
     ("store: connections, statements, records", ("scim_api/store/",)),
-    ("authentication", ("scim_api/http/credentials", "scim_api/tokens")),
+    ("authentication", ("scim_api/http/authentication", "scim_api/contract/tokens")),
     ("SCIM core: read, check, filter, patch, keys, render", ("scim_api/core/",)),
     ("routing", ("starlette/", "fastapi/", "scim_api/http/public", "PathNormaliser", "canonical_path")),
     ("rate limit, metrics", ("scim_api/http/rate_limit", "scim_api/http/metrics", "prometheus_client/")),
