@@ -130,6 +130,11 @@ def main() -> None:
     help="How long a body may take to arrive, and a response to be read.  [default: 30]",
 )
 @click.option(
+    "--group-body-mib",
+    type=click.IntRange(1, 32),
+    help="MiB of a body at /Groups; 16 for clients that send whole groups of 100,000.  [default: 1]",
+)
+@click.option(
     "--keys-hosts",
     metavar="HOST,...",
     help="From where the keys of workload identities may be fetched.  [default: Microsoft's login hosts]",

@@ -18,6 +18,8 @@ from starlette.types import Receive, Scope, Send
 from scim_api.contract.proof import PROOF_HEADER
 from scim_api.core import limits
 from scim_api.core.errors import ScimError
+from scim_api.core.json_body import decode_json
+from scim_api.core.long_lists import decode_group
 from scim_api.core.schema.tenant_schema import compile_tenant_schema
 from scim_api.http.authentication import OperatorProof
 from scim_api.http.rate_limit import BYTES_PER_REQUEST
@@ -51,6 +53,8 @@ would keep the worker busy, and other tenants waiting."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110 section 9.2.1)."""
 _WITH_DOCUMENT: Final = frozenset({"POST", "PUT", "PATCH"})
+_GROUPS: Final = frozenset({"/Groups", "/Groups/{id}"})
+"""Whose bodies can have many members."""
 _PROOF_HEADER: Final = PROOF_HEADER.lower().encode()
 _MORE_TO_DO: Final = frozenset({b"transfer-encoding", b"content-length", b"content-encoding", _PROOF_HEADER})
 """Headers of requests that ``respond_now`` leaves alone."""
@@ -111,6 +115,9 @@ class ScimEndpoint:
         self._writes = self._handlers.keys() - _SAFE - set(reads)
         self._reads = self._handlers.keys() - self._writes
         self._allow = ", ".join(self._handlers).encode()
+        is_group = route in _GROUPS
+        self._max_body = service.group_body if is_group else limits.MAX_BODY
+        self._decode = decode_group if is_group else decode_json
 
     @property
     def methods(self) -> frozenset[str]:
@@ -222,13 +229,13 @@ class ScimEndpoint:
             if b"content-encoding" in headers and (encoding := encoding_of(scope["headers"])):
                 return unsupported_encoding(encoding)
             if has_body(headers):
-                body = await service.bodies.read(receive, limits.MAX_BODY)
+                body = await service.bodies.read(receive, self._max_body)
                 if len(body) >= BYTES_PER_REQUEST:
                     limiter.charge_body(access.tenant, len(body))
             body_read = True
             request = self._request(scope, access, headers, body)
             if len(body) >= BYTES_PER_REQUEST and scope["method"] in _WITH_DOCUMENT:
-                await request.decode_aside()
+                await request.decode_aside(self._decode)
             response = await handler(request)
             if not isinstance(response.body, bytes):
                 response.body = await buffer_short_body(response.body)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive
 
+from scim_api.core import limits
 from scim_api.core.errors import ScimError, invalid_value, quoted
 from scim_api.core.json_body import decode_json
 from scim_api.core.messages.search_request import SINGLE_PARAMETERS
@@ -89,7 +90,7 @@ class BufferedBodies:
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
                 if size > limit:
-                    raise BodyTooLarge
+                    raise BodyTooLarge(limit)
                 more = _counted(size) - held
                 if self._total + more > self._limit:
                     raise TooManyBodies
@@ -129,6 +130,8 @@ class ServiceContext:
     """Of ReadOnly tokens: however much applications read, it takes nothing from whoever provisions."""
     token_refusals: TokenRefusals = dataclasses.field(default_factory=TokenRefusals)
     """Of the token endpoint; a background job writes them."""
+    group_body: int = limits.MAX_BODY
+    """Bytes of a body at ``/Groups``."""
     keep_changes: timedelta = CHANGE_RETENTION
     """How long the log of changes goes back."""
     connections: dataclasses.InitVar[int] = 1_000
@@ -154,10 +157,10 @@ class ScimRequest:
     document: dict[str, Any] | ScimError | None = None
     """What ``decode_aside`` has made of the body."""
 
-    async def decode_aside(self) -> None:
+    async def decode_aside(self, decode: Callable[[bytes], dict[str, Any]] = decode_json) -> None:
         """Decode a long body in another thread: it may take a tenth of a second, in which others are answered."""
         try:
-            self.document = await aside(decode_json, self.body)
+            self.document = await aside(decode, self.body)
         except ScimError as error:
             self.document = error
 
@@ -235,7 +238,15 @@ def _both(key: str, one: str, other: str) -> str:
 
 
 class BodyTooLarge(Exception):
-    """The body is over ``limits.MAX_BODY``."""
+    """The body has more bytes than it may.
+
+    Args:
+        limit: bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
 
 
 class ClientDisconnected(Exception):

@@ -7,7 +7,6 @@ from typing import Final
 
 from starlette.types import Send
 
-from scim_api.core import limits
 from scim_api.core.errors import ScimError, quoted, too_many, uniqueness
 from scim_api.core.resources.members import no_member_selected, unknown_members
 from scim_api.http.request import BodyTooLarge, TooManyBodies
@@ -82,7 +81,7 @@ def error_response(error: Exception) -> ScimResponse:
         return ScimResponse(503, body, ((b"retry-after", b"2"),))
     if isinstance(error, BodyTooLarge):
         return ScimResponse(
-            413, ScimError(413, f"The body is larger than {limits.MAX_BODY} bytes; send less at once.").body()
+            413, ScimError(413, f"The body is larger than {error.limit} bytes; send less at once.").body()
         )
     return ScimResponse(500, ScimError(500, "The service failed to answer; its log says why.").body())
 

@@ -288,6 +288,7 @@ async def serve(settings: ApiSettings) -> None:
             RateLimiter(),
             metrics,
             settings.endpoint,
+            group_body=settings.group_body_mib * 2**20,
             keep_changes=timedelta(days=settings.change_retention_days),
             connections=connections,
         )

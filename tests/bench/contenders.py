@@ -166,14 +166,20 @@ async def running(name: str, count: int, server: PostgresServer) -> AsyncIterato
 
 @contextlib.asynccontextmanager
 async def ours(
-    name: str, url: str, count: int, directory: Path, *, options: Sequence[str] = ()
+    name: str,
+    url: str,
+    count: int,
+    directory: Path,
+    *,
+    options: Sequence[str] = (),
+    serve: Sequence[str] = SERVE,
 ) -> AsyncIterator[Contender]:
     """Our service on a database of its own, with one tenant of so many people, and with more options."""
     tenant, token = await loading.connect_tenant(url, "contoso")
     await loading.load(url, tenant, count)
     clients = await loading.connect_clients(url)
     port = free_port()
-    command = [*SERVE, "--port", str(port), "--database-url", url, *options]
+    command = [*serve, "--port", str(port), "--database-url", url, *options]
     asked = Asked(token, identity, count, clients)
     async with started(name, command, port, asked, directory) as contender:
         yield contender

@@ -9,9 +9,12 @@ import asyncio
 import contextlib
 import functools
 import itertools
+import os
+import signal
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 
@@ -35,6 +38,7 @@ _JOIN = (
     " JOIN resource u ON u.tenant = g.tenant AND u.kind = 'User'"
     " WHERE g.id = '{group}' AND u.pk <= (SELECT min(pk) FROM resource WHERE kind = 'User') + {count} - 1"
 )
+_SERVE = (sys.executable, "-m", "bench.watched", *contenders.SERVE[3:])
 GOAL_ADD, GOAL_LIST, GOAL_READ_BYTES = 1.2, 1.2, 32 * 1024 * 1024
 
 
@@ -97,7 +101,11 @@ async def measure(name: str, size: int, server: PostgresServer, rounds: int) -> 
     async with contextlib.AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         url = await stack.enter_async_context(contenders.database(name.partition(", ")[2], directory, server))
-        contender = await stack.enter_async_context(contenders.ours(name, url, size + 1_000, directory))
+        os.environ["WATCHED"] = str(directory / "held")
+        started = contenders.ours(
+            name, url, 2 * size + 1_000, directory, options=("--group-body-mib", "32"), serve=_SERVE
+        )
+        contender = await stack.enter_async_context(started)
         asked = contender.asked
         async with Client("127.0.0.1", contender.port, 1) as client:
             groups = [
@@ -116,6 +124,11 @@ async def measure(name: str, size: int, server: PostgresServer, rounds: int) -> 
             listed = await _interleaved(client, {"list": lambda: _always(listing)}, 1, 1.0)
         before = contender.resident()
         peak, members = await _read(contender, groups[1])
+        reading = Exchange(asked.request("GET", f"{GROUPS}/{groups[1]}"), (200,))
+        processor = contender.cpu()
+        async with Client("127.0.0.1", contender.port, 1) as client:
+            whole = await client.saturate(_always(reading), 3.0)
+        processor = (contender.cpu() - processor) / whole.answers
         small, large = (statistics.median(changed[str(count)]) for count in (SMALL, size))
         print(f"{name}")
         print(f"  one member added or removed: {small:.2f} ms at {SMALL}, {large:.2f} ms at {size:,}")
@@ -125,7 +138,46 @@ async def measure(name: str, size: int, server: PostgresServer, rounds: int) -> 
             f"  group of {members:,} read whole: {(peak - before) / 1024**2:.1f} MiB more memory than before"
             f" (goal: {GOAL_READ_BYTES / 1024**2:.0f} at most)"
         )
+        print(
+            f"  read whole: {whole.rate:.1f} a second, each {processor * 1000:.0f} ms of the service's processor"
+        )
+        await _replace_members(contender, groups[1], size, directory / "held")
         return large / small <= GOAL_ADD and peak - before <= GOAL_READ_BYTES and members == size
+
+
+def _held(contender: Contender, path: Path) -> float:
+    """The longest time, in milliseconds, for which the server's loop stood still since it was asked last."""
+    path.unlink(missing_ok=True)
+    contender.process.send_signal(signal.SIGUSR1)
+    while not path.exists():
+        time.sleep(0.01)
+    return float(path.read_text())
+
+
+async def _replace_members(contender: Contender, group: str, size: int, held: Path) -> None:
+    """Print how long it takes to replace all members, and how long the server's loop stood still meanwhile."""
+    asked, patch = contender.asked, "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+    _held(contender, held)
+    await asyncio.sleep(1)
+    print(f"  event loop held in a second without requests: {_held(contender, held):.1f} ms at most")
+    for what, first in (("none differ", 0), ("ten differ", 10), ("all differ", size)):
+        members = [{"value": identity(number)} for number in range(first, first + size)]
+        group_body = {"displayName": f"group of {size}", "members": members}
+        operation = {"op": "replace", "path": "members", "value": members}
+        path = f"{GROUPS}/{group}"
+        for exchange in (
+            asked.request("PATCH", path, {"schemas": [patch], "Operations": [operation]}),
+            asked.request("PUT", f"{path}?excludedAttributes=members", group_body),
+        ):
+            method = exchange.partition(b" ")[0].decode()
+            began = time.perf_counter()
+            async with Client("127.0.0.1", contender.port, 1) as client:
+                await client.once(Exchange(exchange, (200, 204)))
+            seconds = time.perf_counter() - began
+            print(
+                f"  {method} of {size:,} members, {what if method == 'PATCH' else 'none differ'}: {seconds:.2f} s,"
+                f" loop held for {_held(contender, held):.1f} ms at most"
+            )
 
 
 def _created(asked: Asked, name: str) -> Exchange:

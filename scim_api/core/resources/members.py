@@ -12,6 +12,22 @@ _NAMING = frozenset({"value", "$ref"})
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
+class MemberIds(tuple[str, ...]):
+    """Ids that were read from a long list of members already: in canonical form, without repetition."""
+
+    __slots__ = ()
+
+
+def id_or_entry(entry: Json) -> Json:
+    """The id that an entry of ``members`` names, where it is in ``value``; else the entry. Both are read alike."""
+    named = entry.get("value")
+    if isinstance(named, str) and (len(entry) == 1 or sum(name.lower() == "value" for name in entry) == 1):
+        canonical = named.lower()
+        if _ID.fullmatch(canonical) is not None:
+            return canonical
+    return entry
+
+
 def read_members(value: Json) -> tuple[str, ...]:
     """The ids that ``members`` names: a list of objects, of ids, or one of either.
 
@@ -22,6 +38,8 @@ def read_members(value: Json) -> tuple[str, ...]:
     Raises:
         ScimError: 400 invalidValue for what is no id, and for an entry that names nobody.
     """
+    if type(value) is MemberIds:
+        return tuple(value)
     return () if value is None or value == "" else _member_ids(value, removing=False)
 
 

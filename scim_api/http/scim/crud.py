@@ -1,6 +1,7 @@
 """Create, read, modify and delete one resource: the handlers that users and groups share."""
 
 import dataclasses
+import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from scim_api.core.model import Resource, ResourceWrite
 from scim_api.core.patch.request import PatchOperation, read_patch
 from scim_api.core.schema.tenant_schema import TenantSchema
 from scim_api.core.types import ResourceKind
-from scim_api.http.request import ScimRequest
+from scim_api.http.request import ScimRequest, aside
 from scim_api.http.response import ScimResponse
 from scim_api.http.scim.conditional import (
     expected_version,
@@ -79,7 +80,9 @@ class ResourceHandlers:
     async def patch(self, request: ScimRequest) -> ScimResponse:
         """PATCH in either of Entra's dialects: 200 with the resource, or 204."""
         identity, requested = self._target(request)
-        operations = read_patch(request.tenant_schema, request.json(), self.kind)
+        read = functools.partial(read_patch, request.tenant_schema, kind=self.kind)
+        body = request.json()
+        operations = read(body) if request.document is None else await aside(read, body)
         resource = await self._modify(
             request, identity, lambda current: self.patch_resource(request.tenant_schema, current, operations)
         )

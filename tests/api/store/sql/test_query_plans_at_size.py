@@ -63,7 +63,7 @@ def asked(store: Store, tenant: int) -> dict[str, Statement]:
     changes = groups._MemberChanges(store.dialect, tenant, group, None, Actor("c1"), "")
     for name, script in {
         "one member is found": changes._find((PERSON,)),
-        "one member joins": changes._add("[2]"),
+        "one member joins": changes._add((2,)),
         "one member leaves": changes._remove_by_id((PERSON,)),
     }.items():
         found[name] = next(script)
