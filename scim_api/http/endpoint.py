@@ -19,7 +19,7 @@ from scim_api.contract.proof import PROOF_HEADER
 from scim_api.core import limits
 from scim_api.core.errors import ScimError
 from scim_api.core.json_body import decode_json
-from scim_api.core.long_lists import decode_group
+from scim_api.core.resources.long_lists import decode_group
 from scim_api.core.schema.tenant_schema import compile_tenant_schema
 from scim_api.http.authentication import OperatorProof
 from scim_api.http.rate_limit import BYTES_PER_REQUEST

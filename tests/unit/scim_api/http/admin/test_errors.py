@@ -17,7 +17,7 @@ def mistake(*where: str | int, message: str = "Field required") -> dict[str, obj
     ("error", "status", "code"),
     [
         (SignatureRefused("no"), 401, "Unauthorized"),
-        (BodyTooLarge(), 413, "Invalid"),
+        (BodyTooLarge(1), 413, "Invalid"),
         (RequestValidationError([mistake("body", "tenant")]), 400, "Invalid"),
         (errors.RevisionMismatch("r"), 412, "RevisionMismatch"),
         (errors.SettingsConflict("team/other", ("groups",)), 409, "SettingsConflict"),

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scim_api.contract.urns import PATCH_OP
-from scim_api.core import long_lists
 from scim_api.core.errors import ScimError
 from scim_api.core.json_body import decode_json
 from scim_api.core.limits import MAX_BODY
-from scim_api.core.long_lists import decode_group
 from scim_api.core.patch.request import read_patch
+from scim_api.core.resources import long_lists
 from scim_api.core.resources.groups import create_group
+from scim_api.core.resources.long_lists import decode_group
 from scim_api.core.resources.members import MemberIds
 from support.scim_core import profile_of
 
