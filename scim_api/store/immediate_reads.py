@@ -1,20 +1,12 @@
 """Reads that a store answers without waiting, for requests that are answered where they arrive."""
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Protocol
 
 from scim_api.core.model import Lookup, Resource
 from scim_api.core.predicate import Predicate
 from scim_api.core.types import ResourceKind
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class SerializedPage:
-    """A slice of a list as it is published: JSON text in UTF-8 for each resource."""
-
-    total: int
-    texts: Sequence[bytes]
+from scim_api.store.serialized import SerializedPage
 
 
 class ImmediateReads(Protocol):

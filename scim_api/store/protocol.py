@@ -22,7 +22,9 @@ from scim_api.core.predicate import AttributePath, Predicate
 from scim_api.core.types import ResourceKind
 from scim_api.store.change_log import Actor, ChangeLog
 from scim_api.store.dialect import Dialect
-from scim_api.store.immediate_reads import ImmediateReads, SerializedPage
+from scim_api.store.duplicate import Duplicate
+from scim_api.store.immediate_reads import ImmediateReads
+from scim_api.store.serialized import SerializedMembers, SerializedPage
 from scim_api.store.webhooks import WebhookStore
 
 
@@ -103,16 +105,6 @@ class Page:
     resources: Sequence[Resource]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SerializedMembers:
-    """A slice of a group's members as it is published: JSON text in UTF-8, with commas between."""
-
-    last: int
-    """Key of the last of them."""
-    count: int
-    text: bytes
-
-
 KEY_BATCH: Final = 200
 """Resources whose keys are rebuilt in one transaction: some milliseconds in which they cannot be changed."""
 
@@ -126,21 +118,6 @@ class KeyRebuild:
     conflicts: int = 0
     """Those of them that keep an earlier key, because another resource of their tenant has the one they should
     have."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Duplicate:
-    """Resources of a tenant that share a value which is to be unique."""
-
-    tenant: str
-    """``namespace/name``."""
-    kind: ResourceKind
-    attribute: str
-    """As SCIM names it: ``userName``, ``displayName`` or ``emails[type eq "work"].value``."""
-    key: str
-    """The comparison key of the value."""
-    ids: tuple[str, ...]
-    """The oldest first; all of them are served, and nobody else gets the value."""
 
 
 Transform = Callable[[Resource], ResourceWrite | None]

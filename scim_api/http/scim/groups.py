@@ -19,7 +19,7 @@ from scim_api.http.request import ScimRequest
 from scim_api.http.response import ScimResponse
 from scim_api.http.scim.conditional import resource_headers
 from scim_api.http.scim.crud import ResourceHandlers
-from scim_api.store.protocol import SerializedMembers
+from scim_api.store.serialized import SerializedMembers
 
 MEMBERS_PAGE: Final = 1_000
 """Members read, rendered and sent at a time, where attributes are chosen: a few milliseconds of the event loop."""

@@ -32,8 +32,9 @@ from scim_api.http.request import ScimRequest
 from scim_api.http.response import ScimResponse
 from scim_api.http.scim.conditional import require_groups
 from scim_api.http.scim.groups import group_body
-from scim_api.store.immediate_reads import ImmediateReads, SerializedPage
+from scim_api.store.immediate_reads import ImmediateReads
 from scim_api.store.protocol import ListQuery, Page, Sort
+from scim_api.store.serialized import SerializedPage
 
 NEAR_OFFSET: Final = 1_000
 """A page at a larger offset is left to the store's own query."""

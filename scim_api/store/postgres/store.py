@@ -10,7 +10,7 @@ from scim_api.core.model import GroupReference, Lookup, Member, Resource, Resour
 from scim_api.core.predicate import Predicate
 from scim_api.core.types import ResourceKind
 from scim_api.store.change_log import Actor
-from scim_api.store.immediate_reads import SerializedPage
+from scim_api.store.duplicate import Duplicate
 from scim_api.store.postgres import pool as postgres_pool
 from scim_api.store.postgres import statements
 from scim_api.store.postgres.change_log import PostgresChangeLog
@@ -22,15 +22,14 @@ from scim_api.store.protocol import (
     Access,
     AuthGeneration,
     CredentialUse,
-    Duplicate,
     IssuerKeys,
     KeyRebuild,
     ListQuery,
     Page,
-    SerializedMembers,
     TokenClient,
     Transform,
 )
+from scim_api.store.serialized import SerializedMembers, SerializedPage
 from scim_api.store.sql import administration, oauth
 from scim_api.store.sql.duplicates import find_duplicates
 from scim_api.store.sql.rows import (

@@ -4,7 +4,7 @@ from typing import Final
 
 from scim_api.contract.admin import Matching
 from scim_api.core.types import ResourceKind
-from scim_api.store.protocol import Duplicate
+from scim_api.store.duplicate import Duplicate
 from scim_api.store.sql.rows import parse_settings
 from scim_api.store.sql.transaction_script import Statement, TransactionScript
 

@@ -11,8 +11,8 @@ from scim_api.core.model import GroupReference, Member, Resource
 from scim_api.core.types import ResourceKind
 from scim_api.store.change_log import Actor
 from scim_api.store.errors import VersionMismatch
-from scim_api.store.immediate_reads import SerializedPage
-from scim_api.store.protocol import Access, Page, SerializedMembers
+from scim_api.store.protocol import Access, Page
+from scim_api.store.serialized import SerializedMembers, SerializedPage
 from scim_api.store.sql.timestamps import to_posix
 from scim_api.store.sql.transaction_script import Row
 

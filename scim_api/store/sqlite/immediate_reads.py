@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from scim_api.core.model import Lookup, Resource
 from scim_api.core.predicate import Predicate
 from scim_api.core.types import ResourceKind
-from scim_api.store.immediate_reads import SerializedPage
+from scim_api.store.serialized import SerializedPage
 from scim_api.store.sql.rows import to_serialized_page
 from scim_api.store.sql.statements import GET, lookup, rendered_users
 from scim_api.store.sql.transaction_script import Row

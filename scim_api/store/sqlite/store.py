@@ -19,22 +19,21 @@ from scim_api.core.model import GroupReference, Lookup, Member, Resource, Resour
 from scim_api.core.predicate import Predicate
 from scim_api.core.types import ResourceKind
 from scim_api.store.change_log import Actor
+from scim_api.store.duplicate import Duplicate
 from scim_api.store.errors import Unavailable
-from scim_api.store.immediate_reads import SerializedPage
 from scim_api.store.protocol import (
     KEY_BATCH,
     Access,
     AuthGeneration,
     CredentialUse,
-    Duplicate,
     IssuerKeys,
     KeyRebuild,
     ListQuery,
     Page,
-    SerializedMembers,
     TokenClient,
     Transform,
 )
+from scim_api.store.serialized import SerializedMembers, SerializedPage
 from scim_api.store.sql import administration, oauth
 from scim_api.store.sql.duplicates import find_duplicates
 from scim_api.store.sql.key_rebuild import rebuild_keys

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from scim_api.contract.admin import Matching, TenantSettings
-from scim_api.store.protocol import Duplicate, Store
+from scim_api.store.duplicate import Duplicate
+from scim_api.store.protocol import Store
 from support.earlier_release import EarlierRelease
 from support.stored import connect, credential, digest_of
 

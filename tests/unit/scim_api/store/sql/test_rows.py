@@ -8,8 +8,8 @@ from scim_api.contract.admin import CustomField, Matching, RateLimit, TenantSett
 from scim_api.core.model import GroupReference, Member, Resource
 from scim_api.store.change_log import Actor
 from scim_api.store.errors import VersionMismatch
-from scim_api.store.immediate_reads import SerializedPage
 from scim_api.store.protocol import Page
+from scim_api.store.serialized import SerializedPage
 from scim_api.store.sql.rows import (
     check_version,
     comparable_settings,
