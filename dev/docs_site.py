@@ -92,8 +92,10 @@ def rewritten(text: str, page: PurePosixPath, repository: str, copied: set[PureP
 
 
 def copy_of(path: PurePosixPath) -> PurePosixPath:
-    """Where the copy of a file is, by a name that every web server shows as text."""
-    return PurePosixPath(SOURCES, f"{path}.txt")
+    """Where the copy of a file is, by a name that every web server shows as text, and not hidden: that is left out."""
+    return PurePosixPath(
+        SOURCES, *(part.lstrip(".") for part in path.parent.parts), f"{path.name.lstrip('.')}.txt"
+    )
 
 
 def write_sources(root: Path, directory: Path, repository: str) -> None:

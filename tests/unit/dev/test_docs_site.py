@@ -52,6 +52,10 @@ def test_without_an_address_of_the_repository_the_file_is_copied() -> None:
     assert str(copy_of(PurePosixPath("Dockerfile"))) == "source/Dockerfile.txt"
 
 
+def test_the_copy_of_a_hidden_file_is_not_hidden() -> None:
+    assert str(copy_of(PurePosixPath(".github/workflows/ci.yml"))) == "source/github/workflows/ci.yml.txt"
+
+
 def test_code_stays_as_it_is() -> None:
     code = "```sh\ncat [x](../Dockerfile)\n```"
     text = f"{code}\n[x](../Dockerfile)\n\n1. one\n\n   {code}\n"
