@@ -18,7 +18,6 @@ from starlette.types import Receive, Scope, Send
 from scim_api.contract.proof import PROOF_HEADER
 from scim_api.core import limits
 from scim_api.core.errors import ScimError
-from scim_api.core.json_body import decode_json
 from scim_api.core.resources.long_lists import decode_group
 from scim_api.core.schema.tenant_schema import compile_tenant_schema
 from scim_api.http.authentication import OperatorProof
@@ -117,7 +116,7 @@ class ScimEndpoint:
         self._allow = ", ".join(self._handlers).encode()
         is_group = route in _GROUPS
         self._max_body = service.group_body if is_group else limits.MAX_BODY
-        self._decode = decode_group if is_group else decode_json
+        self._decode = decode_group if is_group else None
 
     @property
     def methods(self) -> frozenset[str]:

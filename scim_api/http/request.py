@@ -157,10 +157,10 @@ class ScimRequest:
     document: dict[str, Any] | ScimError | None = None
     """What ``decode_aside`` has made of the body."""
 
-    async def decode_aside(self, decode: Callable[[bytes], dict[str, Any]] = decode_json) -> None:
+    async def decode_aside(self, decode: Callable[[bytes], dict[str, Any]] | None = None) -> None:
         """Decode a long body in another thread: it may take a tenth of a second, in which others are answered."""
         try:
-            self.document = await aside(decode, self.body)
+            self.document = await aside(decode or decode_json, self.body)
         except ScimError as error:
             self.document = error
 
