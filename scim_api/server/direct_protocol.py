@@ -64,7 +64,7 @@ class DirectHttpProtocol(BoundedHttpProtocol):
         self._targets = targets
         self._held: DirectTarget | None = None
         """Of a request whose head is complete, while its body may still come with the same bytes."""
-        self._held_body = b""
+        self._held_body = bytearray()
         self._is_first = False
         """Whether no request of the bytes that are parsed now was answered directly: a client that sends many at once
         waits for its turn with each, as others do."""
@@ -89,7 +89,6 @@ class DirectHttpProtocol(BoundedHttpProtocol):
             and self.parser.should_keep_alive()
         ):
             self._held = self._targets.find(self.url)
-            self._held_body = b""
         if self._held is None:
             super()._begin()
 
@@ -115,20 +114,27 @@ class DirectHttpProtocol(BoundedHttpProtocol):
     def _begin_held(self) -> None:
         """Let uvicorn have the request that is held, and what there is of its body."""
         self._held = None
+        body = self._take_body()
         super()._begin()
-        if self._held_body:
-            super().on_body(self._held_body)
+        if body:
+            super().on_body(body)
+
+    def _take_body(self) -> bytes:
+        """What there is of the body that is held; an idle connection keeps nothing of it."""
+        body = bytes(self._held_body)
+        self._held_body.clear()
+        return body
 
     def _answer(self, target: DirectTarget) -> None:
-        scope = target.scope(self.parser.get_method().decode("ascii"), self.headers)
-        if not self._held_body and not self.flow.write_paused:
+        scope, body = target.scope(self.parser.get_method().decode("ascii"), self.headers), self._take_body()
+        if not body and not self.flow.write_paused:
             response = target.endpoint.respond_now(scope)
             if response is not None and isinstance(response.body, bytes):
                 self.transport.write(_serialized(response, response.body, scope["method"], keep_alive=True))
                 self.on_response_complete()
                 return
         self.cycle = cycle = _DirectCycle()  # type: ignore[assignment]
-        task = self.loop.create_task(self._handle(target.endpoint, scope, self._held_body, cycle))
+        task = self.loop.create_task(self._handle(target.endpoint, scope, body, cycle))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
@@ -156,6 +162,9 @@ class DirectHttpProtocol(BoundedHttpProtocol):
         except Exception:
             log.exception("request failed")
             self.transport.abort()
+        except asyncio.CancelledError:
+            self.transport.abort()  # the time for a shutdown is over
+            raise
 
     async def _stream(self, response: ScimResponse, scope: Scope, cycle: _DirectCycle) -> None:
         """Send a body in pieces, as uvicorn does."""

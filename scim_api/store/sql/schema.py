@@ -248,10 +248,13 @@ SELECT coalesce(tenant, 0), at, {audit_type}, resource_id, actor FROM audit ORDE
 """
 
 _MEMBER_IDS: Final = """
--- What a group shows of a member, so that it is read without the members' rows; neither ever changes. NULL: a process of
--- the release before wrote it.
+-- What a group shows of a member, so that it is read without the members' rows; neither ever changes. NULL: it was written
+-- before this column, or by a process of the release before, and is looked up.
 ALTER TABLE membership ADD COLUMN member_id {text};
 ALTER TABLE membership ADD COLUMN member_kind {text};
+"""
+# PostgreSQL would keep everybody from all groups while it writes each row, and a release before may still serve.
+_MEMBER_IDS_FILLED: Final = """
 UPDATE membership SET (member_id, member_kind) = (SELECT r.id, r.kind FROM resource r WHERE r.pk = membership.member);
 """
 
@@ -375,7 +378,7 @@ MIGRATIONS: Final = (
     _migration(9, "webhooks", WEBHOOKS),
     _migration(10, "owners of webhooks", WEBHOOK_OWNERS),
     _migration(11, "history and inspections", HISTORY),
-    _migration(12, "ids of members", _MEMBER_IDS),
+    _migration(12, "ids of members", _MEMBER_IDS, sqlite=_MEMBER_IDS_FILLED),
 )
 """All steps, in order, numbered from 1 without gaps."""
 

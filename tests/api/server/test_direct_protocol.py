@@ -22,7 +22,7 @@ from api.test_fast_paths import (
 )
 from scim_api.http import response as responses
 from scim_api.http.response import ScimResponse
-from scim_api.server.direct_protocol import MAX_HELD_BYTES
+from scim_api.server.direct_protocol import MAX_HELD_BYTES, DirectHttpProtocol
 from scim_api.server.http_protocol import MAX_PIPELINED
 from support import grammar
 from support.grammar import Request
@@ -194,3 +194,33 @@ async def test_a_server_that_stops_ends_the_connection_after_the_response(twice:
     assert b"connection: close" in answer
     assert line.wire.closed
     line.end()
+
+
+async def test_nothing_of_a_body_is_kept_once_it_is_answered(twice: Twice) -> None:
+    """A thousand idle connections would keep 64 MiB, of clients that need no token for it."""
+    line = Line(twice.fast, direct=True)
+    protocol = line.protocol
+    assert isinstance(protocol, DirectHttpProtocol)
+    body = b'{"x":"%b"}' % (b"y" * 20_000)
+    sent = Request("POST", "/Users", body=body)
+    assert b" 401 " in await line.send(wire_form(sent, [("Authorization", "Bearer nobody")]))
+    assert protocol._held_body == b""
+    line.end()
+
+
+async def test_who_is_cut_off_by_a_shutdown_sees_the_connection_end(
+    twice: Twice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    target = twice.fast.targets.find(b"/scim/v2/Users")
+    assert target is not None
+    monkeypatch.setattr(target.endpoint, "handle", hang)
+    line = Line(twice.fast, direct=True)
+    line.protocol.data_received(wire_form(Request("POST", "/Users", body=b"{}"), []))
+    (task,) = line.protocol.tasks
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert line.wire.closed

@@ -213,7 +213,8 @@ async def test_the_release_before_goes_on_writing_to_a_log_that_has_indexes_by_n
     assert [change.type for change in deletions.changes] == ["user.deleted"]
 
 
-async def test_members_of_before_are_given_their_ids(empty_url: str) -> None:
+async def test_members_of_before_are_given_their_ids_where_nobody_has_to_wait_for_it(empty_url: str) -> None:
+    """On PostgreSQL processes of the release before serve meanwhile; there they are looked up when they are read."""
     before = tuple(step for step in MIGRATIONS if step.number < 12)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("scim_api.store.migrate.MIGRATIONS", before)
@@ -232,4 +233,5 @@ async def test_members_of_before_are_given_their_ids(empty_url: str) -> None:
     await migrate(empty_url)
 
     rows = await read_sql(empty_url, "SELECT member_id, member_kind FROM membership ORDER BY member")
-    assert rows == [("ada", "User"), ("inner", "Group")]
+    unfilled = [(None, None), (None, None)]
+    assert rows == (unfilled if empty_url.startswith("postgresql") else [("ada", "User"), ("inner", "Group")])

@@ -1,6 +1,7 @@
 """Long lists of members are read in pieces, and as the plain way reads them."""
 
 import json
+import re
 import uuid
 from typing import Any, Final
 
@@ -129,3 +130,60 @@ def test_a_list_has_so_many_members_and_no_more(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ScimError, match="more than 1000 members") as refused:
         decode_group(_group(40_000))
     assert refused.value.status == 413
+
+
+def _patch(*values: str) -> bytes:
+    listed = ",".join(f'{{"op":"add","path":"members","value":[{value}]}}' for value in values)
+    return f'{{"schemas":["{PATCH_OP}"],"Operations":[{listed}]}}'.encode()
+
+
+def test_all_lists_of_a_body_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(long_lists, "MAX_MEMBERS", 20_000)
+    half = ",".join(f'{{"value":"{uuid.UUID(int=number, version=4)}"}}' for number in range(15_000))
+
+    with pytest.raises(ScimError, match="more than 20000 members") as refused:
+        decode_group(_patch(half, half))
+    assert refused.value.status == 413
+
+
+def test_entries_that_are_no_ids_count_as_any_other_values() -> None:
+    nothing = ",".join(["{}"] * 30_000)
+
+    with pytest.raises(ScimError, match="values") as refused:
+        decode_group(_patch(nothing, nothing))
+    assert refused.value.status == 413
+
+
+class _Counted:
+    """A pattern that counts the bytes it has looked at, as far as it matched."""
+
+    def __init__(self, pattern: re.Pattern[bytes], count: list[int]) -> None:
+        self._pattern, self._count = pattern, count
+
+    def match(self, body: bytes, start: int, end: int) -> re.Match[bytes] | None:
+        found = self._pattern.match(body, start, end)
+        self._count[0] += 1 if found is None else 1 + found.end() - found.start()
+        return found
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        rb'{\""},{""value":[',  # from each beginning that a search would find it is a list without an end
+        rb'{"value":[',
+        rb'{"value":[{"value":"x"},',
+        rb'"value":[{},{},{}],',
+        rb'{"x":"',
+        b'"value"' + b" " * 20,
+    ],
+)  # fmt: skip
+def test_nothing_is_looked_at_again_and_again(again: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = [0]
+    for name in ("_OTHER", "_BEGIN", "_ANY_STRING", "_ENTRIES", "_LAST"):
+        monkeypatch.setattr(long_lists, name, _Counted(getattr(long_lists, name), count))
+    body = (b'{"members":[' + again * (200_000 // len(again)))[:200_000]
+
+    with pytest.raises(ScimError):
+        decode_group(body)
+
+    assert count[0] < 6 * len(body)
