@@ -30,9 +30,9 @@ def test_what_is_typed_gives_a_secret_and_another_token_and_ends_the_old_one(
                 "KUBECONFIG": str(stack.control_plane.kubeconfig),
             },
         )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr + stack.story("default", "entra")
-        tokens = stack.object("default", "entra")["status"]["tokens"]
+        assert done.returncode == 0, done.stdout + done.stderr + stack.story("default", "tutorial")
+        tokens = stack.object("default", "tutorial")["status"]["tokens"]
         assert sorted(token["state"] for token in tokens) == ["Active", "Revoked"]
         assert "/scim/v2" in done.stdout
     finally:
-        stack.kubectl("delete", "sct", "entra", "-n", "default", "--ignore-not-found")
+        stack.kubectl("delete", "sct", "tutorial", "-n", "default", "--ignore-not-found")
