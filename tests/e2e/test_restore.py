@@ -85,7 +85,6 @@ def test_into_a_new_cluster_by_the_documented_commands_every_token_goes_on(
         follow(plane, tmp_path, "admin-key.json | kubectl create")
         stack.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
         plane.wait_established("scimtokens.scim-operator.io")
-        stack.kubectl("create", "namespace", "team")
         follow(plane, tmp_path, "secrets.json | kubectl create")
         with running(stack):
             now = [stack.wait_ready("team", name)["token"] for name in (NAME, "other")]
