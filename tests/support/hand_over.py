@@ -170,8 +170,7 @@ def wait_handed_over(stack: Stack, namespace: str) -> dict[str, str]:
     def done() -> dict[str, str] | None:
         secret = stack.secret(namespace, f"{NAME}-scim-token")
         given = stack.object(namespace, NAME).get("status", {}).get("entra", {}).get("handedOver", {})
-        name = secret.get("token-id") or secret.get("client-secret-id")
-        return secret if given.get("credentialID") == name and "inUseAt" in given else None
+        return secret if given.get("credentialID") == published(secret) and "inUseAt" in given else None
 
     found: dict[str, str] = until(
         "Entra uses what the Secret publishes", done, 90, lambda: stack.story(namespace, NAME)
@@ -181,7 +180,17 @@ def wait_handed_over(stack: Stack, namespace: str) -> dict[str, str]:
 
 def rotate(stack: Stack, namespace: str, value: str) -> dict[str, str]:
     """Ask for a rotation, and wait until Entra uses what came of it; the Secret."""
-    before = stack.secret(namespace, f"{NAME}-scim-token")
+    before = published(stack.secret(namespace, f"{NAME}-scim-token"))
     stack.kubectl("annotate", "--overwrite", "sct", NAME, "-n", namespace, f"scim-operator.io/rotate={value}")
-    until("another token", lambda: stack.secret(namespace, f"{NAME}-scim-token") != before)
+    # The next token stands in the Secret before it is published.
+    until(
+        "another token",
+        lambda: published(stack.secret(namespace, f"{NAME}-scim-token")) not in (None, before),
+        shown=lambda: stack.story(namespace, NAME),
+    )
     return wait_handed_over(stack, namespace)
+
+
+def published(secret: dict[str, str]) -> str | None:
+    """The id of the credential that a Secret publishes; None where there is none."""
+    return secret.get("token-id") or secret.get("client-secret-id")
