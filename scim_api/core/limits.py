@@ -5,7 +5,7 @@ MAX_BODY = 1_048_576
 MAX_BODY_VALUES = 50_000
 """Objects, arrays and what stands in them, in a body; a group of 20,000 members has 40,000. -> 413"""
 MAX_MEMBERS = 200_000
-"""Members that a list of more than some kilobytes names, in a body of a group. -> 413"""
+"""Members that the lists of more than some kilobytes name together, in a body of a group. -> 413"""
 MAX_EXACT_NUMBERS = 10_000
 """Numbers in a body that the usual parser would change: with a point or an exponent, or of more than 18 digits. -> 413"""
 MAX_DEPTH = 16

@@ -21,6 +21,7 @@ from api.test_fast_paths import (
     twice_of,
 )
 from scim_api.http import response as responses
+from scim_api.http.public import DirectRouter
 from scim_api.http.response import ScimResponse
 from scim_api.server.direct_protocol import MAX_HELD_BYTES, DirectHttpProtocol
 from scim_api.server.http_protocol import MAX_PIPELINED
@@ -214,6 +215,7 @@ async def test_who_is_cut_off_by_a_shutdown_sees_the_connection_end(
     async def hang(*_: object) -> None:
         await asyncio.Event().wait()
 
+    assert isinstance(twice.fast, DirectRouter)
     target = twice.fast.targets.find(b"/scim/v2/Users")
     assert target is not None
     monkeypatch.setattr(target.endpoint, "handle", hang)
