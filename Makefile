@@ -21,8 +21,9 @@ help: ## Show these targets
 	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 install: $(filter .uv/bin/uv,$(UV)) ## Install the locked dependencies into .venv
-	@echo "== dependencies as locked in uv.lock"
-	@$(UV) sync --frozen --all-extras --quiet
+	@echo "== dependencies as locked in uv.lock, compiled once: tests start hundreds of processes"
+	@$(UV) sync --frozen --all-extras --quiet --compile-bytecode
+	@$(RUN) python -m compileall -q scim_api operator kubectl_scim scim_console dev tests
 
 tools: install ## Build etcd, kube-apiserver and kubectl (minutes once, then cached)
 	@echo "== Kubernetes tools from their Go modules (built once, then cached)"
