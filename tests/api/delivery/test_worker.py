@@ -58,15 +58,17 @@ class HeldTurns:
 
     def __init__(self, store: WebhookStore) -> None:
         self._store, self.gate, self.waiting = store, asyncio.Event(), False
-        self.answers, self.due = asyncio.Event(), 0
+        self.answers, self.due, self.under_way = asyncio.Event(), 0, False
         self.gate.set()
         self.answers.set()
 
     async def turn(self, *what: Any, **how: Any) -> Turn | None:
         self.waiting = not self.gate.is_set()
+        self.under_way = True
         await self.gate.wait()
         self.waiting = False
         turn = await self._store.turn(*what, **how)
+        self.under_way = False
         self.due = 0 if turn is None else len(turn.due)
         await self.answers.wait()
         return turn
@@ -211,7 +213,7 @@ async def test_what_is_due_after_what_was_forgotten_meanwhile_is_not_sent_before
     first = await changed_often(running)
     user = running.played.sent[1].resource
     running.turns.gate.set()
-    await running.until(lambda: not running.turns.waiting)
+    await running.until(lambda: not running.turns.under_way)  # it would read what is written next, or not
     running.turns.answers.clear()
     await running.store.modify(running.tenant, USER, user, retitle(title(9)), actor=WRITER)
     running.worker.wake()

@@ -78,7 +78,7 @@ ASKED_ONCE: str = """
 import asyncio, sys
 from types import SimpleNamespace
 from scim_api.http.public import public_app
-app = public_app(SimpleNamespace(base_url="https://scim.test/scim/v2"))
+app = public_app(SimpleNamespace(base_url="https://scim.test/scim/v2", group_body=1, store=SimpleNamespace(immediate=None)))
 assert "fastapi" not in sys.modules
 scope = {"type": "http", "method": "GET", "path": "/scim/v3", "headers": [], "query_string": b""}
 async def receive():
