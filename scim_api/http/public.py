@@ -136,7 +136,7 @@ class DirectTarget:
 
 
 class DirectTargets:
-    """Finds the endpoints of users by the bytes of a request's target, in the RFC's spelling and without escapes.
+    """Finds the endpoints of users and groups by the bytes of a request's target, in the RFC's spelling and without escapes.
 
     Args:
         endpoints: of a collection and of one resource in it, by the collection's path.

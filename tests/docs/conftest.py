@@ -12,5 +12,5 @@ from docs_site import ROOT, build
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built site. The build is strict: a doubtful link or anchor in Markdown ends it."""
     if importlib.util.find_spec("zensical") is None:
-        pytest.skip("the site's builder is missing: `make docs` installs it, as `make test` does")
+        pytest.fail("the site's builder is missing: `make docs-tools` installs it, as `make test` does")
     return build(ROOT, tmp_path_factory.mktemp("docs") / "work")
