@@ -119,4 +119,4 @@ def test_the_last_command_ends_all_other_tokens_of_entra(
 def test_the_second_half_asks_for_what_the_operator_understands() -> None:
     """tests/e2e/test_tutorial_page.py runs it."""
     assert len(blocks(KUBERNETES)) == 3
-    assert all("kubectl" in line for block in blocks(KUBERNETES) for line in block.splitlines())
+    assert all("kubectl" in block for block in blocks(KUBERNETES))

@@ -41,14 +41,21 @@ class NotInTime(AssertionError):
 def until(
     what: str, holds: Callable[[], Any], seconds: float = 30.0, shown: Callable[[], object] = lambda: ""
 ) -> Any:
-    """Poll until ``holds()`` is truthy and return it."""
+    """Poll until ``holds()`` is truthy and return it.
+
+    A field that it looks for and that is not there yet (``KeyError``) is waited for too: a status may be empty.
+    """
     deadline, pause = time.monotonic() + seconds, 0.05
     while True:
-        found = holds()
+        missing: KeyError | None = None
+        try:
+            found = holds()
+        except KeyError as error:
+            found, missing = None, error
         if found:
             return found
         if time.monotonic() > deadline:
-            raise NotInTime(f"not within {seconds:g} s: {what}\n{shown()}")
+            raise NotInTime(f"not within {seconds:g} s: {what}\n{shown()}") from missing
         # Most questions start a kubectl, which takes the time of a core that what is waited for needs.
         time.sleep(pause)
         pause = min(0.4, pause * 1.25)
