@@ -12,7 +12,7 @@ import apsw
 from scim_api.store.errors import ReadOnly, Unavailable
 from scim_api.store.sql.transaction_script import Row, T, TransactionScript
 
-CACHE_KIB: Final = 16 * 1024
+CACHE_KIB: Final = 4 * 1024
 """Pages of the file that each connection keeps in memory; SQLite's own 2 MiB are few for a million users."""
 LOCK_WAIT_MS: Final = 5_000
 """How long a writer waits for another process (the CLI, a migration), in milliseconds."""
