@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import itertools
+import math
 import statistics
 import sys
 import tempfile
@@ -29,7 +30,10 @@ TENANTS, PEOPLE = 100, 100
 """And two more for the first part."""
 PER_TENANT = 25
 """Requests per second that Microsoft asks for each tenant."""
-GOAL_P99 = 2.0
+GOAL_P99 = 1.3
+"""Of a tenant beside a neighbour's initial cycle at its rate, times that of the tenant alone."""
+GOAL_ALL_P99_SECONDS = 0.02
+"""Of a hundred tenants, each at its rate."""
 KEPT = 0.98
 """Of the timetable, to say that a rate was carried."""
 SLOWEST_SECONDS = 1.0
@@ -76,9 +80,9 @@ async def _neighbours(contender: Contender, quiet: Asked, loud: Asked, rounds: i
     return found
 
 
-async def _ramp(contender: Contender, tenants: Sequence[Asked], rates: Sequence[int]) -> int:
-    """The last of the rates, in requests per second of all together, that was carried."""
-    carried = 0
+async def _ramp(contender: Contender, tenants: Sequence[Asked], rates: Sequence[int]) -> dict[int, float]:
+    """p99 in seconds of each rate, in requests per second of all together, that was carried."""
+    carried: dict[int, float] = {}
     for turn, rate in enumerate(rates):
         async with Client("127.0.0.1", contender.port, 200) as client:
             sample = await client.pace(_of_all(tenants, turn), 5.0, rate)
@@ -91,7 +95,7 @@ async def _ramp(contender: Contender, tenants: Sequence[Asked], rates: Sequence[
         )
         if not kept:
             break
-        carried = rate
+        carried[rate] = p99 / 1000
     return carried
 
 
@@ -116,15 +120,20 @@ async def measure(name: str, server: PostgresServer, rounds: int) -> bool:
             await client.saturate(_of_all(tenants[2:], 77), 2.0)
         found = await _neighbours(contender, tenants[0], tenants[1], rounds)
         alone = statistics.median(found["alone"])
-        met = True
         for what, p99s in found.items():
             middle = statistics.median(p99s)
-            met = met and middle <= GOAL_P99 * alone
             print(f"  p99 of a tenant at {PER_TENANT} requests/s {what}: {middle * 1000:.1f} ms,"
-                  f" {middle / alone:.1f} times")  # fmt: skip
+                  f" {middle / alone:.2f} times")  # fmt: skip
         carried = await _ramp(contender, tenants[2:], range(500, 5_001, 250))
-        print(f"  carried: {carried} requests/s; {PER_TENANT} each for {carried // PER_TENANT} tenants")
-        return met
+        most = max(carried, default=0)
+        print(f"  carried: {most} requests/s; {PER_TENANT} each for {most // PER_TENANT} tenants")
+        beside = statistics.median(found["beside one at its rate"]) / alone
+        together = carried.get(TENANTS * PER_TENANT, math.inf)
+        print(f"  {'ok    ' if beside <= GOAL_P99 else 'MISSED'} beside a neighbour: {beside:.2f} times,"
+              f" goal {GOAL_P99}")  # fmt: skip
+        print(f"  {'ok    ' if together < GOAL_ALL_P99_SECONDS else 'MISSED'} {TENANTS} tenants at {PER_TENANT}"
+              f" requests/s each: p99 {together * 1000:.1f} ms, goal {GOAL_ALL_P99_SECONDS * 1000:.0f} ms")  # fmt: skip
+        return beside <= GOAL_P99 and together < GOAL_ALL_P99_SECONDS
 
 
 def main() -> int:

@@ -34,7 +34,10 @@ LAYERS: Final = (
     ("protocol: headers, body, errors, handlers", ("scim_api/http/",)),
 )
 REST: Final = "event loop and the rest"
-_WAITING: Final = ("_worker (concurrent", "_next_batch (scim_api", "run (asyncio/runners", "_turn (scim_api")
+_WAITING: Final = (
+    "_worker (concurrent", "_next_batch (scim_api", "_run (scim_api/store/sqlite/checkpoint", "run (asyncio/runners",
+    "_turn (scim_api",
+)  # fmt: skip
 
 
 def layer_of(stack: str) -> str | None:

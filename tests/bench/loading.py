@@ -18,7 +18,7 @@ from scim_api.core.model import ResourceWrite
 from scim_api.core.resources.users import create_user
 from scim_api.core.schema.tenant_schema import compile_tenant_schema
 from scim_api.store.factory import create_store
-from scim_api.store.migrate import migrate
+from scim_api.store.migrate import migrate, rebuild_all_keys
 from scim_api.store.protocol import Store
 from support.scim_service import connect
 
@@ -33,6 +33,7 @@ FAST: Final = RateLimit(requests_per_second=10_000, burst=10_000)
 async def connect_tenant(url: str, name: str, rate: RateLimit = FAST) -> tuple[int, str]:
     """A new connection and tenant: the tenant's key in the database, and a token."""
     await migrate(url)
+    await rebuild_all_keys(url, lambda _done: None)  # else a service walks through all that is loaded, while it is asked
     store = create_store(url)
     await store.open()
     try:

@@ -26,10 +26,11 @@ from demo.processes import Process
 from localcluster import ControlPlane
 from support.stack import Stack, running
 
-GOAL_ISSUE_SECONDS = 600.0
+GOAL_ISSUE_SECONDS = 240.0
+"""Of ten thousand; as long for all to be rotated that are due at once."""
 GOAL_RESTART_SECONDS = 30.0
 GOAL_IDLE_CPU = 0.02
-GOAL_IDLE_BYTES = 500 * 1024 * 1024
+GOAL_IDLE_BYTES = 200 * 1024 * 1024
 CREATORS = 8
 IDLE_SECONDS = 60.0
 STORM_BEFORE = 600
@@ -243,7 +244,7 @@ def main() -> int:
         asyncio.run(create(plane, count))
         print(f"  {count} ScimTokens created in {time.monotonic() - began:.0f} s", flush=True)
         operator = stack.operators[-1]
-        wait_known(operator, count, 4 * GOAL_ISSUE_SECONDS)
+        wait_known(operator, count, 10 * GOAL_ISSUE_SECONDS)
         issued, spent = time.monotonic() - began, processor_time(plane, stack) - idle_before
         settle(operator)
         per_token = per_scimtoken(requests(plane) - nothing, count)
@@ -275,7 +276,8 @@ def main() -> int:
     if storm is not None:
         last = f"the last {storm.late:.0f} s after it was due (rotateBefore: {STORM_BEFORE} s)"
         took = f"{storm.took:.0f} s, {last}"
-        figures.append((f"{count} due at once, all rotated", took, storm.late < STORM_BEFORE))
+        in_time = storm.late < STORM_BEFORE and storm.took < GOAL_ISSUE_SECONDS
+        figures.append((f"{count} due at once, all rotated", took, in_time))
         figures.append(("memory after that", f"{peak / 1024**2:.0f} MiB", peak < GOAL_IDLE_BYTES))
     for name, figure, good in figures:
         print(f"{'ok    ' if good else 'MISSED'} {name}: {figure}")
