@@ -33,7 +33,9 @@ FAST: Final = RateLimit(requests_per_second=10_000, burst=10_000)
 async def connect_tenant(url: str, name: str, rate: RateLimit = FAST) -> tuple[int, str]:
     """A new connection and tenant: the tenant's key in the database, and a token."""
     await migrate(url)
-    await rebuild_all_keys(url, lambda _done: None)  # else a service walks through all that is loaded, while it is asked
+    await rebuild_all_keys(
+        url, lambda _done: None
+    )  # else a service walks through all that is loaded, while it is asked
     store = create_store(url)
     await store.open()
     try:
