@@ -11,7 +11,7 @@ JAVA_TESTS := tests/java
 NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools node-tools browser demo demo-stop images image-kubectl-scim chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-console test-docs test-e2e test-java docs docs-tools costs lint format bench bench-start bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-console bench-secret bench-scale bench-hand-over torture torture-changes screenshots crd openapi mutants kind clean
+.PHONY: help install tools node-tools browser demo demo-stop images image-kubectl-scim release chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-console test-docs test-e2e test-java docs docs-tools costs lint format bench bench-start bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-console bench-secret bench-scale bench-hand-over torture torture-changes screenshots crd openapi mutants kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -150,6 +150,9 @@ e2e-down: install ## End what `make e2e-up` left running
 image-kubectl-scim: tools ## Build the image of kubectl scim, with the kubectl of this checkout (TAG=... BASE_IMAGE=...)
 	@mkdir -p build && $(RUN) python -c 'import shutil; from localcluster import build_tools; shutil.copy2(build_tools().path("kubectl"), "build/kubectl")'
 	@TARGETS=kubectl-scim bash dev/images/build.sh
+
+release: install ## Everything a release holds, in dist/ (VERSION=0.2.0 REGISTRY=... ARGS=--check-reproducible; without VERSION it says what)
+	@$(RUN) python -m release $(if $(VERSION),"$(VERSION)" $(ARGS),--help)
 
 crd: install ## Generate the CRDs from the models, for kubectl and for the chart
 	@$(RUN) python -m scim_operator.api.crd crds

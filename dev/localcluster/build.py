@@ -73,6 +73,8 @@ class Project:
     tags: str = ""
     c_library: bool = False
     """Linked with C, statically, so that it runs where the library is not installed."""
+    architecture: str = ""
+    """For which it is built, as Go names it; empty for this machine's."""
     folders: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
     """Name below the result -> a module in go.mod and the folder in it whose files are copied."""
     prepare: Callable[[Path], None] | None = None
@@ -91,7 +93,8 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         """What is set while it is built."""
-        return {**ENVIRONMENT, **({"CGO_ENABLED": "1"} if self.c_library else {})}
+        architecture = {"GOARCH": self.architecture} if self.architecture else {}
+        return {**ENVIRONMENT, **({"CGO_ENABLED": "1"} if self.c_library else {}), **architecture}
 
     def command(self, package: str, binary: Path, version: str) -> list[str]:
         """How one binary is built."""

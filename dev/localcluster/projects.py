@@ -74,6 +74,11 @@ ACTIONLINT: Final = _project(
     {"actionlint": "github.com/rhysd/actionlint/cmd/actionlint"},
 )
 """What `make lint` checks the workflows with; it finds out its version by itself."""
+SYFT: Final = dataclasses.replace(
+    _project("syft", "Syft", "github.com/anchore/syft", {"syft": "github.com/anchore/syft/cmd/syft"}),
+    version_variable="main.version",
+)
+"""What finds the parts of an image for `make release`."""
 OLDEST: Final = dataclasses.replace(
     _project(
         "kubernetes-oldest",

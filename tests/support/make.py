@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Final
 
 _MAKEFILE: Final = Path(__file__).resolve().parents[2] / "Makefile"
-PROMISED: Final = frozenset({"release"})
-"""Targets that workflows and pages name and that do not exist yet."""
 
 
 def targets() -> set[str]:

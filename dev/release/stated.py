@@ -1,0 +1,41 @@
+"""Where the checkout states its version: all places have to say the one that is released."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from release.errors import ReleaseError
+
+PLACES: Final[Mapping[str, Mapping[str, str]]] = {
+    "pyproject.toml": {"version": r'^version = "(.*)"$'},
+    "charts/scim-operator/Chart.yaml": {"version": r"^version: (\S+)$", "appVersion": r"^appVersion: (\S+)$"},
+    "Dockerfile": {"ARG VERSION": r"^ARG VERSION=(\S+)$"},
+}
+"""File -> what is stated there -> how it is found; each occurrence counts. The first one is where it is from."""
+
+
+def stated(read: Callable[[str], str]) -> dict[str, set[str]]:
+    """What each place says, by a name such as ``Dockerfile: ARG VERSION``.
+
+    Args:
+        read: gives the text of a file of the checkout.
+    """
+    return {
+        f"{name}: {what}": set(re.findall(pattern, read(name), re.MULTILINE))
+        for name, whats in PLACES.items()
+        for what, pattern in whats.items()
+    }
+
+
+def check_stated(version: str, said: Mapping[str, set[str]]) -> None:
+    """Raises ``ReleaseError`` when a place says another version than the one that is released."""
+    others = [
+        f"{place} is {', '.join(sorted(found)) or 'missing'}"
+        for place, found in said.items()
+        if found != {version}
+    ]
+    if others:
+        raise ReleaseError(
+            f"the checkout does not say that it is {version}: {'; '.join(others)}. Write {version} there and in the "
+            "changelog, run `uv lock` and `make chart`, and commit it: RELEASE.md, Each time"
+        )
