@@ -10,6 +10,16 @@ from release.errors import ReleaseError
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Exemption:
+    """A part whose licence a person has read."""
+
+    found: frozenset[str]
+    """The names of licences that it may have beside those that are allowed; none where it names none."""
+    reason: str
+    """Its licence, and why it is not found by its name."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Policy:
     """What may be in an image."""
 
@@ -17,14 +27,18 @@ class Policy:
     """Licences for every part, by SPDX id."""
     debian: frozenset[str]
     """Further ones, as Debian's copyright files name them, for programs and libraries of the system alone."""
-    exceptions: Mapping[str, str]
-    """Name of a component -> why it may be there although it has none of these licences, or names none."""
+    exceptions: Mapping[str, Exemption]
+    """By name of the component."""
 
     @classmethod
     def from_toml(cls, document: Mapping[str, Any]) -> Self:
         """Of the table ``licences``."""
         table = document["licences"]
-        return cls(frozenset(table["allowed"]), frozenset(table["debian"]), dict(table["exceptions"]))
+        exceptions = {
+            name: Exemption(frozenset(one["found"]), one["reason"])
+            for name, one in table["exceptions"].items()
+        }
+        return cls(frozenset(table["allowed"]), frozenset(table["debian"]), exceptions)
 
 
 def allows(expression: str, allowed: frozenset[str]) -> bool:
@@ -70,11 +84,12 @@ def refused(components: Iterable[Mapping[str, Any]], policy: Policy) -> list[str
     found = set()
     for component in components:
         name = component["name"]
-        if name in policy.exceptions:
-            continue
+        exemption = policy.exceptions.get(name)
         allowed = policy.allowed | (policy.debian if sbom.ecosystem(component) == "deb" else frozenset())
         licences = sbom.named_licences(component)
         bad = [licence for licence in licences if not allows(licence, allowed)]
+        if exemption is not None and exemption.found.issuperset(bad):
+            continue
         shown = f"{name} {component.get('version', '')}".strip()
         if not licences:
             found.add(f"{shown} names no licence")

@@ -7,11 +7,12 @@ from typing import Any, Final
 import pytest
 
 from release.errors import ReleaseError
-from release.licences import Policy, allows, check, refused
+from release.licences import Exemption, Policy, allows, check, refused
 
 ROOT: Final = Path(__file__).resolve().parents[4]
 ALLOWED: Final = frozenset({"MIT", "Apache-2.0", "BSD-3-Clause"})
-POLICY: Final = Policy(ALLOWED, frozenset({"GPL-2.0-or-later"}), {"odd": "read on a Sunday"})
+EXEMPT: Final = Exemption(frozenset({"sha256:1"}), "MIT, in words of its own")
+POLICY: Final = Policy(ALLOWED, frozenset({"GPL-2.0-or-later"}), {"odd": EXEMPT})
 
 
 def _component(name: str, *licences: str, ecosystem: str = "pypi") -> dict[str, Any]:
@@ -54,8 +55,16 @@ def test_what_debian_may_have_nothing_else_may() -> None:
     assert refused([_component("lib", "GPL-2.0-or-later")], POLICY) == ["lib 1 has GPL-2.0-or-later"]
 
 
-def test_an_exception_is_by_name() -> None:
-    assert refused([_component("odd", "AGPL-3.0-only")], POLICY) == []
+@pytest.mark.parametrize("licences", [(), ("MIT",), ("sha256:1",), ("MIT", "sha256:1")])
+def test_an_exception_is_for_what_was_read(licences: tuple[str, ...]) -> None:
+    assert refused([_component("odd", *licences)], POLICY) == []
+
+
+@pytest.mark.parametrize("licence", ["AGPL-3.0-only", "sha256:2"])
+def test_an_exception_ends_when_the_part_has_another_licence(licence: str) -> None:
+    [sentence] = refused([_component("odd", "sha256:1", licence)], POLICY)
+    assert sentence.startswith("odd 1 has ")
+    assert licence in sentence
 
 
 def test_a_release_with_another_licence_is_refused_with_the_image_and_what_to_do() -> None:
@@ -74,5 +83,6 @@ def test_the_policy_of_this_checkout_can_be_read_and_each_exception_has_a_reason
     policy = Policy.from_toml(document)
     assert "Apache-2.0" in policy.allowed
     assert not policy.allowed & policy.debian
-    reasons = [*policy.exceptions.values(), *document["promises"]["reviewed"].values()]
+    reasons = [one.reason for one in policy.exceptions.values()]
+    reasons += document["promises"]["reviewed"].values()
     assert all(len(reason) > 20 for reason in reasons)
