@@ -119,8 +119,13 @@ class Kubectl:
 
     @contextlib.contextmanager
     def watching(self, kind: str, name: str, *more: str) -> Iterator["Watched"]:
-        """An object as it is and each time that it has changed, until the block ends."""
-        process = self.start("get", kind, name, "-o", "json", "--watch", *more)
+        """An object as it is and each time that it has changed, until the block ends.
+
+        It is watched as a list of one: of a single object kubectl leaves out the first event, and with it whatever has
+        changed between reading and watching.
+        """
+        one = f"metadata.name={name}"
+        process = self.start("get", kind, "--field-selector", one, "-o", "json", "--watch", *more)
         try:
             yield Watched(process)
         finally:

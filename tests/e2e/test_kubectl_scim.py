@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from kubectl_scim.kubectl import Kubectl
 from support.console_process import OpenedConsole, opened
 from support.installation_objects import deployment
+from support.late_watch import late_watches
 from support.played_kubectl import PlayedKubectl
 from support.stack import OPERATOR_NAMESPACE, Stack
 
@@ -142,6 +144,29 @@ def test_a_revocation_is_asked_about_and_holds_when_the_command_ends(
     newest = stack.secret(namespace, "entra-scim-token")["token"]
     assert newest not in (token, new)
     assert stack.ask(newest) == 200
+
+
+def test_what_is_done_before_the_watch_is_open_is_seen(stack: Stack, namespace: str, tmp_path: Path) -> None:
+    """Of an object that nobody changes afterwards."""
+    stack.kubectl("create", "configmap", "one", "-n", namespace)
+    kubectl = stack.control_plane.tools.path("kubectl")
+    labels: list[str | None] = []
+    with (
+        late_watches(stack, tmp_path) as kubeconfig,
+        Kubectl(("--kubeconfig", str(kubeconfig)), kubectl).watching(
+            "configmap", "one", "-n", namespace
+        ) as objects,
+    ):
+        giving_up = threading.Timer(20, objects.end)
+        giving_up.start()
+        for body in objects:
+            if not labels:
+                stack.kubectl("label", "configmap", "one", "-n", namespace, "late=yes")
+            labels.append(body["metadata"].get("labels", {}).get("late"))
+            if labels[-1] == "yes":
+                break
+        giving_up.cancel()
+    assert labels == [None, "yes"]
 
 
 def test_rotation_is_suspended_and_resumed(stack: Stack, namespace: str, token: str, admin: Person) -> None:
