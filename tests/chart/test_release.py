@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from localcluster.build import build_project
-from localcluster.projects import HELM
+from localcluster.projects import HELM, SYFT
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 VERSION: Final[str] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
@@ -146,6 +146,15 @@ def test_a_checkout_with_changes_is_refused_in_one_sentence(checkout: Checkout, 
     assert done.returncode == 1
     assert done.stderr.startswith("make release: the checkout has changes that no commit has")
     assert "Traceback" not in done.stderr
+
+
+def test_what_lists_the_parts_can_be_built_as_it_is_locked() -> None:
+    """Only a release builds Syft. Go refuses a go.mod that asks for less than the modules in it."""
+    package = SYFT.packages["syft"]
+    done = subprocess.run(
+        ["go", "list", "-mod=readonly", package], cwd=SYFT.directory, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == package, done.stderr
 
 
 def test_its_help_says_what_a_release_holds(checkout: Checkout) -> None:

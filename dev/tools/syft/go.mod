@@ -1,6 +1,6 @@
 module scim-operator.io/dev/tools/syft
 
-go 1.26.7
+go 1.26.8
 
 tool github.com/anchore/syft/cmd/syft
 
