@@ -1,50 +1,33 @@
 """Programs that a release is made with."""
 
-import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Final
 
+from localcluster.errors import ClusterError
+from localcluster.node import commands
 from release.errors import ReleaseError
 
 Say = Callable[[str], None]
-TAIL_LINES: Final = 30
 
 
 def run(
     command: Sequence[str],
     *,
-    cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     seconds: float = 1800,
 ) -> str:
     """Run a program to its end; what it wrote to standard output.
 
     Raises:
-        ReleaseError: it failed, or did not end in time; with the end of what it said.
+        ReleaseError: it is not there, failed, or did not end in time; with the end of what it said.
     """
     try:
-        done = subprocess.run(
-            command,
-            cwd=cwd,
-            env={**os.environ, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise ReleaseError(f"{command[0]} is not installed: see RELEASE.md, What it needs") from error
-    except subprocess.TimeoutExpired as error:
-        raise ReleaseError(f"`{' '.join(command)}` did not end in {seconds:.0f} s") from error
-    if done.returncode != 0:
-        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-TAIL_LINES:])
-        raise ReleaseError(f"`{' '.join(command)}` failed ({done.returncode}):\n{tail}")
-    return done.stdout
+        return commands.run(command, env=env, seconds=seconds).stdout
+    except ClusterError as error:
+        raise ReleaseError(
+            f"{error}. RELEASE.md, What make release needs, has what it is made with"
+        ) from error
 
 
 def missing(programs: Sequence[str]) -> list[str]:

@@ -46,8 +46,8 @@ def refuse_without(architecture: str) -> None:
     """Raises ``ReleaseError`` when nothing here could run programs of this architecture."""
     if architecture != native() and not _registered(architecture) and not shutil.which(QEMU[architecture]):
         raise ReleaseError(
-            f"programs for {architecture} can't be run here: apt-get install qemu-user-static. See RELEASE.md, What it "
-            "needs"
+            f"programs for {architecture} can't be run here: apt-get install qemu-user-static. See RELEASE.md, What "
+            "make release needs"
         )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from localcluster.node.images import MOUNTED
+from localcluster.node.images import MOUNTED, debian_base
 from release import layout as oci
 from release.commands import Say, missing, run
 from release.errors import ReleaseError
@@ -26,23 +26,8 @@ TARGETS: Final[Mapping[str, str]] = {
 """Name of each image, and its stage of the Dockerfile."""
 ARCHITECTURES: Final = ("amd64", "arm64")
 SUITE: Final = "trixie"
-PACKAGES: Final = ("ca-certificates", "netbase", "python3", "python3-venv", "tzdata")
 PROGRAMS: Final = ("buildah", "mmdebstrap")
 SECONDS: Final = 3600.0
-BASE_COMMAND: Final = (
-    "mmdebstrap",
-    "--variant=minbase",
-    # Programs of another architecture run already: see emulation.py.
-    "--skip=check/qemu",
-    f"--include={','.join(PACKAGES)}",
-    "--dpkgopt=path-exclude=/usr/share/man/*",
-    "--dpkgopt=path-exclude=/usr/share/doc/*",
-    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-    "--dpkgopt=path-exclude=/usr/share/locale/*",
-    "--aptopt=APT::Install-Recommends false",
-    # mmdebstrap copies the last two from the machine.
-    '--customize-hook=cd "$1" && rm -rf var/lib/apt/lists var/cache/apt var/log/* etc/resolv.conf etc/hostname',
-)
 TRIAL: Final[Mapping[str, tuple[str, ...]]] = {
     "scim-operator": ("scim-operator", "--help"),
     "scim-api": ("scim-api", "--help"),
@@ -70,7 +55,7 @@ def refuse_without_programs() -> None:
     if lacking := missing(PROGRAMS):
         raise ReleaseError(
             f"images are built by {' and '.join(lacking)}: apt-get install {' '.join(lacking)}. See RELEASE.md, "
-            "What it needs"
+            "What make release needs"
         )
 
 
@@ -129,7 +114,11 @@ class Builder:
         shutil.copy(self._source.context / "dev/node/images/base/Containerfile", context)
         self._say(f"   Debian {SUITE} for {architecture}")
         run(
-            [*BASE_COMMAND, f"--architectures={architecture}", SUITE, str(context / "rootfs.tar")],
+            [
+                # Programs of another architecture run already: see emulation.py.
+                *debian_base(SUITE, "--skip=check/qemu", f"--architectures={architecture}"),
+                str(context / "rootfs.tar"),
+            ],
             env={"SOURCE_DATE_EPOCH": str(self._source.seconds)},
             seconds=SECONDS,
         )

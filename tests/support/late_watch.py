@@ -39,10 +39,10 @@ def _proxy(kubectl: str, kubeconfig: Path) -> Iterator[int]:
     command = [kubectl, "--kubeconfig", str(kubeconfig), "proxy", "--port=0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            assert process.stdout is not None
+            said = process.stdout
+            assert said is not None
             found = until(
-                "kubectl proxy says its port",
-                lambda: re.search(r":(\d+)$", process.stdout.readline().strip()),  # type: ignore[union-attr]
+                "kubectl proxy says its port", lambda: re.search(r":(\d+)$", said.readline().strip())
             )
             yield int(found[1])
         finally:

@@ -35,19 +35,29 @@ PROGRAMS: Final = {
     "local-path-provisioner": "local-path-provisioner",
 }
 """The cluster's own pods: name of the binary -> name in ``NODE``."""
-BASE_COMMAND: Final = (
-    "mmdebstrap",
-    "--variant=minbase",
-    f"--include={','.join(BASE_PACKAGES)}",
-    "--dpkgopt=path-exclude=/usr/share/man/*",
-    "--dpkgopt=path-exclude=/usr/share/doc/*",
-    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-    "--dpkgopt=path-exclude=/usr/share/locale/*",
-    "--aptopt=APT::Install-Recommends false",
-    # mmdebstrap copies the last two from the machine.
-    '--customize-hook=cd "$1" && rm -rf var/lib/apt/lists var/cache/apt var/log/* etc/resolv.conf etc/hostname',
-    SUITE,
-)
+
+
+def debian_base(suite: str, *options: str) -> tuple[str, ...]:
+    """What makes the root file system that images are built on: Debian with its own Python. A file's name follows.
+
+    Args:
+        suite: Debian's.
+        options: more of mmdebstrap's.
+    """
+    return (
+        "mmdebstrap",
+        "--variant=minbase",
+        f"--include={','.join(BASE_PACKAGES)}",
+        "--dpkgopt=path-exclude=/usr/share/man/*",
+        "--dpkgopt=path-exclude=/usr/share/doc/*",
+        "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+        "--dpkgopt=path-exclude=/usr/share/locale/*",
+        "--aptopt=APT::Install-Recommends false",
+        # mmdebstrap copies the last two from the machine.
+        '--customize-hook=cd "$1" && rm -rf var/lib/apt/lists var/cache/apt var/log/* etc/resolv.conf etc/hostname',
+        *options,
+        suite,
+    )
 
 
 def program_image(name: str, tools: NodeTools) -> str:
@@ -59,7 +69,7 @@ def program_image(name: str, tools: NodeTools) -> str:
 
 def base_image() -> str:
     """Debian with its own Python: what images are built from here. Its tag changes with its recipe."""
-    recipe = repr(BASE_COMMAND).encode() + (SOURCE / "images" / "base" / "Containerfile").read_bytes()
+    recipe = repr(debian_base(SUITE)).encode() + (SOURCE / "images" / "base" / "Containerfile").read_bytes()
     return f"localhost/python-base:{SUITE}-{hashlib.sha256(recipe).hexdigest()[:8]}"
 
 
@@ -152,7 +162,7 @@ class Builder:
     def _build_base(self, image: str) -> None:
         with self._context("base") as context:
             run(
-                [*BASE_COMMAND, str(context / "rootfs.tar")],
+                [*debian_base(SUITE), str(context / "rootfs.tar")],
                 seconds=BASE_SECONDS,
                 env={"SOURCE_DATE_EPOCH": "0"},
             )

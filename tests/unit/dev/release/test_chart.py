@@ -18,7 +18,8 @@ VALUES: Final = {"image.registry": "registry.example.com/team", "api.image.diges
 
 def _files(data: bytes) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        return {entry.name: tar.extractfile(entry).read() for entry in tar}  # type: ignore[union-attr]
+        files = {entry.name: tar.extractfile(entry) for entry in tar}
+        return {name: file.read() for name, file in files.items() if file is not None}
 
 
 def test_it_has_the_version_and_the_digests_of_the_images() -> None:
