@@ -63,3 +63,9 @@ def test_the_same_files_make_the_same_package_whatever_their_times(tmp_path: Pat
 def test_a_value_that_is_not_there_or_has_a_default_is_refused(way: str) -> None:
     with pytest.raises(ReleaseError, match=way):
         with_values((CHART / "values.yaml").read_text(encoding="utf-8"), {way: "x"})
+
+
+def test_all_files_have_the_time_of_the_commit() -> None:
+    data = package(CHART, "0.2.0", VALUES, 1_700_000_000)
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        assert {entry.mtime for entry in tar} == {1_700_000_000}
