@@ -11,7 +11,7 @@ JAVA_TESTS := tests/java
 NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools node-tools browser demo demo-stop images image-kubectl-scim release chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-console test-docs test-e2e test-java docs docs-tools costs lint format bench bench-start bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-console bench-secret bench-scale bench-hand-over torture torture-changes screenshots crd openapi mutants kind clean
+.PHONY: help install tools node-tools browser demo demo-stop images image-kubectl-scim release chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-console test-docs test-e2e test-java properties docs docs-tools costs lint format bench bench-start bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-console bench-secret bench-scale bench-hand-over torture torture-changes screenshots crd openapi mutants kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -55,6 +55,12 @@ test: node-tools browser docs-tools ## Run every test: unit, API on SQLite and P
 	@$(RUN) python -m pytest --durations=10 -n 2 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(NODE_TESTS) $(JAVA_TESTS))
 	@echo "== tests that have the machine's one node to themselves"
 	@$(RUN) python -m pytest --durations=10 $(NODE_TESTS)
+
+properties: node-tools ## Properties with examples drawn anew (ROUNDS=5); what fails is told with its seed
+	@set -e; for round in $$(seq 1 $(or $(ROUNDS),5)); do \
+	  echo "== round $$round of $(or $(ROUNDS),5): each property with examples that no run has seen"; \
+	  $(RUN) python -m pytest -q -n 2 --dist loadfile -m hypothesis --hypothesis-profile=default --hypothesis-seed=$$RANDOM $(addprefix --ignore=,$(NODE_TESTS) $(JAVA_TESTS)); \
+	done
 
 costs: install ## What each SCIM operation costs in statements and instructions; writes the committed figures anew
 	@COSTS=renew $(RUN) python -m pytest -q -s tests/api/test_costs.py

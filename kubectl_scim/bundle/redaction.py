@@ -60,7 +60,10 @@ class Redactor:
 
     def cleaned(self, files: Mapping[str, str]) -> Mapping[str, str]:
         """All of them, in their order, each without what is secret and personal."""
-        prepared = {name: self._marked(_PRIVATE.sub("?", text)) for name, text in files.items()}
+        texts = {name: _PRIVATE.sub("?", text) for name, text in files.items()}
+        for text in texts.values():
+            self._note_names(text)
+        prepared = {name: self._marked(text) for name, text in texts.items()}
         known = self._known()
         return {name: self._spelled(self._without_names(known, text)) for name, text in prepared.items()}
 
@@ -96,8 +99,20 @@ class Redactor:
         by_length = sorted(self._names, key=lambda one: (-len(one), one))
         return re.compile("|".join(_name_pattern(one) for one in by_length) or "(?!)", re.IGNORECASE)
 
+    def _note_names(self, text: str) -> None:
+        """Keeps names in mind, before a secret is taken out that is spelled as what says that they are names."""
+        for line in text.split("\n"):
+            if _has(line, patterns.NAME_STEMS):
+                for pattern in patterns.NAMES:
+                    for found in pattern.finditer(line):
+                        self._note(_plain(found["value"]))
+
+    def _note(self, name: str) -> None:
+        if len(name) >= SHORTEST_NAME:
+            self._names.add(name)
+
     def _marked(self, text: str) -> str:
-        """Without secrets and addresses; names are kept in mind, and taken out where they are said to be names."""
+        """Without secrets and addresses, nor names where they are said to be names."""
         for needle in self._needles:
             text, count = needle.replaced(text, self._mark(_VALUE))
             self._replaced += count
@@ -119,10 +134,8 @@ class Redactor:
         value = found["value"]
         if not value or all(_PRIVATE.match(one) for one in value):
             return found[0]
-        name = _plain(value)
         person = self._person(value)
-        if len(name) >= SHORTEST_NAME:
-            self._names.add(name)
+        self._note(_plain(value))
         begin, end = found.start("value") - found.start(), found.end("value") - found.start()
         return found[0][:begin] + person + found[0][end:]
 
@@ -163,7 +176,7 @@ def _has(line: str, stems: Collection[str]) -> bool:
 
 def _name_pattern(name: str) -> str:
     """Where a name stands that was said to be one elsewhere, but not as a key."""
-    return rf"(?<!\w){spellings(name)}(?!\w)(?!\\*\"\s*:)"
+    return rf"(?:(?<!\w)|{patterns.BEHIND_CODED}){spellings(name)}(?!\w)(?!\\*\"\s*:)"
 
 
 def _plain(value: str) -> str:

@@ -33,7 +33,6 @@ pytestmark = SHARED
 BOUNDED: Final = settings(
     max_examples=120,
     deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 PREFIX: Final = "/scim/v2"

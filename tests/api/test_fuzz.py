@@ -42,7 +42,6 @@ SCIM_TYPES: Final = {
 BOUNDED: Final = settings(
     max_examples=120,
     deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})

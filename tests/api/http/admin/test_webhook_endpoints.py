@@ -225,7 +225,6 @@ FIELDS: Final = (*body(), "types", "content", "timeoutSeconds", "suspended", "pi
 @settings(
     max_examples=150,
     deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(field=st.sampled_from(FIELDS), value=JSON)

@@ -129,7 +129,6 @@ async def check(endpoint: Endpoint, sent: Sent) -> None:
 BOUNDED: Final = settings(
     max_examples=NUMBER // EACH,
     deadline=None,
-    derandomize=True,
     suppress_health_check=[
         HealthCheck.too_slow,
         HealthCheck.function_scoped_fixture,

@@ -28,7 +28,6 @@ COMPUTED: Final = frozenset({"id", "meta", "schemas"})
 BOUNDED: Final = settings(
     max_examples=100,
     deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 _numbers = itertools.count()

@@ -71,6 +71,27 @@ def test_a_name_that_one_file_gives_away_is_taken_out_of_all_but_no_key_is() -> 
     assert cleaned["log"] == r'{"event": "{\"userName\": \"person-1@redacted\"}"}'
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "next=%3Fx%3DLovelace",
+        "next=%253Fx%253DLovelace",
+        "next=%25253DLovelace%2526",
+        r"a\nLovelace\u0026",
+        r"\u0026Lovelace",
+    ],
+)
+def test_a_name_is_taken_out_behind_what_is_encoded_too(text: str) -> None:
+    cleaned = Redactor([]).cleaned({"a": '{"familyName": "Lovelace"}', "b": text})
+    assert "Lovelace" not in cleaned["b"]
+
+
+def test_a_secret_that_is_spelled_as_the_key_of_names_hides_none() -> None:
+    cleaned = _clean('{"userName": "ada-lovelace"}\nada-lovelace has signed in', ["userName"])
+    assert "ada-lovelace" not in cleaned
+    assert "userName" not in cleaned
+
+
 def test_a_name_of_two_letters_is_taken_out_where_it_is_one() -> None:
     assert _clean("userName=xi, xi") == "userName=person-1@redacted, xi"
 

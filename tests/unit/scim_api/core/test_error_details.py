@@ -141,7 +141,7 @@ def refusal(send: Send, value: Any) -> str | None:
 
 
 @pytest.mark.parametrize("name", SENT)
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(value=values)
 def test_a_refused_value_is_shown_as_it_was_sent(name: str, value: Any) -> None:
     called, send = SENT[name]

@@ -46,7 +46,7 @@ texts = st.builds(
 spaces = st.sampled_from(["", " ", "\n", "\t\r\n "])
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(numbers=st.lists(texts, min_size=1, max_size=4), space=spaces)
 @example(numbers=["1", "2.50"], space="")
 def test_a_body_comes_back_digit_by_digit(numbers: list[str], space: str) -> None:
@@ -61,7 +61,7 @@ def test_a_body_comes_back_digit_by_digit(numbers: list[str], space: str) -> Non
     assert [quoted(number) for number in document["x"]] == numbers
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(text=texts)
 def test_a_number_is_exact_when_the_double_is_written_as_the_same_value(text: str) -> None:
     [number] = loads_exactly(f"[{text}]")

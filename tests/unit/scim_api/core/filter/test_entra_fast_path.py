@@ -158,7 +158,7 @@ _spliced = st.builds(
 _queries = st.one_of(_with_more, _with_more, _after_more, _spliced, _spliced, st.binary(max_size=20))
 
 
-@settings(max_examples=3000, deadline=None, derandomize=True)
+@settings(max_examples=3000, deadline=None)
 @given(_queries)
 @example(b"")
 @example(b"filter=")
@@ -172,7 +172,7 @@ def test_what_the_quick_path_understands_the_plain_path_understands_alike(query:
     check(query)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(list(NAMES)), _values, st.sampled_from(WELL))
 def test_every_equality_that_is_encoded_well_is_quick_unless_its_value_needs_an_escape(
     name: str, value: str, encode: Callable[[str], str]
