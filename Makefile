@@ -8,10 +8,10 @@ RUN := $(UV) run --frozen --all-extras
 export PYTHONPATH := dev
 # The first ends the node that is running, so it comes first.
 JAVA_TESTS := tests/java
-NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py
+NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py tests/e2e/test_pods_helm_3.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools node-tools browser demo demo-stop images image-kubectl-scim release chart e2e-up e2e-down test test-unit test-api test-operator test-chart test-console test-docs test-e2e test-java properties docs docs-tools costs lint format bench bench-start bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-console bench-secret bench-scale bench-hand-over torture torture-changes screenshots crd openapi mutants kind clean
+.PHONY: help install tools node-tools browser demo demo-stop images image-kubectl-scim release chart e2e-up e2e-down test test-unit test-api test-postgres test-python test-operator test-chart test-console test-docs test-e2e test-java properties docs docs-tools costs lint format bench bench-start bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-console bench-secret bench-scale bench-hand-over torture torture-changes soak screenshots crd openapi mutants kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -70,6 +70,15 @@ test-unit: install ## Tests without I/O, and those of what measures
 
 test-api: install ## The API against SQLite and PostgreSQL
 	@$(RUN) python -m pytest tests/api
+
+test-postgres: install ## The API on another PostgreSQL than the newest (VERSION=15, 16 or 17)
+	@test -n "$(VERSION)" || { echo "VERSION= says which: make test-postgres VERSION=15, 16 or 17" >&2; exit 2; }
+	@TEST_POSTGRES_VERSION=$(VERSION) $(RUN) python -m pytest -n 2 --dist loadfile tests/api -k postgres
+
+test-python: $(filter .uv/bin/uv,$(UV)) ## The API and its command line on another Python (VERSION=3.12, 3.13 or 3.14; INTERPRETER=path)
+	@test -n "$(VERSION)" || { echo "VERSION= says which: make test-python VERSION=3.12, 3.13 or 3.14" >&2; exit 2; }
+	@echo "== Python $(VERSION), with the locked dependencies, in .venv-$(VERSION)"
+	@UV_PROJECT_ENVIRONMENT=.venv-$(VERSION) $(UV) run --frozen --all-extras --python $(or $(INTERPRETER),$(VERSION)) python -m pytest -n 2 --dist loadfile tests/unit/scim_api tests/api
 
 test-operator: tools ## The operator against real kube-apiservers, the newest and the oldest that is supported
 	@$(RUN) python -m localcluster build --oldest
@@ -138,6 +147,9 @@ torture: tools ## Kill, freeze and edit everything under traffic, and judge each
 torture-changes: install ## Kill everything under those who follow the changes, and compare their copies (CHANGES=1000000 MINUTES=8 SEED=... DATABASE=sqlite)
 	@PYTHONPATH=dev:tests $(RUN) python -m torture.changes --changes $(or $(CHANGES),1000000) --minutes $(or $(MINUTES),8) --database $(or $(DATABASE),postgresql) $(if $(SEED),--seed $(SEED))
 
+soak: tools ## Hours of Entra's traffic on the chart in real pods, rotations every minute: nothing may grow (HOURS=1; root)
+	@PYTHONPATH=dev:tests $(RUN) python -m soak --hours $(or $(HOURS),1)
+
 screenshots: browser ## The pictures of the console in docs/pictures, from a played company
 	@PYTHONPATH=dev:tests $(RUN) python -m support.screenshots
 
@@ -175,4 +187,4 @@ kind: ## The same on kind, for machines with a container engine
 	@bash dev/kind/up.sh
 
 clean: ## Remove what was installed into the checkout
-	@rm -rf .venv .uv site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-* .uv site .pytest_cache .mypy_cache .ruff_cache .hypothesis

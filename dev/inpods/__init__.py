@@ -54,10 +54,13 @@ class Release:
         namespace: made here, with Pod Security "restricted" enforced.
         directory: private; the certificate authority and values files.
         values: for every install and upgrade.
+        helm: the program that installs it, ``helm`` or ``helm3``.
     """
 
-    def __init__(self, node: Node, namespace: str, directory: Path, values: Mapping[str, Any]) -> None:
-        self.node, self.namespace, self.name = node, namespace, "scim"
+    def __init__(
+        self, node: Node, namespace: str, directory: Path, values: Mapping[str, Any], helm: str = "helm"
+    ) -> None:
+        self.node, self.namespace, self.name, self._helm = node, namespace, "scim", helm
         self._directory = directory
         self.values: dict[str, Any] = {
             "host": HOST,
@@ -131,7 +134,8 @@ class Release:
 
     def helm(self, *arguments: str, timeout: float = 120) -> str:
         """helm, in the release's namespace."""
-        return self.node.helm("--namespace", self.namespace, *arguments, timeout=timeout).stdout
+        done = self.node.helm("--namespace", self.namespace, *arguments, timeout=timeout, program=self._helm)
+        return done.stdout
 
     def kubectl(self, *arguments: str, **how: Any) -> str:
         """kubectl, in the release's namespace."""

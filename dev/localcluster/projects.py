@@ -47,6 +47,11 @@ HELM: Final = dataclasses.replace(
     _project("helm", "Helm", "helm.sh/helm/v4", {"helm": "helm.sh/helm/v4/cmd/helm"}),
     version_variable="helm.sh/helm/v4/internal/version.version",
 )
+HELM_3: Final = dataclasses.replace(
+    _project("helm-3", "Helm 3", "helm.sh/helm/v3", {"helm3": "helm.sh/helm/v3/cmd/helm"}),
+    version_variable="helm.sh/helm/v3/internal/version.version",
+)
+"""The Helm of before, which the chart supports too."""
 KUBECONFORM: Final = dataclasses.replace(
     _project(
         "kubeconform",
@@ -89,7 +94,7 @@ OLDEST: Final = dataclasses.replace(
     version_variable=KUBERNETES_VERSION,
 )
 """The oldest minor that chart and docs promise. No controller manager may be newer than its API server."""
-CHART: Final = (HELM, KUBECONFORM, PROMTOOL)
+CHART: Final = (HELM, HELM_3, KUBECONFORM, PROMTOOL)
 """What a chart is checked with."""
 
 NODE: Final[Mapping[str, Project]] = {
@@ -147,7 +152,7 @@ NODE: Final[Mapping[str, Project]] = {
         {"local-path-provisioner": "github.com/rancher/local-path-provisioner"},
     ),
 }
-"""What a node needs beside the control plane and Helm."""
+"""What a node needs beside the control plane and both Helms."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -155,7 +160,7 @@ class NodeTools:
     """Where each of the node's programs is."""
 
     directory: Path
-    """For a PATH: kubectl, helm, containerd, ctr and the others."""
+    """For a PATH: kubectl, helm, helm3, containerd, ctr and the others."""
     projects: Mapping[str, Path]
     """Name in ``NODE`` -> the directory with what was built of it."""
 
@@ -165,7 +170,7 @@ class NodeTools:
 
 
 def build_chart_tools(say: Say = print) -> Tools:
-    """helm, kubeconform and promtool in one directory, built when they are not in the cache.
+    """helm, helm3, kubeconform and promtool in one directory, built when they are not in the cache.
 
     Raises:
         ClusterError: as for ``build_tools``.
@@ -188,6 +193,7 @@ def build_node_tools(say: Say = print) -> NodeTools:
     Raises:
         ClusterError: as for ``build_tools``.
     """
-    control_plane, helm = build_tools(say).directory, build_project(HELM, say)
+    control_plane = build_tools(say).directory
+    helms = [build_project(HELM, say), build_project(HELM_3, say)]
     made = {name: build_project(project, say) for name, project in NODE.items()}
-    return NodeTools(gather([control_plane, helm, *made.values()]), made)
+    return NodeTools(gather([control_plane, *helms, *made.values()]), made)

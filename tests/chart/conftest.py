@@ -23,13 +23,19 @@ NAMESPACES = (NAMESPACE, "team-a", "team-b", "sales", "identity", "identity-test
 
 @pytest.fixture(scope="session")
 def chart_tools(say: Callable[[str], None]) -> Tools:
-    """helm, kubeconform and promtool; built when they are not in the cache."""
+    """helm, helm3, kubeconform and promtool; built when they are not in the cache."""
     return build_chart_tools(say)
 
 
 @pytest.fixture(scope="session")
 def helm(chart_tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Helm:
     return Helm(chart_tools.path("helm"), tmp_path_factory.mktemp("helm"))
+
+
+@pytest.fixture(scope="session")
+def helm_3(chart_tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """The Helm of before, which is supported too."""
+    return Helm(chart_tools.path("helm3"), tmp_path_factory.mktemp("helm3"))
 
 
 @pytest.fixture(scope="module")

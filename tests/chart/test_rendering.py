@@ -36,6 +36,26 @@ def test_helm_finds_nothing_to_complain_about(helm: Helm, values: Path) -> None:
 
 
 @every_values_file
+def test_helm_3_makes_the_same_of_it(helm: Helm, helm_3: Helm, values: Path) -> None:
+    helm_3.run("lint", "--strict", str(CHART), "-f", str(values))
+    assert templated(helm_3, "-f", str(values)) == templated(helm, "-f", str(values))
+
+
+def templated(helm: Helm, *options: str) -> list[Any]:
+    """The objects for one version of Kubernetes; without a cluster, Helm 3 as it is built here thinks of an old one."""
+    command = ("template", RELEASE, str(CHART), "-n", NAMESPACE, "--kube-version", "v1.37.0", *options)
+    return list(yaml.load_all(helm.run(*command).stdout, Loader=yaml.CSafeLoader))
+
+
+def test_helm_3_refuses_what_the_schema_does(helm_3: Helm) -> None:
+    refused = helm_3.run(
+        "lint", str(CHART), "--set-json", json.dumps({**HOST, "api": {"replicas": "two"}}), check=False
+    )
+    assert refused.returncode != 0
+    assert "replicas" in refused.stdout + refused.stderr
+
+
+@every_values_file
 def test_the_api_server_accepts_every_object(helm: Helm, plane: ControlPlane, values: Path) -> None:
     """Its own validation, unknown and doubled fields included; and admission, Pod Security "restricted" among it."""
     accepted_by_the_api_server(plane, helm.text(values))

