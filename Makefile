@@ -11,7 +11,7 @@ JAVA_TESTS := tests/java
 NODE_TESTS := tests/operator/test_localcluster_node.py tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py tests/e2e/test_pods_helm_3.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools node-tools browser demo demo-stop images image-kubectl-scim release chart e2e-up e2e-down test test-unit test-api test-postgres test-python test-operator test-chart test-console test-docs test-e2e test-java properties docs docs-tools costs lint format bench bench-start bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-console bench-secret bench-scale bench-hand-over torture torture-changes soak screenshots crd openapi mutants kind clean
+.PHONY: help install tools node-tools browser demo demo-stop images image-kubectl-scim release chart e2e-up e2e-down test test-unit test-api test-postgres test-python test-operator test-chart test-console test-docs test-e2e try-release test-java properties docs docs-tools costs lint format bench bench-start bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-console bench-secret bench-scale bench-hand-over torture torture-changes soak screenshots crd openapi mutants kind clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -95,6 +95,9 @@ test-docs: browser docs-tools ## The documentation as a site: built strictly, it
 
 test-e2e: node-tools browser ## The demo, all parts together and, as root, the chart in real pods
 	@$(RUN) python -m pytest tests/e2e
+
+try-release: node-tools ## What `make release` made in dist/, its images and its chart, in real pods (as root)
+	@SCIM_TESTS_RELEASE=$(or $(DIST),dist) $(RUN) python -m pytest --durations=10 tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py tests/e2e/test_pods_helm_3.py
 
 test-java: install ## UnboundID's SCIM 2 SDK for Java against the API, on both databases (needs a JDK of 17 or newer, and Maven)
 	@$(RUN) python -m pytest $(JAVA_TESTS)

@@ -7,6 +7,7 @@ import json
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import httpx
@@ -33,6 +34,21 @@ def build_images(node: Node, tree: Path, tag: str) -> None:
         node.build_image(tree, f"localhost/scim-{target}:{tag}", target=target, build_args={"VERSION": tag})
 
 
+def load_release(node: Node, dist: Path, tag: str) -> Path:
+    """The images of what `make release` made, into the node, by their digests and by a tag; its chart.
+
+    Raises:
+        ClusterError: there is no such release, or containerd does not take its images.
+    """
+    charts = sorted(dist.glob("scim-operator-*.tgz"))
+    layouts = sorted(dist.glob("images/*.oci"))
+    if len(charts) != 1 or not layouts:
+        raise ClusterError(f"{dist} has no chart with images: `make release VERSION=...` makes them")
+    for layout in layouts:
+        node.load_image(layout, f"localhost/{layout.name.removesuffix('.oci')}", tag)
+    return charts[0]
+
+
 class ThroughIngress(httpx.HTTPTransport):
     """Sends what is meant for a host to the node's ingress, with that host's name in TLS and HTTP."""
 
@@ -55,7 +71,13 @@ class Release:
         directory: private; the certificate authority and values files.
         values: for every install and upgrade.
         helm: the program that installs it, ``helm`` or ``helm3``.
+
+    Attributes:
+        charts: packed ones, with the digests of their images in them, by the tag that is installed; for any other tag the
+            chart is the checkout's.
     """
+
+    charts: Mapping[str, Path] = MappingProxyType({})
 
     def __init__(
         self, node: Node, namespace: str, directory: Path, values: Mapping[str, Any], helm: str = "helm"
@@ -108,11 +130,12 @@ class Release:
 
     # -- the release
     def install(self, tree: Path, tag: str, **values: Any) -> str:
-        """``helm upgrade --install --wait`` of a checkout's chart with its images; what helm printed."""
+        """``helm upgrade --install --wait`` of a checkout's chart, or of a packed one, with its images; what helm printed."""
         path = self.values_file(tag, **values)
+        chart = self.charts.get(tag, tree / "charts" / "scim-operator")
         try:
             return self.helm(
-                "upgrade", "--install", self.name, str(tree / "charts" / "scim-operator"),
+                "upgrade", "--install", self.name, str(chart),
                 "--values", str(path), "--wait", "--timeout", "150s", timeout=200,
             )  # fmt: skip
         except ClusterError as error:

@@ -114,7 +114,7 @@ def _concluded(dist: Path, found: Plan, options: Options) -> str:
     if lacking := [one for one in images.ARCHITECTURES if one not in options.architectures]:
         lines.append(f"images for {' and '.join(lacking)} are left out, so this is a trial and no release")
     lines.append(
-        f"Next: install the chart of dist/ and read dist/release-notes.md; then RELEASE.md, Each time: the tag "
+        f"Next: make try-release, and read dist/release-notes.md; then RELEASE.md, Each time: the tag "
         f"{found.version.tag} makes GitHub build the same, push and sign it"
     )
     return "\n".join(lines)

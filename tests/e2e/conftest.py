@@ -1,11 +1,13 @@
 """The demo and the node, run for the tests."""
 
+import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from inpods import Release, load_release
 from localcluster import ClusterError, ControlPlane, Tools
 from localcluster.node import Node
 from support.demo_run import NewDemo, Runs, demos, written_by
@@ -64,14 +66,20 @@ def stop_all(stack: Stack) -> None:
 
 @pytest.fixture(scope="session")
 def node() -> Iterator[Node]:
-    """A node with this checkout's images; it ends with the session, unless it ran before."""
+    """A node with this checkout's images; it ends with the session, unless it ran before.
+
+    ``SCIM_TESTS_RELEASE`` names what `make release` made of it, `dist`: then its images and its chart are tested.
+    """
     obstacle = Node.obstacle()
     if obstacle is not None:
         pytest.skip(obstacle)
     ran_before = is_running()
     node = Node.up()
     try:
-        build_images(node, ROOT, "this")
+        if released := os.environ.get("SCIM_TESTS_RELEASE"):
+            Release.charts = {"this": load_release(node, Path(released), "this")}
+        else:
+            build_images(node, ROOT, "this")
         yield node
     finally:
         if not ran_before:

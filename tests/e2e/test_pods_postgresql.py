@@ -80,7 +80,9 @@ def pods(
 
 
 def images(pods: Pods, component: str) -> set[str]:
-    return {pod["spec"]["containers"][0]["image"].rpartition(":")[2] for pod in pods.pods(component)}
+    """Tags; a digest may stand behind them."""
+    names = (pod["spec"]["containers"][0]["image"].partition("@")[0] for pod in pods.pods(component))
+    return {name.rpartition(":")[2] for name in names}
 
 
 def test_an_upgrade_from_the_commit_before_fails_no_request(pods: Pods) -> None:

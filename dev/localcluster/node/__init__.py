@@ -178,6 +178,19 @@ class Node:
         """
         return self._builder.build(context, image, target=target, build_args=build_args, file=file)
 
+    def load_image(self, layout: Path, name: str, tag: str) -> None:
+        """Give pods the image of an OCI layout, by name and tag, and by name and digest.
+
+        Args:
+            layout: its directory.
+            name: such as ``registry.example.com/app``.
+            tag: besides the one that the layout says.
+
+        Raises:
+            ClusterError: containerd does not take it.
+        """
+        self._builder.load_layout(layout, name, tag)
+
     def components(self) -> dict[str, tuple[int, int] | None]:
         """Process id and resident bytes of each component; None for one that does not run."""
         found = {name: Service(self._layout, name) for name in COMPONENTS}

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import shutil
+import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -137,9 +138,28 @@ class Builder:
         )  # fmt: skip
         scratch.replace(archive)
 
-    def load(self, archive: Path) -> None:
+    def load(self, archive: Path, *options: str) -> None:
         """Give an archive's images to containerd."""
-        ctr(self._layout, self._tools, "images", "import", str(archive), seconds=LOAD_SECONDS)
+        ctr(self._layout, self._tools, "images", "import", *options, str(archive), seconds=LOAD_SECONDS)
+
+    def load_layout(self, directory: Path, name: str, tag: str) -> None:
+        """Give the image of an OCI layout to containerd, as it would come from a registry: by its tag and by its digest.
+
+        Args:
+            directory: the layout.
+            name: of the image, without a tag.
+            tag: besides the one that the layout says.
+        """
+        index = json.loads((directory / "index.json").read_text(encoding="utf-8"))
+        [manifest] = index["manifests"]
+        said = manifest["annotations"]["org.opencontainers.image.ref.name"]
+        with tempfile.NamedTemporaryFile(dir=self._layout.state, suffix=".tar") as archive:
+            with tarfile.open(fileobj=archive, mode="w") as tar:
+                tar.add(directory, arcname=".")
+            archive.flush()
+            self.load(Path(archive.name), "--base-name", name, "--digests")
+        for other in (f"{name}:{tag}", f"{name}@{manifest['digest']}"):
+            ctr(self._layout, self._tools, "images", "tag", "--force", f"{name}:{said}", other)
 
     def ensure_own(self, say: Say) -> None:
         """Have the images that the node itself needs, building those that lack."""
