@@ -17,6 +17,7 @@ import httpx
 
 from kubectl_scim.credential import Credential
 from kubectl_scim.scimtoken import pods_command
+from kubectl_scim.tls import without_strict_profile
 from scim_console.model import Denied, HistoryPage, HistoryQuery, Missing, ResourcePage, Unreachable
 
 VERSION: Final = importlib.metadata.version("scim-operator")
@@ -84,7 +85,11 @@ class Connection:
         self._credential: Credential | None = None
         self._bearer: str | None = None
         # A port of this machine has no TLS: no authority is read, and none is trusted.
-        trust: ssl.SSLContext | bool = over_network or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trust = (
+            without_strict_profile(httpx.create_ssl_context())
+            if over_network
+            else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        )
         self._http = httpx.Client(
             headers={"user-agent": agent},
             timeout=_SECONDS,

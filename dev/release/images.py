@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from localcluster.node.images import MOUNTED, debian_base
+from localcluster.node.images import MOUNTED, SUITE, debian_base
 from release import layout as oci
 from release.commands import Say, missing, run
 from release.errors import ReleaseError
@@ -25,7 +25,6 @@ TARGETS: Final[Mapping[str, str]] = {
 }
 """Name of each image, and its stage of the Dockerfile."""
 ARCHITECTURES: Final = ("amd64", "arm64")
-SUITE: Final = "trixie"
 PROGRAMS: Final = ("buildah", "mmdebstrap")
 SECONDS: Final = 3600.0
 TRIAL: Final[Mapping[str, tuple[str, ...]]] = {

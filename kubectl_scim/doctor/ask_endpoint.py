@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from kubectl_scim.doctor.facts import Answer, Certificate, Failure
+from kubectl_scim.tls import without_strict_profile
 
 SECONDS: Final = 10.0
 _BODY_LIMIT: Final = 65_536
@@ -33,7 +34,9 @@ def ask(url: str, release: str, context: ssl.SSLContext | None = None) -> Answer
     seen: list[Certificate] = []
     if not url.startswith(("https://", "http://")):
         return Answer(url, failure=Failure.OTHER, detail="no http or https")
-    opener = urllib.request.build_opener(_Https(context or ssl.create_default_context(), seen), _NoRedirect())
+    opener = urllib.request.build_opener(
+        _Https(context or without_strict_profile(ssl.create_default_context()), seen), _NoRedirect()
+    )
     try:
         request = urllib.request.Request(  # noqa: S310 (http and https only)
             f"{url}/ServiceProviderConfig", headers={"User-Agent": f"kubectl-scim/{release}"}

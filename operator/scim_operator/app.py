@@ -10,6 +10,7 @@ import httpx
 import structlog
 from kubernetes.aio import config
 
+from scim_api.contract.tls import without_strict_profile
 from scim_operator.adapters.api_certificate import client_context
 from scim_operator.adapters.proxies import inside_client, kubernetes_client, outside_client
 from scim_operator.commands import apply as applying
@@ -95,7 +96,11 @@ async def self_test(settings: self_test_command.Settings, say: Callable[[str], N
     """
     await load_kube_config()
     try:
-        context = ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else True
+        context = (
+            without_strict_profile(ssl.create_default_context(cafile=settings.ca_file))
+            if settings.ca_file
+            else None
+        )
     except (ssl.SSLError, OSError) as error:
         raise StartError(f"{settings.ca_file} holds no certificates in PEM ({error})") from None
     async with kubernetes_client() as kube, outside_client(verify=context, timeout=_HTTP_TIMEOUT) as http:

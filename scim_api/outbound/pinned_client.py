@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
+from scim_api.contract.tls import without_strict_profile
 from scim_api.outbound.addresses import HttpUrl, is_address
 
 if TYPE_CHECKING:
@@ -195,7 +196,8 @@ def _new_transport(verify: ssl.SSLContext | None, proxy: str | None, kept: int) 
     try:
         if proxy is not None and (httpx.URL(proxy).port or 0) not in range(65_536):
             raise ValueError(proxy)
-        return httpx.AsyncHTTPTransport(verify=verify or True, proxy=proxy, limits=limits)
+        context = verify or without_strict_profile(httpx.create_ssl_context())
+        return httpx.AsyncHTTPTransport(verify=context, proxy=proxy, limits=limits)
     except (httpx.InvalidURL, ValueError, ImportError, OSError):
         raise NotAnswered("connect", "HTTPS_PROXY is no URL of a proxy, or SSL_CERT_FILE no file") from None
 

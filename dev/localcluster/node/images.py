@@ -21,7 +21,8 @@ from localcluster.projects import NODE, NodeTools
 BUILD_SECONDS: Final = 1800.0
 LOAD_SECONDS: Final = 300.0
 BASE_SECONDS: Final = 900.0
-SUITE: Final = "bookworm"
+SUITE: Final = "trixie"
+"""Of Debian: that of the images that are released, whose Python is newer than this machine's may be."""
 BASE_PACKAGES: Final = ("ca-certificates", "netbase", "python3", "python3-venv", "tzdata")
 MOUNTED: Final = {
     "/etc/pip.conf": "pip.conf",

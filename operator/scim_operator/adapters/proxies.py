@@ -18,6 +18,8 @@ import httpx
 import structlog
 from kubernetes.aio import client
 
+from scim_api.contract.tls import without_strict_profile
+
 log = structlog.get_logger(__name__)
 
 ALWAYS_DIRECT: Final = ("localhost", "127.0.0.0/8", "::1/128", ".svc", ".cluster.local")
@@ -116,13 +118,14 @@ class OutsideTransport(httpx.AsyncBaseTransport):
 
     Args:
         rules: of the environment.
-        verify: whose certificates to trust; True for the usual ones.
+        verify: whose certificates to trust; None for the usual ones.
     """
 
-    def __init__(self, rules: ProxyRules, *, verify: ssl.SSLContext | bool = True) -> None:
+    def __init__(self, rules: ProxyRules, *, verify: ssl.SSLContext | None = None) -> None:
         self._rules = rules
+        context = verify or without_strict_profile(httpx.create_ssl_context())
         self._by: dict[str | None, httpx.AsyncHTTPTransport] = {
-            proxy: httpx.AsyncHTTPTransport(verify=verify, proxy=proxy)
+            proxy: httpx.AsyncHTTPTransport(verify=context, proxy=proxy)
             for proxy in (None, *rules.proxies.values())
         }
 
@@ -156,7 +159,7 @@ def _never_arrived(error: BaseException | None) -> bool:
     return False
 
 
-def outside_client(*, verify: ssl.SSLContext | bool = True, timeout: httpx.Timeout) -> httpx.AsyncClient:
+def outside_client(*, verify: ssl.SSLContext | None = None, timeout: httpx.Timeout) -> httpx.AsyncClient:
     """For what may be outside of the cluster: by the environment's proxy, with its exceptions."""
     rules = ProxyRules.read(urllib.request.getproxies_environment())
     return httpx.AsyncClient(transport=OutsideTransport(rules, verify=verify), timeout=timeout)
@@ -171,4 +174,5 @@ def kubernetes_client() -> client.ApiClient:
     """For Kubernetes as configured, by the kubeconfig's ``proxy-url`` if it has one; never by the environment's."""
     configuration = client.Configuration.get_default_copy()
     configuration.client_session_kwargs = {"trust_env": False}
+    configuration.disable_strict_ssl_verification = True  # see scim_api.contract.tls
     return client.ApiClient(configuration)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
+import ssl
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -20,6 +21,7 @@ from kubernetes import client as kube_client
 from kubernetes import config as kube_config
 
 from scim_api.contract.backoff import Backoff
+from scim_api.contract.tls import without_strict_profile
 from scim_operator.adapters.watch_access import SCIM_WEBHOOKS, SECRET_SELECTOR, SECRETS, Obstacle, WatchTarget
 from scim_operator.api.custom_object import GROUP, VERSION
 from scim_operator.controller.watch_events import (
@@ -215,7 +217,7 @@ def login() -> kopf.ConnectionInfo:
         "authorization"
     )
     scheme, _, token = (header or "").rpartition(" ")
-    return kopf.ConnectionInfo(
+    return _ConnectionInfo(
         server=configuration.host,
         ca_path=configuration.ssl_ca_cert,
         insecure=not configuration.verify_ssl,
@@ -228,6 +230,13 @@ def login() -> kopf.ConnectionInfo:
         proxy_url=configuration.proxy or None,
         trust_env=False,
     )
+
+
+class _ConnectionInfo(kopf.ConnectionInfo):
+    """With contexts that verify as those of our own client do."""
+
+    def as_ssl_context(self) -> ssl.SSLContext:
+        return without_strict_profile(super().as_ssl_context())
 
 
 def _load(configuration: kube_client.Configuration) -> None:

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode
 import asyncpg
 import structlog
 
+from scim_api.contract.tls import without_strict_profile
 from scim_api.store.errors import ReadOnly, Unavailable
 from scim_api.store.postgres.pooler import pooled
 from scim_api.store.urls import SYSTEM_ROOTS, PostgresUrl, in_file, parse_postgres, read_url
@@ -218,7 +219,7 @@ def _tls_context(driver: Mapping[str, str]) -> ssl.SSLContext | None:
     certificate, key = driver.get("sslcert"), driver.get("sslkey")
     if mode == "disable" or not (verifying or certificate):
         return None
-    context = ssl.create_default_context()
+    context = without_strict_profile(ssl.create_default_context())
     for name in ("sslrootcert", "sslcrl"):
         path = driver.get(name)
         if verifying and path and path != SYSTEM_ROOTS:

@@ -50,7 +50,7 @@ def test_an_images_tag_changes_with_what_is_in_it() -> None:
     assert program_image("traefik", TOOLS) != program_image("traefik", rebuilt)
     assert program_image("coredns", TOOLS) == program_image("coredns", rebuilt)
     assert program_image("pause", TOOLS).startswith("localhost/pause:1.37.")
-    assert base_image().startswith("localhost/python-base:bookworm-")
+    assert base_image().startswith("localhost/python-base:trixie-")
 
 
 def test_sockets_fit_into_an_address(tmp_path: Path) -> None:

@@ -17,8 +17,10 @@ from cryptography.x509.oid import NameOID
 
 from localcluster.ports import free_port
 from scim_api.store.errors import Unavailable
+from scim_api.store.postgres import connecting
 from scim_api.store.postgres.connecting import Connection, Connector, Session, check_user, reason
 from scim_api.store.urls import parse_postgres
+from support.handshake import is_strict, make_defaults_strict
 from support.postgres import PostgresServer, execute, own_server
 from support.tls_relay import TlsRelay
 
@@ -134,6 +136,14 @@ async def test_the_systems_certificates_are_trusted_when_the_url_says_so(
     assert await ask(url) == "scim"
     with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
         await ask(url.replace("localhost", "127.0.0.1"))
+
+
+def test_the_systems_certificates_need_no_strict_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As libpq takes them, whichever Python this is."""
+    make_defaults_strict(monkeypatch)
+    context = connecting._tls_context({"sslmode": "verify-full", "sslrootcert": "system"})
+    assert context is not None
+    assert not is_strict(context)
 
 
 async def test_a_session_is_plain_where_tls_is_switched_off_and_takes_settings(

@@ -5,10 +5,13 @@ What else holds of it is in tests/unit/scim_api/http/oauth/test_key_fetch.py, wh
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
+from scim_api.outbound import pinned_client
 from scim_api.outbound.addresses import HttpUrl
 from scim_api.outbound.pinned_client import NotAnswered, PinnedClient
+from support.handshake import is_strict, make_defaults_strict
 from support.key_server import KeyServer
 
 
@@ -54,3 +57,12 @@ async def test_an_address_that_is_not_allowed_is_not_asked_even_by_a_proxy(
             )
         assert failed.value.failure == "refused"
     assert server.asked == []
+
+
+def test_a_receivers_authority_needs_no_strict_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_defaults_strict(monkeypatch)
+    transport = pinned_client._new_transport(None, None, 1)
+    assert isinstance(transport, httpx.AsyncHTTPTransport)
+    context = transport._pool._ssl_context
+    assert context is not None
+    assert not is_strict(context)

@@ -1,6 +1,7 @@
 """Which requests go by a proxy, with a listener on loopback that notes what it is asked for."""
 
 import ssl
+from pathlib import Path
 
 import aiohttp
 import httpx
@@ -10,7 +11,14 @@ from structlog.testing import capture_logs
 
 from localcluster.ports import free_port
 from scim_operator.adapters.endpoint_probe import probe
-from scim_operator.adapters.proxies import ProxyRules, inside_client, kubernetes_client, outside_client
+from scim_operator.adapters.proxies import (
+    OutsideTransport,
+    ProxyRules,
+    inside_client,
+    kubernetes_client,
+    outside_client,
+)
+from support.handshake import is_strict, make_defaults_strict, plain_authority, shake_hands
 from support.recording_proxy import recording_proxy
 
 PROXY = "http://proxy.example.com:3128"
@@ -177,3 +185,20 @@ async def test_a_kubeconfigs_own_proxy_is_used(monkeypatch: pytest.MonkeyPatch) 
             with pytest.raises(aiohttp.ClientHttpProxyError, match="403"):
                 await client.VersionApi(kube).get_code(_request_timeout=5)
     assert proxy.authorities == {"kubernetes.invalid:443"}
+
+
+async def test_nobody_is_asked_for_a_better_certificate_than_kubectl_asks_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make_defaults_strict(monkeypatch)
+    authority = plain_authority(tmp_path)
+    async with kubernetes_client() as kube, outside_client(timeout=TIMEOUT) as http:
+        assert not is_strict(kube.rest_client.ssl_context)
+        transport = http._transport
+        assert isinstance(transport, OutsideTransport)
+        for one in transport._by.values():
+            context = one._pool._ssl_context
+            assert context is not None
+            assert not is_strict(context)
+            context.load_verify_locations(cafile=authority)
+            shake_hands(context, tmp_path)
