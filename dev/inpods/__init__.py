@@ -111,7 +111,7 @@ class Release:
             return
         self.kubectl("delete", "secret", CERTIFICATE, "--ignore-not-found")
         self.kubectl("delete", "configmap", AUTHORITY, "--ignore-not-found")
-        authority = Authority.create(self._directory, "authority")
+        authority = Authority.create(self._directory, "authority", key_identifiers=True)
         authority.issue("server", HOST, SERVER, names=(HOST, GATEWAY_HOST))
         self.kubectl(
             "create", "secret", "tls", CERTIFICATE,

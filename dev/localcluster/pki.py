@@ -1,6 +1,7 @@
 """Certificates and kubeconfigs of one control plane (ECDSA P-256), as kubeadm lays them out."""
 
 import base64
+import contextlib
 import dataclasses
 import ipaddress
 import json
@@ -55,11 +56,17 @@ class Authority:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     @classmethod
-    def create(cls, directory: Path, name: str) -> "Authority":
-        """Make it and write both files."""
+    def create(cls, directory: Path, name: str, *, key_identifiers: bool = False) -> "Authority":
+        """Make it and write both files.
+
+        Args:
+            directory: of both.
+            name: of the files, and of the authority.
+            key_identifiers: whether its certificates name its key, as RFC 5280 wants it and not every cluster has it.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         subject, now = _name(name, None), datetime.now(UTC)
-        certificate = (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(subject)
@@ -69,8 +76,11 @@ class Authority:
             .not_valid_after(now + VALID)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(_usage(certificates=True), critical=True)
-            .sign(key, hashes.SHA256())
         )
+        if key_identifiers:
+            identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+            builder = builder.add_extension(identifier, critical=False)
+        certificate = builder.sign(key, hashes.SHA256())
         write_private(directory / f"{name}.key", _pem(key))
         (directory / f"{name}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         return cls(directory, name, key, certificate)
@@ -100,6 +110,11 @@ class Authority:
         if names:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName([_general(item) for item in names]), critical=False
+            )
+        with contextlib.suppress(x509.ExtensionNotFound):
+            own = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+            builder = builder.add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own.value), critical=False
             )
         certificate = builder.sign(self.key, hashes.SHA256())
         write_private(self.directory / f"{name}.key", _pem(key))

@@ -12,9 +12,10 @@ from localcluster.pki import SERVER, Authority
 NAME: Final = "scim.test"
 
 
-def plain_authority(directory: Path) -> Path:
+def plain_authority(directory: Path, *, key_identifiers: bool = False) -> Path:
     """An authority without key identifiers, and a certificate of it for ``NAME``; the authority's file."""
-    Authority.create(directory, "authority").issue("server", NAME, SERVER, names=(NAME,))
+    authority = Authority.create(directory, "authority", key_identifiers=key_identifiers)
+    authority.issue("server", NAME, SERVER, names=(NAME,))
     return directory / "authority.crt"
 
 

@@ -3,6 +3,7 @@
 import base64
 import ipaddress
 import json
+import ssl
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from localcluster import pki
+from support.handshake import plain_authority, shake_hands, strict
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +110,8 @@ def test_a_private_file_is_private_from_its_first_byte(tmp_path: Path) -> None:
     path = pki.write_private(tmp_path / "x.kubeconfig", b"secret")
     assert path.read_bytes() == b"secret"
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_authority_with_key_identifiers_is_what_the_strict_profile_wants(tmp_path: Path) -> None:
+    authority = plain_authority(tmp_path, key_identifiers=True)
+    shake_hands(strict(ssl.create_default_context(cafile=authority)), tmp_path)
