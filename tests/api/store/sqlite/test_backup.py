@@ -24,7 +24,7 @@ from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
 from scim_api.store.postgres import readers
 from scim_api.store.protocol import ListQuery, Store
-from support.postgres_versions import NEWEST, program
+from support.postgres_versions import program, wanted
 from support.readers import drop_roles
 from support.stored import credential, digest_of, prepared, tenant_of
 
@@ -45,7 +45,7 @@ def documented(word: str) -> str:
 
 
 def shell(commands: str, **environment: str) -> None:
-    path = f"{Path(sys.executable).parent}:{Path(program('pg_dump', NEWEST)).parent}:{os.environ['PATH']}"
+    path = f"{Path(sys.executable).parent}:{Path(program('pg_dump', wanted())).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euc", commands],
         capture_output=True,
