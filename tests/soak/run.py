@@ -30,11 +30,11 @@ TAG: Final = "soak"
 NAMESPACE: Final = "soak"
 COMPONENTS: Final = ("operator", "api", "deliver")
 LIFE: Final = {
-    "lifetime": "150s",
-    "rotateBefore": "90s",
+    "lifetime": "120s",
+    "rotateBefore": "60s",
     "rateLimit": {"requestsPerSecond": 2000, "burst": 4000},
 }
-"""A rotation every minute, and a minute and a half in which the one before is accepted too."""
+"""A rotation every minute, and a minute in which the one before is accepted too."""
 TENANTS: Final = ("entra", "sales", "research")
 READER: Final = "reader"
 """Follows the first tenant's changes."""
@@ -158,7 +158,7 @@ def _stack(node: Node, say: Say) -> Iterator[tuple[Pods, str]]:
             for name in TENANTS:
                 pods.apply_token(name, tenant=name, **LIFE)
             pods.apply_token(
-                READER, tenant=TENANTS[0], access="ReadOnly", lifetime="150s", rotateBefore="90s"
+                READER, tenant=TENANTS[0], access="ReadOnly", lifetime="120s", rotateBefore="60s"
             )
             ExamplePod(pods, f"localhost/scim-api:{TAG}", "webhook").apply()
             yield pods, server.url_of("scim")
