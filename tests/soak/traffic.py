@@ -10,9 +10,12 @@ from typing import Final
 
 import httpx
 
-from entra_standin.__main__ import play
+from entra_standin.__main__ import changed_people, changed_teams, play
 from entra_standin.client import EntraClient
+from entra_standin.cycle import incremental_cycle
 from entra_standin.dialects import Dialect
+from entra_standin.directory import six_people, three_teams
+from entra_standin.groups import incremental_groups
 from inpods import HOST, ThroughIngress
 
 LAG_SECONDS: Final = 30.0
@@ -96,9 +99,20 @@ class Credentials:
         return old[-1] if old else history[0][1]
 
 
+def everybody_leaves(client: EntraClient, tell: Callable[[str], None]) -> bool:
+    """All that a play left is deleted, as when the scope of a job becomes empty; whether it went as Entra needs it."""
+    reports = (
+        incremental_groups(client, changed_teams(three_teams()), (), {}),
+        incremental_cycle(client, changed_people(six_people()), ()),
+    )
+    for line in (line for report in reports for line in report.lines()):
+        tell(f"the end: {line}")
+    return all(report.ok for report in reports)
+
+
 @dataclasses.dataclass
 class Entra:
-    """Plays all cycles for one tenant, again and again, each with what is pasted then."""
+    """Plays all cycles for one tenant, again and again, each with what is pasted then, and ends with nobody."""
 
     name: str
     endpoint: str
@@ -119,7 +133,7 @@ class Entra:
             with EntraClient(
                 self.endpoint, token, dialect, transport=Counted(self.authority, self.tally)
             ) as client:
-                if not play(client, lines.append):
+                if not (play(client, lines.append) and everybody_leaves(client, lines.append)):
                     self.tally.complain(f"{self.name}: {lines[-1]}")
             self.plays += 1
             stop.wait(self.rest)
