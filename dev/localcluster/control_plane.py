@@ -20,6 +20,7 @@ from localcluster.build import Tools, build_tools
 from localcluster.daemon import Component, Identity, Reaper
 from localcluster.errors import ClusterError
 from localcluster.ports import free_port
+from scim_api.contract.tls import without_strict_profile
 
 START_SECONDS: Final = 120.0
 ATTEMPTS: Final = 3
@@ -375,7 +376,7 @@ class ControlPlane:
 
     def admin_context(self) -> ssl.SSLContext:
         """TLS to the API server as its administrator."""
-        context = ssl.create_default_context(cafile=str(self.ca_file))
+        context = without_strict_profile(ssl.create_default_context(cafile=str(self.ca_file)))
         context.load_cert_chain(self._pki / "admin.crt", self._pki / "admin.key")
         return context
 

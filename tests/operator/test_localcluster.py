@@ -20,6 +20,7 @@ from localcluster import ClusterError, ControlPlane, Tools
 from localcluster import control_plane as control_plane_module
 from localcluster.build import MODULE, kubernetes_version
 from localcluster.control_plane import COMPONENTS
+from scim_api.contract.tls import without_strict_profile
 
 DEV = str(Path(__file__).resolve().parents[2] / "dev")
 LISTENING = "0A"
@@ -104,7 +105,7 @@ def test_an_owned_object_is_collected_with_its_owner(control_plane: ControlPlane
 
 
 def test_nobody_gets_in_without_credentials(control_plane: ControlPlane) -> None:
-    context = ssl.create_default_context(cafile=str(control_plane.ca_file))
+    context = without_strict_profile(ssl.create_default_context(cafile=str(control_plane.ca_file)))
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
     )
@@ -115,7 +116,9 @@ def test_nobody_gets_in_without_credentials(control_plane: ControlPlane) -> None
 
 
 def test_etcd_asks_for_a_certificate_on_both_of_its_ports(control_plane: ControlPlane) -> None:
-    context = ssl.create_default_context(cafile=str(control_plane.ca_file.parent / "etcd-ca.crt"))
+    context = without_strict_profile(
+        ssl.create_default_context(cafile=str(control_plane.ca_file.parent / "etcd-ca.crt"))
+    )
     ports = listening(control_plane.pids()["etcd"])
     assert len(ports) == 2
     for _, port in ports:

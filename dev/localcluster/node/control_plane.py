@@ -17,6 +17,7 @@ from localcluster.node.layout import (
     Layout,
 )
 from localcluster.projects import NodeTools
+from scim_api.contract.tls import without_strict_profile
 
 COMPONENTS: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 READY_SECONDS: Final = 120.0
@@ -133,7 +134,7 @@ def _api_server(layout: Layout, tools: NodeTools) -> list[str]:
 
 def opener(layout: Layout) -> urllib.request.OpenerDirector:
     """An administrator's way to the API server, past any proxy."""
-    context = ssl.create_default_context(cafile=str(layout.pki / "ca.crt"))
+    context = without_strict_profile(ssl.create_default_context(cafile=str(layout.pki / "ca.crt")))
     context.load_cert_chain(layout.pki / "admin.crt", layout.pki / "admin.key")
     return urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
