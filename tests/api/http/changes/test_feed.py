@@ -132,7 +132,11 @@ async def test_a_reader_goes_on_from_where_it_was_and_gets_no_more_than_it_asks_
 
     assert [len(page["changes"]) for page in (first, second, third)] == [2, 2, 1]
     assert [page["hasMore"] for page in (first, second, third)] == [True, True, False]
-    assert second == again
+    # A cursor on PostgreSQL names transactions of the whole server, so that two of the same place may differ.
+    assert second["changes"] == again["changes"]
+    assert again["hasMore"]
+    fourth = await feed(scim, entra, limit=2, after=again["next"])
+    assert fourth["changes"] == third["changes"]
     assert (await feed(scim, entra, after=third["next"]))["changes"] == []
 
 
