@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -97,7 +98,7 @@ def ctr(
 
 def start(layout: Layout, tools: NodeTools) -> None:
     """Start the kubelet, kube-proxy and the enforcer, unless they run; wait until the node is Ready."""
-    kubelet = _start_kubelet(layout, tools)
+    kubelet = _healthy_kubelet(layout, tools)
     proxy = Service(layout, "kube-proxy")
     if not proxy.running:
         # It ends by itself when somebody writes this file, even with the same content.
@@ -107,9 +108,22 @@ def start(layout: Layout, tools: NodeTools) -> None:
     Service(layout, "network-policy").start(
         [sys.executable, "-m", "localcluster.node.policy", str(layout.root)], {"PYTHONPATH": source}
     )
-    kubelet.wait(_kubelet_missing, READY_SECONDS)
     kubelet.wait(lambda: _node_missing(layout, tools), READY_SECONDS)
     proxy.wait(_rules_missing, READY_SECONDS)
+
+
+def _healthy_kubelet(layout: Layout, tools: NodeTools) -> Service:
+    """Started again where it has ended: it does when containerd answers, and has not taken its pods up again yet."""
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        kubelet = _start_kubelet(layout, tools)
+        try:
+            kubelet.wait(_kubelet_missing, READY_SECONDS)
+        except ClusterError:
+            if kubelet.running or time.monotonic() > deadline:
+                raise
+        else:
+            return kubelet
 
 
 def _start_kubelet(layout: Layout, tools: NodeTools) -> Service:
