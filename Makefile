@@ -72,7 +72,7 @@ test-api: install ## The API against SQLite and PostgreSQL
 	@$(RUN) python -m pytest tests/api
 
 test-postgres: install ## The API on another PostgreSQL than the newest (VERSION=15, 16 or 17)
-	@test -n "$(VERSION)" || { echo "VERSION= says which: make test-postgres VERSION=15, 16 or 17" >&2; exit 2; }
+	@case "$(VERSION)" in 15|16|17) ;; *) echo "VERSION=$(VERSION): it says which: make test-postgres VERSION=15, 16 or 17" >&2; exit 2;; esac
 	@TEST_POSTGRES_VERSION=$(VERSION) $(RUN) python -m pytest -n 2 --dist loadfile tests/api -k postgres
 
 test-python: $(filter .uv/bin/uv,$(UV)) ## The API and its command line on another Python (VERSION=3.12, 3.13 or 3.14; INTERPRETER=path)
@@ -97,6 +97,7 @@ test-e2e: node-tools browser ## The demo, all parts together and, as root, the c
 	@$(RUN) python -m pytest tests/e2e
 
 try-release: node-tools ## What `make release` made in dist/, its images and its chart, in real pods (as root)
+	@ls $(or $(DIST),dist)/scim-operator-*.tgz > /dev/null 2>&1 || { echo "$(or $(DIST),dist) holds no release: make release VERSION=... makes one, DIST= says where one is" >&2; exit 2; }
 	@SCIM_TESTS_RELEASE=$(or $(DIST),dist) $(RUN) python -m pytest --durations=10 tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py tests/e2e/test_pods_helm_3.py
 
 test-java: install ## UnboundID's SCIM 2 SDK for Java against the API, on both databases (needs a JDK of 17 or newer, and Maven)
