@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from localcluster import ControlPlane, Tools
+from localcluster.build import MODULE, kubernetes_version
 from scim_api.contract.oauth import TOKEN_PATH
 from support.chart import (
     CHART,
@@ -25,6 +26,7 @@ from support.chart import (
 )
 from support.kubernetes_schemas import LOCATION, write_schemas
 
+NEWEST = kubernetes_version((MODULE / "go.mod").read_text())
 every_values_file = pytest.mark.parametrize(
     "values", VALUES_FILES, ids=lambda path: path.name.removesuffix(".yaml")
 )
@@ -43,7 +45,7 @@ def test_helm_3_makes_the_same_of_it(helm: Helm, helm_3: Helm, values: Path) -> 
 
 def templated(helm: Helm, *options: str) -> list[Any]:
     """The objects for one version of Kubernetes; without a cluster, Helm 3 as it is built here thinks of an old one."""
-    command = ("template", RELEASE, str(CHART), "-n", NAMESPACE, "--kube-version", "v1.37.0", *options)
+    command = ("template", RELEASE, str(CHART), "-n", NAMESPACE, "--kube-version", NEWEST, *options)
     return list(yaml.load_all(helm.run(*command).stdout, Loader=yaml.CSafeLoader))
 
 

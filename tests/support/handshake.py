@@ -13,7 +13,7 @@ NAME: Final = "scim.test"
 
 
 def plain_authority(directory: Path, *, key_identifiers: bool = False) -> Path:
-    """An authority without key identifiers, and a certificate of it for ``NAME``; the authority's file."""
+    """An authority, by default without key identifiers, and a certificate of it for ``NAME``; the authority's file."""
     authority = Authority.create(directory, "authority", key_identifiers=key_identifiers)
     authority.issue("server", NAME, SERVER, names=(NAME,))
     return directory / "authority.crt"

@@ -16,6 +16,7 @@ PACKAGES: Final = {
 
 ELSEWHERE: Final = {
     "kubectl_scim.custom_object": "what test_scimtoken.py and test_scimwebhook.py have in common",
+    "kubectl_scim.tls": "the rule of scim_api.contract.tls, which the plugin may not import: the tests of that hold both",
     "kubectl_scim.commands.act": "what people type: tests/unit/kubectl_scim/test_main.py",
     "kubectl_scim.commands.common": "what the commands share: tests/unit/kubectl_scim/test_main.py",
     "kubectl_scim.commands.doctor": "what people type: tests/unit/kubectl_scim/test_main.py",
