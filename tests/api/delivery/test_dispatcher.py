@@ -15,6 +15,7 @@ from scim_api.store.errors import Unavailable
 from scim_api.store.factory import create_store
 from scim_api.store.protocol import Store
 from scim_api.store.webhooks import Delivery, LeasedWebhook
+from support.clock import Clock
 from support.stored import tenant_of
 from support.webhooks import KEEP, NAMESPACE, add_user, add_webhook
 
@@ -175,16 +176,6 @@ async def test_what_was_committed_around_an_outage_is_found_though_the_log_calls
         await add_user(store, tenant, "second")
         fault.append(Unavailable("down"))
         await until(lambda: log.got("app") == 2)
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @contextlib.asynccontextmanager

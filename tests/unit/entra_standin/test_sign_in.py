@@ -9,16 +9,9 @@ from entra_standin.client import EntraClient
 from entra_standin.errors import EntraError, Rejected
 from entra_standin.sign_in import RENEW_BEFORE_SECONDS, AccessToken, AccessTokens, SecretToken
 from entra_standin.token_endpoint import ClientSecret, TokenEndpoint
+from support.clock import Clock
 from unit.entra_standin.faulty_service import URL, Service, error
 from unit.entra_standin.token_service import CLIENT_ID, CLIENT_SECRET, TOKEN_URL, TokenService, refusal
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def counted(seconds: float, clock: Clock) -> AccessTokens:

@@ -3,20 +3,11 @@
 import pytest
 
 from soak.traffic import Credentials, Tally
-
-
-class Clock:
-    """A clock that stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from support.clock import Clock
 
 
 def test_a_new_token_is_pasted_when_the_lag_is_over_and_not_before() -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     credentials = Credentials(clock)
     credentials.saw("entra", "one")
     assert credentials.pasted("entra", 30) == "one"
@@ -31,7 +22,7 @@ def test_a_new_token_is_pasted_when_the_lag_is_over_and_not_before() -> None:
 
 
 def test_what_is_seen_again_is_no_rotation() -> None:
-    credentials = Credentials(Clock())
+    credentials = Credentials(Clock(0.0))
     for _ in range(3):
         credentials.saw("entra", "one")
     assert credentials.rotations == 0

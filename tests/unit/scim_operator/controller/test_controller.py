@@ -11,18 +11,9 @@ from scim_operator.controller.controller import Controller
 from scim_operator.controller.workqueue import Result
 from scim_operator.metrics import Metrics
 from scim_operator.planning.ports import Conflict, Key, NotLeading
+from support.clock import Clock
 
 A, B, C = Key("ns", "a"), Key("ns", "b"), Key("ns", "c")
-
-
-class Clock:
-    """A clock that only a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Work:
