@@ -83,7 +83,7 @@ class Release:
         self, node: Node, namespace: str, directory: Path, values: Mapping[str, Any], helm: str = "helm"
     ) -> None:
         self.node, self.namespace, self.name, self._helm = node, namespace, "scim", helm
-        self._directory = directory
+        self.directory = directory
         self.values: dict[str, Any] = {
             "host": HOST,
             "image": {"registry": "localhost", "pullPolicy": "Never"},
@@ -111,11 +111,11 @@ class Release:
             return
         self.kubectl("delete", "secret", CERTIFICATE, "--ignore-not-found")
         self.kubectl("delete", "configmap", AUTHORITY, "--ignore-not-found")
-        authority = Authority.create(self._directory, "authority", key_identifiers=True)
+        authority = Authority.create(self.directory, "authority", key_identifiers=True)
         authority.issue("server", HOST, SERVER, names=(HOST, GATEWAY_HOST))
         self.kubectl(
             "create", "secret", "tls", CERTIFICATE,
-            f"--cert={self._directory}/server.crt", f"--key={self._directory}/server.key",
+            f"--cert={self.directory}/server.crt", f"--key={self.directory}/server.key",
         )  # fmt: skip
         self.kubectl("create", "configmap", AUTHORITY, f"--from-file=ca.crt={self.authority}")
 
@@ -151,7 +151,7 @@ class Release:
         """The release's values with images of this tag; ``values`` win."""
         merged = {**self.values, **values}
         merged["image"] = {**self.values["image"], "tag": tag}
-        path = self._directory / "values.yaml"
+        path = self.directory / "values.yaml"
         path.write_text(yaml.safe_dump(merged), encoding="utf-8")
         return path
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from inpods import Release, load_release
-from localcluster import ClusterError, ControlPlane, Tools
+from localcluster import ControlPlane, Tools
 from localcluster.node import Node
 from support.demo_run import NewDemo, Runs, demos, written_by
-from support.pods import ROOT, build_images
+from support.pods import ROOT, THIS, build_images
 from support.stack import OPERATOR_NAMESPACE, Stack
 
 
@@ -73,21 +73,14 @@ def node() -> Iterator[Node]:
     obstacle = Node.obstacle()
     if obstacle is not None:
         pytest.skip(obstacle)
-    ran_before = is_running()
+    ran_before = Node.is_running()
     node = Node.up()
     try:
         if released := os.environ.get("SCIM_TESTS_RELEASE"):
-            Release.charts = {"this": load_release(node, Path(released), "this")}
+            Release.charts = {THIS: load_release(node, Path(released), THIS)}
         else:
-            build_images(node, ROOT, "this")
+            build_images(node, ROOT, THIS)
         yield node
     finally:
         if not ran_before:
             node.down()
-
-
-def is_running() -> bool:
-    try:
-        return any(Node.attach().components().values())
-    except ClusterError:
-        return False

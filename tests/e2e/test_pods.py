@@ -15,31 +15,25 @@ import httpx
 import pytest
 
 from demo.console import until
-from entra_standin.__main__ import play
 from entra_standin.dialects import Dialect
 from localcluster.errors import ClusterError
 from localcluster.node import Node
 from support.example_pod import ExamplePod
-from support.pods import CERTIFICATE, GATEWAY_HOST, HOST, ROOT, Pods, ThroughIngress
+from support.pods import CERTIFICATE, GATEWAY_HOST, HOST, QUICK, ROOT, THIS, Pods, ThroughIngress, installed
 
 pytestmark = pytest.mark.timeout(600)
-TAG = "this"
-QUICK = {"requestsPerSecond": 1000, "burst": 2000}
 
 
 @pytest.fixture(scope="module")
 def pods(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pods]:
-    release = Pods(node, "pods-sqlite", tmp_path_factory.mktemp("pods"), {})
-    release.prepare()
-    release.install(ROOT, TAG)
-    yield release
-    release.remove()
+    with installed(node, tmp_path_factory.mktemp("pods"), "pods-sqlite") as release:
+        yield release
 
 
 @pytest.fixture(scope="module")
 def feed(pods: Pods) -> ExamplePod:
     """The example application, which a team applies: it is not waited for."""
-    feed = ExamplePod(pods, f"localhost/scim-api:{TAG}")
+    feed = ExamplePod(pods, f"localhost/scim-api:{THIS}")
     feed.apply()
     return feed
 
@@ -65,9 +59,7 @@ def test_the_endpoint_is_found_reachable_through_the_ingress_with_its_own_author
 def test_entra_plays_all_its_cycles_over_https_by_host_name(pods: Pods, dialect: Dialect) -> None:
     name = f"cycle-{dialect.name.lower().replace('_', '-')}"
     pods.apply_token(name, tenant=name, rateLimit=QUICK)
-    lines: list[str] = []
-    with pods.entra(name, dialect) as client:
-        assert play(client, lines.append), "\n".join(lines)
+    pods.play(name, dialect)
 
 
 def test_who_is_provisioned_is_in_the_example_application_and_signed_out_within_a_second_of_being_disabled(
@@ -106,14 +98,14 @@ def test_a_gateway_leads_to_it_as_an_ingress_does(pods: Pods) -> None:
     pods.kubectl("apply", "-f", "-", input=json.dumps(gateway))
     pods.install(
         ROOT,
-        TAG,
+        THIS,
         host=GATEWAY_HOST,
         endpointUrl=f"https://{HOST}/scim/v2",
         ingress={"enabled": False},
         httpRoute={"enabled": True, "parentRefs": [{"name": "public"}]},
     )
     until("the Gateway leads there", lambda: pods.test_connection("entra", GATEWAY_HOST) == 200, 30)
-    pods.install(ROOT, TAG)
+    pods.install(ROOT, THIS)
     until("the Ingress leads there again", lambda: pods.test_connection("entra", HOST) == 200, 30)
 
 
@@ -319,7 +311,7 @@ def test_an_uninstallation_leaves_scim_tokens_secrets_and_people_and_an_installa
     assert pods.secret("entra") == before
     assert not any("finalizers" in item["metadata"] for item in pods.get("sct")["items"])
 
-    pods.install(ROOT, TAG)
+    pods.install(ROOT, THIS)
 
     assert until("they are served again", lambda: number_of_users(pods, before["token"]), 60) == people
     assert pods.secret("entra") == before
@@ -353,7 +345,7 @@ def test_a_network_policy_lets_strangers_at_no_port(pods: Pods) -> None:
             "containers": [
                 {
                     "name": "stranger",
-                    "image": f"localhost/scim-operator:{TAG}",
+                    "image": f"localhost/scim-operator:{THIS}",
                     "imagePullPolicy": "Never",
                     "command": ["python", "-c", "import time; time.sleep(600)"],
                     "securityContext": {

@@ -8,23 +8,16 @@ from collections.abc import Iterator
 import pytest
 
 from demo.console import until
-from entra_standin.__main__ import play
-from entra_standin.dialects import Dialect
 from localcluster.node import Node
-from support.pods import ROOT, Pods
+from support.pods import QUICK, ROOT, THIS, Pods, installed
 
 pytestmark = pytest.mark.timeout(600)
-TAG = "this"
-QUICK = {"requestsPerSecond": 1000, "burst": 2000}
 
 
 @pytest.fixture(scope="module")
 def pods(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pods]:
-    release = Pods(node, "pods-helm-3", tmp_path_factory.mktemp("pods-helm-3"), {}, helm="helm3")
-    release.prepare()
-    release.install(ROOT, TAG)
-    yield release
-    release.remove()
+    with installed(node, tmp_path_factory.mktemp("pods-helm-3"), "pods-helm-3", helm="helm3") as release:
+        yield release
 
 
 def test_it_is_helm_3(pods: Pods) -> None:
@@ -33,9 +26,7 @@ def test_it_is_helm_3(pods: Pods) -> None:
 
 def test_entra_plays_its_cycles_against_what_it_installed(pods: Pods) -> None:
     pods.apply_token("entra", rateLimit=QUICK)
-    lines: list[str] = []
-    with pods.entra("entra", Dialect.CLASSIC) as client:
-        assert play(client, lines.append), "\n".join(lines)
+    pods.play("entra")
 
 
 def test_its_helm_test_succeeds(pods: Pods) -> None:
@@ -44,7 +35,7 @@ def test_its_helm_test_succeeds(pods: Pods) -> None:
 
 def test_an_upgrade_by_it_keeps_the_token(pods: Pods) -> None:
     before = pods.secret("entra")
-    pods.install(ROOT, TAG, operator={"replicas": 1})
+    pods.install(ROOT, THIS, operator={"replicas": 1})
     until("one operator is left", lambda: len(pods.pods("operator")) == 1, 60)
     with pods.client(before["token"]) as client:
         assert until("it serves", lambda: client.get("/Users").status_code == 200, 60)

@@ -3,9 +3,7 @@
 The tests are one story, in this order, told by one release.
 """
 
-import asyncio
 import json
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,19 +11,15 @@ from typing import Any
 import pytest
 
 from demo.console import until
-from inpods import INGRESS
 from localcluster.errors import ClusterError
 from localcluster.node import Node
-from localcluster.node.layout import NODE_IP as NODE_ADDRESS
 from localcluster.node.layout import SERVICE_CIDR
-from localcluster.ports import free_port
 from support.example_pod import ExamplePod
-from support.pods import ROOT, Pods, build_images, commit_before
-from support.postgres import PostgresServer, execute, own_server
+from support.pods import QUICK, ROOT, THIS, Pods, build_images, commit_before
+from support.pods_postgresql import PodsDatabase, database_for_pods
 
 pytestmark = pytest.mark.timeout(600)
-THIS, BEFORE = "this", "before"
-QUICK = {"requestsPerSecond": 1000, "burst": 2000}
+BEFORE = "before"
 
 
 @pytest.fixture(scope="module")
@@ -37,42 +31,17 @@ def earlier(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def database(node: Node) -> Iterator[str]:
-    """The URL of an empty database that pods reach."""
-    port, password = free_port(), secrets.token_hex(16)
-    with own_server((NODE_ADDRESS, port)) as server:
-        asyncio.run(_prepare(server, password))
-        yield f"postgresql://scim:{password}@{NODE_ADDRESS}:{port}/scim"
-
-
-async def _prepare(server: PostgresServer, password: str) -> None:
-    await execute(
-        server.url, f"CREATE ROLE scim LOGIN PASSWORD '{password}'", "CREATE DATABASE scim OWNER scim"
-    )
+def database(node: Node) -> Iterator[PodsDatabase]:
+    with database_for_pods() as database:
+        yield database
 
 
 @pytest.fixture(scope="module")
 def pods(
-    node: Node, earlier: Path, database: str, tmp_path_factory: pytest.TempPathFactory
+    node: Node, earlier: Path, database: PodsDatabase, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pods]:
-    port = int(database.rpartition(":")[2].partition("/")[0])
-    values = {
-        "api": {
-            "replicas": 2,
-            "database": {"type": "postgresql", "existingSecret": {"name": "scim-database", "key": "url"}},
-        },
-        "networkPolicy": {
-            "ingressFrom": [*INGRESS],
-            "databasePort": port,
-            "database": [{"ipBlock": {"cidr": f"{NODE_ADDRESS}/32"}}],
-        },
-    }
-    directory = tmp_path_factory.mktemp("pods-postgresql")
-    release = Pods(node, "pods-postgresql", directory, values)
-    release.prepare()
-    url = directory / "url"
-    url.write_text(database)
-    release.kubectl("create", "secret", "generic", "scim-database", f"--from-file=url={url}")
+    release = Pods(node, "pods-postgresql", tmp_path_factory.mktemp("pods-postgresql"), database.values())
+    database.give(release)
     release.install(earlier, BEFORE)
     release.apply_token("entra", rateLimit=QUICK)
     yield release

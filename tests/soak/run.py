@@ -4,37 +4,32 @@ import asyncio
 import collections
 import contextlib
 import dataclasses
-import secrets
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
-from inpods import INGRESS, ROOT, build_images
+from inpods import ROOT, build_images
 from localcluster.node import Node
-from localcluster.node.layout import NODE_IP, SERVICE_CIDR
-from localcluster.ports import free_port
+from localcluster.node.layout import SERVICE_CIDR
 from soak.probes import MIB, database_sizes, processes, values_of
 from soak.series import Allowance, Point, Verdict, judged, table
 from soak.traffic import Credentials, Entra, Follower, Tally
 from support.example_pod import ExamplePod
 from support.pods import Pods
-from support.postgres import execute, own_server
+from support.pods_postgresql import database_for_pods
 
 Say = Callable[[str], None]
 TAG: Final = "soak"
 NAMESPACE: Final = "soak"
 COMPONENTS: Final = ("operator", "api", "deliver")
-LIFE: Final = {
-    "lifetime": "120s",
-    "rotateBefore": "60s",
-    "rateLimit": {"requestsPerSecond": 2000, "burst": 4000},
-}
+LIFE: Final = {"lifetime": "120s", "rotateBefore": "60s"}
 """A rotation every minute, and a minute in which the one before is accepted too."""
+RATE: Final = {"requestsPerSecond": 2000, "burst": 4000}
 TENANTS: Final = ("entra", "sales", "research")
 READER: Final = "reader"
 """Follows the first tenant's changes."""
@@ -102,7 +97,7 @@ def soak(seconds: float, say: Say) -> Soak:
     Raises:
         ClusterError: this machine can't be a node, or the stack does not come up.
     """
-    ran_before = _runs()
+    ran_before = Node.is_running()
     node = Node.up(say)
     try:
         say("building the images of operator and API")
@@ -114,59 +109,24 @@ def soak(seconds: float, say: Say) -> Soak:
             node.down()
 
 
-def _runs() -> bool:
-    with contextlib.suppress(Exception):
-        return any(Node.attach().components().values())
-    return False
-
-
 @contextlib.contextmanager
 def _stack(node: Node, say: Say) -> Iterator[tuple[Pods, str]]:
-    port, password = free_port(), secrets.token_hex(16)
     with (
         tempfile.TemporaryDirectory(prefix="soak-") as directory,
-        own_server((NODE_IP, port), QUICK, on_disk=True) as server,
+        database_for_pods(QUICK, on_disk=True) as database,
     ):
-        asyncio.run(
-            execute(
-                server.url,
-                f"CREATE ROLE scim LOGIN PASSWORD '{password}'",
-                "CREATE DATABASE scim OWNER scim",
-            )
-        )
-        values: dict[str, Any] = {
-            "api": {
-                "replicas": 2,
-                "database": {
-                    "type": "postgresql",
-                    "existingSecret": {"name": "scim-database", "key": "url"},
-                },
-            },
-            "webhooks": {"enabled": True, "allowHttp": True, "allowedNetworks": [SERVICE_CIDR]},
-            "networkPolicy": {
-                "ingressFrom": [*INGRESS],
-                "databasePort": port,
-                "database": [{"ipBlock": {"cidr": f"{NODE_IP}/32"}}],
-                "receivers": [{"podSelector": {}}],
-                "receiverPorts": [8000],
-            },
-        }
+        values = database.values(receivers=[{"podSelector": {}}], receiverPorts=[8000])
+        values["webhooks"] = {"enabled": True, "allowHttp": True, "allowedNetworks": [SERVICE_CIDR]}
         pods = Pods(node, NAMESPACE, Path(directory), values)
-        pods.prepare()
         try:
-            url = Path(directory) / "url"
-            url.write_text(f"postgresql://scim:{password}@{NODE_IP}:{port}/scim")
-            pods.kubectl("create", "secret", "generic", "scim-database", f"--from-file=url={url}")
-            url.unlink()
+            database.give(pods)
             say("helm upgrade --install: two operators, two API pods, one that delivers, PostgreSQL")
             pods.install(ROOT, TAG)
             for name in TENANTS:
-                pods.apply_token(name, tenant=name, **LIFE)
-            pods.apply_token(
-                READER, tenant=TENANTS[0], access="ReadOnly", lifetime="120s", rotateBefore="60s"
-            )
+                pods.apply_token(name, tenant=name, rateLimit=RATE, **LIFE)
+            pods.apply_token(READER, tenant=TENANTS[0], access="ReadOnly", **LIFE)
             ExamplePod(pods, f"localhost/scim-api:{TAG}", "webhook").apply()
-            yield pods, server.url_of("scim")
+            yield pods, database.server.url_of("scim")
         finally:
             pods.remove()
 

@@ -17,23 +17,32 @@ from typing import Any, Final
 import httpx
 
 from demo.console import until
+from entra_standin.__main__ import play
 from entra_standin.client import EntraClient
 from entra_standin.dialects import Dialect
 from inpods import CERTIFICATE, GATEWAY_HOST, HOST, ROOT, Release, ThroughIngress, build_images
 from localcluster.errors import ClusterError
+from localcluster.node import Node
 
 __all__ = [
     "CERTIFICATE",
     "GATEWAY_HOST",
     "HOST",
+    "QUICK",
     "ROOT",
+    "THIS",
     "Pods",
     "ThroughIngress",
     "Traffic",
     "build_images",
     "commit_before",
+    "installed",
 ]
 SECONDS: Final = 120.0
+THIS: Final = "this"
+"""Tag of this checkout's images in the node."""
+QUICK: Final = {"requestsPerSecond": 1000, "burst": 2000}
+"""A rate that no test comes to."""
 
 
 def commit_before(into: Path) -> Path:
@@ -142,6 +151,12 @@ class Pods(Release):
         ) as client:
             yield client
 
+    def play(self, name: str, dialect: Dialect = Dialect.CLASSIC) -> None:
+        """Have Entra go through all its cycles. Raises ``AssertionError`` with its report when it would not take something."""
+        lines: list[str] = []
+        with self.entra(name, dialect) as client:
+            assert play(client, lines.append), "\n".join(lines)
+
     def client(self, token: str) -> httpx.Client:
         """A plain client with a token."""
         return httpx.Client(
@@ -172,6 +187,16 @@ class Pods(Release):
             yield traffic
         finally:
             traffic.stop()
+
+
+@contextlib.contextmanager
+def installed(node: Node, directory: Path, namespace: str, helm: str = "helm") -> Iterator[Pods]:
+    """This checkout on SQLite for the length of the block."""
+    release = Pods(node, namespace, directory, {}, helm)
+    release.prepare()
+    release.install(ROOT, THIS)
+    yield release
+    release.remove()
 
 
 @dataclasses.dataclass

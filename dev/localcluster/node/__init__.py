@@ -4,6 +4,7 @@ There is one on a machine (its addresses are fixed), and it outlives the process
 ``Node.down``, or ``python -m localcluster node --help`` by hand.
 """
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -198,6 +199,13 @@ class Node:
             name: (item.identity.pid, item.memory()) if item.identity is not None and item.running else None
             for name, item in found.items()
         }
+
+    @classmethod
+    def is_running(cls) -> bool:
+        """Whether there is one of which anything runs."""
+        with contextlib.suppress(ClusterError):
+            return any(cls.attach().components().values())
+        return False
 
     # -- the machine --------------------------------------------------------------------------------
     @staticmethod
