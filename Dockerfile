@@ -48,7 +48,7 @@ USER 65532:65532
 WORKDIR /tmp
 
 FROM runtime AS operator
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="scim-operator" \
       org.opencontainers.image.description="Rotates the SCIM token of Microsoft Entra ID as a Kubernetes object" \
@@ -60,7 +60,7 @@ ENTRYPOINT ["scim-operator"]
 CMD ["run"]
 
 FROM runtime AS api
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="scim-api" \
       org.opencontainers.image.description="SCIM 2.0 service for Microsoft Entra ID" \
@@ -73,7 +73,7 @@ ENTRYPOINT ["scim-api"]
 CMD ["serve"]
 
 FROM runtime AS kubectl-scim
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="kubectl-scim" \
       org.opencontainers.image.description="kubectl with the plugin that looks at ScimTokens" \

@@ -180,7 +180,7 @@ crd: install ## Generate the CRDs from the models, for kubectl and for the chart
 	@$(RUN) python -m scim_operator.api.crd crds
 	@cp crds/*.yaml charts/scim-operator/files/
 
-chart: install ## Generate the chart's README.md and values.schema.json from the comments in values.yaml
+chart: install ## Generate the chart's README.md and values.schema.json from values.yaml, and its version from pyproject.toml
 	@$(RUN) python -m chart_files
 
 openapi: install ## Generate docs/admin-openapi.json and docs/token-openapi.json from the routes

@@ -1,4 +1,6 @@
-"""What is written from the chart's values.yaml: its README and its schema. `make chart` runs it.
+"""What is written from the chart's values.yaml, its README and its schema, and from pyproject.toml, its version.
+
+`make chart` runs it.
 
 In values.yaml, a comment above a value is its description when it begins with ``--``. A map with a description is a
 value as a whole, in whose keys the chart has no say; one without is a group. ``@schema {...}`` adds to the JSON
@@ -7,7 +9,9 @@ schema, and ``@section Title`` opens a section of the README.
 
 import dataclasses
 import json
+import re
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -153,15 +157,26 @@ def _tables(listed: list[Value]) -> Iterator[str]:
         yield f"| `{value.name}` | `{default}` | {value.description.replace('|', chr(92) + '|')} |"
 
 
+def with_version(chart_yaml: str, version: str) -> str:
+    """Chart.yaml with this version of chart and images."""
+    return re.sub(r"^(version|appVersion): .*$", rf"\1: {version}", chart_yaml, flags=re.MULTILINE)
+
+
 def generated(chart: Path = CHART) -> dict[Path, str]:
     """Each generated file and what it must hold."""
     text = (chart / "values.yaml").read_text(encoding="utf-8")
     template = (chart / "README.md.tmpl").read_text(encoding="utf-8")
-    crds = (chart.parents[1] / "crds").glob("*.yaml")
+    root = chart.parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    described = (chart / "Chart.yaml").read_text(encoding="utf-8")
     return {
+        chart / "Chart.yaml": with_version(described, project["version"]),
         chart / "README.md": readme(template, text),
         chart / "values.schema.json": schema(text),
-        **{chart / "files" / crd.name: crd.read_text(encoding="utf-8") for crd in sorted(crds)},
+        **{
+            chart / "files" / crd.name: crd.read_text(encoding="utf-8")
+            for crd in sorted((root / "crds").glob("*.yaml"))
+        },
     }
 
 

@@ -47,11 +47,6 @@ def with_values(text: str, values: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def with_version(chart_yaml: str, version: str) -> str:
-    """Chart.yaml with this version of chart and images."""
-    return re.sub(r"^(version|appVersion): .*$", rf"\1: {version}", chart_yaml, flags=re.MULTILINE)
-
-
 def package(chart: Path, version: str, values: Mapping[str, str], seconds: int) -> bytes:
     """The chart's package.
 
@@ -74,7 +69,7 @@ def package(chart: Path, version: str, values: Mapping[str, str], seconds: int) 
     files |= {
         VALUES: text.encode(),
         "README.md": chart_files.readme(template, text).encode(),
-        "Chart.yaml": with_version(files["Chart.yaml"].decode(), version).encode(),
+        "Chart.yaml": chart_files.with_version(files["Chart.yaml"].decode(), version).encode(),
     }
     return _packed(files, seconds)
 

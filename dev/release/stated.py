@@ -1,4 +1,4 @@
-"""Where the checkout states its version: all places have to say the one that is released."""
+"""Where the checkout states its version: pyproject.toml, and the chart's Chart.yaml, which `make chart` writes after it."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -9,13 +9,12 @@ from release.errors import ReleaseError
 PLACES: Final[Mapping[str, Mapping[str, str]]] = {
     "pyproject.toml": {"version": r'^version = "(.*)"$'},
     "charts/scim-operator/Chart.yaml": {"version": r"^version: (\S+)$", "appVersion": r"^appVersion: (\S+)$"},
-    "Dockerfile": {"ARG VERSION": r"^ARG VERSION=(\S+)$"},
 }
-"""File -> what is stated there -> how it is found; each occurrence counts. The first one is where it is from."""
+"""File -> what is stated there -> how it is found; each occurrence counts."""
 
 
 def stated(read: Callable[[str], str]) -> dict[str, set[str]]:
-    """What each place says, by a name such as ``Dockerfile: ARG VERSION``.
+    """What each place says, by a name such as ``pyproject.toml: version``.
 
     Args:
         read: gives the text of a file of the checkout.
@@ -36,6 +35,6 @@ def check_stated(version: str, said: Mapping[str, set[str]]) -> None:
     ]
     if others:
         raise ReleaseError(
-            f"the checkout does not say that it is {version}: {'; '.join(others)}. Write {version} there and in the "
-            "changelog, run `uv lock` and `make chart`, and commit it: RELEASE.md, Each time"
+            f"the checkout does not say that it is {version}: {'; '.join(others)}. Write {version} into "
+            "pyproject.toml and the changelog, run `uv lock` and `make chart`, and commit it: RELEASE.md, Each time"
         )
