@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from demo.console import Console, DemoFailed, Kubectl, until
-from demo.processes import Api, ConfigMapMirror, Process, start_api, start_operator
+from demo.processes import ADMIN_KEYS_CONFIG_MAP, Api, ConfigMapMirror, Process, start_api, start_operator
 from localcluster import ClusterError, ControlPlane
 from localcluster.daemon import Identity, Reaper, start_time, uninterrupted
 
@@ -76,7 +76,7 @@ class Installation:
         until("the kind ScimToken is established", self._kind_is_established, _ESTABLISHED_SECONDS)
         self.kubectl.step("the operator may do what it needs", "apply", "-f", "dev/manifests/rbac.yaml")
         keys = self.directory / "admin-keys"
-        mirror = ConfigMapMirror(self.kubectl, NAMESPACE, keys)
+        mirror = ConfigMapMirror(self._admin_keys, keys)
         mirror.start()
         try:
             self._start_both(keys, keys_host, operator_settings)
@@ -89,6 +89,11 @@ class Installation:
         self._console.step(
             f"the operator watches, as ServiceAccount {NAMESPACE}/scim-operator (pid {self._pids()['scim-operator']})"
         )
+
+    def _admin_keys(self) -> Mapping[str, Any]:
+        """The ConfigMap with the operator's public keys. Raises ``DemoFailed`` while there is none."""
+        found = self.kubectl("get", "configmap", ADMIN_KEYS_CONFIG_MAP, "-n", NAMESPACE, "-o", "json")
+        return dict(json.loads(found))
 
     def _kind_is_established(self) -> bool:
         """Asked again and again, because `kubectl wait` gives up on a CRD whose conditions are still null."""

@@ -6,7 +6,6 @@ not become ready in time is reported with the end of that log.
 
 import contextlib
 import dataclasses
-import json
 import os
 import signal
 import subprocess
@@ -15,9 +14,9 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from localcluster.ports import free_port
 
@@ -27,9 +26,6 @@ SCIM_OPERATOR: Final = (sys.executable, "-m", "scim_operator.cli")
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _POLL_SECONDS: Final = 0.05
 _LOG_TAIL_LINES: Final = 30
-
-Kubectl = Callable[..., str]
-"""Runs kubectl with these arguments and returns its standard output; raises when it fails."""
 
 
 class ProcessFailed(Exception):
@@ -148,7 +144,7 @@ def start_api(
 
     Args:
         directory: for its log and, by default, its SQLite file.
-        admin_keys_dir: the operator's public keys, as ``mirror_config_map`` writes them.
+        admin_keys_dir: the operator's public keys, as ``ConfigMapMirror`` writes them.
         database_url: default an SQLite file in ``directory``.
         port: of the public side; default a free one; give it to start a second life on the same address.
         internal_port: likewise of the internal side.
@@ -256,23 +252,20 @@ def _spawn(
 
 
 class ConfigMapMirror:
-    """Keeps a directory like a ConfigMap, as kubelet does for a pod that mounts it.
+    """Keeps a directory like the ConfigMap with the operator's public keys, as kubelet does for a pod that mounts it.
 
     Args:
-        kubectl: runs kubectl.
-        namespace: of the ConfigMap.
+        read: gives the ConfigMap, or None while there is none; it may raise. Asked three times a second.
         directory: made when missing; one file for each key.
-        name: of the ConfigMap.
     """
 
-    def __init__(
-        self, kubectl: Kubectl, namespace: str, directory: Path, name: str = ADMIN_KEYS_CONFIG_MAP
-    ) -> None:
-        self._kubectl, self._namespace, self._name = kubectl, namespace, name
-        self._directory = directory
+    def __init__(self, read: Callable[[], Mapping[str, Any] | None], directory: Path) -> None:
+        self._read, self._directory = read, directory
         self._stop = threading.Event()
         self._filled = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"mirror of {name}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name=f"mirror of {ADMIN_KEYS_CONFIG_MAP}", daemon=True
+        )
 
     def start(self) -> None:
         """Begin to mirror; returns at once."""
@@ -286,7 +279,7 @@ class ConfigMapMirror:
             ProcessFailed: when it was not there in time.
         """
         if not self._filled.wait(seconds):
-            raise ProcessFailed(f"ConfigMap {self._namespace}/{self._name} was not there after {seconds:g} s")
+            raise ProcessFailed(f"ConfigMap {ADMIN_KEYS_CONFIG_MAP} was not there after {seconds:g} s")
 
     def stop(self) -> None:
         """Stop mirroring; the files stay."""
@@ -301,10 +294,7 @@ class ConfigMapMirror:
             self._stop.wait(0.3)
 
     def _copy(self) -> None:
-        answer = self._kubectl(
-            "get", "configmap", self._name, "--namespace", self._namespace, "--output", "json"
-        )
-        data: dict[str, str] = json.loads(answer).get("data") or {}
+        data: dict[str, str] = (self._read() or {}).get("data") or {}
         for name, text in data.items():
             target = self._directory / name
             if not target.exists() or target.read_text(encoding="utf-8") != text:
@@ -316,14 +306,3 @@ class ConfigMapMirror:
                 stale.unlink()
         if data:
             self._filled.set()
-
-
-@contextlib.contextmanager
-def mirror_config_map(kubectl: Kubectl, namespace: str, directory: Path) -> Iterator[ConfigMapMirror]:
-    """Mirror the operator's public keys into ``directory`` for as long as the block runs."""
-    mirror = ConfigMapMirror(kubectl, namespace, directory)
-    mirror.start()
-    try:
-        yield mirror
-    finally:
-        mirror.stop()

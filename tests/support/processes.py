@@ -6,7 +6,6 @@ from demo.processes import (
     Process,
     ProcessFailed,
     answers,
-    mirror_config_map,
     start_api,
     start_operator,
 )
@@ -17,7 +16,6 @@ __all__ = [
     "Process",
     "ProcessFailed",
     "answers",
-    "mirror_config_map",
     "start_api",
     "start_operator",
 ]

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import functools
 import json
-import ssl
 import subprocess
 import sys
 import time
@@ -21,7 +20,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from demo.processes import Api, ConfigMapMirror, Process, start_api, start_operator
+from demo.processes import ADMIN_KEYS_CONFIG_MAP, Api, ConfigMapMirror, Process, start_api, start_operator
 from localcluster import ClusterError, ControlPlane
 from localcluster.ports import free_port
 
@@ -117,8 +116,10 @@ class Stack:
     def read(self, path: str) -> dict[str, Any] | None:
         """An object as the administrator sees it, None when there is none; without a kubectl, for what is polled."""
         try:
-            with httpx.Client(verify=self._admin, trust_env=False, timeout=30) as client:
-                answer = client.get(f"{self.control_plane.url}{path}")
+            try:
+                answer = self._admin.get(path)
+            except (httpx.NetworkError, httpx.RemoteProtocolError):
+                answer = self._admin.get(path)  # A connection that was kept is gone with the one who kept it.
         except httpx.TransportError as error:
             raise ClusterError(f"no answer from {path}: {error!r}") from error
         if answer.status_code == httpx.codes.NOT_FOUND:
@@ -129,8 +130,9 @@ class Stack:
         return found
 
     @functools.cached_property
-    def _admin(self) -> ssl.SSLContext:
-        return self.control_plane.admin_context()
+    def _admin(self) -> httpx.Client:
+        plane = self.control_plane
+        return httpx.Client(base_url=plane.url, verify=plane.admin_context(), trust_env=False, timeout=30)
 
     def condition(self, namespace: str, name: str, kind: str = "Ready") -> dict[str, Any]:
         """One of its conditions; empty when it has none yet."""
@@ -275,7 +277,8 @@ class Stack:
         self.kubectl("apply", "-f", str(ROOT / "dev/manifests/rbac.yaml"))
         self.control_plane.wait_established("scimtokens.scim-operator.io")
         self.control_plane.wait_established("scimwebhooks.scim-operator.io")
-        self._mirror = ConfigMapMirror(self.kubectl, OPERATOR_NAMESPACE, self.keys)
+        keys = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/configmaps/{ADMIN_KEYS_CONFIG_MAP}"
+        self._mirror = ConfigMapMirror(functools.partial(self.read, keys), self.keys)
         self._mirror.start()
         self.start_operator(wait=False)
         self._mirror.wait()
@@ -290,6 +293,7 @@ class Stack:
                 process.stop()
         if self._mirror is not None:
             self._mirror.stop()
+        self._admin.close()
 
     # -- SCIM ---------------------------------------------------------------------------------------
     def sign_in(self, secret: Mapping[str, str], client_secret: str | None = None) -> httpx.Response:

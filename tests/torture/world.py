@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from demo.processes import Api, ConfigMapMirror, Process, start_api, start_operator
+from demo.processes import ADMIN_KEYS_CONFIG_MAP, Api, ConfigMapMirror, Process, start_api, start_operator
 from localcluster import ControlPlane, Tools
 from localcluster.ports import free_port
 from scim_api.store.migrate import migrate
@@ -101,9 +101,8 @@ class World:
         self._kubeconfig = self.plane.service_account_kubeconfig(OPERATOR_NAMESPACE, "scim-operator")
         if self.hand_over is not None:
             self.hand_over.start()
-        mirror = ConfigMapMirror(
-            lambda *arguments: kubectl(*arguments).stdout, OPERATOR_NAMESPACE, self._keys
-        )
+        keys = "get", "configmap", ADMIN_KEYS_CONFIG_MAP, "-n", OPERATOR_NAMESPACE, "-o", "json"
+        mirror = ConfigMapMirror(lambda: json.loads(kubectl(*keys).stdout), self._keys)
         mirror.start()
         for number in range(2):
             self._start_operator(f"operator-{number}")
