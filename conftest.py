@@ -5,14 +5,19 @@ import signal
 import sys
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 pytest_plugins = [
     "support.cluster",
     "support.installed",
     "support.postgres",
     "support.slow_search",
+    "support.sqlite",
     "support.stack",
 ]
+TOGETHER = {"tests/e2e/test_secrets_nowhere.py": "tests/e2e/test_demo.py"}
+"""Files that go to the worker of another one, for what both look at takes a minute and a half: two runs of the demo."""
 LONGEST_FIRST = ("e2e", "console", "docs", "operator", "chart", "api", "bench", "unit")
 
 
@@ -22,6 +27,19 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class TogetherScheduling(LoadFileScheduling):
+    """Each file has one worker, as with ``--dist loadfile``; some files share one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = super()._split_scope(nodeid)
+        return TOGETHER.get(path, path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> TogetherScheduling:
+    """In the place of xdist's own."""
+    return TogetherScheduling(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

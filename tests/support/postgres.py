@@ -13,27 +13,22 @@ import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 
+from support.memory import new_directory
 from support.postgres_versions import program, wanted
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 UNPRIVILEGED = "nobody"
 """PostgreSQL refuses to run as root; then this user runs it."""
-_DISK: Final = Path("/tmp")
-_MEMORY: Final = Path("/dev/shm")
-_MEMORY_BYTES: Final = 2**30
-"""What must be free there."""
 
 
 @dataclasses.dataclass
@@ -205,20 +200,6 @@ async def execute(url: str, *statements: str) -> None:
         await connection.close()
 
 
-def _new_directory(*, on_disk: bool) -> Path:
-    """For a server's files, private; short, because a socket's path has at most 107 bytes.
-
-    In memory, where there is room, a database is made in a twentieth of the time. What a killed process has written is
-    there afterwards as on a disk.
-    """
-    in_memory = (
-        not on_disk and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _MEMORY_BYTES
-    )
-    directory = Path(tempfile.mkdtemp(prefix="pg-", dir=_MEMORY if in_memory else _DISK))
-    directory.chmod(0o700)
-    return directory
-
-
 @contextlib.contextmanager
 def own_server(
     address: tuple[str, int] | None = None,
@@ -235,7 +216,7 @@ def own_server(
         on_disk: whether commits are to wait for a disk.
         version: major; the one that the tests run with when there is none.
     """
-    directory = _new_directory(on_disk=on_disk)
+    directory = new_directory("pg-", on_disk=on_disk)
     server = OwnServer(directory, address, settings, version)
     try:
         server.initialise()
@@ -250,7 +231,7 @@ def own_server(
 def standby_of(primary: PostgresServer, address: tuple[str, int]) -> Iterator[PostgresServer]:
     """A hot standby of a server of one's own, at an address of its own; ``pg_promote()`` makes it a primary."""
     assert primary.own is not None
-    directory = _new_directory(on_disk=False)
+    directory = new_directory("pg-")
     server = OwnServer(directory, address)
     try:
         server.copy_from(primary.own)
