@@ -1,63 +1,21 @@
 """The contract of ``Store`` about groups and their members, on each database."""
 
-import asyncio
 import json
 import uuid
-from collections.abc import Callable, Sequence
 
 import pytest
 
-from scim_api.contract.urns import PATCH_OP
 from scim_api.core.filter.parser import IndexedLookup, parse_filter
 from scim_api.core.messages.serialization import serialize_member
 from scim_api.core.model import GroupReference, Resource, ResourceWrite
-from scim_api.core.patch.groups import patch_group
-from scim_api.core.patch.request import read_patch
-from scim_api.core.resources.groups import create_group, replace_group
+from scim_api.core.resources.groups import replace_group
 from scim_api.core.types import ResourceKind
-from scim_api.store.change_log import Actor
 from scim_api.store.errors import Conflict, NoMembersSelected, UnknownMembers, VersionMismatch
 from scim_api.store.protocol import ListQuery, Store
 from support.change_rows import change_rows
 from support.database import run_sql
-from support.scim_core import profile_of
+from support.group_calls import ACTOR, TENANT, add, change, group, members, patched, person, remove
 from support.stored import connect, credential, digest_of, prepared, retitle
-
-TENANT = profile_of()
-ACTOR = Actor("c1")
-
-
-async def person(store: Store, tenant: int, name: str) -> str:
-    return (await store.create(tenant, "User", prepared(name), actor=ACTOR)).id
-
-
-async def group(store: Store, tenant: int, name: str, members: Sequence[str] = ()) -> Resource:
-    body = create_group(TENANT, {"displayName": name, "members": [{"value": one} for one in members]})
-    return await store.create(tenant, "Group", body, actor=ACTOR)
-
-
-async def members(store: Store, tenant: int, of: Resource) -> list[str]:
-    return [one.id for one in await store.members(tenant, of.pk, after=0, limit=10_000)]
-
-
-def change(*operations: dict[str, object]) -> Callable[[Resource], ResourceWrite | None]:
-    """A transform of a PATCH."""
-    read = read_patch(TENANT, {"schemas": [PATCH_OP], "Operations": list(operations)}, "Group")
-    return lambda current: patch_group(TENANT, current, read)
-
-
-def add(*ids: str) -> dict[str, object]:
-    return {"op": "add", "path": "members", "value": [{"value": one} for one in ids]}
-
-
-def remove(*ids: str) -> dict[str, object]:
-    return {"op": "remove", "path": "members", "value": [{"value": one} for one in ids]}
-
-
-async def patched(store: Store, tenant: int, of: Resource, *operations: dict[str, object]) -> Resource:
-    made = await store.modify(tenant, "Group", of.id, change(*operations), actor=ACTOR)
-    assert made is not None
-    return made
 
 
 class TestMembers:
@@ -364,66 +322,3 @@ class TestFilters:
             assert page.total == len(page.resources)
             looked_up = page.resources
         assert {one.id for one in looked_up} == {world[name] for name in names}
-
-
-class TestConcurrency:
-    async def test_hundreds_of_parallel_adds_from_two_replicas_lose_nobody(
-        self, store: Store, other: Store, tenant: int
-    ) -> None:
-        people = [await person(store, tenant, f"p{n}") for n in range(200)]
-        made = await group(store, tenant, "staff")
-
-        await asyncio.gather(
-            *(patched((store, other)[n % 2], tenant, made, add(one)) for n, one in enumerate(people))
-        )
-
-        assert await members(store, tenant, made) == people
-        now = await store.get(tenant, "Group", made.id)
-        assert now is not None
-        assert now.version == 1 + len(people)
-
-    async def test_groups_that_take_each_other_in_do_not_wait_in_a_circle(
-        self, store: Store, other: Store, tenant: int
-    ) -> None:
-        one, two = await group(store, tenant, "one"), await group(store, tenant, "two")
-
-        for _ in range(15):
-            await asyncio.gather(
-                patched(store, tenant, one, add(two.id)), patched(other, tenant, two, add(one.id))
-            )
-            await asyncio.gather(
-                patched(other, tenant, one, remove(two.id)), patched(store, tenant, two, remove(one.id))
-            )
-
-        assert await members(store, tenant, one) == []
-
-    async def test_people_deleted_while_groups_change_end_in_no_group_and_in_no_error(
-        self, store: Store, other: Store, tenant: int
-    ) -> None:
-        people = [await person(store, tenant, f"p{n}") for n in range(40)]
-        made = [await group(store, tenant, f"g{n}", people) for n in range(4)]
-        fresh = [await person(store, tenant, f"f{n}") for n in range(40)]
-
-        await asyncio.gather(
-            *((store, other)[n % 2].delete(tenant, "User", one, actor=ACTOR) for n, one in enumerate(people)),
-            *(patched((other, store)[n % 2], tenant, made[n % 4], add(one)) for n, one in enumerate(fresh)),
-        )
-
-        left = [set(await members(store, tenant, one)) for one in made]
-        assert set().union(*left) == set(fresh)
-        assert sum(len(one) for one in left) == len(fresh)
-
-    async def test_a_member_deleted_while_it_is_added_is_refused_or_gone(
-        self, store: Store, other: Store, tenant: int
-    ) -> None:
-        made = await group(store, tenant, "staff")
-        for number in range(30):
-            one = await person(store, tenant, f"p{number}")
-            added, deleted = await asyncio.gather(
-                patched(store, tenant, made, add(one)),
-                other.delete(tenant, "User", one, actor=ACTOR),
-                return_exceptions=True,
-            )
-            assert deleted is True
-            assert isinstance(added, (Resource, UnknownMembers))
-        assert await members(store, tenant, made) == []
