@@ -9,7 +9,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -191,6 +191,30 @@ class Node:
             ClusterError: containerd does not take it.
         """
         self._builder.load_layout(layout, name, tag)
+
+    def remove_images(self, names: Collection[str]) -> None:
+        """Forget images and what only they consist of, as if no pod had ever run from them.
+
+        Args:
+            names: without registry and tag, such as ``scim-api``.
+
+        Raises:
+            ClusterError: containerd keeps one.
+        """
+        self._builder.remove(names)
+
+    def blobs(self) -> frozenset[str]:
+        """The digests of all that the node has of images: ``sha256:…`` of indexes, manifests, configurations, layers."""
+        return self._builder.blobs()
+
+    def registry(self, host: str, url: str) -> contextlib.AbstractContextManager[None]:
+        """Pods may have images of a registry, which are pulled, for the length of the block.
+
+        Args:
+            host: as the images' names begin, such as ``registry.example.com``.
+            url: where it is, for the node: it asks nobody else for that host, and no name server.
+        """
+        return self._builder.registry(host, url)
 
     def components(self) -> dict[str, tuple[int, int] | None]:
         """Process id and resident bytes of each component; None for one that does not run."""

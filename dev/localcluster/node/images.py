@@ -1,4 +1,4 @@
-"""Images: built by buildah, given to containerd. No registry is involved anywhere."""
+"""Images: built by buildah and given to containerd, or pulled from a registry that a test has."""
 
 import contextlib
 import fcntl
@@ -7,7 +7,7 @@ import json
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -162,6 +162,34 @@ class Builder:
         for other in (f"{name}:{tag}", f"{name}@{manifest['digest']}"):
             ctr(self._layout, self._tools, "images", "tag", "--force", f"{name}:{said}", other)
 
+    def remove(self, names: Collection[str]) -> None:
+        """Take images of these names, from whichever registry, out of containerd's store, with all that only they have.
+
+        Args:
+            names: without registry and tag, such as ``scim-api``.
+        """
+        listed = (ctr(self._layout, self._tools, "images", "ls") or "").splitlines()[1:]
+        held = {words[0]: words[2] for words in map(str.split, listed)}
+        digests = {digest for name, digest in held.items() if _short(name) in names}
+        # The kubelet's runtime keeps one more name for each, which has no name in it.
+        if found := [name for name, digest in held.items() if digest in digests]:
+            ctr(self._layout, self._tools, "images", "rm", "--sync", *found)
+
+    def blobs(self) -> frozenset[str]:
+        """The digests of everything that containerd's store holds."""
+        return frozenset((ctr(self._layout, self._tools, "content", "ls", "--quiet") or "").split())
+
+    @contextlib.contextmanager
+    def registry(self, host: str, url: str) -> Iterator[None]:
+        """Have containerd ask ``url``, and nobody else, for images of a registry, for the length of the block."""
+        folder = self._layout.registries / host
+        folder.mkdir(parents=True, exist_ok=True)  # Of a run that was killed.
+        (folder / "hosts.toml").write_text(f"server = {json.dumps(url)}\n", encoding="utf-8")
+        try:
+            yield
+        finally:
+            shutil.rmtree(folder)
+
     def ensure_own(self, say: Say) -> None:
         """Have the images that the node itself needs, building those that lack."""
         held = (ctr(self._layout, self._tools, "images", "ls", "-q") or "").split()
@@ -214,6 +242,11 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+def _short(image: str) -> str:
+    """The last part of an image's name: ``scim-api`` of ``localhost/scim-api:dev@sha256:…``."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[0]
 
 
 def _containerfile(context: Path) -> Path:

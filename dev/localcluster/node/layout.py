@@ -92,6 +92,11 @@ class Layout:
         return self.run / "containerd.sock"
 
     @property
+    def registries(self) -> Path:
+        """Where containerd reads at which address it finds a registry: a folder for each host."""
+        return self.state / "registries"
+
+    @property
     def owner(self) -> Path:
         """Whose node runs here: the root of its layout."""
         return self.run / "owner"

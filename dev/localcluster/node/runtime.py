@@ -63,6 +63,8 @@ path = '{layout.state}/opt'
 
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
 sandbox = '{pause_image}'
+[plugins.'io.containerd.cri.v1.images'.registry]
+config_path = '{layout.registries}'
 
 [plugins.'io.containerd.cri.v1.runtime']
 # Without CAP_SYS_RESOURCE nobody may lower an oom_score_adj, and every pod's pause would fail.
