@@ -94,8 +94,15 @@ OLDEST: Final = dataclasses.replace(
     version_variable=KUBERNETES_VERSION,
 )
 """The oldest minor that chart and docs promise. No controller manager may be newer than its API server."""
-CHART: Final = (HELM, HELM_3, KUBECONFORM, PROMTOOL)
-"""What a chart is checked with."""
+REGISTRY: Final = _project(
+    "registry",
+    "an OCI registry",
+    "github.com/google/go-containerregistry",
+    {"registry": "github.com/google/go-containerregistry/cmd/registry"},
+)
+"""Small, in memory: seven packages beside Go's own. It has no version to tell."""
+CHART: Final = (HELM, HELM_3, KUBECONFORM, PROMTOOL, REGISTRY)
+"""What a chart is checked with, and pushed to."""
 
 NODE: Final[Mapping[str, Project]] = {
     "runc": dataclasses.replace(
@@ -170,7 +177,7 @@ class NodeTools:
 
 
 def build_chart_tools(say: Say = print) -> Tools:
-    """helm, helm3, kubeconform and promtool in one directory, built when they are not in the cache.
+    """helm, helm3, kubeconform, promtool and registry in one directory, built when they are not in the cache.
 
     Raises:
         ClusterError: as for ``build_tools``.

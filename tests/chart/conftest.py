@@ -23,7 +23,7 @@ NAMESPACES = (NAMESPACE, "team-a", "team-b", "sales", "identity", "identity-test
 
 @pytest.fixture(scope="session")
 def chart_tools(say: Callable[[str], None]) -> Tools:
-    """helm, helm3, kubeconform and promtool; built when they are not in the cache."""
+    """helm, helm3, kubeconform, promtool and registry; built when they are not in the cache."""
     return build_chart_tools(say)
 
 

@@ -146,5 +146,7 @@ def test_the_charts_tools_need_no_node(monkeypatch: pytest.MonkeyPatch, tmp_path
 
     monkeypatch.setattr(projects, "build_project", built)
     tools = projects.build_chart_tools(lambda _: None)
-    assert asked == ["Helm", "Helm 3", "kubeconform", "promtool"]
-    assert all(Path(tools.path(name)).exists() for name in ("helm", "helm3", "kubeconform", "promtool"))
+    assert asked == ["Helm", "Helm 3", "kubeconform", "promtool", "an OCI registry"]
+    assert all(
+        Path(tools.path(name)).exists() for name in ("helm", "helm3", "kubeconform", "promtool", "registry")
+    )
