@@ -109,7 +109,8 @@ def _concluded(dist: Path, found: Plan, options: Options) -> str:
     lines = [f"dist/: {len(files)} files, {sum(path.stat().st_size for path in files) / 1e6:.0f} MB"]
     if not os.environ.get("REGISTRY"):
         lines.append(
-            "REGISTRY is not set: the chart's image.registry is empty, and the notes name no registry"
+            "REGISTRY is not set: the chart's image.registry is empty, the notes name no registry, and "
+            "make try-release has none to install from"
         )
     if lacking := [one for one in images.ARCHITECTURES if one not in options.architectures]:
         lines.append(f"images for {' and '.join(lacking)} are left out, so this is a trial and no release")

@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -13,6 +14,10 @@ from localcluster.node import Node
 from support.demo_run import NewDemo, Runs, demos, written_by
 from support.pods import ROOT, THIS, build_images
 from support.stack import OPERATOR_NAMESPACE, Stack
+
+RELEASED: Final = os.environ.get("SCIM_TESTS_RELEASE")
+collect_ignore = () if RELEASED else ("test_pods_registry.py",)
+"""Without a release there is nothing to pull from a registry: `make try-release` has one."""
 
 
 @pytest.fixture
@@ -65,22 +70,28 @@ def stop_all(stack: Stack) -> None:
 
 
 @pytest.fixture(scope="session")
-def node() -> Iterator[Node]:
-    """A node with this checkout's images; it ends with the session, unless it ran before.
-
-    ``SCIM_TESTS_RELEASE`` names what `make release` made of it, `dist`: then its images and its chart are tested.
-    """
+def bare_node() -> Iterator[Node]:
+    """A node to which nobody has brought an image yet; it ends with the session, unless it ran before."""
     obstacle = Node.obstacle()
     if obstacle is not None:
         pytest.skip(obstacle)
     ran_before = Node.is_running()
     node = Node.up()
     try:
-        if released := os.environ.get("SCIM_TESTS_RELEASE"):
-            Release.charts = {THIS: load_release(node, Path(released), THIS)}
-        else:
-            build_images(node, ROOT, THIS)
         yield node
     finally:
         if not ran_before:
             node.down()
+
+
+@pytest.fixture(scope="session")
+def node(bare_node: Node) -> Node:
+    """The node with this checkout's images.
+
+    ``SCIM_TESTS_RELEASE`` names what `make release` made of it, `dist`: then its images and its chart are tested.
+    """
+    if RELEASED:
+        Release.charts = {THIS: load_release(bare_node, Path(RELEASED), THIS)}
+    else:
+        build_images(bare_node, ROOT, THIS)
+    return bare_node
