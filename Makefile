@@ -27,12 +27,12 @@ install: $(filter .uv/bin/uv,$(UV)) ## Install the locked dependencies into .ven
 	@$(UV) sync --frozen --all-extras --quiet --compile-bytecode
 	@$(RUN) python -m compileall -q scim_api operator kubectl_scim scim_console dev tests
 
-tools: install ## Build etcd, kube-apiserver and kubectl (minutes once, then cached)
+tools: install ## Build etcd, kube-apiserver, kube-controller-manager and kubectl (minutes once, then cached)
 	@echo "== Kubernetes tools from their Go modules (built once, then cached)"
 	@$(RUN) python -m localcluster build
 
-demo: tools ## See it work: ScimToken, Secret, people, rotation (KEEP=1 leaves it running)
-	@$(RUN) python -m demo $(if $(KEEP),--keep)
+demo: install ## See it work: ScimToken, Secret, people, rotation (KEEP=1 leaves it running; KUBERNETES=cached, kind, download or build)
+	@$(RUN) python -m demo $(if $(KEEP),--keep) $(if $(KUBERNETES),--kubernetes $(KUBERNETES))
 
 demo-stop: install ## Stop what `make demo KEEP=1` left running
 	@$(RUN) python -m demo --stop

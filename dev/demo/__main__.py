@@ -11,13 +11,14 @@ from typing import Final, NoReturn
 import click
 
 from demo import hand_over, installation
+from demo.cluster import Way
 from demo.console import Console, DemoFailed, masked
 from demo.processes import ProcessFailed
 from demo.sign_in import IDENTITY
 from demo.story import Story
 from entra_standin.key_server import KeyServer
 from entra_standin.signing_keys import SigningKeys
-from localcluster import ClusterError, build_tools
+from localcluster import ClusterError
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FAILED: Final = 1
@@ -28,8 +29,28 @@ INTERRUPTED: Final = 130
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--keep", "mode", flag_value="keep", help="Leave all running, and print how to use it.")
 @click.option("--stop", "mode", flag_value="stop", help="End what --keep left running.")
-def main(mode: str | None) -> None:
-    """A ScimToken becomes a Secret, people are provisioned with it, and it rotates without a rejection."""
+@click.option(
+    "--kubernetes",
+    "only",
+    type=click.Choice([way.value for way in Way]),
+    help="Take it from there alone. By default from the first of these that is open.",
+)
+def main(mode: str | None, only: str | None) -> None:
+    """A ScimToken becomes a Secret, people are provisioned with it, and it rotates without a rejection.
+
+    It needs a Kubernetes API and takes the first that it can have here:
+
+    \b
+    cached    what was built or downloaded before: it starts in seconds
+    kind      a cluster of its own, where kind and kubectl are installed and
+              a container engine answers; your kubeconfig is left alone
+    download  etcd, kube-apiserver and kubectl as setup-envtest takes them,
+              from github.com, compared with the SHA-512 in this checkout
+    build     the same from their Go modules: minutes once
+
+    It says which, and why not those before. What was downloaded or built stays in the user's cache; a cluster
+    of kind's ends with the demo.
+    """  # noqa: D301 (click's mark for lines that stay as they are)
     console = Console()
     if mode == "stop":
         console.step("stopped" if installation.stop_kept() else "nothing was left running")
@@ -38,7 +59,9 @@ def main(mode: str | None) -> None:
     keys = SigningKeys()
     with (
         KeyServer(keys, IDENTITY.tenant_id) as server,
-        installation.kept(console) if mode == "keep" else installation.passing(console) as started,
+        (installation.kept if mode == "keep" else installation.passing)(
+            console, Way(only) if only else None
+        ) as started,
         hand_over.Microsoft(started.kubectl) as cloud,
     ):
         console.step(f"Kubernetes answers at {started.plane.url}")
@@ -52,10 +75,15 @@ def main(mode: str | None) -> None:
 def _tell_what_stays(console: Console, left: installation.Installation) -> None:
     console.title("It goes on running")
     console.step(
-        "use it with", f"export KUBECONFIG={left.plane.kubeconfig} PATH={build_tools().directory}:$PATH"
+        "use it with", f"export KUBECONFIG={left.plane.kubeconfig} PATH={left.plane.tools.directory}:$PATH"
     )
     console.step(f"the SCIM endpoint is {left.endpoint}; logs are in {left.directory}")
     console.step("what plays Microsoft ends here: the next token of identity/entra is not handed over")
+    if not left.plane.has_controllers:
+        console.step(
+            "no kube-controller-manager runs: what a deleted owner leaves stays, and a deleted namespace does not end; "
+            "`make tools` builds it for the next demo"
+        )
     console.step("end it with", "make demo-stop")
 
 

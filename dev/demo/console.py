@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Final, TextIO, TypeVar
 
-from localcluster import ClusterError, ControlPlane
+from localcluster import ClusterError
+from localcluster.cluster import Cluster
 from scim_api.contract.tokens import PATTERN, PREFIX
 
 _SHOWN: Final = len(PREFIX) + 2
@@ -53,7 +54,7 @@ class Console:
 class Kubectl:
     """kubectl as administrator, silent when called, told as a step through ``step``."""
 
-    plane: ControlPlane
+    plane: Cluster
     console: Console
 
     def __call__(self, *arguments: str) -> str:

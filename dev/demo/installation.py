@@ -5,20 +5,23 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from demo import cluster
 from demo.console import Console, DemoFailed, Kubectl, until
 from demo.processes import ADMIN_KEYS_CONFIG_MAP, Api, ConfigMapMirror, Process, start_api, start_operator
-from localcluster import ClusterError, ControlPlane
+from localcluster import ControlPlane, Tools, kind
+from localcluster.cache import Say
+from localcluster.cluster import Cluster
 from localcluster.daemon import Identity, Reaper, start_time, uninterrupted
 
 NAMESPACE: Final = "scim-system"
 """The operator's own, as dev/manifests/rbac.yaml makes it."""
 CRD: Final = "scimtokens.scim-operator.io"
 _PROCESSES: Final = "processes.json"
-_CONTROL_PLANE: Final = "kubernetes"
+_KUBERNETES: Final = "kubernetes"
 _READY_SECONDS: Final = 60.0
 _ESTABLISHED_SECONDS: Final = 30.0
 
@@ -36,17 +39,17 @@ def kept_directory() -> Path:
 
 
 class Installation:
-    """API and operator as real processes against one control plane.
+    """API and operator as real processes against one Kubernetes.
 
     Args:
-        plane: a running control plane.
+        plane: a running one.
         directory: private; logs, the SQLite file and the operator's public keys go there.
         console: told what happens.
         reaper: ends the processes when this one dies; None leaves them.
     """
 
     def __init__(
-        self, plane: ControlPlane, directory: Path, console: Console, reaper: Reaper | None = None
+        self, plane: Cluster, directory: Path, console: Console, reaper: Reaper | None = None
     ) -> None:
         self.plane, self.directory = plane, directory
         self.kubectl = Kubectl(plane, console)
@@ -157,15 +160,49 @@ class Installation:
         identities = [Identity(pid, start_time(pid) or "") for pid in self._pids().values()]
         if self._reaper is not None:
             self._reaper.watch(identities[-1])
-        text = json.dumps([[identity.pid, identity.started] for identity in identities])
-        (self.directory / _PROCESSES).write_text(text, encoding="utf-8")
+        _write(self.directory, identities)
+
+
+class _Passing:
+    """Starts a cluster that ends with the stack, and however this process ends."""
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        self._stack = stack
+
+    def local(self, tools: Tools) -> Cluster:
+        return self._stack.enter_context(ControlPlane.start(tools))
+
+    def kind(self, say: Say) -> Cluster:
+        return self._stack.enter_context(kind.KindCluster.start(say))
+
+
+class _Kept:
+    """Starts a cluster in a directory, where it stays."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def local(self, tools: Tools) -> Cluster:
+        return ControlPlane.detached(self._directory, tools)
+
+    def kind(self, say: Say) -> Cluster:
+        return kind.KindCluster.detached(self._directory, say)
 
 
 @contextlib.contextmanager
-def passing(console: Console) -> Iterator[Installation]:
-    """An installation for the length of the block; it ends however this process ends."""
+def passing(console: Console, only: cluster.Way | None = None) -> Iterator[Installation]:
+    """An installation for the length of the block; it ends however this process ends.
+
+    Args:
+        console: told what happens.
+        only: the way to a Kubernetes; by default the first that is open.
+
+    Raises:
+        ClusterError: there is no Kubernetes, or it did not come up.
+    """
+    _remove_leftovers(console)
     with contextlib.ExitStack() as stack:
-        plane = stack.enter_context(ControlPlane.start())
+        plane = cluster.start(_Passing(stack), console.step, only)
         directory = Path(tempfile.mkdtemp(prefix="scim-demo-"))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         reaper = Reaper(directory)
@@ -176,21 +213,25 @@ def passing(console: Console) -> Iterator[Installation]:
 
 
 @contextlib.contextmanager
-def kept(console: Console) -> Iterator[Installation]:
+def kept(console: Console, only: cluster.Way | None = None) -> Iterator[Installation]:
     """An installation that stays when the block succeeds, and ends when it fails.
+
+    Args:
+        console: told what happens.
+        only: the way to a Kubernetes; by default the first that is open.
 
     Raises:
         DemoFailed: one runs already.
+        ClusterError: there is no Kubernetes, or it did not come up.
     """
     directory = kept_directory()
     if _alive(directory):
         raise DemoFailed("a demo was left running; `make demo-stop` ends it")
-    stop_kept()
-    directory.mkdir(parents=True, mode=0o700)
+    _remove_leftovers(console)
+    _make_ours(directory)
     with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        stack.callback(_close_control_plane, directory)
-        plane = ControlPlane.detached(directory / _CONTROL_PLANE)
+        stack.callback(_remove, directory)
+        plane = cluster.start(_Kept(directory / _KUBERNETES), console.step, only)
         installation = Installation(plane, directory, console)
         stack.callback(installation.stop)
         yield installation
@@ -198,20 +239,43 @@ def kept(console: Console) -> Iterator[Installation]:
 
 
 def stop_kept() -> bool:
-    """End what ``kept`` left and remove its data; whether there was any."""
+    """End what ``kept`` left and remove its data; whether there was any. Raises ``ClusterError``: it does not end."""
     directory = kept_directory()
     if not directory.exists():
         return False
     for identity in reversed(_identities(directory)):
         identity.stop()
-    _close_control_plane(directory)
-    shutil.rmtree(directory)
+    _remove(directory)
     return True
 
 
-def _close_control_plane(directory: Path) -> None:
-    with contextlib.suppress(ClusterError):  # There is none: it ended before it was up.
-        ControlPlane.attach(directory / _CONTROL_PLANE).close()
+def _remove_leftovers(console: Console) -> None:
+    """What demos left that were killed: their clusters on kind, and what was to be kept and did not get ready."""
+    kind.remove_leftovers(console.step)
+    if not _alive(kept_directory()) and stop_kept():
+        console.step(f"removed what an interrupted demo had left in {kept_directory()}")
+
+
+def _remove(directory: Path) -> None:
+    """The directory of ``kept`` with its cluster. As long as that can't be ended, the directory stays to tell of it."""
+    if (left := cluster.left_in(directory / _KUBERNETES)) is not None:
+        left.close()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _make_ours(directory: Path) -> None:
+    """Make it, and note us as what runs there while Kubernetes is downloaded, built or started; in one step."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f"{directory.name}-"))
+    _write(made, [Identity(os.getpid(), start_time(os.getpid()) or "")])
+    made.rename(directory)
+
+
+def _write(directory: Path, identities: Sequence[Identity]) -> None:
+    text = json.dumps([[identity.pid, identity.started] for identity in identities])
+    fresh = directory / f"{_PROCESSES}.new"
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(directory / _PROCESSES)
 
 
 def _identities(directory: Path) -> list[Identity]:
@@ -225,7 +289,5 @@ def _identities(directory: Path) -> list[Identity]:
 def _alive(directory: Path) -> bool:
     if any(identity.alive for identity in _identities(directory)):
         return True
-    try:
-        return bool(ControlPlane.attach(directory / _CONTROL_PLANE).pids())
-    except ClusterError:
-        return False
+    left = cluster.left_in(directory / _KUBERNETES)
+    return isinstance(left, ControlPlane) and bool(left.pids())

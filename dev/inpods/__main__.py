@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from inpods import HOST, ROOT, Release, build_images
-from localcluster.build import cache_root
+from localcluster.cache import cache_root
 from localcluster.errors import ClusterError
 from localcluster.node import Node
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from localcluster import ClusterError, ControlPlane, build_tools
-from localcluster.build import cache_root
+from localcluster.cache import cache_root
 from localcluster.control_plane import COMPONENTS
 from localcluster.node import Node, machine
 from localcluster.node.cli import node

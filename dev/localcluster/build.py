@@ -1,26 +1,25 @@
 """Tools built once from their pinned Go modules: etcd, kube-apiserver and the like.
 
 Each project has its own go.mod below ``dev/tools``: in a common one, its dependencies would be lifted to
-versions that its authors never built with. The result is kept outside the checkout under a name made of
+versions that its authors never built with. The result is kept (``localcluster.cache``) under a name made of
 everything it depends on, so that it is found again as long as nothing changed, and several checkouts share it.
 """
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from localcluster.cache import COMPLETE, Say, Tools, cache_root, is_complete, make_once
 from localcluster.errors import ClusterError
 
 SOURCES: Final = Path(__file__).resolve().parent.parent / "tools"
@@ -42,18 +41,6 @@ HEARTBEAT_SECONDS: Final = 10
 GO_BUILD: Final = ("go", "build", "-trimpath", "-buildvcs=false", "-v")
 ENVIRONMENT: Final[Mapping[str, str]] = {"CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "-mod=readonly"}
 """What a person has set for other projects must not change what is built."""
-Say = Callable[[str], None]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Tools:
-    """A directory with binaries."""
-
-    directory: Path
-
-    def path(self, name: str) -> str:
-        """Full path of one binary."""
-        return str(self.directory / name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,12 +125,6 @@ def _kubernetes() -> Project:
     return Project(MODULE, "Kubernetes and etcd", KUBERNETES, PACKAGES, KUBERNETES_VERSION)
 
 
-def cache_root() -> Path:
-    """``$XDG_CACHE_HOME/scim-operator/tools``, by default below ``~/.cache``."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "scim-operator" / "tools"
-
-
 def required_version(go_mod: str, module: str) -> str:
     """The version of a module that go.mod requires. Raises ``ClusterError``."""
     found = re.search(rf"^\s*(?:require )?{re.escape(module)} (v\S+)", go_mod, re.MULTILINE)
@@ -182,6 +163,12 @@ def build_tools(say: Say = print) -> Tools:
     return Tools(build_project(_kubernetes(), say))
 
 
+def find_tools() -> Tools | None:
+    """What ``build_tools`` has built before."""
+    found = find_project(_kubernetes())
+    return None if found is None else Tools(found)
+
+
 def build_project(project: Project, say: Say = print) -> Path:
     """The directory with one project's binaries, built when they are not in the cache.
 
@@ -189,34 +176,17 @@ def build_project(project: Project, say: Say = print) -> Path:
         ClusterError: as for ``build_tools``.
     """
     target = cache_root() / project.key(_compiler(project))
-    if (target / ".complete").exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(target.with_suffix(".lock"), say):
-        if not (target / ".complete").exists():
-            _build_all(project, target, say)
-    return target
+    return make_once(target, lambda scratch: _build_all(project, target, scratch, say), say)
 
 
-def gather(directories: Sequence[Path]) -> Path:
-    """One directory with links to everything in those, for a PATH; made once, under a name of its own.
-
-    What two of them have is taken from the first.
-    """
-    name = hashlib.sha256("\0".join(map(str, directories)).encode()).hexdigest()[:24]
-    target = cache_root() / f"{name}.links"
-    if not target.exists():
-        scratch = Path(tempfile.mkdtemp(dir=cache_root(), prefix=f"{name}.building-"))
-        for directory in directories:
-            for path in directory.iterdir():
-                if path.name != ".complete" and not (scratch / path.name).is_symlink():
-                    (scratch / path.name).symlink_to(path)
-        scratch.chmod(0o755)
-        try:
-            scratch.rename(target)
-        except OSError:
-            shutil.rmtree(scratch)  # Somebody else was faster, with the same.
-    return target
+def find_project(project: Project) -> Path | None:
+    """The directory with one project's binaries when they were built before; None without Go, too."""
+    if not any(cache_root().glob(f"*/{COMPLETE}")):
+        return None  # Not even Go is asked, which might download another Go for the answer.
+    with contextlib.suppress(ClusterError):
+        target = cache_root() / project.key(_compiler(project))
+        return target if is_complete(target) else None
+    return None
 
 
 def module_directory(module: str, version: str) -> Path:
@@ -264,46 +234,27 @@ def _compiler(project: Project) -> str:
     return " ".join(done.stdout.split())
 
 
-@contextlib.contextmanager
-def _locked(path: Path, say: Say) -> Iterator[None]:
-    with path.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another process builds the same tools; waiting for it")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-def _build_all(project: Project, target: Path, say: Say) -> None:
-    """Build everything beside ``target``, then give it that name in one step. The caller holds the lock."""
+def _build_all(project: Project, target: Path, scratch: Path, say: Say) -> Path:
+    """Build everything below ``scratch``; the directory that shall be ``target``."""
     began = time.monotonic()
     version = project.version
     say(
         f"building {project.title} {version} from Go modules; minutes the first time, then cached in {target}"
     )
-    prefix = f"{target.name}.building-"
-    for killed in target.parent.glob(f"{prefix}*"):
-        shutil.rmtree(killed, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=prefix) as scratch:
-        work, made = Path(scratch) / "module", Path(scratch) / "bin"
-        shutil.copytree(project.directory, work)
-        made.mkdir()
-        if project.prepare is not None:
-            project.prepare(work)
-        for number, (name, package) in enumerate(project.packages.items(), 1):
-            label = f"  [{number}/{len(project.packages)}] {name}"
-            say(f"{label}: go build {package}")
-            (made / name).parent.mkdir(exist_ok=True)
-            _build_one(project.command(package, made / name, version), work, project.environment, label, say)
-        for name, (module, folder) in project.folders.items():
-            _copy_files(
-                module_directory(module, required_version(project.go_mod, module)) / folder, made / name
-            )
-        (made / ".complete").touch()
-        shutil.rmtree(target, ignore_errors=True)
-        made.rename(target)
+    work, made = scratch / "module", scratch / "bin"
+    shutil.copytree(project.directory, work)
+    made.mkdir()
+    if project.prepare is not None:
+        project.prepare(work)
+    for number, (name, package) in enumerate(project.packages.items(), 1):
+        label = f"  [{number}/{len(project.packages)}] {name}"
+        say(f"{label}: go build {package}")
+        (made / name).parent.mkdir(exist_ok=True)
+        _build_one(project.command(package, made / name, version), work, project.environment, label, say)
+    for name, (module, folder) in project.folders.items():
+        _copy_files(module_directory(module, required_version(project.go_mod, module)) / folder, made / name)
     say(f"{project.title}: ready after {time.monotonic() - began:.0f} s")
+    return made
 
 
 def _copy_files(source: Path, target: Path) -> None:

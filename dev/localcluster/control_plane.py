@@ -3,12 +3,9 @@
 import contextlib
 import http.client
 import json
-import os
 import shutil
 import ssl
-import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,7 +13,9 @@ from pathlib import Path
 from typing import Final, Self
 
 from localcluster import pki
-from localcluster.build import Tools, build_tools
+from localcluster.build import build_tools
+from localcluster.cache import Tools
+from localcluster.cluster import Cluster
 from localcluster.daemon import Component, Identity, Reaper
 from localcluster.errors import ClusterError
 from localcluster.ports import free_port
@@ -24,7 +23,6 @@ from scim_api.contract.tls import without_strict_profile
 
 START_SECONDS: Final = 120.0
 ATTEMPTS: Final = 3
-KUBECTL_SECONDS: Final = 120.0
 CONTROLLERS: Final = (
     "garbage-collector-controller",
     "namespace-controller",
@@ -32,14 +30,11 @@ CONTROLLERS: Final = (
     "root-ca-certificate-publisher-controller",
 )
 """What a ScimToken's life needs: owner references, namespaces that end, and ServiceAccounts."""
-COMPONENTS: Final = ("etcd", "kube-apiserver", "kube-controller-manager")
+CONTROLLER_MANAGER: Final = "kube-controller-manager"
+COMPONENTS: Final = ("etcd", "kube-apiserver", CONTROLLER_MANAGER)
 STATE_FILE: Final = "control-plane.json"
 PORT_TAKEN: Final = "address already in use"
 """What Linux calls EADDRINUSE; etcd and kube-apiserver end with it in their log."""
-
-_SETPRIV: Final = Path(shutil.which("setpriv") or "busybox").resolve().name
-_ENDS_WITH_US: Final = () if _SETPRIV == "busybox" else ("setpriv", "--pdeathsig", "KILL", "--")
-"""Before a program that may wait for long: it ends when we are killed. BusyBox's setpriv does not know how."""
 
 
 def _free_ports() -> tuple[int, int, int]:
@@ -54,20 +49,17 @@ def _make(directory: Path) -> None:
         raise ClusterError(f"{directory} exists; a control plane makes a directory of its own") from error
 
 
-class ControlPlane:
-    """One Kubernetes API, in a private directory. Several may run side by side.
+class ControlPlane(Cluster):
+    """One Kubernetes API, in a private directory of mode 0700. Several may run side by side.
 
-    Attributes:
-        tools: the binaries it runs.
-        directory: mode 0700; everything of this control plane, removed when it is closed.
-        url: of the API server.
-        kubeconfig: of an administrator.
+    Without a kube-controller-manager among the tools there is none: see ``Cluster.has_controllers``.
     """
 
     def __init__(self, tools: Tools, directory: Path, ports: tuple[int, int, int]) -> None:
-        self.tools, self.directory, self._ports = tools, directory, ports
-        self.url = f"https://127.0.0.1:{ports[2]}"
-        self.kubeconfig = directory / "admin.kubeconfig"
+        super().__init__(
+            tools, directory, f"https://127.0.0.1:{ports[2]}", has_controllers=tools.has(CONTROLLER_MANAGER)
+        )
+        self._ports = ports
         self._components = {name: Component(name, directory) for name in COMPONENTS}
         self._reaper: Reaper | None = None
 
@@ -150,8 +142,18 @@ class ControlPlane:
         self.start_etcd()
         self._write_kubeconfigs()
         self.start_api_server()
+        if self.has_controllers:
+            self._start_controllers()
+        else:
+            self._components["kube-apiserver"].wait(
+                # It makes this one itself, a moment after it is ready.
+                lambda: self._missing("/api/v1/namespaces/default"),
+                START_SECONDS,
+            )
+
+    def _start_controllers(self) -> None:
         self._start(
-            "kube-controller-manager",
+            CONTROLLER_MANAGER,
             [
                 "--bind-address=127.0.0.1",
                 "--secure-port=0",
@@ -163,7 +165,7 @@ class ControlPlane:
                 f"--service-account-private-key-file={self._pki}/sa.key",
             ],
         )
-        self._components["kube-controller-manager"].wait(
+        self._components[CONTROLLER_MANAGER].wait(
             # Its first work that can be seen: from here on namespaces are complete and owners count.
             lambda: self._missing("/api/v1/namespaces/default/serviceaccounts/default"),
             START_SECONDS,
@@ -177,6 +179,11 @@ class ControlPlane:
     def ca_file(self) -> Path:
         """The certificate authority of the API server."""
         return self._pki / "ca.crt"
+
+    @property
+    def authority(self) -> bytes:
+        """The certificate authority of the API server, PEM."""
+        return self.ca_file.read_bytes()
 
     def _start(self, name: str, arguments: list[str]) -> None:
         component = self._components[name]
@@ -286,70 +293,8 @@ class ControlPlane:
             if item.identity is not None and item.running
         }
 
-    # -- use ----------------------------------------------------------------------------------------
-    def kubectl(
-        self,
-        *arguments: str,
-        input: str | None = None,  # noqa: A002 (subprocess's word)
-        check: bool = True,
-        kubeconfig: Path | None = None,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run kubectl, as administrator by default.
-
-        Raises:
-            ClusterError: with ``check``, when it fails, the message is what kubectl said; it did not end.
-        """
-        try:
-            done = subprocess.run(
-                [
-                    *_ENDS_WITH_US,
-                    self.tools.path("kubectl"),
-                    "--kubeconfig",
-                    str(kubeconfig or self.kubeconfig),
-                    *arguments,
-                ],
-                input=input,
-                capture_output=True,
-                text=True,
-                timeout=KUBECTL_SECONDS,
-                check=False,
-                env={**os.environ, "HOME": str(self.directory)},
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ClusterError(
-                f"kubectl {' '.join(arguments)} did not end in {KUBECTL_SECONDS:.0f} s"
-            ) from error
-        if check and done.returncode != 0:
-            raise ClusterError(f"kubectl {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
-        return done
-
-    def wait_established(self, crd: str, seconds: float = 30.0) -> None:
-        """Wait until the API server serves a CustomResourceDefinition, such as ``scimtokens.scim-operator.io``.
-
-        ``kubectl wait`` gives up on one whose conditions are still null, hence this.
-
-        Raises:
-            ClusterError: it was not served in time.
-        """
-        path = 'jsonpath={.status.conditions[?(@.type=="Established")].status}'
-        deadline = time.monotonic() + seconds
-        while self.kubectl("get", "crd", crd, "-o", path, check=False).stdout != "True":
-            if time.monotonic() > deadline:
-                raise ClusterError(f"{crd} was not served after {seconds:g} s")
-            time.sleep(0.1)
-
-    def service_account_kubeconfig(self, namespace: str, name: str, duration: str = "24h") -> Path:
-        """A kubeconfig with exactly the permissions of a ServiceAccount (TokenRequest), mode 0600."""
-        token = self.kubectl(
-            "create", "token", name, "--namespace", namespace, "--duration", duration
-        ).stdout.strip()
-        # A namespace has no dot in its name, so that no two ServiceAccounts share a file.
-        user = f"{namespace}.{name}"
-        content = pki.kubeconfig(self.url, self.ca_file.read_bytes(), {"token": token}, user)
-        return pki.write_private(self.directory / f"{user}.kubeconfig", content)
-
     def _write_kubeconfigs(self) -> None:
-        authority = self.ca_file.read_bytes()
+        authority = self.authority
         for name in ("admin", "controller-manager"):
             user = pki.certificate_user(self._pki, name)
             pki.write_private(

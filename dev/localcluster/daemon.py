@@ -178,6 +178,10 @@ class Reaper:
         """End this process, too, when we end; for one that was started by somebody else."""
         self._say({"watch": dataclasses.astuple(identity)})
 
+    def at_end(self, command: Sequence[str]) -> None:
+        """Run this program when all processes have ended because we did; how it ends is told to nobody."""
+        self._say({"at_end": list(command)})
+
     def release(self) -> None:
         """Send it away; what it started or watched runs on."""
         with contextlib.suppress(ClusterError):

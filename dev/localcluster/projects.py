@@ -9,16 +9,15 @@ from typing import Final
 from localcluster.build import (
     KUBERNETES,
     KUBERNETES_VERSION,
+    MODULE,
     SOURCES,
     Project,
-    Say,
-    Tools,
     build_project,
     build_tools,
-    gather,
     module_directory,
     required_version,
 )
+from localcluster.cache import Say, Tools, gather
 
 CONTAINERD: Final = "github.com/containerd/containerd/v2"
 CNI: Final = "github.com/containernetworking/plugins"
@@ -84,6 +83,10 @@ SYFT: Final = dataclasses.replace(
     version_variable="main.version",
 )
 """What finds the parts of an image for `make release`."""
+KUBECTL: Final = Project(
+    MODULE, "kubectl", KUBERNETES, {"kubectl": f"{KUBERNETES}/cmd/kubectl"}, KUBERNETES_VERSION
+)
+"""kubectl alone, of the newest Kubernetes."""
 OLDEST: Final = dataclasses.replace(
     _project(
         "kubernetes-oldest",

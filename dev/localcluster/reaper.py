@@ -1,5 +1,6 @@
 """The process that starts the others, and ends them when its input ends: see ``localcluster.daemon.Reaper``."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,11 +12,13 @@ from typing import Any, Final
 from localcluster.daemon import Identity, start_time
 
 STOP_SECONDS: Final = 10.0
+COMMAND_SECONDS: Final = 180.0
 
 
 def serve(lines: Iterable[str], directory: str) -> None:
     """Obey one JSON message a line until there are no more, then end everything and remove the directory."""
     released = False
+    commands: list[list[str]] = []
     found: list[Identity] = []
     children: list[subprocess.Popen[bytes]] = []
     try:
@@ -27,6 +30,9 @@ def serve(lines: Iterable[str], directory: str) -> None:
             if "watch" in message:
                 found.append(Identity(*message["watch"]))
                 continue
+            if "at_end" in message:
+                commands.append(message["at_end"])
+                continue
             children = [child for child in children if child.poll() is None]
             answer = _spawn(message, children, found)
             # Not print: what it could not write to a starter that was killed, it would try again at the end.
@@ -37,7 +43,23 @@ def serve(lines: Iterable[str], directory: str) -> None:
         if not released:
             for identity in reversed(found):
                 identity.stop(STOP_SECONDS)
+            for command in commands:
+                _run(command)
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _run(command: list[str]) -> None:
+    # There is nobody left to tell how it went.
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            check=False,
+            timeout=COMMAND_SECONDS,
+        )
 
 
 def _spawn(

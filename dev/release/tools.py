@@ -2,14 +2,10 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Final
 
-from localcluster.build import KUBERNETES, KUBERNETES_VERSION, MODULE, Project, Say, build_project
-from localcluster.projects import HELM, SYFT
-
-KUBECTL: Final = Project(
-    MODULE, "kubectl", KUBERNETES, {"kubectl": f"{KUBERNETES}/cmd/kubectl"}, KUBERNETES_VERSION
-)
+from localcluster.build import build_project
+from localcluster.cache import Say
+from localcluster.projects import HELM, KUBECTL, SYFT
 
 
 def kubectl(architecture: str, say: Say) -> Path:

@@ -11,7 +11,7 @@ import pytest
 from inpods import Release, load_release
 from localcluster import ControlPlane, Tools
 from localcluster.node import Node
-from support.demo_run import NewDemo, Runs, demos, written_by
+from support.demo_run import NewDemo, Runs, demos, downloaded, on_kind, written_by
 from support.pods import ROOT, THIS, build_images
 from support.stack import OPERATOR_NAMESPACE, Stack
 
@@ -29,10 +29,14 @@ def new_demo(tools: Tools, tmp_path: Path) -> Iterator[NewDemo]:
 
 @pytest.fixture(scope="session")
 def runs(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    """Both ways to run it, side by side, which they must bear: each waits a minute for a token to expire."""
-    with demos(tmp_path_factory.mktemp("runs")) as make:
-        plain, kept = make(), make()
-        plain.start()
+    """Both ways to run it, side by side, which they must bear: each waits a minute for a token to expire.
+
+    One is on kind, which is played; the other has what is downloaded, no kube-controller-manager.
+    """
+    place = tmp_path_factory.mktemp("runs")
+    with demos(place) as make:
+        plain, kept = make(**on_kind(place / "kind", tools)), make(**downloaded(place / "cache", tools))
+        plain.start("--kubernetes", "kind")
         kept.start("--keep")
         codes = plain.wait(), kept.wait()
         yield Runs(plain, kept, codes, written_by(kept))

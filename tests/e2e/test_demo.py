@@ -21,11 +21,12 @@ from demo.installation import Installation
 from demo.processes import start_feed
 from localcluster import ControlPlane
 from localcluster.daemon import uninterrupted
+from localcluster.ports import free_port
 from scim_api.contract.tokens import PATTERN, new_token
 from support.demo_run import Demo, NewDemo, Runs
 from support.stack import ROOT, until
 
-KEPT = ("etcd", "kube-apiserver", "kube-controller-manager", "scim_api.cli.main", "scim_operator.cli")
+KEPT = ("etcd", "kube-apiserver", "scim_api.cli.main", "scim_operator.cli")
 
 
 # -- the whole story --------------------------------------------------------------------------------
@@ -90,6 +91,20 @@ def test_no_whole_token_is_in_its_output(runs: Runs) -> None:
         assert not PATTERN.search(demo.text())
 
 
+def test_it_says_from_where_its_kubernetes_is(runs: Runs) -> None:
+    assert (
+        "Kubernetes is to be kind's, which is installed and whose container engine answers"
+        in runs.plain.text()
+    )
+    assert re.search(r"kind makes the cluster scim-demo-[0-9a-f]{8}; ", runs.plain.text())
+    assert re.search(r"Kubernetes v1\.\d+\.\d+ is cached: downloaded before", runs.kept.text())
+
+
+def test_a_cluster_on_kind_ends_with_the_demo_and_the_persons_own_is_left_alone(runs: Runs) -> None:
+    assert list(Path(runs.plain.environment["PLAYED_KIND"]).glob("*")) == []
+    assert Path(runs.plain.environment["KUBECONFIG"]).read_text() == "theirs"
+
+
 def test_it_leaves_nothing_behind(runs: Runs) -> None:
     assert runs.plain.processes() == []
     assert runs.plain.files() == []
@@ -103,6 +118,7 @@ def test_kept_it_goes_on_and_tells_how_to_use_and_end_it_and_ends_whole(runs: Ru
     use = re.search(r"\$ export KUBECONFIG=(\S+) PATH=(\S+):\$PATH\n", kept.text())
     assert use is not None, kept.text()
     assert "make demo-stop" in kept.text()
+    assert "no kube-controller-manager runs" in kept.text()
     shown = subprocess.run(
         [f"{use[2]}/kubectl", "--kubeconfig", use[1], "get", "sct"],
         capture_output=True,
@@ -125,6 +141,7 @@ def test_kept_it_goes_on_and_tells_how_to_use_and_end_it_and_ends_whole(runs: Ru
     [
         (("demo",), "python -m demo"),
         (("demo", "KEEP=1"), "python -m demo --keep"),
+        (("demo", "KUBERNETES=kind"), "python -m demo --kubernetes kind"),
         (("demo-stop",), "python -m demo --stop"),
     ],
 )
@@ -146,10 +163,30 @@ def assert_told_in_words(demo: Demo, reason: str) -> None:
         time.sleep(0.05)
 
 
-def test_without_go_it_says_what_to_install(new_demo: NewDemo, tmp_path: Path) -> None:
-    demo = new_demo(PATH=str(tmp_path), XDG_CACHE_HOME=str(tmp_path / "cache"))
+def test_where_no_way_leads_to_a_kubernetes_each_is_told_and_at_once(
+    new_demo: NewDemo, tmp_path: Path
+) -> None:
+    demo = new_demo(
+        PATH=str(tmp_path),
+        XDG_CACHE_HOME=str(tmp_path / "cache"),
+        https_proxy=f"http://127.0.0.1:{free_port()}",
+        no_proxy="",
+    )
+    began = time.monotonic()
     assert demo.run() == 1
+    assert time.monotonic() - began < 30
     assert_told_in_words(demo, "demo: failed: Go is not installed")
+    told = [
+        line.partition("Kubernetes is ")[2] for line in demo.text().splitlines() if "Kubernetes is " in line
+    ]
+    assert [line.partition(":")[0] for line in told] == [
+        "not cached",
+        "not on kind",
+        "not downloaded",
+        "built from its Go modules, as far as the demo needs it",
+    ]
+    assert "kind is not installed" in told[1]
+    assert "refused" in told[2]
 
 
 @pytest.fixture

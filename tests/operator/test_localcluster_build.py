@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from localcluster import ClusterError, build, build_tools
+from localcluster.cache import cache_root
 
 DEV = str(Path(__file__).resolve().parents[2] / "dev")
 GO_MOD = """module example.test/small
@@ -64,7 +65,7 @@ def test_a_build_that_fails_tells_the_compilers_words_and_leaves_nothing(module:
     (module / "small" / "main.go").write_text("package main\n\nfunc main() { missing() }\n")
     with pytest.raises(ClusterError, match="undefined: missing"):
         build_tools(lambda _: None)
-    assert [path for path in build.cache_root().iterdir() if path.is_dir()] == []
+    assert [path for path in cache_root().iterdir() if path.is_dir()] == []
 
 
 def test_two_at_the_same_time_build_once(module: Path) -> None:
@@ -75,7 +76,7 @@ def test_two_at_the_same_time_build_once(module: Path) -> None:
     for builder in builders:
         builder.join(120)
     assert sum(line.startswith("building") for lines in said for line in lines) == 1
-    assert len([path for path in build.cache_root().iterdir() if path.is_dir()]) == 1
+    assert len([path for path in cache_root().iterdir() if path.is_dir()]) == 1
 
 
 def test_what_a_killed_build_left_is_removed_by_the_next(module: Path) -> None:

@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from demo import search
-from localcluster import ControlPlane
+from localcluster import ControlPlane, Tools, envtest
+from localcluster.cache import COMPLETE
+from support import played_kind
 from support.stack import ROOT, until
 
 SECONDS = 240.0
@@ -142,6 +144,28 @@ def written_by(kept: Demo) -> Written:
     return Written((*places, output, *search.objects(kubectl)), tokens)
 
 
+def on_kind(place: Path, tools: Tools) -> dict[str, str]:
+    """The environment of a machine with kind, which is played, and with a person's own kubeconfig."""
+    played_kind.install(place / "bin", tools)
+    person = place / "kubeconfig-of-the-person"
+    person.write_text("theirs")
+    return {
+        "PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PLAYED_KIND": str(place / "clusters"),
+        "KUBECONFIG": str(person),
+    }
+
+
+def downloaded(cache: Path, tools: Tools) -> dict[str, str]:
+    """The environment of somebody for whom the pinned archive was downloaded, and nothing built."""
+    directory = cache / "scim-operator" / "tools" / envtest.pinned().directory.name
+    directory.mkdir(parents=True)
+    for name in envtest.MEMBERS.values():
+        (directory / name).symlink_to(tools.path(name))
+    (directory / COMPLETE).touch()
+    return {"XDG_CACHE_HOME": str(cache)}
+
+
 NewDemo = Callable[..., Demo]
 
 
@@ -164,8 +188,8 @@ class Runs:
     """The two whole runs that the tests look at, at their end.
 
     Attributes:
-        plain: of ``make demo``.
-        kept: of ``make demo KEEP=1``; what it left goes on running.
+        plain: of ``make demo`` on kind.
+        kept: of ``make demo KEEP=1`` with what was downloaded; what it left goes on running.
         codes: their exit codes.
         written: by the kept one, read at its end.
     """

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final, Self
 
-from localcluster.build import Say
+from localcluster.cache import Say
 from localcluster.errors import ClusterError
 from localcluster.node import (
     addons,

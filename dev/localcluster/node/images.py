@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from localcluster.build import Say
+from localcluster.cache import Say
 from localcluster.errors import ClusterError
 from localcluster.node.commands import run
 from localcluster.node.layout import SOURCE, Layout

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Final, Self
 
-from localcluster.build import cache_root
+from localcluster.cache import cache_root
 
 SOURCE: Final = Path(__file__).resolve().parents[2] / "node"
 """The node's manifests and Containerfiles."""

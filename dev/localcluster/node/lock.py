@@ -5,7 +5,7 @@ import os
 import time
 from typing import Final
 
-from localcluster.build import Say
+from localcluster.cache import Say
 from localcluster.errors import ClusterError
 from localcluster.node.layout import LOCK
 

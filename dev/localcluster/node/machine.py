@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from localcluster.build import Say
+from localcluster.cache import Say
 from localcluster.errors import ClusterError
 from localcluster.node import cgroups
 from localcluster.node.commands import run

@@ -71,11 +71,3 @@ def test_every_tool_is_pinned_by_go_mod() -> None:
     go_mod = (MODULE / "go.mod").read_text()
     tools = go_mod[go_mod.index("tool (") :].partition(")")[0].split()[2:]
     assert sorted(tools) == sorted(build.PACKAGES.values())
-
-
-def test_the_cache_follows_xdg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert build.cache_root() == tmp_path / "scim-operator" / "tools"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/home/somebody")
-    assert build.cache_root() == Path("/home/somebody/.cache/scim-operator/tools")

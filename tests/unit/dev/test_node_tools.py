@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from localcluster import build, projects
-from localcluster.build import MODULE, Project, gather
+from localcluster.build import MODULE, Project
+from localcluster.cache import Say, cache_root
 from localcluster.errors import ClusterError
 from localcluster.projects import ACTIONLINT, CHART, HELM, NODE, OLDEST
 
@@ -113,32 +114,13 @@ def test_a_module_that_go_mod_does_not_require_is_told(project: Project) -> None
         dataclasses.replace(project, module="example.test/other").key(COMPILER)
 
 
-def test_the_node_has_all_its_programs_in_one_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    for name in ("a", "b"):
-        (build.cache_root() / name).mkdir(parents=True)
-        (build.cache_root() / name / f"tool-{name}").write_text(name)
-        (build.cache_root() / name / ".complete").touch()
-    made = gather([build.cache_root() / "a", build.cache_root() / "b"])
-    assert sorted(path.name for path in made.iterdir()) == ["tool-a", "tool-b"]
-    assert (made / "tool-b").read_text() == "b"
-    assert gather([build.cache_root() / "a", build.cache_root() / "b"]) == made
-    assert gather([build.cache_root() / "a"]) != made
-    (build.cache_root() / "b" / "tool-a").write_text("of b")
-    for order, first in (("ab", "a"), ("ba", "of b")):
-        both = gather([build.cache_root() / name for name in order] + [build.cache_root()])
-        assert (both / "tool-a").read_text() == first
-
-
 def test_the_charts_tools_need_no_node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     asked: list[str] = []
 
-    def built(project: Project, _say: build.Say) -> Path:
+    def built(project: Project, _say: Say) -> Path:
         asked.append(project.title)
-        made = build.cache_root() / project.title
+        made = cache_root() / project.title
         made.mkdir(parents=True)
         for name in project.packages:
             (made / name).touch()
