@@ -5,39 +5,45 @@
 # all platforms, at the digest that its publishers recorded (docker-library/repo-info). A newer one is a change here.
 ARG BASE_IMAGE=python:3.13-slim-trixie@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6
 
-# -- the locked dependencies and the program, each image's own
-FROM ${BASE_IMAGE} AS build
+# -- the locked dependencies and the program, each image's own: made by the machine that builds, for whichever
+# architecture, since an emulator would take many times as long
+FROM --platform=$BUILDPLATFORM ${BASE_IMAGE} AS build
 ENV UV_PROJECT_ENVIRONMENT=/app UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_CACHE=1 PYTHONDONTWRITEBYTECODE=1
 RUN python3 -m venv /uv && /uv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check uv==0.13.9
 WORKDIR /source
+COPY dev/images/sync.sh /sync.sh
 COPY pyproject.toml uv.lock README.md LICENSE ./
 
 FROM build AS build-operator
-RUN /uv/bin/uv sync --quiet --frozen --no-dev --no-install-project --extra operator
+ARG TARGETARCH
+RUN sh /sync.sh --no-install-project --extra operator
 COPY operator operator
 COPY scim_api scim_api
-RUN /uv/bin/uv sync --quiet --frozen --no-dev --no-editable --extra operator
+RUN sh /sync.sh --no-editable --extra operator
 COPY dev/images/finish.sh /finish.sh
 RUN sh /finish.sh /app scim-operator
 
 FROM build AS build-api
-RUN /uv/bin/uv sync --quiet --frozen --no-dev --no-install-project --extra api
+ARG TARGETARCH
+RUN sh /sync.sh --no-install-project --extra api
 COPY operator operator
 COPY scim_api scim_api
-RUN /uv/bin/uv sync --quiet --frozen --no-dev --no-editable --extra api
+RUN sh /sync.sh --no-editable --extra api
 COPY dev/images/finish.sh /finish.sh
 RUN sh /finish.sh /app scim-api
 
 FROM build AS build-kubectl-scim
-RUN /uv/bin/uv sync --quiet --frozen --no-dev --no-install-project --extra cli
+ARG TARGETARCH
+RUN sh /sync.sh --no-install-project --extra cli
 COPY kubectl_scim kubectl_scim
 COPY scim_console scim_console
-RUN /uv/bin/uv sync --quiet --frozen --no-dev --no-editable --extra cli
+RUN sh /sync.sh --no-editable --extra cli
 COPY dev/images/finish.sh /finish.sh
 RUN sh /finish.sh /app kubectl-scim
 
-# -- the base without what no program needs at run time: package managers, compilers, documentation
-FROM ${BASE_IMAGE} AS bare
+# -- the base without what no program needs at run time: package managers, compilers, documentation. buildah 1.28 would
+# go on with the platform of the stage before, unless it is told
+FROM --platform=$TARGETPLATFORM ${BASE_IMAGE} AS bare
 COPY dev/images/strip.sh /strip.sh
 RUN sh /strip.sh
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from release import chart, checksums, images, notes, provenance, sbom, scan, tools
 from release.commands import Say, Steps, run
-from release.emulation import emulated
+from release.emulation import emulated, native
 from release.git import Git
 from release.licences import Policy, check
 from release.preconditions import Plan
@@ -20,6 +20,8 @@ LOCKS: Final = ("uv.lock", "dev/tools/*/go.mod", "dev/tools/*/go.sum")
 """What decides which parts are in a release."""
 NOTES: Final = "release-notes.md"
 PROVENANCE: Final = "provenance.intoto.json"
+EMULATED: Final = ": an emulator installs their Debian, which takes some minutes"
+"""What is said of images for another architecture."""
 TRIAL_VALUES: Final = "charts/scim-operator/ci/sqlite-values.yaml"
 """What the packed chart is rendered with."""
 
@@ -101,7 +103,7 @@ class Assembly:
         layouts: dict[str, dict[str, Path]] = {name: {} for name in images.TARGETS}
         try:
             for architecture in architectures:
-                steps.begin(f"images for {architecture}")
+                steps.begin(f"images for {architecture}{'' if architecture == native() else EMULATED}")
                 with emulated(architecture):
                     for name, layout in builder.build(architecture, list(images.TARGETS)).items():
                         layouts[name][architecture] = layout

@@ -1,5 +1,8 @@
 """Images of every architecture, built from the one Dockerfile by buildah, on a Debian made by mmdebstrap.
 
+Debian's own programs run while it is installed, and strip it: for another architecture an emulator runs them. All else
+is made by this machine's Python, for the architecture of the image.
+
 No image registry is asked: packages come from Debian, from PyPI and as Go modules, as this machine is configured to
 get them. What a build needs for that (certificates, pip's configuration) is mounted, and no image keeps it.
 """
@@ -15,6 +18,7 @@ from typing import Final
 from localcluster.node.images import MOUNTED, SUITE, debian_base
 from release import layout as oci
 from release.commands import Say, missing, run
+from release.emulation import native
 from release.errors import ReleaseError
 from release.inspection import Wanted, findings
 
@@ -26,6 +30,8 @@ TARGETS: Final[Mapping[str, str]] = {
 """Name of each image, and its stage of the Dockerfile."""
 ARCHITECTURES: Final = ("amd64", "arm64")
 PROGRAMS: Final = ("buildah", "mmdebstrap")
+BASE: Final = "localhost/base"
+"""Name of what images are built on, in the builder's store."""
 SECONDS: Final = 3600.0
 TRIAL: Final[Mapping[str, tuple[str, ...]]] = {
     "scim-operator": ("scim-operator", "--help"),
@@ -63,6 +69,7 @@ class Builder:
 
     def __init__(self, directory: Path, source: Source, say: Say) -> None:
         self._directory, self._source, self._say = directory, source, say
+        self._bases: set[str] = set()
         self._policy = directory / "policy.json"
         self._policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
         self._store = (
@@ -75,7 +82,10 @@ class Builder:
         Raises:
             ReleaseError: a build failed, or an image is not as it has to be.
         """
-        self._base(architecture)
+        for one in dict.fromkeys((native(), architecture)):
+            if one not in self._bases:
+                self._base(one)
+                self._bases.add(one)
         shutil.copyfile(self._source.kubectl[architecture], self._source.context / "build/kubectl")
         (self._source.context / "build/kubectl").chmod(0o755)
         layouts = {name: self._image(name, architecture) for name in names}
@@ -121,16 +131,20 @@ class Builder:
             env={"SOURCE_DATE_EPOCH": str(self._source.seconds)},
             seconds=SECONDS,
         )
-        self._bud(context, context / "Containerfile", "base", architecture)
+        # One name for all architectures, from which each stage takes that of its platform.
+        self._bud(context, context / "Containerfile", architecture, "--manifest", BASE)
         shutil.rmtree(context)
 
     def _image(self, name: str, architecture: str) -> Path:
         self._say(f"   {name} for {architecture}")
         context = self._source.context
         self._bud(
-            context, context / "Dockerfile", name, architecture,
+            context, context / "Dockerfile", architecture,
+            "--tag", _tag(name, architecture),
             "--target", TARGETS[name],
-            "--build-arg", f"BASE_IMAGE={_tag('base', architecture)}",
+            "--build-arg", f"BASE_IMAGE={BASE}",
+            # buildah 1.28 has no value of its own for it.
+            "--build-arg", f"BUILDPLATFORM=linux/{native()}",
             "--build-arg", f"VERSION={self._source.version}",
             "--build-arg", f"REVISION={self._source.commit}",
         )  # fmt: skip
@@ -138,10 +152,10 @@ class Builder:
         self._buildah("push", *self._signatures, _tag(name, architecture), f"oci:{layout}")
         return layout
 
-    def _bud(self, context: Path, file: Path, name: str, architecture: str, *more: str) -> None:
+    def _bud(self, context: Path, file: Path, architecture: str, *more: str) -> None:
         command = [
             "bud", "--isolation", "chroot", "--layers", "--pull-never", "--platform", f"linux/{architecture}",
-            "--timestamp", str(self._source.seconds), *self._signatures, "--tag", _tag(name, architecture),
+            "--timestamp", str(self._source.seconds), *self._signatures,
             "--file", str(file), *more,
         ]  # fmt: skip
         for path, fallback in MOUNTED.items():

@@ -1,12 +1,12 @@
 """What an image of a release has to be, read from its layout: nothing of it is run."""
 
 import dataclasses
-import struct
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from release import elf, loading
 from release import layout as oci
 
 USER: Final = "65532:65532"
@@ -33,10 +33,11 @@ def findings(layout: Path, wanted: Wanted) -> list[str]:
     manifest = oci.read(layout, oci.only_manifest(layout)["digest"])
     config = oci.read(layout, manifest["config"]["digest"])
     found = list(_of_config(config, wanted))
+    tree, programs = loading.Tree(), dict[str, elf.Linked]()
     for descriptor in manifest["layers"]:
         with tarfile.open(oci.blob(layout, descriptor["digest"])) as layer:
-            found += _of_layer(layer, wanted.architecture)
-    return found
+            found += _of_layer(layer, wanted.architecture, tree, programs)
+    return found + list(loading.missing(tree, programs, wanted.architecture))
 
 
 def _of_config(config: Mapping[str, Any], wanted: Wanted) -> Iterator[str]:
@@ -52,9 +53,16 @@ def _of_config(config: Mapping[str, Any], wanted: Wanted) -> Iterator[str]:
             yield f"the label org.opencontainers.image.{name} is not {value}"
 
 
-def _of_layer(layer: tarfile.TarFile, architecture: str) -> Iterator[str]:
+def _of_layer(
+    layer: tarfile.TarFile, architecture: str, tree: loading.Tree, programs: dict[str, elf.Linked]
+) -> Iterator[str]:
+    """What is wrong with single files; ``tree`` and ``programs`` are given what is in the layer."""
     for entry in layer:
         path = PurePosixPath("/", entry.name)
+        if entry.issym():
+            tree.add_link(str(path), entry.linkname)
+        if entry.isfile() or entry.islnk():
+            tree.add_file(str(path))
         if not entry.isfile():
             continue
         if entry.mode & 0o6000:
@@ -63,14 +71,14 @@ def _of_layer(layer: tarfile.TarFile, architecture: str) -> Iterator[str]:
             yield f"{path} is in it"
         file = layer.extractfile(entry)
         assert file is not None
-        machine = elf_machine(file.read(20))
-        if machine is not None and machine != MACHINES[architecture]:
+        head = file.read(elf.HEAD)
+        machine = elf.machine(head)
+        if machine is None:
+            continue
+        if machine != MACHINES[architecture]:
             yield f"{path} is a program for another machine ({machine})"
-
-
-def elf_machine(head: bytes) -> int | None:
-    """For which machine an ELF file is, by its first 20 bytes; None when it is no ELF file."""
-    if len(head) < 20 or head[:4] != b"\x7fELF":
-        return None
-    (machine,) = struct.unpack("<H" if head[5] == 1 else ">H", head[18:20])
-    return int(machine)
+            continue
+        try:
+            programs[str(path)] = elf.linked(head + file.read())
+        except ValueError as error:
+            yield f"{path}: {error}"

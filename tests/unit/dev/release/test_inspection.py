@@ -3,20 +3,16 @@
 import hashlib
 import io
 import json
-import struct
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.elf_files import elf
 
-from release.inspection import MACHINES, Wanted, elf_machine, findings
+from release.inspection import Wanted, findings
 
 WANTED = Wanted("arm64", "0.2.0", "c0ffee")
-
-
-def _elf(architecture: str) -> bytes:
-    return b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HH", 2, MACHINES[architecture])
 
 
 def _config(**settings: Any) -> dict[str, Any]:
@@ -29,13 +25,7 @@ def _config(**settings: Any) -> dict[str, Any]:
     }
 
 
-def _image(root: Path, config: dict[str, Any], files: dict[str, tuple[bytes, int]]) -> Path:
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w:gz") as tar:
-        for name, (content, mode) in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), mode
-            tar.addfile(entry, io.BytesIO(content))
+def _image(root: Path, config: dict[str, Any], *layers: dict[str, tuple[bytes, int]]) -> Path:
     (root / "blobs/sha256").mkdir(parents=True)
 
     def put(content: bytes) -> dict[str, Any]:
@@ -43,14 +33,24 @@ def _image(root: Path, config: dict[str, Any], files: dict[str, tuple[bytes, int
         (root / "blobs/sha256" / digest).write_bytes(content)
         return {"digest": f"sha256:{digest}", "size": len(content)}
 
-    layers = [put(layer.getvalue())]
-    manifest = {"config": put(json.dumps(config).encode()), "layers": layers}
+    packed = [put(_layer(files)) for files in layers]
+    manifest = {"config": put(json.dumps(config).encode()), "layers": packed}
     index = {"manifests": [put(json.dumps(manifest).encode())]}
     (root / "index.json").write_text(json.dumps(index))
     return root
 
 
-GOOD = {"usr/bin/python3.13": (_elf("arm64"), 0o755), "app/x.py": (b"x", 0o644)}
+def _layer(files: dict[str, tuple[bytes, int]]) -> bytes:
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w:gz") as tar:
+        for name, (content, mode) in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), mode
+            tar.addfile(entry, io.BytesIO(content))
+    return layer.getvalue()
+
+
+GOOD = {"usr/bin/python3.13": (elf("arm64"), 0o755), "app/x.py": (b"x", 0o644)}
 
 
 def test_an_image_as_it_has_to_be_has_no_findings(tmp_path: Path) -> None:
@@ -65,10 +65,11 @@ def test_an_image_as_it_has_to_be_has_no_findings(tmp_path: Path) -> None:
         (_config(Labels={}), {}, "the label org.opencontainers.image.version is not 0.2.0"),
         (
             _config(),
-            {"usr/lib/x.so": (_elf("amd64"), 0o644)},
+            {"usr/lib/x.so": (elf("amd64"), 0o644)},
             "/usr/lib/x.so is a program for another machine (62)",
         ),
-        (_config(), {"usr/bin/su": (_elf("arm64"), 0o4755)}, "/usr/bin/su has the bits 4755"),
+        (_config(), {"usr/bin/su": (elf("arm64"), 0o4755)}, "/usr/bin/su has the bits 4755"),
+        (_config(), {"usr/lib/x.so": (elf("arm64")[:40], 0o644)}, "/usr/lib/x.so: a damaged ELF file"),
         (_config(), {"usr/bin/apt-get": (b"", 0o755)}, "/usr/bin/apt-get is in it"),
         (_config(), {"app/bin/pip": (b"", 0o755)}, "/app/bin/pip is in it"),
     ],
@@ -81,7 +82,10 @@ def test_what_is_wrong_is_found(
     assert found[0].startswith(told)
 
 
-def test_only_elf_files_have_a_machine() -> None:
-    assert elf_machine(_elf("amd64")) == 62
-    assert elf_machine(b"#!/bin/sh\n" * 4) is None
-    assert elf_machine(b"\x7fELF") is None
+def test_a_layer_may_load_what_another_one_has(tmp_path: Path) -> None:
+    wheel = {"app/lib/x.so": (elf("arm64", needed=("libz.so.1",)), 0o644)}
+    system = {"usr/lib/aarch64-linux-gnu/libz.so.1": (elf("arm64"), 0o644)}
+    assert findings(_image(tmp_path / "with", _config(), wheel, system), WANTED) == []
+    assert findings(_image(tmp_path / "without", _config(), wheel), WANTED) == [
+        "/app/lib/x.so needs libz.so.1, which is not in it"
+    ]
