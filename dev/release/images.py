@@ -18,6 +18,7 @@ from typing import Final
 from localcluster.node.images import MOUNTED, SUITE, debian_base
 from release import layout as oci
 from release.commands import Say, missing, run
+from release.debian import without_byte_code
 from release.emulation import native
 from release.errors import ReleaseError
 from release.inspection import Wanted, findings
@@ -122,10 +123,11 @@ class Builder:
         context.mkdir()
         shutil.copy(self._source.context / "dev/node/images/base/Containerfile", context)
         self._say(f"   Debian {SUITE} for {architecture}")
+        faster = () if architecture == native() else without_byte_code()
         run(
             [
                 # Programs of another architecture run already: see emulation.py.
-                *debian_base(SUITE, "--skip=check/qemu", f"--architectures={architecture}"),
+                *debian_base(SUITE, "--skip=check/qemu", f"--architectures={architecture}", *faster),
                 str(context / "rootfs.tar"),
             ],
             env={"SOURCE_DATE_EPOCH": str(self._source.seconds)},

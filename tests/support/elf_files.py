@@ -12,7 +12,12 @@ _NULL, _NEEDED, _STRTAB, _RUNPATH = 0, 1, 5, 29
 
 
 def elf(
-    architecture: str, *, interpreter: str = "", needed: tuple[str, ...] = (), folders: str = "", base: int = ADDRESS
+    architecture: str,
+    *,
+    interpreter: str = "",
+    needed: tuple[str, ...] = (),
+    folders: str = "",
+    base: int = ADDRESS,
 ) -> bytes:
     """A program, or a library when it has no interpreter."""
     strings = b"\0"
@@ -36,5 +41,7 @@ def elf(
         for kind, offset, address, size in segments
     )
     ident = b"\x7fELF\x02\x01\x01" + bytes(9)
-    head = struct.pack("<HHIQQQIHHHHHH", 3, MACHINES[architecture], 1, 0, _HEAD, 0, 0, _HEAD, _SEGMENT, 3, 0, 0, 0)
+    head = struct.pack(
+        "<HHIQQQIHHHHHH", 3, MACHINES[architecture], 1, 0, _HEAD, 0, 0, _HEAD, _SEGMENT, 3, 0, 0, 0
+    )
     return ident + head + listed + content

@@ -23,7 +23,9 @@ def test_what_images_are_built_on_is_named_by_its_digest() -> None:
 def test_dependencies_are_installed_by_the_machine_that_builds_and_the_rest_is_the_images() -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     # Each says it: buildah 1.28 would go on with the platform of the stage before.
-    assert dict(re.findall(r"^FROM (?:--platform=(\S+) )?\$\{BASE_IMAGE\} AS (\S+)$", text, re.MULTILINE)) == {
+    assert dict(
+        re.findall(r"^FROM (?:--platform=(\S+) )?\$\{BASE_IMAGE\} AS (\S+)$", text, re.MULTILINE)
+    ) == {
         "$BUILDPLATFORM": "build",
         "$TARGETPLATFORM": "bare",
     }

@@ -1,9 +1,9 @@
 """What is read of an ELF file."""
 
 import pytest
-from support.elf_files import elf
 
 from release.elf import Linked, linked, machine
+from support.elf_files import elf
 
 
 @pytest.mark.parametrize(("architecture", "number"), [("amd64", 62), ("arm64", 183)])
@@ -18,7 +18,10 @@ def test_what_is_no_elf_file_has_no_machine(content: bytes) -> None:
 
 def test_a_program_names_its_loader_its_libraries_and_their_folders() -> None:
     content = elf(
-        "arm64", interpreter="/lib/ld.so", needed=("libz.so.1", "libc.so.6"), folders="$ORIGIN/../x.libs:/opt/lib"
+        "arm64",
+        interpreter="/lib/ld.so",
+        needed=("libz.so.1", "libc.so.6"),
+        folders="$ORIGIN/../x.libs:/opt/lib",
     )
     assert linked(content) == Linked(
         "/lib/ld.so", ("libz.so.1", "libc.so.6"), ("$ORIGIN/../x.libs", "/opt/lib")

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.elf_files import elf
 
 from release.inspection import Wanted, findings
+from support.elf_files import elf
 
 WANTED = Wanted("arm64", "0.2.0", "c0ffee")
 
