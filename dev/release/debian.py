@@ -13,8 +13,8 @@ _STAND_IN: Final = "import sys; sys.stdin.read() if sys.argv[1:] == ['-'] else N
 def without_byte_code() -> tuple[str, ...]:
     """Options of mmdebstrap with which Python's library is installed as it is.
 
-    Debian compiles it while it is configured. That is four fifths of an emulator's work, and strip.sh takes the byte
-    code out. So the compiler is diverted (dpkg-divert(1)) until everything is configured.
+    Debian compiles it while it is configured. That takes an emulator minutes, and strip.sh takes the byte code out. So
+    the compiler is diverted (dpkg-divert(1)) until everything is configured.
     """
     divert = f'dpkg-divert --quiet --root "$1" --local --divert {_ASIDE}'
     return (

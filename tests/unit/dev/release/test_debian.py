@@ -34,7 +34,9 @@ def test_python_is_installed_without_its_compiler_and_has_it_in_the_end(tmp_path
     broken = tmp_path / "broken.py"
     broken.write_text("no Python (")
     subprocess.run([sys.executable, "-E", "-S", compiler, broken], check=True)
-    subprocess.run([sys.executable, "-E", "-S", compiler, "-"], input=b"broken.py\n" * 100_000, check=True)
+    with subprocess.Popen([sys.executable, "-E", "-S", compiler, "-"], stdin=subprocess.PIPE) as waiting:
+        assert waiting.stdin is not None
+        waiting.stdin.write(b"broken.py\n" * 100_000)  # more than a pipe holds: it is read, or this fails
 
     _run_hooks("customize", tmp_path)
     assert compiler.read_text() == "the package's"
