@@ -6,7 +6,8 @@ purelib=$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 rm -rf "$purelib"/pip* "$purelib"/setuptools* "$purelib"/wheel* /usr/lib/python3/dist-packages
 rm -rf "$python"/ensurepip "$python"/idlelib "$python"/test "$python"/turtledemo "$python"/tkinter "$python"/lib2to3
 rm -f /usr/local/bin/pip* /usr/bin/pip*
-# Compiled while running here, and again by the base image's builder: times in it change from build to build.
+# Compiled while running here, and again by the base image's builder: times in it change from build to build. It is
+# made anew at the end.
 find / -xdev -name __pycache__ -type d -prune -exec rm -rf {} +
 # Licences stay: who passes a program on passes its licence on.
 find /usr/share/doc -mindepth 1 ! -type d ! -name copyright ! -type l -delete
@@ -47,3 +48,5 @@ mkdir -m 0700 /root
 mkdir -p /var/cache /var/log
 grep -q '^nonroot:' /etc/passwd || echo 'nonroot:x:65532:65532:nonroot:/tmp:/usr/sbin/nologin' >> /etc/passwd
 grep -q '^nonroot:' /etc/group || echo 'nonroot:x:65532:' >> /etc/group
+# The byte code of Python's own library, as finish.sh makes that of ours: else each start would take a second more.
+python3 -m compileall -q --invalidation-mode unchecked-hash "$python"

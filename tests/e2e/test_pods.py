@@ -273,6 +273,20 @@ def test_each_pod_runs_without_rights(pods: Pods) -> None:
             pods.kubectl("exec", name, "--", "python", "-c", "open('/app/x', 'w')")
 
 
+@pytest.mark.parametrize(
+    ("component", "module"), [("operator", "scim_operator.app"), ("api", "scim_api.server.serve")]
+)
+def test_a_program_that_starts_compiles_nothing(pods: Pods, component: str, module: str) -> None:
+    name = pods.pods(component)[0]["metadata"]["name"]
+    python = (
+        f"import os, sys, {module}; files = [m.__cached__ for m in sys.modules.values() if getattr(m, '__cached__', 0)]; "
+        "print(len(files), *(file for file in files if not os.path.exists(file)))"
+    )
+    number, *compiled = pods.kubectl("exec", name, "--", "python", "-c", python).split()
+    assert int(number) > 300
+    assert compiled == []
+
+
 def test_no_log_of_any_pod_holds_a_token(pods: Pods) -> None:
     logs = "".join(
         pods.kubectl("logs", pod["metadata"]["name"], "--all-containers")
