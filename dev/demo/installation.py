@@ -83,7 +83,7 @@ class Installation:
         mirror.start()
         try:
             self._start_both(keys, keys_host, operator_settings)
-            mirror.wait()
+            mirror.wait(_READY_SECONDS)
             for process in self._processes():
                 process.wait_ready(_READY_SECONDS)
         finally:
