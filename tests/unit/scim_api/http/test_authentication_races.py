@@ -50,13 +50,19 @@ def authenticator_of(store: SlowStore) -> Authenticator:
     return Authenticator(cast("Store", store), clock=store.clock)
 
 
+async def look_up_that_waits(authenticator: Authenticator, store: SlowStore) -> asyncio.Task[object]:
+    """A look-up of the token, that the store answers when it may."""
+    await authenticator.refresh()
+    store.may_answer.clear()
+    under_way: asyncio.Task[object] = asyncio.create_task(authenticator.authenticate(TOKEN, None))
+    await store.started.wait()
+    return under_way
+
+
 async def test_a_look_up_under_way_while_the_generation_changed_is_not_cached() -> None:
     store = SlowStore(Clock(100.0))
     authenticator = authenticator_of(store)
-    await authenticator.refresh()
-    store.may_answer.clear()
-    under_way = asyncio.create_task(authenticator.authenticate(TOKEN, None))
-    await store.started.wait()
+    under_way = await look_up_that_waits(authenticator, store)
     store.revoke()
     await authenticator.refresh()
     store.may_answer.set()
@@ -69,10 +75,7 @@ async def test_a_look_up_under_way_while_the_generation_changed_is_not_cached() 
 async def test_a_look_up_under_way_while_the_same_generation_was_read_again_is_cached() -> None:
     store = SlowStore(Clock(100.0))
     authenticator = authenticator_of(store)
-    await authenticator.refresh()
-    store.may_answer.clear()
-    under_way = asyncio.create_task(authenticator.authenticate(TOKEN, None))
-    await store.started.wait()
+    under_way = await look_up_that_waits(authenticator, store)
     await authenticator.refresh()
     store.may_answer.set()
     await under_way

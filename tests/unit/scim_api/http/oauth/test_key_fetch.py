@@ -5,7 +5,7 @@ import gzip
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import httpx
 import pytest
@@ -17,19 +17,6 @@ from scim_api.outbound.pinned_client import MAX_TARGETS, resolve
 from support.federation import KEYS_URL
 from support.key_fetching import HOSTS, ISSUER, LOGIN, Names, Network, fetch, fetcher
 from support.key_server import Behaviour, KeyServer
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTPS_PROXY", "ALL_PROXY", "HTTP_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-
-@pytest.fixture
-def server() -> Iterator[KeyServer]:
-    with KeyServer(ISSUER.key_set()).serving() as place:
-        yield place
 
 
 async def failure(place: KeyServer, seconds: float = 5.0) -> KeysNotFetched:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,19 +15,6 @@ from support.certificates import certificate
 from support.federation import KEYS_URL
 from support.key_fetching import HOSTS, ISSUER, LOGIN, Names, Network, fetch, fetcher
 from support.key_server import KeyServer
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTPS_PROXY", "ALL_PROXY", "HTTP_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-
-@pytest.fixture
-def server() -> Iterator[KeyServer]:
-    with KeyServer(ISSUER.key_set()).serving() as place:
-        yield place
 
 
 @pytest.fixture
