@@ -28,7 +28,7 @@ def cli(context: click.Context) -> None:
 @cli.command()
 @click.option("--show-settings", is_flag=True, help="Print the settings as understood, and exit.")
 def run(show_settings: bool = False) -> None:
-    r"""Run the operator until SIGTERM.
+    """Run the operator until SIGTERM.
 
     \b
     Configured by the environment; two variables have no default:
@@ -43,7 +43,7 @@ def run(show_settings: bool = False) -> None:
       SCIM_OPERATOR_HEALTH_PORT        /healthz, /readyz, /metrics (default 8090)
 
     Kubernetes is reached as the pod's ServiceAccount, or through KUBECONFIG.
-    """
+    """  # noqa: D301 (click reads the backspace)
     try:
         settings = load()
     except SettingsError as error:

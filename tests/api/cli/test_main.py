@@ -51,6 +51,7 @@ def test_every_command_is_there_and_explains_itself() -> None:
             assert shown.exit_code == 0, (name, option, shown.output)
         assert command.help
         assert "\b" not in shown.output
+        assert "\\b" not in shown.output
 
 
 def test_the_version_is_that_of_the_installed_package() -> None:

@@ -32,6 +32,7 @@ def test_every_command_has_help_in_a_sentence(command: str) -> None:
     assert shown.exit_code == 0
     assert shown.output.startswith("Usage: cli " + command)
     assert len(shown.output.splitlines()) > 3
+    assert "\\b" not in shown.output
     assert command in typed("--help").output
 
 
