@@ -8,8 +8,9 @@ RUN := $(UV) run --frozen --all-extras
 export PYTHONPATH := dev
 JAVA_TESTS := tests/java
 POD_TESTS := tests/e2e/test_pods.py tests/e2e/test_pods_postgresql.py tests/e2e/test_pods_helm_3.py
-# The first ends the node that is running, so it comes first.
+# Each first one ends the node that is running, or empties it of images.
 NODE_TESTS := tests/operator/test_localcluster_node.py $(POD_TESTS)
+RELEASE_TESTS := tests/e2e/test_pods_registry.py $(POD_TESTS)
 
 .DEFAULT_GOAL := help
 .PHONY: help install tools node-tools browser demo demo-stop images image-kubectl-scim release chart e2e-up e2e-down test test-unit test-api test-postgres test-python test-operator test-chart test-console test-docs test-e2e try-release test-java properties docs docs-tools costs lint format bench bench-start bench-layers bench-tenants bench-hostile bench-changes bench-groups bench-console bench-secret bench-scale bench-hand-over torture torture-changes soak screenshots crd openapi mutants kind clean
@@ -100,10 +101,7 @@ test-e2e: node-tools browser ## The demo, all parts together and, as root, the c
 try-release: node-tools ## What `make release REGISTRY=...` made in dist/, in real pods: from a registry of that name, and from its files (as root)
 	@ls $(or $(DIST),dist)/scim-operator-*.tgz > /dev/null 2>&1 || { echo "$(or $(DIST),dist) holds no release: make release VERSION=... makes one, DIST= says where one is" >&2; exit 2; }
 	@tar -xzOf $(or $(DIST),dist)/scim-operator-*.tgz scim-operator/values.yaml | grep -q '^  registry: "[^"]' || { echo "the chart in $(or $(DIST),dist) names no registry to install from: make release VERSION=... REGISTRY=... makes one that does" >&2; exit 2; }
-	@echo "== from a registry"
-	@SCIM_TESTS_RELEASE=$(or $(DIST),dist) $(RUN) python -m pytest --durations=10 tests/e2e/test_pods_registry.py
-	@echo "== from the files; the node begins anew"
-	@SCIM_TESTS_RELEASE=$(or $(DIST),dist) $(RUN) python -m pytest --durations=10 $(POD_TESTS)
+	@SCIM_TESTS_RELEASE=$(or $(DIST),dist) $(RUN) python -m pytest --durations=10 $(RELEASE_TESTS)
 
 test-java: install ## UnboundID's SCIM 2 SDK for Java against the API, on both databases (needs a JDK of 17 or newer, and Maven)
 	@$(RUN) python -m pytest $(JAVA_TESTS)

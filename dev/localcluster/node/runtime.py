@@ -180,6 +180,9 @@ def _kubelet_configuration(layout: Layout) -> dict[str, Any]:
         "volumePluginDir": f"{layout.state}/volume-plugins",
         "seccompDefault": True,
         "makeIPTablesUtilChains": False,
+        # An image that is given to the node may be one that it has pulled from a registry under another name. By
+        # default that would be pulled once more, to see who may have it.
+        "imagePullCredentialsVerificationPolicy": "NeverVerify",
         # Nothing can be pulled again, so nothing may be collected.
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {
