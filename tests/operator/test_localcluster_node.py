@@ -31,17 +31,10 @@ spec:
 """
 
 
-def _runs() -> bool:
-    try:
-        return any(Node.attach().components().values())
-    except ClusterError:
-        return False
-
-
 # Asked while tests are collected: a node that this session's other tests start is theirs to break as well.
 pytestmark = [
     pytest.mark.skipif(
-        _runs(), reason="a node is running that somebody may need: `localcluster node down` ends it"
+        Node.is_running(), reason="a node is running that somebody may need: `localcluster node down` ends it"
     ),
     pytest.mark.skipif(Node.obstacle() is not None, reason=str(Node.obstacle())),
 ]

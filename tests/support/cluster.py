@@ -45,12 +45,13 @@ def new_namespace(plane: ControlPlane) -> str:
     """A fresh namespace, made without a kubectl: hundreds of tests have one."""
     name = f"test-{secrets.token_hex(4)}"
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    with _admin(plane) as admin:
+    with admin_client(plane) as admin:
         admin.post("/api/v1/namespaces", json=namespace).raise_for_status()
     return name
 
 
-def _admin(plane: ControlPlane) -> httpx.Client:
+def admin_client(plane: ControlPlane) -> httpx.Client:
+    """Asks the API server as its administrator, without a kubectl."""
     return httpx.Client(base_url=plane.url, verify=plane.admin_context(), trust_env=False, timeout=30)
 
 
@@ -59,7 +60,7 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     """A fresh namespace, removed afterwards without waiting."""
     name = new_namespace(control_plane)
     yield name
-    with _admin(control_plane) as admin:
+    with admin_client(control_plane) as admin:
         answer = admin.delete(f"/api/v1/namespaces/{name}")
     assert answer.status_code in (200, 202, 404, 409), (
         answer.text

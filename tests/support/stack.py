@@ -23,6 +23,7 @@ import pytest
 from demo.processes import ADMIN_KEYS_CONFIG_MAP, Api, ConfigMapMirror, Process, start_api, start_operator
 from localcluster import ClusterError, ControlPlane
 from localcluster.ports import free_port
+from support.cluster import admin_client
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATOR_NAMESPACE = "scim-system"
@@ -131,8 +132,7 @@ class Stack:
 
     @functools.cached_property
     def _admin(self) -> httpx.Client:
-        plane = self.control_plane
-        return httpx.Client(base_url=plane.url, verify=plane.admin_context(), trust_env=False, timeout=30)
+        return admin_client(self.control_plane)
 
     def condition(self, namespace: str, name: str, kind: str = "Ready") -> dict[str, Any]:
         """One of its conditions; empty when it has none yet."""
