@@ -139,18 +139,30 @@ class Stack:
         return condition_of(self.object(namespace, name), kind)
 
     def wait_ready(self, namespace: str, name: str, seconds: float = 30.0) -> dict[str, str]:
-        """Wait for Ready=True of the present generation, then the Secret."""
+        """Wait for Ready=True of the present generation, and until the status tells of what the Secret holds.
+
+        Ready says nothing of a rotation that an annotation asked for: it is no new generation, and the Secret is
+        written before the status.
+
+        Returns:
+            The Secret's data.
+        """
+
+        secret: dict[str, str] = {}
 
         def ready() -> bool:
             item = self.object(namespace, name)
-            condition = condition_of(item)
-            return (
-                condition.get("status") == "True"
-                and condition.get("observedGeneration") == item["metadata"]["generation"]
-            )
+            condition, generation = condition_of(item), item["metadata"]["generation"]
+            if (condition.get("status"), condition.get("observedGeneration")) != ("True", generation):
+                return False
+            secret.clear()
+            secret.update(self.secret(namespace, f"{name}-scim-token"))
+            held = {secret[key] for key in ("token-id", "client-secret-id") if key in secret}
+            active = {one["id"] for one in item["status"].get("tokens", []) if one["state"] == "Active"}
+            return held <= active
 
         until(f"{namespace}/{name} is Ready", ready, seconds, lambda: self.story(namespace, name))
-        return self.secret(namespace, f"{name}-scim-token")
+        return secret
 
     def secret(self, namespace: str, name: str) -> dict[str, str]:
         """A Secret's data, decoded; empty when there is none, or no answer."""
