@@ -53,8 +53,8 @@ docs: docs-tools ## The documentation as a site, in site/ (DOCS_REPOSITORY_URL=.
 	@$(RUN) --group docs python -m docs_site
 
 test: node-tools browser docs-tools ## Run every test: unit, API on SQLite and PostgreSQL, operator, chart, console, the demo, real pods
-	@echo "== tests, two at a time"
-	@$(RUN) python -m pytest --durations=10 -n 2 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(NODE_TESTS) $(JAVA_TESTS))
+	@echo "== tests, three at a time: those with processes of their own wait for these half of the time"
+	@$(RUN) python -m pytest --durations=10 -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(NODE_TESTS) $(JAVA_TESTS))
 	@echo "== tests that have the machine's one node to themselves"
 	@$(RUN) python -m pytest --durations=10 $(NODE_TESTS)
 

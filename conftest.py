@@ -43,7 +43,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Togethe
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Two at a time, the areas with long tests begin, so that none of these is the last."""
+    """Several at a time, the areas with long tests begin, so that none of these is the last."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         tests = config.rootpath / "tests"
         items.sort(key=lambda item: LONGEST_FIRST.index(item.path.relative_to(tests).parts[0]))

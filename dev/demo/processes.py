@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from localcluster.ports import free_port
 
@@ -26,6 +26,34 @@ SCIM_OPERATOR: Final = (sys.executable, "-m", "scim_operator.cli")
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _POLL_SECONDS: Final = 0.05
 _LOG_TAIL_LINES: Final = 30
+
+
+class Child(Protocol):
+    """As much of ``subprocess.Popen`` as is used here."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code as last asked for; None while it runs."""
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; ``subprocess.TimeoutExpired`` when that takes longer than ``timeout`` seconds."""
+
+    def send_signal(self, sig: int, /) -> None:
+        """Send a signal to it."""
+
+
+class Spawn(Protocol):
+    """Starts a program in a session of its own; its log is appended to."""
+
+    def __call__(self, argv: Sequence[str], log: Path, environment: Mapping[str, str], /) -> Child:
+        """``argv`` with this environment and no other."""
 
 
 class ProcessFailed(Exception):
@@ -44,7 +72,7 @@ class Process:
     """
 
     name: str
-    popen: subprocess.Popen[bytes]
+    popen: Child
     log: Path
     ready_url: str
 
@@ -139,6 +167,7 @@ def start_api(
     operator_port: int | None = None,
     operator_tls_dir: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    by: Spawn | None = None,
 ) -> Api:
     """Start ``scim-api serve``; it is not waited for.
 
@@ -151,6 +180,7 @@ def start_api(
         operator_port: of the operator's side, with TLS; default none.
         operator_tls_dir: the certificate for it.
         environment: more variables, such as ``SCIM_API_LOG_LEVEL``.
+        by: what starts it; default ``spawn``.
     """
     port, internal_port = port or free_port(), internal_port or free_port()
     scim_url, internal_url = f"http://127.0.0.1:{port}/scim/v2", f"http://127.0.0.1:{internal_port}"
@@ -164,7 +194,7 @@ def start_api(
     if operator_port is not None:
         argv += ["--operator-port", str(operator_port), "--operator-tls-dir", str(operator_tls_dir)]
     log = directory / "scim-api.log"
-    popen = _spawn(argv, log, _environment(environment or {}))
+    popen = (by or spawn)(argv, log, _environment(environment or {}))
     return Api("scim-api", popen, log, f"{internal_url}/readyz", scim_url, internal_url)
 
 
@@ -178,6 +208,7 @@ def start_operator(
     name: str = "scim-operator",
     argv: Sequence[str] = (*SCIM_OPERATOR, "run"),
     environment: Mapping[str, str] | None = None,
+    by: Spawn | None = None,
 ) -> Process:
     """Start ``scim-operator run``; it is not waited for.
 
@@ -190,6 +221,7 @@ def start_operator(
         name: tells several apart.
         argv: another program to run instead, such as one that crashes at a named step.
         environment: more variables, such as ``SCIM_OPERATOR_RESYNC_SECONDS``.
+        by: what starts it; default ``spawn``.
     """
     port = free_port()
     settings = {
@@ -201,7 +233,7 @@ def start_operator(
         **(environment or {}),
     }
     log = directory / f"{name}.log"
-    popen = _spawn(list(argv), log, _environment(settings))
+    popen = (by or spawn)(argv, log, _environment(settings))
     return Process(name, popen, log, f"http://127.0.0.1:{port}/readyz")
 
 
@@ -225,7 +257,7 @@ def start_feed(directory: Path, *, endpoint: str, token: str) -> Process:
             "SCIM_TOKEN_FILE": f"/proc/self/fd/{file.fileno()}",
             "DATABASE": str(directory / "people.db"),
         }
-        popen = _spawn(argv, log, _environment(settings), (file.fileno(),))
+        popen = spawn(argv, log, _environment(settings), (file.fileno(),))
     return Process("feed.py", popen, log, f"http://127.0.0.1:{port}/healthz")
 
 
@@ -240,8 +272,8 @@ def _environment(more: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "NO_PROXY": "127.0.0.1,localhost", **more}
 
 
-def _spawn(
-    argv: list[str], log: Path, environment: dict[str, str], descriptors: Sequence[int] = ()
+def spawn(
+    argv: Sequence[str], log: Path, environment: Mapping[str, str], descriptors: Sequence[int] = ()
 ) -> subprocess.Popen[bytes]:
     """Start it in a session of its own, so that Ctrl-C reaches us first; its log is appended to."""
     with log.open("ab") as output:

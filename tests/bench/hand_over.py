@@ -21,6 +21,7 @@ from bench.hand_over_watch import Seen, by_second, watching
 from bench.played_microsoft import Customers, PlayedMicrosoft, is_save, operation
 from bench.scale import cpu_seconds, create, resident
 from bench.time_to_secret import context
+from demo.processes import spawn
 from entra_standin.graph import Fault
 from entra_standin.graph.request_log import LoggedRequest
 from localcluster import ControlPlane
@@ -289,7 +290,7 @@ def main() -> int:
                 "SCIM_OPERATOR_ENTRA_CHECK_SECONDS": str(CHECK_SECONDS),
                 "SCIM_OPERATOR_LOG_LEVEL": "info",
             }
-            with running(Stack(plane, Path(directory), operator_settings=settings)) as stack:
+            with running(Stack(plane, Path(directory), operator_settings=settings, spawn=spawn)) as stack:
                 stack.kubectl("create", "serviceaccount", ACCOUNT, "-n", "default")
                 grant_tokens(stack, "default")
                 return 0 if asyncio.run(measure(stack, microsoft, arguments)) else 1

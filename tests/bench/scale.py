@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 
 from bench.time_to_secret import context
-from demo.processes import Process
+from demo.processes import Process, spawn
 from localcluster import ControlPlane
 from support.stack import Stack, running
 
@@ -237,7 +237,7 @@ def main() -> int:
     with (
         ControlPlane.start() as plane,
         tempfile.TemporaryDirectory() as directory,
-        running(Stack(plane, Path(directory))) as stack,
+        running(Stack(plane, Path(directory), spawn=spawn)) as stack,
     ):
         nothing, idle_before = requests(plane), processor_time(plane, stack)
         began = time.monotonic()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from demo.processes import spawn
 from localcluster import ControlPlane
 from scim_api.contract.tls import without_strict_profile
 from support.stack import Stack, running
@@ -68,7 +69,7 @@ def main() -> int:
     with (
         ControlPlane.start() as plane,
         tempfile.TemporaryDirectory() as directory,
-        running(Stack(plane, Path(directory))) as stack,
+        running(Stack(plane, Path(directory), spawn=spawn)) as stack,
     ):
         measure(stack, 1)
         plane.kubectl("delete", "sct", "--all")

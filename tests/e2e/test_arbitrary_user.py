@@ -6,17 +6,15 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from demo.processes import SCIM_API
+from demo.processes import Child, spawn
 from localcluster import ControlPlane, Tools
 from support import stack as stacks
 from support.arbitrary_user import UID, confined, obstacle, volume
-from support.processes import Process, start_operator
 from support.stack import OPERATOR_NAMESPACE, Stack, running
 
 pytestmark = pytest.mark.skipif(obstacle() is not None, reason=obstacle() or "")
@@ -32,16 +30,14 @@ def data() -> Iterator[Path]:
 
 
 @pytest.fixture
-def openshift(tools: Tools, data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+def openshift(tools: Tools, data: Path) -> Iterator[Stack]:
     """An installation whose processes are confined; what they may write to is theirs by their group alone."""
 
-    def confined_operator(directory: Path, *, argv: Any, **more: Any) -> Process:
-        return start_operator(directory, argv=(*confined(data), *argv), **more)
+    def spawn_confined(argv: Sequence[str], log: Path, environment: Mapping[str, str]) -> Child:
+        return spawn((*confined(data), *argv), log, environment)
 
-    monkeypatch.setattr(stacks, "start_operator", confined_operator)
-    monkeypatch.setattr("demo.processes.SCIM_API", (*confined(data), *SCIM_API))
     with ControlPlane.start(tools) as plane:
-        stack = Stack(plane, data)
+        stack = Stack(plane, data, spawn=spawn_confined)
         stack.kubectl("create", "namespace", OPERATOR_NAMESPACE)
         stack.kubectl("apply", "-f", str(stacks.ROOT / "dev/manifests/rbac.yaml"))
         kubeconfig = plane.service_account_kubeconfig(OPERATOR_NAMESPACE, "scim-operator")

@@ -18,6 +18,7 @@ import pytest
 
 from localcluster.ports import free_port
 from scim_api.store.protocol import Store
+from support import plain_http
 from support.postgres import PostgresServer
 from support.scim_service import Endpoint, ScimService, service_on
 
@@ -88,7 +89,7 @@ class Application:
         return self.status(f"/session/{user_name}")
 
     def status(self, path: str) -> int:
-        return httpx.get(f"http://127.0.0.1:{self._port}{path}").status_code
+        return plain_http.get(f"http://127.0.0.1:{self._port}{path}").status_code
 
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from support import plain_http
 from support.processes import Process
 from support.stack import Stack, until
 
@@ -40,7 +41,7 @@ class Replica:
     def metric(self, name: str) -> float:
         """Sum over all labels; 0 while it does not answer."""
         try:
-            text = httpx.get(self.process.ready_url.replace("/readyz", "/metrics"), trust_env=False).text
+            text = plain_http.get(self.process.ready_url.replace("/readyz", "/metrics")).text
         except httpx.HTTPError:
             return 0.0
         return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))

@@ -5,10 +5,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-import httpx
 import pytest
 
 from localcluster import ControlPlane, Tools
+from support import plain_http
 from support.stack import OPERATOR_NAMESPACE, ROOT, Stack, running, until
 
 QUICK = {
@@ -83,7 +83,7 @@ def held(stack: Stack) -> float:
     for operator in stack.operators:
         if operator.running:
             url = operator.ready_url.replace("/readyz", "/metrics")
-            for line in httpx.get(url, trust_env=False).text.splitlines():
+            for line in plain_http.get(url).text.splitlines():
                 if line.startswith("scim_operator_revocations_held "):
                     total += float(line.split()[1])
     return total

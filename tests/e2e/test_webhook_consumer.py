@@ -22,6 +22,7 @@ from localcluster.ports import free_port
 from scim_api.cli.main import main
 from scim_api.delivery.key_file import write_key
 from scim_operator.api.scimwebhook import ScimWebhook
+from support import plain_http
 from support.killable import Killable
 from support.postgres import PostgresServer
 from support.receiver import eventually
@@ -129,7 +130,7 @@ class Installation:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": Webhook(key).sign(message_id, now, body),
         }
-        return httpx.post(f"{self.application_url}/hook", content=body, headers=headers).status_code
+        return plain_http.post(f"{self.application_url}/hook", content=body, headers=headers).status_code
 
     # -- people ---------------------------------------------------------------------------------------
     def person(self, name: str) -> str:
@@ -159,7 +160,7 @@ class Installation:
         eventually(quietly(lambda: self.copied() == self.truth()), seconds)
 
     def status(self, path: str) -> int:
-        return httpx.get(f"{self.application_url}{path}").status_code
+        return plain_http.get(f"{self.application_url}{path}").status_code
 
     def session(self, name: str) -> int:
         return self.status(f"/session/{name}")

@@ -12,6 +12,7 @@ import pytest
 
 from localcluster import ControlPlane, Tools
 from localcluster.ports import free_port
+from support import forked
 from support.installed import ROOT
 from support.processes import Process, answers, start_operator
 from support.recording_proxy import recording_proxy
@@ -48,6 +49,7 @@ def start(plane: ControlPlane, tmp_path: Path) -> Iterator[Start]:
         process = start_operator(
             tmp_path, kubeconfig=kubeconfig, scim_url=f"{nowhere}/scim/v2", admin_url=nowhere, namespace=SYSTEM,
             name=name, environment={**QUICK, "SCIM_OPERATOR_IDENTITY": name, **environment},
+            by=forked.spawn,
         )  # fmt: skip
         started.append(process)
         return process

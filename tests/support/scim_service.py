@@ -15,6 +15,7 @@ from scim_api.contract.tokens import digest, new_token, new_token_id
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
 from scim_api.store.protocol import Store
+from support import forked
 from support.postgres import PostgresServer, execute
 
 Result = TypeVar("Result")
@@ -98,7 +99,9 @@ def running_service(
     """Start it with more variables, wait until it is ready, and stop it at the end."""
     keys = directory / "keys"
     keys.mkdir()
-    api = start_api(directory, admin_keys_dir=keys, database_url=database_url, environment=environment)
+    api = start_api(
+        directory, admin_keys_dir=keys, database_url=database_url, environment=environment, by=forked.spawn
+    )
     try:
         api.wait_ready()
         yield ScimService(api.scim_url, database_url)

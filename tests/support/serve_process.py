@@ -1,18 +1,18 @@
 """A ``scim-api serve`` process of a test's own, on ports of its own."""
 
-import contextlib
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import httpx
-
+from demo.processes import Child, answers
 from localcluster.ports import free_port
+from support import forked
 
 PYTHON = [sys.executable, "-m", "scim_api.cli.main"]
 
@@ -39,40 +39,30 @@ class Serve:
         self.database_url = database_url
         self.directory = directory
         self.log = directory / "serve.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    *PYTHON,
-                    "serve",
-                    "--port",
-                    str(self.port),
-                    "--internal-port",
-                    str(self.internal),
-                    "--database-url",
-                    database_url,
-                    "--log-level",
-                    "debug",
-                    *options,
-                ],
-                stdout=log,
-                stderr=log,
-                cwd=directory,
-                preexec_fn=limit,
-            )
+        self.log.write_bytes(b"")
+        argv = [
+            *PYTHON, "serve", "--port", str(self.port), "--internal-port", str(self.internal),
+            "--database-url", database_url, "--log-level", "debug", *options,
+        ]  # fmt: skip
+        self.process: Child
+        if file_limit is open_files is None:
+            self.process = forked.spawn(argv, self.log, os.environ, directory)
+        else:
+            with self.log.open("ab") as log:
+                self.process = subprocess.Popen(argv, stdout=log, stderr=log, cwd=directory, preexec_fn=limit)
 
     def wait_ready(self, seconds: float = 20) -> None:
         deadline = time.monotonic() + seconds
         while True:
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"http://127.0.0.1:{self.internal}/readyz").status_code == 200:
-                    return
+            if answers(f"http://127.0.0.1:{self.internal}/readyz"):
+                return
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
 
     def stop(self) -> int:
         if self.process.poll() is None:
-            self.process.terminate()
+            self.process.send_signal(signal.SIGTERM)
         return self.process.wait(15)
 
     def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -20,9 +20,18 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from demo.processes import ADMIN_KEYS_CONFIG_MAP, Api, ConfigMapMirror, Process, start_api, start_operator
+from demo.processes import (
+    ADMIN_KEYS_CONFIG_MAP,
+    Api,
+    ConfigMapMirror,
+    Process,
+    Spawn,
+    start_api,
+    start_operator,
+)
 from localcluster import ClusterError, ControlPlane
 from localcluster.ports import free_port
+from support import forked, plain_http
 from support.cluster import admin_client
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +88,8 @@ class Stack:
     tls_dir: Path | None = None
     """Where the Secret with the API's certificate is mounted; operator and API talk TLS then."""
     api_settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    spawn: Spawn = forked.spawn
+    """What starts both; ``demo.processes.spawn`` for what measures a start, or a process's memory."""
 
     def __post_init__(self) -> None:
         self.keys = self.directory / "admin-keys"
@@ -193,6 +204,7 @@ class Stack:
             operator_port=self._operator_port,
             operator_tls_dir=self.tls_dir,
             environment={"SCIM_API_LOG_LEVEL": "debug", **self.api_settings},
+            by=self.spawn,
         )
         if wait:
             self.api.wait_ready()
@@ -255,6 +267,7 @@ class Stack:
             name=f"scim-operator-{len(self.operators)}",
             argv=program,
             environment={**self._settings(), **self.operator_settings, **(environment or {})},
+            by=self.spawn,
         )
         self.operators.append(operator)
         if command == "run" and crash_at is None and freeze_by is None and not environment:
@@ -310,7 +323,7 @@ class Stack:
     # -- SCIM ---------------------------------------------------------------------------------------
     def sign_in(self, secret: Mapping[str, str], client_secret: str | None = None) -> httpx.Response:
         """Ask the token endpoint with a Secret's client id and client secret, as Entra does with "Header"."""
-        with httpx.Client(trust_env=False, timeout=10) as client:
+        with plain_http.client(timeout=10) as client:
             return client.post(
                 secret["token-endpoint"],
                 data={"grant_type": "client_credentials"},
@@ -319,7 +332,7 @@ class Stack:
 
     def ask(self, token: str) -> int:
         """Entra's Test Connection with a token; the status it got."""
-        with httpx.Client(trust_env=False, timeout=10) as client:
+        with plain_http.client(timeout=10) as client:
             answer = client.get(
                 f"{self.scim_url}/Users",
                 params={"filter": 'userName eq "nobody"'},

@@ -16,6 +16,7 @@ from demo.processes import ADMIN_KEYS_CONFIG_MAP, Api, ConfigMapMirror, Process,
 from localcluster import ControlPlane, Tools
 from localcluster.ports import free_port
 from scim_api.store.migrate import migrate
+from support import forked
 from torture.balancer import Balancer
 from torture.database import RESTART_SECONDS, Database, database
 from torture.edits import Edits, Tokens, until
@@ -137,6 +138,7 @@ class World:
             namespace=OPERATOR_NAMESPACE,
             name=name,
             environment={**OPERATOR_SETTINGS, **entra, "SCIM_OPERATOR_IDENTITY": name},
+            by=forked.spawn,
         )
 
     def _start_api(self, name: str) -> None:
@@ -148,6 +150,7 @@ class World:
             database_url=self.database.url,
             port=self._ports[name][0],
             internal_port=self._ports[name][1],
+            by=forked.spawn,
         )
 
     async def stop(self) -> None:

@@ -24,6 +24,7 @@ from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
 from scim_api.store.protocol import Store
 from scim_api.store.webhooks import SealedSecret, WebhookSettings
+from support import plain_http
 from support.cut import Relay
 from support.postgres import OwnServer, own_server
 from support.receiver import OK, Answer, Received, Receiver, eventually
@@ -120,7 +121,7 @@ def test_serve_delivers_by_itself_and_an_owner_sees_how_it_does(
         eventually(lambda: owner.listed()["backlog"] == 0)
         assert receiver.received[-1].message["type"] == "user.deleted"
         assert len({one.message_id for one in receiver.received[2:]}) == 1
-        shown = httpx.get(f"http://127.0.0.1:{service.internal}/metrics").text
+        shown = plain_http.get(f"http://127.0.0.1:{service.internal}/metrics").text
         assert 'scim_api_webhook_deliveries_total{result="delivered"} 3.0' in shown
         log = service.log.read_text()
         assert secret not in log
@@ -146,7 +147,7 @@ def test_a_process_of_its_own_delivers_and_ends_in_order(
             receiver.received[0].verify(owner.secret)
 
             def counted() -> bool:
-                shown = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+                shown = plain_http.get(f"http://127.0.0.1:{port}/metrics").text
                 return 'scim_api_webhook_deliveries_total{result="delivered"} 1.0' in shown
 
             eventually(counted)

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from localcluster.ports import free_port
+from support import plain_http
 from support.serve_process import PYTHON, Serve
 
 
@@ -40,16 +41,16 @@ def test_the_command_line_works_beside_a_running_serve(serve: Serve) -> None:
     assert set(issued) == {"endpoint", "token", "tokenId", "expiresAt"}
     assert issued["endpoint"] == serve.url
     ask = f"{serve.url}/Users"
-    assert httpx.get(ask, headers=headers(issued)).status_code == 200
+    assert plain_http.get(ask, headers=headers(issued)).status_code == 200
     rotated = json.loads(serve.cli("connection", "rotate", "demo/entra", "--json").stdout)
-    assert httpx.get(ask, headers=headers(issued)).status_code == 200
-    assert httpx.get(ask, headers=headers(rotated)).status_code == 200
+    assert plain_http.get(ask, headers=headers(issued)).status_code == 200
+    assert plain_http.get(ask, headers=headers(rotated)).status_code == 200
     listed = json.loads(serve.cli("connection", "list", "--json").stdout)
     assert {token["tokenId"] for token in listed[0]["tokens"]} == {issued["tokenId"], rotated["tokenId"]}
     assert rotated["tokenId"] in serve.cli("connection", "list").stdout
     serve.cli("connection", "delete", "demo/entra", "--yes")
     deadline = time.monotonic() + 15
-    while httpx.get(ask, headers=headers(rotated)).status_code != 401:
+    while plain_http.get(ask, headers=headers(rotated)).status_code != 401:
         assert time.monotonic() < deadline
 
 
@@ -75,7 +76,7 @@ def test_fastapi_is_imported_for_the_internal_port_alone(tmp_path: Path, *, inte
             deadline = time.monotonic() + 20
             while True:
                 with contextlib.suppress(httpx.TransportError):
-                    if httpx.get(f"http://127.0.0.1:{port}/scim/v2/Users").status_code == 401:
+                    if plain_http.get(f"http://127.0.0.1:{port}/scim/v2/Users").status_code == 401:
                         break
                 assert process.poll() is None
                 assert time.monotonic() < deadline
@@ -89,8 +90,8 @@ def test_fastapi_is_imported_for_the_internal_port_alone(tmp_path: Path, *, inte
 
 def test_no_token_is_in_the_log_or_the_database_file(serve: Serve, tmp_path: Path) -> None:
     issued = serve.connect()
-    httpx.get(f"{serve.url}/Users", headers=headers(issued))
-    httpx.get(f"{serve.url}/Users", headers={"authorization": "Bearer sct_aaaaaaaaaaaaaaaaaaaaaaaa"})
+    plain_http.get(f"{serve.url}/Users", headers=headers(issued))
+    plain_http.get(f"{serve.url}/Users", headers={"authorization": "Bearer sct_aaaaaaaaaaaaaaaaaaaaaaaa"})
     assert serve.stop() == 0
     written = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
     assert b"stopped" in written
@@ -112,14 +113,14 @@ def test_requests_in_flight_are_answered_before_the_process_ends(
         deadline = time.monotonic() + 15
         while (
             f"scim_api_requests_in_flight {1.0}"
-            not in httpx.get(f"http://127.0.0.1:{serve.internal}/metrics").text
+            not in plain_http.get(f"http://127.0.0.1:{serve.internal}/metrics").text
         ):
             assert time.monotonic() < deadline
         began = time.monotonic()
         serve.process.send_signal(signal.SIGTERM)
         with pytest.raises(httpx.TransportError):  # no new connections are taken
             while time.monotonic() < began + 5:
-                httpx.get(f"{serve.url}/Users", timeout=1)
+                plain_http.get(f"{serve.url}/Users", timeout=1)
         connection.sendall(body[20:])
         assert b" 201 " in connection.recv(65536).split(b"\r\n", 1)[0]
     assert serve.process.wait(10) == 0
@@ -133,7 +134,7 @@ def test_readiness_tells_when_the_schema_is_too_old(empty_postgres_url: str, tmp
         text = ""
         while "scim-api migrate" not in text:
             with contextlib.suppress(httpx.TransportError):
-                answer = httpx.get(f"http://127.0.0.1:{service.internal}/readyz")
+                answer = plain_http.get(f"http://127.0.0.1:{service.internal}/readyz")
                 assert answer.status_code == 503
                 text = answer.text
             assert time.monotonic() < deadline, service.log.read_text()
@@ -151,15 +152,15 @@ def test_a_full_disk_is_a_503_and_nothing_is_half_written(
     service = Serve(tmp_path, database_url, file_limit=600_000)
     try:
         service.wait_ready()
-        issued = service.connect()
+        issued = service.connect("demo/entra", "--burst", "1000")
         statuses = []
         for number in range(60):
             body = person(f"p{number}", nickName="x" * 20_000)
             statuses.append(
-                httpx.post(f"{service.url}/Users", json=body, headers=headers(issued)).status_code
+                plain_http.post(f"{service.url}/Users", json=body, headers=headers(issued)).status_code
             )
         assert set(statuses) == {201, 503}, statuses
-        asked = httpx.get(f"{service.url}/Users?count=0", headers=headers(issued))
+        asked = plain_http.get(f"{service.url}/Users?count=0", headers=headers(issued))
         assert asked.json()["totalResults"] == statuses.count(201)
     finally:
         service.stop()
@@ -182,7 +183,7 @@ def test_a_killed_service_loses_nothing_it_answered(
                     if answer.status_code == 201:
                         answered.append(answer.json()["id"])
                         if len(answered) == 40:
-                            serve.process.kill()
+                            serve.process.send_signal(signal.SIGKILL)
 
             await asyncio.gather(*(one(number) for number in range(120)))
 
@@ -193,7 +194,7 @@ def test_a_killed_service_loses_nothing_it_answered(
     try:
         again.wait_ready()
         for user in answered:
-            assert httpx.get(f"{again.url}/Users/{user}", headers=headers(issued)).status_code == 200
+            assert plain_http.get(f"{again.url}/Users/{user}", headers=headers(issued)).status_code == 200
     finally:
         again.stop()
 
@@ -237,8 +238,8 @@ def test_both_ports_answer_on_ipv6_and_ipv4_when_they_listen_everywhere(tmp_path
     try:
         service.wait_ready()
         for host in ("[::1]", "127.0.0.1"):
-            assert httpx.get(f"http://{host}:{service.internal}/readyz").status_code == 200
-            assert httpx.get(f"http://{host}:{service.port}/scim/v2/Users").status_code == 401
+            assert plain_http.get(f"http://{host}:{service.internal}/readyz").status_code == 200
+            assert plain_http.get(f"http://{host}:{service.port}/scim/v2/Users").status_code == 401
         assert f'"listen": "[::]:{service.port}"' in service.log.read_text()
     finally:
         service.stop()
@@ -249,10 +250,10 @@ def test_metrics_have_a_port_of_their_own_without_the_admin_api(tmp_path: Path) 
     service = Serve(tmp_path, f"sqlite:///{tmp_path / 'scim.db'}", "--metrics-port", str(port))
     try:
         service.wait_ready()
-        assert "scim_api_database_up 1.0" in httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        assert "scim_api_database_up 1.0" in plain_http.get(f"http://127.0.0.1:{port}/metrics").text
         for path in ("/admin/v1/connections", "/healthz", "/readyz", "/scim/v2/Users", "/"):
-            assert httpx.get(f"http://127.0.0.1:{port}{path}").status_code == 404
-        assert httpx.post(f"http://127.0.0.1:{port}/metrics").status_code == 405
+            assert plain_http.get(f"http://127.0.0.1:{port}{path}").status_code == 404
+        assert plain_http.post(f"http://127.0.0.1:{port}/metrics").status_code == 405
     finally:
         assert service.stop() == 0
 
@@ -271,7 +272,7 @@ def test_without_a_workload_identity_nothing_is_imported_that_fetches_keys(tmp_p
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):
-                httpx.get(f"http://127.0.0.1:{port}/scim/v2/Users")
+                plain_http.get(f"http://127.0.0.1:{port}/scim/v2/Users")
                 break
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)

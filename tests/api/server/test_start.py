@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from localcluster.ports import free_port
+from support import plain_http
 from support.serve_process import PYTHON
 
 MOST_MODULES: Final = 600
@@ -66,7 +67,7 @@ def answered(process: "subprocess.Popen[str]", url: str, token: str) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
-            answer = httpx.get(url, headers={"authorization": f"Bearer {token}"}, timeout=30)
+            answer = plain_http.get(url, headers={"authorization": f"Bearer {token}"}, timeout=30)
         except httpx.TransportError:
             assert process.poll() is None
             assert time.monotonic() < deadline

@@ -18,6 +18,7 @@ from scim_api.contract.tokens import digest
 from scim_api.store.factory import create_store
 from scim_api.store.migrate import migrate
 from scim_api.store.protocol import Store
+from support import forked
 from support.postgres import OwnServer, own_server
 from support.scim_service import connect
 from torture.changes.rules import Outage
@@ -90,7 +91,12 @@ class World:
         keys.mkdir(parents=True, exist_ok=True)
         public, internal = self._ports[name]
         self._apis[name] = start_api(
-            directory, admin_keys_dir=keys, database_url=self.url, port=public, internal_port=internal
+            directory,
+            admin_keys_dir=keys,
+            database_url=self.url,
+            port=public,
+            internal_port=internal,
+            by=forked.spawn,
         )
 
     # -- breaking it ----------------------------------------------------------------------------------
