@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from scim_operator.controller.reconciler import Reconciler
-from support.interleavings import Actor, AtOnce, MakeActors, Scenario, actors, fingerprint
+from support.interleavings import Actor, Anew, AtOnce, MakeActors, Scenario, actors, fingerprint
 from support.operator_world import World
 
 MOST_STATES: Final = 60_000
@@ -62,11 +62,14 @@ class _Stage:
     number: int
     fingerprint: Fingerprint
 
-    def call(self, number: int, label: str, copy_of: Callable[[int], World]) -> tuple[object, str | None]:
+    def call(
+        self, number: int, label: str, copy_of: Callable[[int], World]
+    ) -> tuple[object, str | None, tuple[int, ...] | None]:
         """Have it make its next call in another world, and all that go with it.
 
         Returns:
-            What it was told, and the label of the call after these, None at the end.
+            What it was told; the label of the call after these, None at the end; and all that it remembers when it
+            begins anew there, None when it goes on.
         """
         if number != self.number:
             self._become(copy_of(number))
@@ -75,11 +78,19 @@ class _Stage:
         while isinstance(following, AtOnce):
             version = self.world.version if following in NEW_VERSIONS else None
             told.append((following, self.fingerprint(self.world, following), version))
-            try:
-                following = self.actor.send(None)
-            except StopIteration:
-                following = None
-        return tuple(told), following
+            following = self._go_on()
+        if isinstance(following, Anew):
+            # Its first call may be made later, like each that matters, whatever it is.
+            first = self._go_on()
+            return tuple(told), None if first is None else str(first), following.memory
+        return tuple(told), following, None
+
+    def _go_on(self) -> str | None:
+        try:
+            label: str = self.actor.send(None)
+        except StopIteration:
+            return None
+        return label
 
     def _become(self, other: World) -> None:
         """The same world, and the same Entra, for those who hold them, but as another one is."""
@@ -95,7 +106,8 @@ class Explorer:
 
     What a call does depends on the world and on what its actor was told before, and on nothing else: so a state is
     the world and what each has been told, and a call that was made is not made again for another order of what the
-    others did. An actor that is to go on from an earlier point is begun anew and told the same.
+    others did. Attempts that ended with a conflict are no part of it: the next one begins like that after any other.
+    An actor that is to go on from an earlier point is begun anew and told the same.
     """
 
     def __init__(
@@ -113,6 +125,7 @@ class Explorer:
         self._numbers: dict[object, int] = {}
         self._calls: dict[tuple[int, _Told], tuple[int, _Told]] = {}
         self._told: dict[tuple[_Told, object], _Told] = {}
+        self._anew: dict[tuple[int, str | None, tuple[int, ...]], _Told] = {}
         self._waiting: dict[_Told, _Stage] = {}
         self._pickled: list[bytes] = []
         self._begin = self._number(copy.deepcopy(begin()))
@@ -161,10 +174,13 @@ class Explorer:
     def _make_call(self, number: int, told: _Told) -> tuple[int, _Told]:
         assert told.label is not None
         stage = self._waiting.pop(told, None) or self._again(told)
-        answer, label = stage.call(number, told.label, self._copy)
+        answer, label, memory = stage.call(number, told.label, self._copy)
         then = self._told.get((told, answer))
         if then is None:
-            then = self._told[told, answer] = _Told(told.actor, (told, number), label)
+            then = _Told(told.actor, (told, number), label)
+            if memory is not None:
+                then = self._anew.setdefault((told.actor, label, memory), then)
+            self._told[told, answer] = then
             if label is not None:
                 self._waiting[then] = stage
         assert then.label == label, "what an actor does depends on more than what it was told"

@@ -5,7 +5,7 @@ The real ``Reconciler`` runs against in-memory ports; each port call is a point 
 
 import types
 from collections.abc import Callable, Coroutine, Generator, Iterator
-from typing import Any
+from typing import Any, Final, Self
 
 import pytest
 import structlog
@@ -40,11 +40,73 @@ class AtOnce(str):
     __slots__ = ()
 
 
+class Anew(str):
+    """No call: an attempt ended with a conflict, and what its actor was told until then it has forgotten.
+
+    Attributes:
+        memory: what another attempt depends on besides what it will be told.
+    """
+
+    __slots__ = ("memory",)
+    memory: tuple[int, ...]
+
+    def __new__(cls, *memory: int) -> Self:
+        made = super().__new__(cls, "anew")
+        made.memory = memory
+        return made
+
+
 async def point(label: str) -> None:
     """Switch before every call whose moment matters to another reconciler: the reads of revision and Secret,
     and all writes.
     """
     await switch(label if label in MATTERS else AtOnce(label))
+
+
+SWITCHING: Final = point
+
+
+class Counted:
+    """0, 1, 2 and so on."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        self.count += 1
+        return self.count - 1
+
+
+class Attempts:
+    """A reconciler's attempts at one reconcile; after a conflict it begins the next, and has forgotten the last.
+
+    Args:
+        made: how much it has made of what is numbered.
+    """
+
+    def __init__(self, *made: Counted) -> None:
+        self._made, self._ended = made, Counted()
+        self._one: object = None
+        self._at_first: dict[str, object] = {}
+
+    def remember_nothing(self, one: object) -> None:
+        """Whose attempts these are."""
+        self._one, self._at_first = one, dict(vars(one))
+
+    async def forget(self, _seconds: float) -> None:
+        """Its pause after a conflict."""
+        assert vars(self._one) == self._at_first, (
+            "a reconciler that remembers an attempt has not forgotten it"
+        )
+        next(self._ended)
+        await switch(Anew(self._ended.count, *(one.count for one in self._made)))
+
+
+async def no_pause(_seconds: float) -> None:
+    """A lost write is followed by another attempt at once."""
 
 
 class Swapped(Reconciler):
@@ -57,17 +119,13 @@ class Swapped(Reconciler):
         return State(self._signer, await self._get_connection(key), *cluster)
 
 
-async def no_pause(_seconds: float) -> None:
-    """A lost write is followed by another reconcile at once."""
-
-
 def reconciler(
     world: World, name: str, kind: type[Reconciler] = Reconciler, point: Point = point
 ) -> Reconciler:
-    """One over ``world``; ``name`` is in all that it makes."""
-    numbers = iter(range(100))
-    names = iter(range(100))
-    return kind(
+    """One over ``world``; ``name`` is in all that it makes. A lost write is followed by another attempt at once."""
+    numbers, names = Counted(), Counted()
+    attempts = Attempts(numbers, names)
+    one = kind(
         api=FakeApi(world, point),
         cluster=FakeCluster(world, point),
         verifier=FakeVerifier(world, point),
@@ -76,10 +134,12 @@ def reconciler(
         installation_id=INSTALLATION,
         new_token=lambda kind: f"{PLAINTEXTS[kind]}-{name}{next(numbers)}",
         new_id=lambda: f"{name}{next(names)}",
-        pause=no_pause,
+        pause=attempts.forget if point is SWITCHING else no_pause,
         clock=lambda: world.now,
         secret_names=lambda _key: world.secrets.keys(),
     )
+    attempts.remember_nothing(one)
+    return one
 
 
 def settled(**spec: Any) -> World:
@@ -111,17 +171,16 @@ MakeActors = Callable[[World, type[Reconciler], Callable[[World], None], str], l
 def actors(
     world: World, kind: type[Reconciler], interfere: Callable[[World], None], names: str
 ) -> list[Actor]:
-    async def work(name: str, times: int) -> None:
+    async def work(name: str) -> None:
         one = reconciler(world, name, kind)
-        for _ in range(times):
-            await switch("begin")
-            await one.reconcile(KEY)
+        await switch("begin")
+        await one.reconcile(KEY)
 
     async def somebody() -> None:
         await switch("interfere")
         interfere(world)
 
-    return [*(work(name, 1) for name in names), somebody()]
+    return [*(work(name) for name in names), somebody()]
 
 
 def fingerprint(world: World, label: str | None = None) -> object:

@@ -1,7 +1,7 @@
 """A ``WebhookReconciler`` over a ``WebhookWorld``."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
@@ -12,9 +12,9 @@ from support.operator_ports import Point, straight_on
 from support.webhook_world import SEALING, FakeWebhookApi, FakeWebhookCluster, WebhookWorld
 
 
-def secrets_named(name: str) -> Callable[[], str]:
-    """Signing secrets that tell who made them."""
-    numbers = itertools.count()
+def secrets_named(name: str, numbers: Iterator[int] | None = None) -> Callable[[], str]:
+    """Signing secrets that tell who made them, and by ``numbers`` in which order."""
+    numbers = numbers or itertools.count()
 
     def make() -> str:
         return "whsec_" + f"{name}{next(numbers)}".rjust(32, "x")
@@ -34,12 +34,16 @@ def reconciler(
     def sealing_key() -> X25519PublicKey:
         return SEALING[world.key]
 
-    given = {"sealing_key": sealing_key, "deletions": Deletions(limit=None), **more}
+    given = {
+        "sealing_key": sealing_key,
+        "deletions": Deletions(limit=None),
+        "make_secret": secrets_named(name),
+        "pause": no_pause,
+        **more,
+    }
     return WebhookReconciler(
         api=FakeWebhookApi(world, point),
         cluster=FakeWebhookCluster(world, point),
-        make_secret=secrets_named(name),
-        pause=no_pause,
         clock=lambda: world.now,
         **given,
     )

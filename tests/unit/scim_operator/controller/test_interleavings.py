@@ -15,8 +15,8 @@ import pytest
 from scim_operator.api.custom_object import ROTATE_ANNOTATION
 from scim_operator.api.scimtoken import REVOKE_ANNOTATION, ScimToken
 from scim_operator.controller.reconciler import Reconciler
-from support.explorer import ends, explore
-from support.interleavings import Scenario, Swapped, quiet, reconciler, run_to_end, settled
+from support.explorer import ends, explore, states
+from support.interleavings import Anew, Scenario, Swapped, fingerprint, quiet, reconciler, run_to_end, settled
 from support.operator_world import KEY, World
 
 __all__ = ["quiet"]
@@ -209,6 +209,33 @@ def test_no_interleaving_of_two_reconcilers_rejects_a_published_token(
     count, fault = explore(scenario, Reconciler, violated)
     assert fault is None
     assert count > 30
+
+
+def reached() -> tuple[int, set[object], set[object]]:
+    """How many states there are, the worlds of all of them, and those of ends."""
+    found = [
+        (not state.able, (fingerprint(state.world), tuple(sorted(state.world.published.items()))))
+        for state in states((left, another_rotation), Reconciler)
+    ]
+    return len(found), {world for _, world in found}, {world for ended, world in found if ended}
+
+
+def test_attempts_that_ended_with_a_conflict_are_forgotten_and_every_world_is_found_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    number, *worlds = reached()
+    monkeypatch.setattr("support.interleavings.SWITCHING", None)  # so that all attempts are remembered
+    number_of_all, *all_worlds = reached()
+    assert all_worlds == worlds
+    assert number < number_of_all / 2
+
+
+def test_the_exploration_would_lose_worlds_if_it_forgot_what_an_attempt_has_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, worlds, _ = reached()
+    monkeypatch.setattr("support.interleavings.Anew", lambda *_: Anew())
+    assert reached()[1] != worlds
 
 
 def test_the_exploration_finds_the_fault_when_the_secret_is_read_before_the_revision() -> None:

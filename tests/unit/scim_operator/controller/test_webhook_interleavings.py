@@ -14,8 +14,8 @@ from scim_operator.api.custom_object import ROTATE_ANNOTATION
 from scim_operator.api.scimwebhook import TEST_ANNOTATION
 from scim_operator.controller.webhook_reconciler import WebhookReconciler
 from support.explorer import Explorer
-from support.interleavings import AtOnce, quiet, run_to_end, switch
-from support.webhook_reconciling import reconciler
+from support.interleavings import AtOnce, Attempts, Counted, quiet, run_to_end, switch
+from support.webhook_reconciling import reconciler, secrets_named
 from support.webhook_world import KEY, NAME, WebhookWorld
 
 __all__ = ["quiet"]
@@ -31,8 +31,11 @@ def actors(
     world: WebhookWorld, kind: type[Any], interfere: Callable[[WebhookWorld], None], names: str
 ) -> list[Coroutine[Any, Any, Any]]:
     async def work(name: str) -> None:
-        one = reconciler(world, name, point)
+        numbers = Counted()
+        attempts = Attempts(numbers)
+        one = reconciler(world, name, point, pause=attempts.forget, make_secret=secrets_named(name, numbers))
         one.__class__ = kind
+        attempts.remember_nothing(one)
         await switch("begin")
         await one.reconcile(KEY)
 
