@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from kubectl_scim.custom_object import CustomObject, items, mapping
 from kubectl_scim.text import moment, stamp
+from scim_console.model import IN_PROGRESS, ON_PURPOSE
 
 GROUP: Final = "scim-operator.io"
 KIND: Final = f"scimtokens.{GROUP}"
@@ -151,6 +152,11 @@ class ScimToken(CustomObject):
         ready = self.condition("Ready")
         return self.observed_generation >= self.generation and ready is not None and ready.status == "True"
 
+    @property
+    def is_in_progress(self) -> bool:
+        """Whether something on Entra's side is to come yet."""
+        return any(found.reason in IN_PROGRESS for found in self._of_entra())
+
     def problems(self, now: datetime) -> Sequence[Problem]:
         """What is wrong, the worst first, each with what to type next."""
         found = list(self._problems(now))
@@ -218,13 +224,21 @@ class ScimToken(CustomObject):
         for kind, wrong in (
             ("SignInRefused", "True"),
             ("EndpointReachable", "False"),
-            ("HandedOver", "False"),
-            ("Provisioning", "False"),
             ("SecretMetadataDenied", "True"),
         ):
             found = self.condition(kind)
             if found is not None and found.status == wrong:
                 yield Problem("warning", f"{kind}: {found.reason}", found.message, describe)
+        for found in self._of_entra():
+            if found.reason not in ON_PURPOSE | IN_PROGRESS:
+                yield Problem("warning", f"{found.type}: {found.reason}", found.message, describe)
+
+    def _of_entra(self) -> Iterator[Condition]:
+        """What is not so, or not known, of Entra's side."""
+        for kind in ("HandedOver", "Provisioning"):
+            found = self.condition(kind)
+            if found is not None and found.status != "True":
+                yield found
 
 
 def _rotation_of(token: ScimToken) -> datetime | None:

@@ -174,7 +174,7 @@ def _tree(token: ScimToken, secret: Problem | str | None, problems: Sequence[Pro
     worst = problems[0].severity if problems else None
     head = Text.assemble(
         "ScimToken ", (plain(f"{token.namespace}/{token.name}"), "bold"), "  ",
-        _mark(worst) if worst else Text("✓ nothing is wrong", "green"),
+        _mark(worst) if worst else Text(f"✓ nothing is wrong{' so far' * token.is_in_progress}", "green"),
     )  # fmt: skip
     head.append(
         plain(

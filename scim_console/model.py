@@ -9,7 +9,12 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
+
+ON_PURPOSE: Final = frozenset({"Off", "ValidateOnly", "NothingToHandOver"})
+"""Reasons of HandedOver that the spec asks for."""
+IN_PROGRESS: Final = frozenset({"NotChecked", "NotPublished", "NotRun", "Pending", "Saved"})
+"""Reasons of HandedOver and Provisioning: what they tell of is to come yet."""
 
 
 class Missing(Exception):

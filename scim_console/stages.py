@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from scim_console.model import Condition, Token
+from scim_console.model import IN_PROGRESS, ON_PURPOSE, Condition, Token
 
 Kind = Literal["ok", "warning", "unknown"]
 _STAGES: Final = (
@@ -42,7 +42,10 @@ class Fact:
 
 def kind_of(condition: Condition) -> Kind:
     """Whether it is as it should be."""
-    if condition.status not in {"True", "False"}:
+    if condition.type == "HandedOver" and condition.reason in ON_PURPOSE:
+        return "ok"
+    is_to_come = condition.type in {"HandedOver", "Provisioning"} and condition.reason in IN_PROGRESS
+    if is_to_come or condition.status not in {"True", "False"}:
         return "unknown"
     return "ok" if (condition.status == "True") != (condition.type in _BAD) else "warning"
 

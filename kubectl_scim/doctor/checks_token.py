@@ -16,7 +16,7 @@ from typing import Any, Final
 from kubectl_scim.doctor.facts import Unread, failed, not_checkable, passed, unread
 from kubectl_scim.scimtoken import GROUP, Condition, ScimToken
 from kubectl_scim.text import seen, stamp
-from scim_console.model import Check
+from scim_console.model import IN_PROGRESS, ON_PURPOSE, Check
 
 LEDGER: Final = f"{GROUP}/tokens"
 """The Secret's annotation with ids, digests and times of its credentials."""
@@ -46,9 +46,6 @@ UNASKED: Final = frozenset(
     {"Pending", "NotChecked", "Off", "NothingToHandOver", "NotPublished", "GraphUnreachable"}
 )
 """Reasons that do not say whether Graph was asked."""
-ON_PURPOSE: Final = frozenset({"Off", "ValidateOnly", "NothingToHandOver"})
-"""Reasons of HandedOver that the spec asks for."""
-IN_PROGRESS: Final = frozenset({"Pending", "Saved"})
 
 
 def title(token: ScimToken, what: str) -> str:

@@ -132,9 +132,7 @@ CONDITIONS = (
         "https://scim.example.com/scim/v2 answers as a SCIM API",
         NOW,
     ),
-    Condition(
-        "HandedOver", "Unknown", "WaitingForUse", "Entra has saved it, and has not come with it yet", NOW
-    ),
+    Condition("HandedOver", "False", "Saved", "Entra has saved it; waiting until it comes with it", NOW),
     Condition(
         "Provisioning", "False", "Quarantined", "the job is in quarantine: Entra tries once a day", NOW
     ),

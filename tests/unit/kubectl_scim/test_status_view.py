@@ -2,6 +2,7 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
 from kubectl_scim import status_view
@@ -32,6 +33,21 @@ def test_one_that_is_well_is_a_tree_with_the_life_of_each_credential() -> None:
     )
     assert "t0  Superseded  ████████████████████████  ends 2026-12-01T00:00:00Z (in 12 h)" in text
     assert "next rotation  in 50 d" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "reason", "so_far"),
+    [
+        ("Provisioning", "Unknown", "NotRun", True),
+        ("HandedOver", "False", "Saved", True),
+        ("HandedOver", "False", "Off", False),
+        ("Provisioning", "True", "Active", False),
+    ],
+)
+def test_what_is_to_come_yet_is_not_called_well(kind: str, status: str, reason: str, so_far: bool) -> None:
+    text = shown(scimtoken(condition(kind, status, reason)))
+    assert ("✓ nothing is wrong so far" in text) is so_far
+    assert ("✓ nothing is wrong  " in text) is not so_far
 
 
 def test_what_was_revoked_has_no_life_left_and_a_person_s_look_is_no_use() -> None:

@@ -10,18 +10,23 @@ from support.played_source import CONDITIONS, ENTRA, token
 
 
 @pytest.mark.parametrize(
-    ("type", "status", "kind"),
+    ("type", "status", "reason", "kind"),
     [
-        ("Ready", "True", "ok"),
-        ("Ready", "False", "warning"),
-        ("Ready", "Unknown", "unknown"),
-        ("SupersededTokenInUse", "True", "warning"),
-        ("SignInRefused", "False", "ok"),
-        ("OfALaterRelease", "", "unknown"),
+        ("Ready", "True", "", "ok"),
+        ("Ready", "False", "", "warning"),
+        ("Ready", "Unknown", "", "unknown"),
+        ("Ready", "False", "Pending", "warning"),
+        ("SupersededTokenInUse", "True", "", "warning"),
+        ("SignInRefused", "False", "", "ok"),
+        ("HandedOver", "False", "NotInUse", "warning"),
+        ("HandedOver", "False", "Saved", "unknown"),
+        ("HandedOver", "False", "Off", "ok"),
+        ("Provisioning", "Unknown", "NotRun", "unknown"),
+        ("OfALaterRelease", "", "", "unknown"),
     ],
 )
-def test_a_condition_is_as_it_should_be_or_not(type: str, status: str, kind: str) -> None:
-    assert kind_of(Condition(type, status, "", "", None)) == kind
+def test_a_condition_is_as_it_should_be_or_not(type: str, status: str, reason: str, kind: str) -> None:
+    assert kind_of(Condition(type, status, reason, "", None)) == kind
 
 
 def test_stages_are_in_the_order_of_the_way_and_only_those_that_are_known() -> None:

@@ -20,7 +20,7 @@ def test_it_shows_the_way_the_credentials_the_job_and_the_conditions() -> None:
         "e9bc3f5c781a9144",
         "EncounteredQuarantineException",
         "InvalidCredentials",
-        "WaitingForUse",
+        "Saved",
         "2 minutes ago",  # inspected
     ):
         assert expected in page, expected
