@@ -7,6 +7,7 @@ value as a whole, in whose keys the chart has no say; one without is a group. ``
 schema, and ``@section Title`` opens a section of the README.
 """
 
+import argparse
 import dataclasses
 import json
 import re
@@ -182,6 +183,11 @@ def generated(chart: Path = CHART) -> dict[Path, str]:
 
 def main() -> int:
     """Write them."""
+    parser = argparse.ArgumentParser(
+        "python -m chart_files",
+        description="Write the chart's README, schema, version and CRDs anew, from its values.yaml, pyproject.toml and crds/.",
+    )
+    parser.parse_args()
     try:
         for path, content in generated().items():
             path.write_text(content, encoding="utf-8")

@@ -5,6 +5,7 @@ leave ``docs/`` are rewritten: to another page where the file is one, else to th
 else to a copy of the file. So the site is whole without a network, and no link is dead.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -153,6 +154,12 @@ def build(root: Path, work: Path, repository: str = "") -> Path:
 
 def main() -> int:
     """Build ``site/`` anew; the exit code."""
+    parser = argparse.ArgumentParser(
+        "python -m docs_site",
+        description="The documentation as a site: builds site/ from docs/, strictly and without a network.",
+        epilog=f"{REPOSITORY} in the environment is where files of the repository can be read; without it the site has copies.",
+    )
+    parser.parse_args()
     try:
         built = build(ROOT, ROOT / "build/docs", repository_url(os.environ))
     except DocsError as error:

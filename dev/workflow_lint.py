@@ -4,8 +4,8 @@ Both without the network. actionlint is built once from its Go module, as the Ku
 the locked dependencies. ``python -m workflow_lint [CHECKOUT]``.
 """
 
+import argparse
 import subprocess
-import sys
 import sysconfig
 from pathlib import Path
 from typing import Final
@@ -40,7 +40,12 @@ def lint(checkout: Path) -> list[str]:
 
 def main() -> None:
     """Exit code 1 when one of them found something."""
-    checkout = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT
+    parser = argparse.ArgumentParser(
+        "python -m workflow_lint",
+        description="actionlint and zizmor on the workflows of a checkout, without the network.",
+    )
+    parser.add_argument("checkout", type=Path, nargs="?", default=ROOT, help="default: this one")
+    checkout: Path = parser.parse_args().checkout
     try:
         refused = lint(checkout)
     except ClusterError as error:
