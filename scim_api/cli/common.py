@@ -34,14 +34,18 @@ def read_settings(**options: object) -> ApiSettings:
         raise click.ClickException(str(error)) from None
 
 
-def run(action: Callable[[], Awaitable[Result]]) -> Result:
-    """Run to the end, and turn what can go wrong into one line to act on."""
+def run(
+    action: Callable[[], Awaitable[Result]],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> Result:
+    """Run to the end, on Python's own event loop or another, and turn what can go wrong into one line to act on."""
 
     async def main() -> Result:
         return await action()
 
     try:
-        return asyncio.run(main())
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            return runner.run(main())
     except (SettingsError, ConnectionMistake, TransferRefused, ReaderRefused, ValueError) as error:
         raise click.ClickException(str(error)) from None
     except Unavailable as error:

@@ -164,19 +164,18 @@ def serve(**options: object) -> None:
         configure(settings.log_level)
         from scim_api.server.serve import serve as run_server
 
-        _use_uvloop()
-        run(lambda: run_server(settings))
+        run(lambda: run_server(settings), _fastest_loop())
     finally:
         gc.enable()
 
 
-def _use_uvloop() -> None:
+def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes uvloop's, where it is installed; None: Python's own."""
     try:
         import uvloop
     except ImportError:
-        pass
-    else:
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+        return None
+    return uvloop.new_event_loop
 
 
 @main.command()
@@ -200,8 +199,7 @@ def deliver(**options: object) -> None:
     configure(settings.log_level)
     from scim_api.server.deliver import deliver as run_dispatcher
 
-    _use_uvloop()
-    run(lambda: run_dispatcher(settings))
+    run(lambda: run_dispatcher(settings), _fastest_loop())
 
 
 if __name__ == "__main__":

@@ -26,8 +26,26 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[ApiSettings]:
             raise SettingsError("can't listen on 127.0.0.1:1; choose another --port")
 
     monkeypatch.setattr("scim_api.server.serve.serve", remember)
-    monkeypatch.setattr(asyncio, "set_event_loop_policy", lambda policy: None)
     return calls
+
+
+def test_what_serves_runs_on_uvloop_and_changes_no_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    loops: list[str] = []
+
+    async def remember(_settings: object) -> None:
+        loops.append(type(asyncio.get_running_loop()).__module__)
+
+    monkeypatch.setattr("scim_api.server.serve.serve", remember)
+    monkeypatch.setattr("scim_api.server.deliver.deliver", remember)
+    before = asyncio.new_event_loop()
+    before.close()
+    for command in ("serve", "deliver"):
+        result = CliRunner().invoke(main, [command, "--database-url", "sqlite:///nowhere.db"])
+        assert result.exit_code == 0, result.output
+    after = asyncio.new_event_loop()
+    after.close()
+    assert loops == ["uvloop", "uvloop"]
+    assert type(after) is type(before)
 
 
 def test_every_command_is_there_and_explains_itself() -> None:
