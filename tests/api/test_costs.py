@@ -4,6 +4,7 @@ A query, a commit or a tenth more Python in a hot path fails here, on any machin
 there is, and writes the figures anew; they belong into the commit that changed them.
 """
 
+import asyncio
 import json
 import os
 import sys
@@ -239,6 +240,22 @@ async def test_one_more_statement_and_a_tenth_more_python_are_noticed(
     assert [line for line in slower if line.startswith("put: statements")] != []
     assert [line for line in longer if line.startswith("put: instructions")] != []
     assert [line for line in longer if line.startswith("put: statements")] == []
+
+
+async def test_a_commit_that_waits_for_the_disk_costs_no_more(
+    counted_store: tuple[Store, Counted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, counted = counted_store
+    put = {"put": OPERATIONS["put"]}
+    known = await _measured(store, counted, put)
+    plain = store.modify
+
+    async def waits(*arguments: Any, **more: Any) -> Any:
+        await asyncio.sleep(0.2)
+        return await plain(*arguments, **more)
+
+    monkeypatch.setattr(store, "modify", waits)
+    assert _complaints(known, await _measured(store, counted, put, "second")) == []
 
 
 async def test_one_more_commit_is_noticed(counted_store: tuple[Store, Counted]) -> None:

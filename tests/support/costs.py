@@ -23,6 +23,7 @@ import httpx
 
 from scim_api.store.protocol import Store
 from scim_api.store.sqlite.store import SqliteStore
+from support.wire import Line
 
 _SOCKET: Final = ".s.PGSQL.5432"
 _NOT_COUNTED: Final = tuple(
@@ -38,6 +39,9 @@ _NOT_COUNTED: Final = tuple(
 )
 """The event loop's own work depends on when the kernel hands over which bytes; the client and the tests are no
 part of what an operation costs."""
+
+_ASKED_AGAIN: Final = frozenset({Line.is_waiting_for_the_client.__code__, Line.has_answered.__code__})
+"""By the client, each millisecond, while a commit waits for the disk: no part of it either."""
 
 
 @dataclasses.dataclass
@@ -143,6 +147,8 @@ class Instructions:
 
     def _called(self, frame: FrameType, _event: str, _argument: object) -> Any:
         if frame.f_code.co_filename.startswith(_NOT_COUNTED):
+            return None
+        if frame.f_back is not None and frame.f_back.f_code in _ASKED_AGAIN:
             return None
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         return self._stepped

@@ -65,13 +65,19 @@ class Line:
         for piece in pieces:
             if not self.wire.closed:
                 self.protocol.data_received(piece)
-            await self._until(lambda: not self.protocol.pipeline and self._is_waiting_for_the_client())
-        await self._until(lambda: self.protocol.is_idle and not self.protocol.pipeline)
+            await self._until(self.is_waiting_for_the_client)
+        await self._until(self.has_answered)
         written, self.wire.written = self.wire.written, b""
         return written
 
-    def _is_waiting_for_the_client(self) -> bool:
-        return self.protocol.is_idle or self.protocol._receiving == "body"
+    def is_waiting_for_the_client(self) -> bool:
+        """Whether more has to come before there is an answer. Asked again and again."""
+        waits = self.protocol.is_idle or self.protocol._receiving == "body"
+        return waits and not self.protocol.pipeline
+
+    def has_answered(self) -> bool:
+        """Whether all that came is answered. Asked again and again."""
+        return self.protocol.is_idle and not self.protocol.pipeline
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):
