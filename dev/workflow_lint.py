@@ -46,6 +46,8 @@ def main() -> None:
     )
     parser.add_argument("checkout", type=Path, nargs="?", default=ROOT, help="default: this one")
     checkout: Path = parser.parse_args().checkout
+    if not (checkout / ".github/workflows").is_dir():
+        parser.error(f"{checkout} has no .github/workflows; name a checkout")
     try:
         refused = lint(checkout)
     except ClusterError as error:

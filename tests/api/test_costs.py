@@ -214,48 +214,47 @@ async def test_no_operation_costs_more_than_it_did(counted_store: tuple[Store, C
     assert complaints == [], "\n".join([*complaints, "`make costs` writes the figures anew."])
 
 
-async def test_one_more_statement_and_a_tenth_more_python_are_noticed(
-    counted_store: tuple[Store, Counted], monkeypatch: pytest.MonkeyPatch
-) -> None:
+Changed = Callable[[Callable[[], Awaitable[object]], str], Awaitable[list[str]]]
+
+
+@pytest.fixture
+async def changed(counted_store: tuple[Store, Counted], monkeypatch: pytest.MonkeyPatch) -> Changed:
+    """Says what is complained of when a replacement does something more first, in a tenant of this name."""
     store, counted = counted_store
     put = {"put": OPERATIONS["put"]}
     known = await _measured(store, counted, put)
     plain = store.modify
 
-    async def asks_twice(*arguments: Any, **more: Any) -> Any:
-        await store.access(b"unknown")
-        return await plain(*arguments, **more)
+    async def complaints(first: Callable[[], Awaitable[object]], tenant: str) -> list[str]:
+        async def modify(*arguments: Any, **more: Any) -> Any:
+            await first()
+            return await plain(*arguments, **more)
 
-    async def thinks_longer(*arguments: Any, **more: Any) -> Any:
+        monkeypatch.setattr(store, "modify", modify)
+        return _complaints(known, await _measured(store, counted, put, tenant))
+
+    return complaints
+
+
+async def test_one_more_statement_and_a_tenth_more_python_are_noticed(
+    counted_store: tuple[Store, Counted], changed: Changed
+) -> None:
+    store, _ = counted_store
+
+    async def thinks() -> None:
         for _ in range(16):
             uuid.UUID(int=1)
-        return await plain(*arguments, **more)
 
-    # Each in a tenant of its own.
-    monkeypatch.setattr(store, "modify", asks_twice)
-    slower = _complaints(known, await _measured(store, counted, put, "second"))
-    monkeypatch.setattr(store, "modify", thinks_longer)
-    longer = _complaints(known, await _measured(store, counted, put, "third"))
+    slower = await changed(lambda: store.access(b"unknown"), "second")
+    longer = await changed(thinks, "third")
 
     assert [line for line in slower if line.startswith("put: statements")] != []
     assert [line for line in longer if line.startswith("put: instructions")] != []
     assert [line for line in longer if line.startswith("put: statements")] == []
 
 
-async def test_a_commit_that_waits_for_the_disk_costs_no_more(
-    counted_store: tuple[Store, Counted], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store, counted = counted_store
-    put = {"put": OPERATIONS["put"]}
-    known = await _measured(store, counted, put)
-    plain = store.modify
-
-    async def waits(*arguments: Any, **more: Any) -> Any:
-        await asyncio.sleep(0.2)
-        return await plain(*arguments, **more)
-
-    monkeypatch.setattr(store, "modify", waits)
-    assert _complaints(known, await _measured(store, counted, put, "second")) == []
+async def test_a_commit_that_waits_for_the_disk_costs_no_more(changed: Changed) -> None:
+    assert await changed(lambda: asyncio.sleep(0.2), "second") == []
 
 
 async def test_one_more_commit_is_noticed(counted_store: tuple[Store, Counted]) -> None:

@@ -1,5 +1,6 @@
 """The operator killed with SIGKILL between any two of its steps, then another one finishes the job."""
 
+import base64
 import json
 import sqlite3
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from scim_operator.api.scimtoken import TOKENS_ANNOTATION
-from support.stack import Stack, until
+from support.stack import NotInTime, Stack, until
 
 ISSUE_STEPS = [
     "get-connection",
@@ -117,6 +118,20 @@ def test_an_operator_killed_while_it_rotates_leaves_the_old_token_working(
     assert lonely.ask(first["token"]) == 200
     states = sorted(item["state"] for item in lonely.object(namespace, NAME)["status"]["tokens"])
     assert states == ["Active", "Superseded"]
+
+
+def test_the_tests_wait_while_the_status_tells_of_another_token_than_the_secret_holds(
+    lonely: Stack, namespace: str
+) -> None:
+    """As between the two writes of a rotation. It is no new generation, so that Ready says nothing of it."""
+    lonely.start_operator()
+    lonely.apply(namespace, NAME)
+    lonely.wait_ready(namespace, NAME)
+    lonely.stop_operators()
+    patch = json.dumps({"data": {"token-id": base64.b64encode(b"another").decode()}})
+    lonely.kubectl("patch", "secret", f"{NAME}-scim-token", "-n", namespace, "--type=merge", "-p", patch)
+    with pytest.raises(NotInTime, match="is Ready"):
+        lonely.wait_ready(namespace, NAME, 1)
 
 
 TYPES = {

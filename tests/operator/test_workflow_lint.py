@@ -76,6 +76,17 @@ def test_the_command_says_who_found_something_and_fails(ci: Path) -> None:
     assert f"workflow_lint: zizmor found something in {ci.parents[1]}" in done.stderr
 
 
+def test_what_is_no_checkout_is_refused_in_a_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "workflow_lint", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "dev")},
+    )
+    assert done.returncode == 2
+    assert f"{tmp_path} has no .github/workflows; name a checkout" in done.stderr
+
+
 def test_a_dependabot_without_a_wait_for_new_releases_is_refused(
     ci: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

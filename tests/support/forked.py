@@ -7,6 +7,7 @@ their command lines too, the demo, the pods and the tests of the command lines s
 
 import functools
 import importlib
+import io
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -123,7 +124,8 @@ def _become(argv: tuple[str, ...], log: str, environment: Mapping[str, str], dir
     for opened in (nothing, output):
         os.close(opened)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", write_through=True)  # type: ignore[union-attr]
+        assert isinstance(stream, io.TextIOWrapper)
+        stream.reconfigure(encoding="utf-8", write_through=True)
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()

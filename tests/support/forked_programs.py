@@ -2,13 +2,10 @@
 
 import gc
 
-# A process that is forked reads these modules; the garbage collector would write to each object, and so copy it.
-gc.disable()
+import scim_api.cli.console.command
+import scim_api.server.serve
+import scim_operator.app
 
-import scim_api.cli.console.command  # noqa: E402
-import scim_api.server.serve  # noqa: E402
-import scim_operator.app  # noqa: E402
-
-gc.freeze()
-gc.enable()
 __all__ = ["scim_api", "scim_operator"]
+# No process that is forked searches these modules for garbage, which writes to each object and so copies its page.
+gc.freeze()

@@ -64,6 +64,7 @@ async def point(label: str) -> None:
 
 
 SWITCHING: Final = point
+"""The explorer's, which goes on with another at each of these."""
 
 
 class Counted:
